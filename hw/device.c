@@ -1,0 +1,76 @@
+/*
+ * device.c - constructing, finding, resetting and destroying devices
+ */
+#include <stdlib.h>
+#include "hw/hw-int.h"
+
+static void device_append(struct machine *m, struct device *d)
+{
+    struct device **p = &m->devices;
+
+    while (*p)
+        p = &(*p)->next;
+    *p = d;
+}
+
+struct device *machine_add_device(struct machine *m, const struct device_type *t,
+                                  uint16_t port, const struct irq_line *irq,
+                                  void (*setup)(struct device *d, const void *arg),
+                                  const void *arg, struct err *e)
+{
+    struct device *d = xzalloc(MAX(t->size, sizeof *d));
+    struct port_range *range = NULL;
+
+    d->type = t;
+    d->machine = m;
+    d->port = port;
+    d->irq = irq;
+    if (setup)
+        setup(d, arg);
+    if (port && t->io.len)
+        range = port_map(m, t->name, port, t->io.len, &t->io.ops, d);
+    if (t->init && t->init(d, e) < 0) {
+        port_unmap(m, range);
+        free((char *)d->id);
+        free(d);
+        return NULL;
+    }
+    device_append(m, d);
+    return d;
+}
+
+struct device *machine_find_device(struct machine *m, const char *type_name)
+{
+    struct device *d = m->devices;
+
+    while (d && strcmp(d->type->name, type_name) != 0)
+        d = d->next;
+    return d;
+}
+
+void machine_reset(struct machine *m)
+{
+    machine_lock(m);
+    for (struct device *d = m->devices; d; d = d->next)
+        if (d->type->reset)
+            d->type->reset(d);
+    machine_unlock(m);
+}
+
+/* Recursion depth is the number of devices: a few dozen. */
+static void device_free_list(struct device *d)
+{
+    if (!d)
+        return;
+    device_free_list(d->next);
+    if (d->type->destroy)
+        d->type->destroy(d);
+    free((char *)d->id);
+    free(d);
+}
+
+void devices_free(struct machine *m)
+{
+    device_free_list(m->devices);
+    m->devices = NULL;
+}

@@ -1,0 +1,263 @@
+/*
+ * machine.c - a machine's life: RAM, lock, run requests, firmware files
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "hw/hw-int.h"
+
+/* Where distributions keep firmware; configure may say otherwise. */
+#ifndef ROM_DIRS
+#define ROM_DIRS "/usr/share/seabios", "/usr/share/qemu", \
+                 "/usr/local/share/qemu", "/usr/share/vgabios"
+#endif
+
+#define RAM_LOW_MAX  (3 * GiB)     /* above it: PCI window, chips, firmware */
+#define RAM_MIN      MiB
+#define HUGE_PAGE    (2 * MiB)
+#define ROM_FILE_MAX (16 * MiB)
+
+/* ---- RAM --------------------------------------------------------------------- */
+
+/* Anonymous memory aligned so that the host can back it with huge pages. */
+static uint8_t *ram_map(uint64_t bytes)
+{
+    uint64_t span = bytes + HUGE_PAGE;
+    uint8_t *p, *ram;
+
+    if (span < bytes || span > SIZE_MAX / 2) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    p = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    ram = (uint8_t *)align_up((uintptr_t)p, HUGE_PAGE);
+    if (ram > p)
+        munmap(p, ram - p);
+    if (p + span > ram + bytes)
+        munmap(ram + bytes, p + span - (ram + bytes));
+    madvise(ram, bytes, MADV_HUGEPAGE);    /* a hint; refusal is no error */
+    madvise(ram, bytes, MADV_DONTFORK);
+    return ram;
+}
+
+static void ram_region(struct machine *m, struct mem_region *r, const char *name,
+                       gpa_t base, uint64_t offset, uint64_t len)
+{
+    *r = (struct mem_region){ .name = name, .base = base, .len = len,
+                              .kind = MEM_RAM, .enabled = true,
+                              .host = m->ram + offset };
+    mem_add(&m->mem, r);
+}
+
+static int ram_init(struct machine *m, struct err *e)
+{
+    uint64_t bytes = align_up(m->cfg.ram_bytes, 4096);
+    uint64_t low = MIN(bytes, RAM_LOW_MAX);
+
+    if (bytes < RAM_MIN || bytes < m->cfg.ram_bytes)
+        return err_set(e, -EINVAL, "-m: %llu bytes of RAM: a PC has at least 1 MiB",
+                       (unsigned long long)m->cfg.ram_bytes);
+    m->cfg.ram_bytes = bytes;
+    m->ram = ram_map(bytes);
+    if (!m->ram)
+        return err_set(e, -ENOMEM, "-m: cannot get %llu MiB of guest RAM: %s",
+                       (unsigned long long)(bytes / MiB), strerror(errno));
+    ram_region(m, &m->ram_low, "ram-low", 0, 0, low);
+    if (bytes > low)
+        ram_region(m, &m->ram_high, "ram-high", 4 * GiB, low, bytes - low);
+    return 0;
+}
+
+/* ---- construction -------------------------------------------------------------- */
+
+static void machine_timer_moved(void *opaque)
+{
+    struct machine *m = opaque;
+
+    if (m->loop)
+        loop_wake(m->loop);
+}
+
+static void lock_init(struct machine *m)
+{
+    pthread_mutexattr_t attr;
+
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&m->lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+}
+
+/**
+ * machine_new() - RAM, ports, clock and event loop; no devices yet
+ * @cfg: copied; the strings and back ends in it stay the caller's and must
+ *   outlive the machine
+ *
+ * The clock runs from 0 and run_state is RUN_PRELAUNCH; the caller installs
+ * vcpus and accel, then calls pc_build(). Returns NULL with @e set when the
+ * RAM cannot be had.
+ */
+struct machine *machine_new(const struct machine_config *cfg, struct err *e)
+{
+    struct machine *m = xzalloc(sizeof *m);
+
+    m->cfg = *cfg;
+    m->ram_fd = -1;
+    m->mem.a20_mask = ~0ull;
+    m->run_state = RUN_PRELAUNCH;
+    lock_init(m);
+    if (ram_init(m, e) < 0) {
+        pthread_mutex_destroy(&m->lock);
+        mem_map_free(&m->mem);
+        free(m);
+        return NULL;
+    }
+    ports_init(m);
+    clock_init_running(&m->clock);
+    timer_list_init(&m->timers, &m->clock);
+    m->loop = loop_new();
+    m->timers.notify = machine_timer_moved;
+    m->timers.notify_opaque = m;
+    machine_irq_init(m);
+    return m;
+}
+
+/**
+ * machine_free() - destroy devices (last first), RAM and the machine itself
+ * No vCPU may run any more. NULL is allowed.
+ */
+void machine_free(struct machine *m)
+{
+    if (!m)
+        return;
+    devices_free(m);
+    ports_free(m);
+    mem_map_free(&m->mem);
+    munmap(m->ram, m->cfg.ram_bytes);
+    if (m->loop)
+        loop_free(m->loop);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+void machine_lock(struct machine *m)
+{
+    pthread_mutex_lock(&m->lock);
+}
+
+void machine_unlock(struct machine *m)
+{
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- requests ---------------------------------------------------------------------- */
+
+static void request(struct machine *m, int32_t *slot, int32_t why)
+{
+    __atomic_store_n(slot, why, __ATOMIC_RELEASE);
+    if (m->loop)
+        loop_wake(m->loop);
+}
+
+/**
+ * machine_request_reset() - ask the main loop for a reset
+ * With -no-reboot, a reset that the guest caused ends the machine instead.
+ */
+void machine_request_reset(struct machine *m, enum shutdown_cause why)
+{
+    if (m->cfg.no_reboot && (why == CAUSE_GUEST_RESET || why == CAUSE_TRIPLE_FAULT))
+        machine_request_shutdown(m, why, 0);
+    else
+        request(m, &m->request_reset, why);
+}
+
+/** machine_request_shutdown() - ask the main loop to end the machine */
+void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int exit_code)
+{
+    __atomic_store_n(&m->exit_code, exit_code, __ATOMIC_RELEASE);
+    request(m, &m->request_shutdown, why);
+}
+
+void machine_request_powerdown(struct machine *m)
+{
+    request(m, &m->request_powerdown, CAUSE_MONITOR);
+}
+
+/* ---- firmware files ------------------------------------------------------------------ */
+
+/* Whole contents of @path; NULL with errno set (EFBIG: not firmware). */
+static uint8_t *file_read(const char *path, size_t *len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC), code = 0;
+    struct stat st;
+    uint8_t *buf = NULL;
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) < 0)
+        code = errno;
+    else if (!S_ISREG(st.st_mode))
+        code = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    else if (st.st_size <= 0 || (uint64_t)st.st_size > ROM_FILE_MAX)
+        code = st.st_size ? EFBIG : ENODATA;
+    for (*len = 0; !code && *len < (size_t)st.st_size; ) {
+        ssize_t n;
+
+        if (!buf)
+            buf = xmalloc(st.st_size);
+        n = read(fd, buf + *len, st.st_size - *len);
+        if (n <= 0 && !(n < 0 && errno == EINTR))
+            code = n < 0 ? errno : EIO;
+        *len += n > 0 ? n : 0;
+    }
+    close(fd);
+    if (code) {
+        free(buf);
+        buf = NULL;
+    }
+    errno = code;
+    return buf;
+}
+
+/* Tries @dir/@name; a missing file leaves @code alone so that the search goes on. */
+static uint8_t *rom_try(const char *dir, const char *name, size_t *len, int *code)
+{
+    char *path = xasprintf("%s%s%s", dir, *dir ? "/" : "", name);
+    uint8_t *buf = file_read(path, len);
+
+    if (!buf && errno != ENOENT && errno != ENOTDIR)
+        *code = errno;
+    free(path);
+    return buf;
+}
+
+/**
+ * machine_read_rom() - find firmware @name and read it whole
+ * @name: looked up as a path first when it holds a '/', else (and then as a
+ *   plain name in the current directory last) in -L directories and ROM_DIRS
+ * @len: bytes read, at most 16 MiB
+ *
+ * Returns bytes (caller frees) or NULL with @e set.
+ */
+uint8_t *machine_read_rom(struct machine *m, const char *name, size_t *len, struct err *e)
+{
+    static const char *const fixed[] = { ROM_DIRS };
+    uint8_t *buf = NULL;
+    int code = ENOENT;
+
+    if (strchr(name, '/'))
+        buf = rom_try("", name, len, &code);
+    for (const char **d = m->cfg.rom_dirs; !buf && d && *d; d++)
+        buf = rom_try(*d, name, len, &code);
+    for (size_t i = 0; !buf && i < ARRAY_SIZE(fixed); i++)
+        buf = rom_try(fixed[i], name, len, &code);
+    if (!buf && !strchr(name, '/'))
+        buf = rom_try("", name, len, &code);
+    if (!buf)
+        err_set(e, -code, "firmware %s: %s", name, strerror(code));
+    return buf;
+}
