@@ -1,0 +1,26 @@
+/*
+ * irq.c - the 16 ISA interrupt lines: each goes to the 8259 pair and to the
+ * I/O APIC
+ */
+#include "hw/hw-int.h"
+#include "hw/intc/intc.h"
+
+/* ISA line 0 (timer) arrives at pin 2; pin 0 is the 8259's INTR. */
+static void isa_irq_set(void *opaque, int n, int level)
+{
+    struct machine *m = opaque;
+
+    pic_set_irq(m->pic, n, level);
+    ioapic_set_irq(m->ioapic, n == 0 ? 2 : n, level);
+}
+
+void machine_irq_init(struct machine *m)
+{
+    for (int n = 0; n < 16; n++)
+        m->isa_irq[n] = (struct irq_line){ isa_irq_set, m, n };
+}
+
+const struct irq_line *machine_irq(struct machine *m, unsigned n)
+{
+    return n < ARRAY_SIZE(m->isa_irq) ? &m->isa_irq[n] : NULL;
+}
