@@ -1,0 +1,376 @@
+/*
+ * hw.h - the machine and its devices: memory map, ports, interrupt lines,
+ * device types, time, run state
+ *
+ * A device does not know which accelerator runs the CPUs, nor what display or
+ * character back end is behind it. All device callbacks run with the machine
+ * lock held (machine_lock()); the lock is recursive.
+ */
+#ifndef HW_HW_H
+#define HW_HW_H
+
+#include <pthread.h>
+#include "util/util.h"
+
+struct machine;
+struct device;
+
+/* ---- guest physical memory ------------------------------------------- */
+
+/**
+ * struct io_ops - register access of a device
+ * @min_bytes/@max_bytes: access sizes the device decodes (powers of two; 0: 1
+ *   and 4). Wider accesses are split and narrower ones widened by the bus code:
+ *   a read narrower than min reads min bytes and shifts; a write narrower than
+ *   min is passed on with its own size.
+ * @off: offset from the start of the region; always off + size <= region length
+ */
+struct io_ops {
+    uint64_t (*read)(void *opaque, uint64_t off, unsigned size);
+    void (*write)(void *opaque, uint64_t off, uint64_t val, unsigned size);
+    uint8_t min_bytes, max_bytes;
+};
+
+enum mem_kind { MEM_RAM, MEM_ROM, MEM_MMIO };
+
+/**
+ * struct mem_region - a range of guest physical addresses
+ * Filled by its owner, then given to mem_add(). Where regions overlap the
+ * higher @prio wins (RAM 0, ROM 1, devices 2, shadow windows 3).
+ * @host: RAM and ROM: the bytes, page aligned, at least @len of them
+ * Owner keeps the struct alive while it is in the map.
+ */
+struct mem_region {
+    const char *name;
+    gpa_t base;
+    uint64_t len;          /* RAM/ROM: multiple of 4096 */
+    enum mem_kind kind;
+    int prio;
+    bool enabled;
+    uint8_t *host;
+    const struct io_ops *ops;
+    void *opaque;
+    struct mem_region *next; /* owned by the map */
+};
+
+/** struct mem_flat - one piece of the resolved map; pieces are sorted, disjoint */
+struct mem_flat {
+    gpa_t base;
+    uint64_t len;
+    struct mem_region *region;
+    uint64_t offset;       /* of @base in region */
+};
+
+/** struct mem_listener - told when the map or RAM contents change */
+struct mem_listener {
+    void (*map_changed)(void *opaque);                     /* after a rebuild */
+    void (*ram_written)(void *opaque, gpa_t gpa, uint64_t len); /* by a device */
+    void *opaque;
+    struct mem_listener *next;
+};
+
+struct mem_map {
+    struct mem_region *regions;
+    struct mem_flat *flat;
+    size_t n_flat;
+    struct mem_listener *listeners;
+    uint64_t a20_mask;     /* ~0 or ~(1 << 20); applied by the CPU side */
+    uint32_t generation;   /* counts rebuilds */
+};
+
+/** mem_add()/mem_remove() - put a region into the map / take it out */
+void mem_add(struct mem_map *mm, struct mem_region *r);
+void mem_remove(struct mem_map *mm, struct mem_region *r);
+/** mem_update() - after changing base/len/enabled/kind/host of regions in the map */
+void mem_update(struct mem_map *mm);
+void mem_listen(struct mem_map *mm, struct mem_listener *l);
+/** mem_find() - piece that holds @gpa, or NULL (open bus: reads all ones) */
+const struct mem_flat *mem_find(const struct mem_map *mm, gpa_t gpa);
+
+/** mem_read()/mem_write() - any length, RAM/ROM/MMIO, as a device or the
+ *  monitor sees memory; ROM writes are dropped; never fails (open bus).
+ *  mem_write() tells the listeners about RAM. */
+void mem_read(struct mem_map *mm, gpa_t gpa, void *buf, uint64_t len);
+void mem_write(struct mem_map *mm, gpa_t gpa, const void *buf, uint64_t len);
+/** mmio_read()/mmio_write() - one CPU access, size 1, 2, 4, 8; caller holds the lock */
+uint64_t mmio_read(struct mem_map *mm, gpa_t gpa, unsigned size);
+void mmio_write(struct mem_map *mm, gpa_t gpa, uint64_t val, unsigned size);
+
+/* DMA from a device: the same, named so that it reads as what it is. */
+#define dma_read(m, gpa, buf, len) mem_read(&(m)->mem, gpa, buf, len)
+#define dma_write(m, gpa, buf, len) mem_write(&(m)->mem, gpa, buf, len)
+
+/* ---- I/O ports --------------------------------------------------------- */
+
+/** port_map() - claim @len ports from @port; the last claim of a port wins
+ *  Returns a handle for port_unmap()/port_move(); owned by the machine. */
+struct port_range;
+struct port_range *port_map(struct machine *m, const char *name, uint16_t port,
+                            unsigned len, const struct io_ops *ops, void *opaque);
+void port_unmap(struct machine *m, struct port_range *r);
+/** port_read()/port_write() - one CPU access, size 1, 2, 4; unclaimed reads all
+ *  ones; takes the machine lock */
+uint32_t port_read(struct machine *m, uint16_t port, unsigned size);
+void port_write(struct machine *m, uint16_t port, uint32_t val, unsigned size);
+
+/* ---- interrupt lines --------------------------------------------------- */
+
+/** struct irq_line - one wire; the sink decides about edge or level */
+struct irq_line {
+    void (*set)(void *opaque, int n, int level);
+    void *opaque;
+    int n;
+};
+
+static inline void irq_set(const struct irq_line *l, int level)
+{
+    if (l && l->set)
+        l->set(l->opaque, l->n, level);
+}
+
+static inline void irq_pulse(const struct irq_line *l)
+{
+    irq_set(l, 1);
+    irq_set(l, 0);
+}
+
+/** machine_irq() - ISA line @n (0..15): drives both 8259s and the I/O APIC
+ *  (line 0 arrives at I/O APIC pin 2) */
+const struct irq_line *machine_irq(struct machine *m, unsigned n);
+
+/* ---- devices ----------------------------------------------------------- */
+
+enum field_type { FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_BYTES };
+
+/** struct dev_field - one piece of device state: reset, snapshot and monitor
+ *  read this table */
+struct dev_field {
+    const char *name;
+    uint32_t offset, bytes; /* bytes: whole size, arrays included */
+    enum field_type type;
+    uint8_t since;          /* version that introduced it */
+};
+
+#define FIELD(ty, st, m) { #m, offsetof(st, m), sizeof(((st *)0)->m), FIELD_##ty, 1 }
+#define FIELD_END { NULL, 0, 0, 0, 0 }
+
+/** struct device_type - what is the same for every instance of a chip */
+struct device_type {
+    const char *name;       /* as its manual or QEMU spells it */
+    const char *desc;
+    size_t size;            /* of the instance struct; struct device first */
+    int (*init)(struct device *d, struct err *e); /* after wiring; may be NULL */
+    void (*reset)(struct device *d);              /* hardware reset; may be NULL */
+    void (*destroy)(struct device *d);            /* may be NULL; struct freed by core */
+    const struct dev_field *fields;
+    /* the usual single port range, mapped by machine_add_device() when a
+     * port is given; chips with more map them in init */
+    struct { uint16_t len; struct io_ops ops; } io;
+};
+
+struct device {
+    const struct device_type *type;
+    struct machine *machine;
+    const char *id;          /* user-given or NULL; owned */
+    uint16_t port;           /* 0: none */
+    const struct irq_line *irq; /* output wire, NULL: not connected */
+    struct device *next;     /* construction order */
+};
+
+/** struct device_row - a line of a board's construction list */
+struct device_row {
+    const struct device_type *type;
+    uint16_t port;
+    int8_t irq;              /* ISA line; -1 none. 0 is the timer's line 0. */
+    bool has_irq;
+};
+
+/**
+ * machine_add_device() - construct, wire, map and init one device
+ * @setup: called between allocation and init to fill properties; may be NULL
+ * Returns the instance (owned by the machine) or NULL with @e set.
+ */
+struct device *machine_add_device(struct machine *m, const struct device_type *t,
+                                  uint16_t port, const struct irq_line *irq,
+                                  void (*setup)(struct device *d, const void *arg),
+                                  const void *arg, struct err *e) MUST_CHECK;
+/** machine_find_device() - first device of that type name, or NULL */
+struct device *machine_find_device(struct machine *m, const char *type_name);
+
+/* ---- character back ends (implemented in ui/) -------------------------- */
+
+/**
+ * struct chardev - a byte stream between a device and the outside
+ * Front (device) side calls write/accept; the back end calls receive.
+ */
+struct chardev {
+    const char *label;
+    /** write() - send bytes out; returns how many were taken (0: try again
+     *  when can_write is called). Never blocks. */
+    int (*write)(struct chardev *c, const uint8_t *buf, int len);
+    /** poll_input() - the front end has room again: deliver what waits */
+    void (*poll_input)(struct chardev *c);
+    void (*close)(struct chardev *c);
+    /* set by the front end: */
+    int (*can_receive)(void *front);                      /* bytes it can take now */
+    void (*receive)(void *front, const uint8_t *buf, int len);
+    void (*can_write)(void *front);                       /* room after a 0 write; may be NULL */
+    void (*event)(void *front, int event);                /* CHR_*; may be NULL */
+    void *front;
+};
+enum { CHR_EVENT_BREAK, CHR_EVENT_OPENED, CHR_EVENT_CLOSED };
+
+/* ---- vCPUs as devices and boards see them ------------------------------- */
+
+/**
+ * struct cpu_ops - what the interrupt chips need from a vCPU; installed by the
+ * accelerator glue (accel/), one object a vCPU
+ */
+struct vcpu {
+    struct machine *machine;
+    unsigned index;
+    uint32_t apic_id;
+    void *cpu;                                   /* accelerator's state */
+    struct lapic *lapic;                         /* hw/intc/lapic.c */
+    /** kick() - make the vCPU look at its interrupt state soon (any thread) */
+    void (*kick)(struct vcpu *v);
+    /* lines into the CPU; set by chips under the machine lock, read by the
+     * CPU with atomic loads; every change that raises one is followed by kick() */
+    uint32_t intr;                               /* INTR pending: enum vcpu_intr */
+};
+
+/* intr bits: which source asks. The CPU masks EXTINT/APIC with IF. */
+enum {
+    VCPU_INTR_PIC   = 1 << 0,  /* 8259 INTR through LINT0/ExtINT or wire */
+    VCPU_INTR_APIC  = 1 << 1,  /* local APIC has a deliverable vector */
+    VCPU_INTR_NMI   = 1 << 2,
+    VCPU_INTR_SMI   = 1 << 3,
+    VCPU_INTR_INIT  = 1 << 4,
+    VCPU_INTR_SIPI  = 1 << 5,
+    VCPU_INTR_MCE   = 1 << 6,
+    VCPU_INTR_EXIT  = 1 << 7,  /* leave the run loop: stop, reset, quit */
+};
+
+void vcpu_intr_raise(struct vcpu *v, uint32_t bits);  /* sets and kicks */
+void vcpu_intr_lower(struct vcpu *v, uint32_t bits);
+
+/**
+ * vcpu_ack_interrupt() - the CPU takes an external interrupt (INTA cycle)
+ * Asks the local APIC first, then the 8259s. Returns the vector, or -1 when
+ * the request has gone. Takes the machine lock.
+ */
+int vcpu_ack_interrupt(struct vcpu *v);
+
+/* Local APIC as the CPU core sees it (hw/intc/lapic.c); all take the lock. */
+uint64_t lapic_get_base(struct lapic *a);                 /* IA32_APIC_BASE */
+/** returns false: illegal change (guest gets #GP) */
+bool lapic_set_base(struct lapic *a, uint64_t val);
+uint8_t lapic_get_tpr(struct lapic *a);                   /* CR8 = bits 7..4 */
+void lapic_set_tpr(struct lapic *a, uint8_t tpr);
+/** x2APIC MSRs 0x800..0x8ff; false: #GP */
+bool lapic_msr_read(struct lapic *a, uint32_t msr, uint64_t *val);
+bool lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t val);
+/** IA32_TSC_DEADLINE; @now_tsc is the guest's TSC at the moment */
+uint64_t lapic_get_tsc_deadline(struct lapic *a);
+void lapic_set_tsc_deadline(struct lapic *a, uint64_t tsc, uint64_t now_tsc, uint64_t tsc_hz);
+
+/* ---- the machine --------------------------------------------------------- */
+
+enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
+enum shutdown_cause { CAUSE_NONE, CAUSE_GUEST_RESET, CAUSE_GUEST_SHUTDOWN,
+                      CAUSE_TRIPLE_FAULT, CAUSE_HOST_SIGNAL, CAUSE_MONITOR,
+                      CAUSE_DEBUG_EXIT };
+
+/** struct machine_config - what the command line decided */
+struct machine_config {
+    uint64_t ram_bytes;
+    unsigned n_vcpus;
+    const char *kernel, *initrd, *append;  /* direct boot; may be NULL */
+    bool kernel_via_firmware;              /* -bios was given with -kernel */
+    const char *bios;                      /* firmware file name or NULL */
+    const char **rom_dirs;                 /* NULL-terminated search path (-L first) */
+    struct chardev *serial[4];             /* NULL: port absent */
+    struct chardev *debugcon;              /* port 0x402, or NULL */
+    bool no_reboot, no_shutdown;
+    bool rtc_localtime;
+    bool no_hpet, no_acpi;
+    bool isa_debug_exit;                   /* -device isa-debug-exit */
+    uint16_t isa_debug_exit_port;
+    const char *boot_order;                /* "c", "d", ... or NULL */
+    uint64_t tsc_hz;                       /* guest TSC frequency */
+    uint32_t cpu_signature;                /* CPUID.1 EAX, for tables */
+    uint32_t cpu_features_edx;             /* CPUID.1 EDX, for tables */
+    const char *uuid;                      /* textual or NULL */
+};
+
+/** struct machine - everything there is; no other global mutable state */
+struct machine {
+    pthread_mutex_t lock;       /* recursive; guards all device state */
+    struct machine_config cfg;
+    struct clock clock;
+    struct timer_list timers;
+    struct loop *loop;
+    struct mem_map mem;
+    struct mem_region ram_low, ram_high;  /* below / above 4 GiB */
+    uint8_t *ram;
+    int ram_fd;                 /* memfd behind ram, or -1 */
+    struct port_range **ports;  /* [65536], owned by hw/core */
+    struct port_range *port_list;
+    struct device *devices;
+    struct irq_line isa_irq[16];
+    struct vcpu **vcpus;
+    unsigned n_vcpus;
+    struct pic *pic;            /* 8259 pair */
+    struct ioapic *ioapic;
+    struct pci_bus *pci;
+    struct fw_cfg *fw_cfg;
+    struct vga *vga;
+    struct kbd8042 *kbd;
+    /* run control; requests are made by devices and monitors, carried out by
+     * the main loop */
+    enum run_state run_state;
+    int32_t request_reset, request_shutdown, request_powerdown; /* enum shutdown_cause */
+    int exit_code;              /* of the process; isa-debug-exit sets it */
+    /* set by accel/: stop and start all vCPUs, reset them */
+    const struct machine_accel *accel;
+    void *accel_opaque;
+};
+
+/** struct machine_accel - what run control needs from the accelerator */
+struct machine_accel {
+    void (*pause_all)(struct machine *m);   /* returns when no vCPU runs guest code */
+    void (*resume_all)(struct machine *m);
+    void (*reset_all)(struct machine *m);   /* CPU reset; called paused */
+};
+
+struct machine *machine_new(const struct machine_config *cfg, struct err *e) MUST_CHECK;
+void machine_free(struct machine *m);
+void machine_lock(struct machine *m);
+void machine_unlock(struct machine *m);
+/** pc_build() - construct the i440FX board's devices; 0 or -errno */
+int pc_build(struct machine *m, struct err *e) MUST_CHECK;
+/** machine_reset() - reset devices in construction order (not the CPUs) */
+void machine_reset(struct machine *m);
+/** requests: any thread; the main loop is woken */
+void machine_request_reset(struct machine *m, enum shutdown_cause why);
+void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int exit_code);
+/** machine_request_powerdown() - press the ACPI power button */
+void machine_request_powerdown(struct machine *m);
+/** machine_read_rom() - find @name along the search path and read it whole
+ *  Returns bytes (caller frees) or NULL with @e set. */
+uint8_t *machine_read_rom(struct machine *m, const char *name, size_t *len, struct err *e);
+
+/**
+ * struct boot_state - CPU registers for a direct kernel entry; when valid the
+ * accelerator starts the boot CPU from it instead of the reset vector
+ */
+struct boot_state {
+    bool valid;
+    uint64_t rip, rsi, rsp, cr3;   /* 64-bit entry: flat long mode, paging on */
+    gpa_t gdt;                     /* GDT: 0x10 code64, 0x18 data */
+    uint32_t gdt_limit;
+    bool long_mode;                /* false: 32-bit protected, paging off */
+};
+const struct boot_state *machine_boot_state(struct machine *m);
+
+#endif

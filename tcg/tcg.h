@@ -1,0 +1,453 @@
+/*
+ * tcg.h - the translator's guest-neutral half
+ *
+ * guest code --(target->translate)--> IR --fold, dead flags, dead code--> IR
+ *   --(register allocation, host back end)--> host code in the code cache
+ * or, with backend=interp, the IR itself is kept and interpreted.
+ *
+ * tcg/ knows no guest architecture: it sees globals (guest registers at offsets
+ * in the vCPU state), flags F, memory accesses and helper calls.
+ */
+#ifndef TCG_TCG_H
+#define TCG_TCG_H
+
+#include "util/util.h"
+
+struct tcg_cpu;
+struct tcg;
+struct tb;
+
+/* ======================================================================== */
+/* IR                                                                         */
+
+enum ir_opc {
+#define IROP(N, n, o, i, at) IR_##N,
+#include "tcg/ops.def"
+#undef IROP
+    IR_OPC_COUNT
+};
+
+/* F bits, in op->wf, op->rf, op->lf masks */
+enum { IRF_C = 1, IRF_P = 2, IRF_A = 4, IRF_Z = 8, IRF_S = 16, IRF_O = 32, IRF_ALL = 63 };
+
+/* conditions: encoded as x86 does, which is as good as any: bit 0 inverts */
+enum ir_cc {
+    IRC_O, IRC_NO, IRC_C, IRC_NC, IRC_Z, IRC_NZ, IRC_CZ, IRC_NCZ,  /* CZ: C or Z: below or equal */
+    IRC_S, IRC_NS, IRC_P, IRC_NP, IRC_LT, IRC_GE, IRC_LE, IRC_GT,
+    /* as unsigned comparisons (BRCMP): */
+    IRC_LTU = IRC_C, IRC_GEU = IRC_NC, IRC_LEU = IRC_CZ, IRC_GTU = IRC_NCZ,
+    IRC_EQ = IRC_Z, IRC_NE = IRC_NZ,
+};
+
+enum ir_rmw { IRM_ADD, IRM_SUB, IRM_AND, IRM_OR, IRM_XOR, IRM_ADC, IRM_SBB,
+              IRM_INC, IRM_DEC, IRM_NEG, IRM_NOT, IRM_BTS, IRM_BTR, IRM_BTC };
+
+/* operands: globals 0..n_globals-1, then temps; temps live within the block */
+typedef uint16_t ir_val;
+#define IR_NONE 0xffff
+#define IR_IMM  0xfffe       /* operand is op->imm */
+#define IR_IMM2 0xfffd       /* operand is op->imm2 */
+#define IR_MAX_GLOBALS 24
+#define IR_MAX_VALS 400
+#define IR_MAX_OPS 1400
+#define IR_MAX_LABELS 96
+#define IR_MAX_VEC 96
+
+enum {  /* op->callf */
+    IRCALL_FAULT = 1,  /* may set cpu->exception; checked after the call, leaves the block */
+    IRCALL_SYNC  = 2,  /* reads or writes globals/F: they are in memory during the call */
+    IRCALL_NOVEC = 4,  /* touches no host vector or x87 register (built general-regs-only) */
+    IRCALL_PURE  = 8,  /* no effect but its result: removable */
+};
+
+enum { IRJ_JUMP, IRJ_CALL, IRJ_RET };
+
+struct ir_op {
+    uint8_t opc;
+    uint8_t size;        /* 1, 2, 4, 8 */
+    uint8_t sz2;         /* second width where the row says so */
+    uint8_t cc;          /* enum ir_cc; RMW: enum ir_rmw (op->rmw) */
+    uint8_t wf;          /* F bits to compute; the dead-flag pass clears bits */
+    uint8_t rf;          /* F bits read (filled by ir_finish) */
+    uint8_t lf;          /* F bits live after this op (filled by the dead-flag pass) */
+    uint8_t aux;         /* slot, hint, length */
+    uint8_t sc;          /* LEA: shift of b, 0..3 */
+    uint8_t callf;
+    bool lock;           /* atomic */
+    bool poll;           /* GOTO_TB: poll for interrupts */
+    uint16_t label;
+    ir_val d, e, a, b, c;
+    int32_t imm2;
+    int64_t imm;
+    void *fn;            /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
+    uint32_t last;       /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
+};
+#define rmw cc           /* op->rmw */
+typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
+
+/**
+ * struct ir_vec - a vector or x87 instruction kept as such
+ *
+ * Enough to re-encode it for a host of the same family, and for the target's
+ * portable implementation (target->vec_exec) to execute it elsewhere.
+ */
+enum ir_vec_enc { VENC_LEGACY, VENC_VEX, VENC_EVEX, VENC_X87 };
+enum ir_vec_rm { VRM_VEC, VRM_GPR, VRM_MEM, VRM_MMX, VRM_NONE };
+struct ir_vec {
+    uint8_t enc;         /* enum ir_vec_enc */
+    uint8_t map;         /* 0: one-byte (x87), 1: 0F, 2: 0F38, 3: 0F3A */
+    uint8_t pp;          /* 0 none, 1 66, 2 F3, 3 F2 */
+    uint8_t opcode;
+    uint8_t w, l;        /* REX.W / VEX.W; vector length 0: 128, 1: 256, 2: 512 */
+    uint8_t reg;         /* modrm.reg with extension bits: 0..31 (or opcode digit) */
+    bool reg_gpr;        /* reg names a general register: operand d (result) or b (input) */
+    bool reg_mmx;
+    uint8_t vvvv;        /* 0..31 */
+    bool vvvv_gpr;       /* vvvv is a general register (BMI-like; unused so far) */
+    uint8_t rm_kind;     /* enum ir_vec_rm */
+    uint8_t rm;          /* register number when not memory */
+    bool has_imm;
+    uint8_t imm;
+    uint8_t is4;         /* register in imm8[7:4] (VBLENDV..): the imm holds it */
+    uint8_t aaa, z, bcast; /* EVEX */
+    uint8_t mem_bytes;   /* 0: no memory operand; 1..64; x87: 2, 4, 8, 10 */
+    uint8_t mem_align;   /* required alignment in bytes (fault #GP when violated), 0: none */
+    bool mem_read, mem_write;
+    bool gpr_in, gpr_out;  /* a general register is read (b) / written (d) */
+    uint8_t gpr_size;    /* its width: 4 or 8 */
+    bool is_x87, is_mmx; /* needs the x87/MMX state; otherwise vector state */
+    bool can_fp_fault;   /* may raise an unmasked numeric exception */
+    uint8_t wf;          /* F bits it writes (comis, ptest); 0 none */
+    uint16_t row;        /* target's instruction-table row */
+};
+
+struct ir_block {
+    const struct tcg_target *target;
+    unsigned n_ops, n_vals, n_labels, n_vec;
+    bool overflow;       /* ran out of room: the translator must end the block earlier */
+    struct ir_op *ops;   /* room for IR_MAX_OPS when made by ir_block_new() */
+    struct ir_vec *vec;  /* room for IR_MAX_VEC */
+};
+
+/** ir_block_new()/ir_block_free() - a work block with its arrays at full size;
+ *  a block kept for the interpreter points to arrays of just its length */
+struct ir_block *ir_block_new(void);
+void ir_block_free(struct ir_block *b);
+
+/* builder: all return the new op; the caller may set further fields */
+void ir_begin(struct ir_block *b, const struct tcg_target *t);
+ir_val ir_temp(struct ir_block *b);
+uint16_t ir_label(struct ir_block *b);
+struct ir_op *ir_emit(struct ir_block *b, enum ir_opc opc, unsigned size,
+                      ir_val d, ir_val a, ir_val bb);
+struct ir_op *ir_emit_imm(struct ir_block *b, enum ir_opc opc, unsigned size,
+                          ir_val d, ir_val a, int64_t imm);
+struct ir_op *ir_mov(struct ir_block *b, unsigned size, ir_val d, ir_val s);
+struct ir_op *ir_movi(struct ir_block *b, ir_val d, uint64_t imm); /* size 8 */
+struct ir_op *ir_lea(struct ir_block *b, unsigned size, ir_val d, ir_val base,
+                     ir_val index, unsigned sc, int64_t disp);
+struct ir_op *ir_ld(struct ir_block *b, unsigned size, ir_val d, ir_val addr);
+struct ir_op *ir_st(struct ir_block *b, unsigned size, ir_val addr, ir_val v);
+struct ir_op *ir_lde(struct ir_block *b, unsigned size, ir_val d, size_t off);
+struct ir_op *ir_ste(struct ir_block *b, unsigned size, size_t off, ir_val v);
+struct ir_op *ir_stei(struct ir_block *b, unsigned size, size_t off, int32_t v);
+struct ir_op *ir_call(struct ir_block *b, void *fn, unsigned callf, ir_val d,
+                      ir_val a, ir_val bb, ir_val c);
+void ir_set_label(struct ir_block *b, uint16_t label);
+void ir_br(struct ir_block *b, uint16_t label);
+void ir_brcc(struct ir_block *b, enum ir_cc cc, uint16_t label);
+void ir_brcmp(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, ir_val bb, uint16_t label);
+void ir_brcmpi(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, int64_t imm, uint16_t label);
+void ir_insn(struct ir_block *b, int64_t pcoff, unsigned len);
+
+/** ir_op_info() - attributes of an opcode, from ops.def */
+struct ir_info {
+    const char *name;
+    uint8_t outs, ins;   /* IRO_* masks */
+    uint8_t attr;        /* IRA_* */
+};
+enum { IRO_D = 1, IRO_E = 2, IRO_A = 4, IRO_B = 8, IRO_C = 16 };
+enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 32, IRA_RFC = 64 };
+const struct ir_info *ir_op_info(enum ir_opc opc);
+/** ir_cc_flags() - F bits that condition @cc reads */
+uint8_t ir_cc_flags(enum ir_cc cc);
+/** ir_op_reads_flags() - F bits @op reads for its result (not for faults) */
+uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op);
+/** ir_op_writes_flags() - F bits @op replaces entirely when wf is as given
+ *  (0 for a variable shift: it may keep them) */
+uint8_t ir_op_kills_flags(const struct ir_block *b, const struct ir_op *op);
+/** ir_op_can_fault() - may leave the block with a guest exception */
+bool ir_op_can_fault(const struct ir_op *op);
+
+/** ir_verify() - check the block's invariants; returns NULL or what is wrong
+ *  (a static or per-block buffer); run on every block in debug builds */
+const char *ir_verify(const struct ir_block *b);
+/** ir_dump() - print the block, one op a line */
+void ir_dump(const struct ir_block *b, FILE *f);
+/* passes, in order; ir_optimise() runs them all when @opt, else only the
+ * annotations (rf, lf, last) that the back ends need */
+void ir_fold(struct ir_block *b);
+void ir_dead_flags(struct ir_block *b, bool prune);
+void ir_dead_code(struct ir_block *b);
+void ir_liveness(struct ir_block *b);
+void ir_optimise(struct ir_block *b, bool opt);
+
+/* ======================================================================== */
+/* The vCPU as the translator sees it                                          */
+
+/*
+ * Program counter. Blocks are position independent: what they need of the
+ * program counter they take from cpu->pcbase, and
+ *     pc = pcbase + pcoff   (mod 2^32 when the mode is not 64 bit)
+ * where pcoff is a constant of the guest instruction: its offset from the start
+ * of the *linear* page that the block begins in (so 0..4095, more when it lies in
+ * the next page). Inside a block the current instruction's pcoff is in
+ * cpu->pcoff whenever a helper or a slow path runs. Outside blocks cpu->pc is
+ * the truth; tcg_sync_pc() computes it.
+ */
+
+/* F in memory (cpu->fl): bit 0: O; bits 15..8: S Z 0 A 0 P 1 C (bit 15 S, 14 Z, 12 A, 10 P, 8 C).
+ * What LAHF and SETO leave in AX; other bits are don't-care. */
+#define TCG_FL_O 0x0001u
+#define TCG_FL_C 0x0100u
+#define TCG_FL_P 0x0400u
+#define TCG_FL_A 0x1000u
+#define TCG_FL_Z 0x4000u
+#define TCG_FL_S 0x8000u
+
+enum tcg_access { ACC_READ, ACC_WRITE, ACC_EXEC };
+/* why a block was left */
+enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
+                TCG_EXIT_EXCEPTION, TCG_EXIT_RESTART1 };
+
+#define TCG_N_SPILL 24
+
+/**
+ * struct tcg_cpu - first member of the target's CPU struct
+ *
+ * Translated code reaches all of it as offsets from one host register, so the
+ * fields it uses most come first.
+ */
+struct tcg_cpu {
+    /* -- hot: offsets below 128 ------------------------------------------- */
+    uint64_t pcbase;
+    int32_t pcoff;
+    uint32_t run;             /* 0: leave translated code at the next poll (any thread clears it) */
+    uint32_t fl;              /* F */
+    uint32_t exception;       /* not 0: a guest exception is pending (target's number + 1) */
+    uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
+    /* -- less hot ------------------------------------------------------------ */
+    uint64_t spill[TCG_N_SPILL];
+    uint8_t vec_loaded;       /* host vector registers hold the guest's */
+    uint8_t x87_loaded;       /* host x87 registers hold the guest's */
+    uint8_t in_code;          /* between tcg_enter and tcg_leave: a host fault there is the guest's */
+    uint8_t restart1;         /* next block: one instruction, not kept */
+    uint32_t exit_reason;     /* enum tcg_exit */
+    struct tb *exit_tb;       /* block left through slot exit_slot, to be chained; or NULL */
+    uint32_t exit_slot;
+    uint32_t mode_salt;       /* mixed into indirect-jump cache checks; changes with mode */
+    uint64_t pc;              /* truth outside blocks */
+    uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
+    uint64_t map_index_mask;  /* constants for the inline page-map path */
+    uint64_t map_write_bit;
+    uint64_t map_base;        /* GS base: the current view's page map */
+    struct tcg_mmu *mmu;
+    struct tcg *tcg;
+    struct jump_cache_entry *jc;   /* indirect-jump cache */
+    void *host_scratch;
+    struct tb *cur_tb;        /* interpreter: the running block */
+    uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
+    uint64_t insn_count;      /* executed blocks' instructions, when counting is on */
+};
+
+/* ======================================================================== */
+/* What a target provides                                                       */
+
+struct tcg_global {
+    const char *name;
+    uint32_t offset;     /* in the CPU struct; 8 bytes */
+    int8_t pin;          /* 0..11: preferred order for a host register of its own; -1: stays in memory */
+};
+
+/* the key of a block besides its physical address */
+struct tb_key {
+    uint64_t pc;         /* program counter (EIP/RIP) */
+    uint64_t lin;        /* linear address */
+    uint64_t cs_base, cs_limit; /* significant only when !flat */
+    uint32_t mode;       /* target's mode bits: everything translation depends on */
+    bool flat;           /* position independent: pcbase need not match */
+    uint8_t pc_bytes;    /* width of the program counter: 2, 4, 8 */
+};
+
+enum tcg_fill_result { FILL_OK, FILL_FAULT, FILL_MMIO };
+struct tcg_fill {
+    gpa_t gpa;           /* of the access */
+    uint8_t page_shift;  /* size of the mapping: 12, 21, 22, 30 */
+    bool writable;       /* a write would need no further work (dirty already) */
+    bool readable, executable;
+    bool global;
+};
+
+struct tcg_target {
+    const char *name;
+    unsigned n_globals;
+    const struct tcg_global *globals;
+    size_t cpu_size;
+    /** translate() - fill @b with IR for the block at @k; bounded by @max_insns.
+     *  Fetches through tcg_fetch(); when the very first fetch faults it raises the
+     *  exception and returns 0. Returns guest bytes translated (for invalidation). */
+    unsigned (*translate)(struct tcg_cpu *cpu, struct ir_block *b,
+                          const struct tb_key *k, unsigned max_insns, unsigned *n_insns);
+    /** get_key() - key for cpu->pc in the current mode */
+    void (*get_key)(struct tcg_cpu *cpu, struct tb_key *k);
+    /** walk() - translate linear @va for an access; FILL_FAULT: the exception is
+     *  raised (cpu->exception set) unless @probe */
+    enum tcg_fill_result (*walk)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc,
+                                 bool user, bool probe, struct tcg_fill *out);
+    /** canonical_fault() - raise the fault for an address outside the canonical range */
+    void (*canonical_fault)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc);
+    void (*raise_divide)(struct tcg_cpu *cpu);
+    /** raise_fp() - an unmasked numeric exception of the host instruction: @x87 or SIMD */
+    void (*raise_fp)(struct tcg_cpu *cpu, bool x87);
+    /** raise_align() - a vector operand was not aligned as its instruction demands */
+    void (*raise_align)(struct tcg_cpu *cpu);
+    /** vec_exec() - execute @v on the state in memory. @mem: mem_bytes of operand
+     *  (read before, written back after, by the caller). @gpr: in value, out value.
+     *  Flags it writes go to cpu->fl. Returns false when it raised an exception. */
+    bool (*vec_exec)(struct tcg_cpu *cpu, const struct ir_vec *v, void *mem, uint64_t *gpr);
+    /** disas_mode() - Capstone mode bits for -d in_asm: 16, 32 or 64 */
+    unsigned (*disas_bits)(const struct tb_key *k);
+    /** log_cpu() - print registers (-d cpu) */
+    void (*log_cpu)(struct tcg_cpu *cpu, FILE *f);
+    /** service() - deliver cpu->exception or an interrupt, or wait while halted.
+     *  Called by the run loop with cpu->pc true. Returns false: leave tcg_run(). */
+    bool (*service)(struct tcg_cpu *cpu);
+    /* where the host back end finds vector and x87 state in the CPU struct */
+    uint32_t off_xsave;  /* 64-byte aligned FXSAVE/XSAVE-layout area (legacy 512 bytes: x87 + xmm 0..15 + mxcsr) */
+    uint32_t off_ymmh;   /* 16 x 16 bytes: upper halves of ymm0..15 */
+    uint32_t off_zmm;    /* 0: none yet */
+};
+
+/* ======================================================================== */
+/* Physical memory, as the accelerator glue gives it                             */
+
+enum phys_kind { PHYS_RAM, PHYS_ROM, PHYS_MMIO, PHYS_NONE };
+struct phys_ops {
+    /** lookup() - the page at @gpa (page aligned): host address for RAM/ROM.
+     *  RAM pages also get a small number @ram_page (< n_ram_pages), ROM as well. */
+    enum phys_kind (*lookup)(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *ram_page);
+    uint64_t (*mmio_read)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
+    void (*mmio_write)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
+    uint32_t n_ram_pages;  /* RAM and ROM pages together */
+    void *opaque;
+};
+
+/* ======================================================================== */
+/* Soft MMU (tcg/softmmu.c)                                                        */
+
+/* Views: what an access is checked against besides the address space. */
+enum tcg_view { VIEW_KERNEL, VIEW_USER, VIEW_KERNEL_AC, VIEW_COUNT };
+
+int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e) MUST_CHECK;
+void tcg_mmu_free(struct tcg_cpu *cpu);
+/** tcg_mmu_set_view() - CPL, SMAP/AC or paging mode changed: choose the view */
+void tcg_mmu_set_view(struct tcg_cpu *cpu, enum tcg_view v);
+/** tcg_mmu_switch() - address space changed. @tag: PCID or 0; @flush: forget its
+ *  non-global entries (CR3 load without bit 63) */
+void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush);
+/** tcg_mmu_flush() - forget everything; @global: also global entries (false keeps
+ *  them where it is cheap; dropping more is always allowed) */
+void tcg_mmu_flush(struct tcg_cpu *cpu, bool global);
+/** tcg_mmu_flush_page() - INVLPG of @va in the current address space + globals */
+void tcg_mmu_flush_page(struct tcg_cpu *cpu, uint64_t va);
+/** tcg_mmu_flush_tag() - INVPCID single context */
+void tcg_mmu_flush_tag(struct tcg_cpu *cpu, uint32_t tag);
+/** tcg_mmu_flush_tag_page() - INVPCID individual address */
+void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va);
+
+/*
+ * Guest memory access from C: linear address, current view unless said. On a
+ * guest fault the exception is raised (cpu->exception) and they return false,
+ * with nothing changed. Crossing a page is handled. size 1, 2, 4, 8.
+ */
+bool tcg_load(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t *v) MUST_CHECK;
+bool tcg_store(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t v) MUST_CHECK;
+/** with an explicit view: VIEW_KERNEL for descriptor tables, TSS, stacks of an
+ *  inner level; VIEW_USER for what must be checked as CPL 3 */
+bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t *v) MUST_CHECK;
+bool tcg_store_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t v) MUST_CHECK;
+/** tcg_load_bytes()/tcg_store_bytes() - up to 4096 bytes; all pages are checked
+ *  before the first byte moves */
+bool tcg_load_bytes(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len) MUST_CHECK;
+bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len) MUST_CHECK;
+/** tcg_probe() - check that @len bytes (<= 4096) can be read or written; raises */
+bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc) MUST_CHECK;
+/**
+ * tcg_host_page() - host address of @va when the bytes up to the end of its page
+ * can be accessed directly; NULL: not RAM, or a fault (cpu->exception tells), or
+ * (write) a page that holds code: then use tcg_store().
+ */
+uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc);
+/** tcg_fetch() - copy up to @len code bytes from linear @va as instruction fetch;
+ *  returns how many (stops at a fault; @raise: raise it when the first byte faults) */
+unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise);
+/** tcg_atomic16() - 16-byte host pointer for CMPXCHG16B/8B-style helpers (aligned,
+ *  writable RAM) or NULL; on a fault cpu->exception is set */
+uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len);
+/** physical access by the CPU itself (page walks): 8- or 4-byte aligned entries */
+uint64_t tcg_phys_load(struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
+/** tcg_phys_cmpxchg() - set accessed/dirty bits atomically; false: it changed meanwhile */
+bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t old, uint64_t new_);
+
+/* ======================================================================== */
+/* Blocks, cache, run loop (tcg/exec.c, tcg/cache.c)                              */
+
+enum tcg_backend { TCG_BACKEND_HOST, TCG_BACKEND_INTERP };
+struct tcg_config {
+    enum tcg_backend backend;
+    bool optimise;           /* false: passes that change code are off */
+    bool one_insn;           /* one guest instruction a block (debugging, tests) */
+    uint64_t cache_bytes;    /* code cache, default 64 MiB */
+};
+
+struct tcg_stats {
+    uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes, ns_translating;
+};
+
+/** tcg_new() - translator shared by all vCPUs of a machine */
+struct tcg *tcg_new(const struct tcg_target *t, const struct tcg_config *c,
+                    const struct phys_ops *phys, struct err *e) MUST_CHECK;
+void tcg_free(struct tcg *t);
+/**
+ * tcg_cpu_alloc() - zeroed target CPU struct, placed so that translated code can run
+ * with it (its stack lies below); free with tcg_cpu_free()
+ */
+struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e) MUST_CHECK;
+void tcg_cpu_free(struct tcg_cpu *cpu);
+/** tcg_run() - run until target->service() says stop */
+void tcg_run(struct tcg_cpu *cpu);
+/** tcg_kick() - any thread, any signal: leave translated code soon */
+static inline void tcg_kick(struct tcg_cpu *cpu)
+{
+    __atomic_store_n(&cpu->run, 0, __ATOMIC_SEQ_CST);
+}
+/** tcg_mode_changed() - the target's mode bits may have changed: recompute the salt */
+void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode);
+/** tcg_invalidate_phys() - RAM changed from outside (DMA, another program) */
+void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
+/** tcg_flush_all() - forget all translations (memory map changed) */
+void tcg_flush_all(struct tcg *t);
+/** tcg_sync_pc() - cpu->pc from pcbase and pcoff, for helpers inside a block */
+static inline uint64_t tcg_cur_pc(const struct tcg_cpu *cpu)
+{
+    return cpu->pcbase + (int64_t)cpu->pcoff;
+}
+const struct tcg_stats *tcg_get_stats(struct tcg *t);
+
+/** ir_interp() - run @b from its first op; returns when it ends or faults,
+ *  leaving what a back end leaves: exit_reason, pcbase/pcoff or pc, exit_tb/slot.
+ *  @vals: scratch for temps. */
+struct ir_code;  /* packed IR kept by a block in interp mode */
+void ir_interp(struct tcg_cpu *cpu, const struct ir_block *b);
+
+#endif
