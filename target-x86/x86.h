@@ -168,6 +168,14 @@ struct x86_cpu {
     uint8_t delivering;       /* vector being delivered + 1, for double faults */
     bool halted, shadow, nmi_blocked, in_smm, wait_sipi;
     bool shadow_ss;           /* the shadow is MOV SS's: also delays #DB */
+    bool tf_trap;             /* a debug trap (single step, data breakpoint) is due before the
+                               * next instruction; h_step_end sets it, x86_service delivers */
+    uint32_t trap_dr6;        /* data breakpoints that it reports (DR6 B0..B3) */
+    bool exc_ext;             /* errors raised now carry EXT (an event is being delivered) */
+    bool exc_vme;             /* pending INT n goes to the VM86 program's own handler (VME) */
+    bool implicit;            /* running access is to a system table: SMAP ignores AC */
+    bool shutdown;            /* after a triple fault: only reset, INIT, NMI get out */
+    uint32_t int_count;       /* events delivered, for -d int */
 
     /* MSRs */
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
@@ -309,7 +317,12 @@ HELPER(h_bcd);            /* a = 0 daa 1 das 2 aaa 3 aas 4 aam 5 aad, b = imm */
 HELPER(h_into);           /* raises #OF when O; b = length */
 HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 | write << 16: linear address; raises #GP/#SS */
 HELPER(h_rsm);            /* (pc) */
-HELPER(h_dr_check);       /* a = linear address, b = size | write << 8: data breakpoint trap noted */
+/* Last thing in a block translated with MODE_TF, MODE_SHADOW or MODE_DR (one instruction each), before
+ * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has
+ * x86_service() called. Not SYNC, not FAULT. */
+HELPER(h_step_end);
+HELPER(h_dr_check);       /* a = linear address, b = size | write << 8: data breakpoint trap noted;
+                           * b = 1 << 9: instruction breakpoint (before the instruction): may raise #DB */
 /* REP string instructions: a = kind | opsize << 8 | addrsize << 16 | seg << 24, b = 1 REP/REPE, 2 REPNE.
  * Return 0: finished; 1: interrupted, registers show progress: execute again (EXIT at own pcoff). */
 enum { STR_MOVS, STR_STOS, STR_LODS, STR_CMPS, STR_SCAS, STR_INS, STR_OUTS };
