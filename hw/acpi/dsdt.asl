@@ -1,0 +1,294 @@
+/*
+ * dsdt.asl - what ACPI says about the i440FX board
+ *
+ * Makefile rule (iasl, then the bytes as a C array named dsdt_aml):
+ *   $(BUILD)/dsdt.aml: hw/acpi/dsdt.asl
+ *           iasl -va -vs -p $@ $<
+ *   $(BUILD)/dsdt.aml.h: $(BUILD)/dsdt.aml
+ *           hw/acpi/aml2c.sh dsdt_aml $< > $@
+ *
+ * What differs from machine to machine is in an SSDT that hw/acpi/tables.c
+ * writes: COMM (bit n: COMn+1 is there), HPEM (bit 0: HPET), PCIB (first
+ * address of the PCI memory window).
+ */
+DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
+{
+    External (\COMM, IntObj)
+    External (\HPEM, IntObj)
+    External (\PCIB, IntObj)
+
+    /* soft-off: SLP_TYP 0, as the PIIX4 decodes SUS_TYP */
+    Name (\_S5, Package () { Zero, Zero, Zero, Zero })
+
+    /* _STA of a device that is there when Arg0 is not 0 */
+    Method (PRES, 1)
+    {
+        If (Arg0) { Return (0x0F) }
+        Return (Zero)
+    }
+
+    Scope (\_SB)
+    {
+        Device (PCI0)
+        {
+            Name (_HID, EisaId ("PNP0A03"))
+            Name (_UID, Zero)
+            Name (_BBN, Zero)
+
+            Name (CRES, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+                    0x0000, 0x0000, 0x00FF, 0x0000, 0x0100)
+                IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0x0000, 0x0000, 0x0CF7, 0x0000, 0x0CF8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0x0000, 0x0D00, 0xFFFF, 0x0000, 0xF300)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable,
+                    ReadWrite, 0x00000000, 0x000A0000, 0x000BFFFF, 0x00000000, 0x00020000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0x00000000, 0xC0000000, 0xFEBFFFFF, 0x00000000, 0x3EC00000,
+                    ,, WIN)
+            })
+            Method (_CRS, 0, Serialized)
+            {
+                CreateDWordField (CRES, \_SB.PCI0.WIN._MIN, WMIN)
+                CreateDWordField (CRES, \_SB.PCI0.WIN._MAX, WMAX)
+                CreateDWordField (CRES, \_SB.PCI0.WIN._LEN, WLEN)
+                WMIN = \PCIB
+                WLEN = WMAX - WMIN + One
+                Return (CRES)
+            }
+
+            /* INTA of slot n is on PIRQ (n - 1) & 3, and so on round */
+            Method (_PRT, 0, Serialized)
+            {
+                Local0 = Package (128) {}
+                Local1 = Zero
+                While (Local1 < 128)
+                {
+                    Local2 = Local1 >> 2
+                    Local3 = (Local1 + Local2 + 3) & 3
+                    If (Local3 == 0) { Local4 = Package (4) { Zero, Zero, LNKA, Zero } }
+                    If (Local3 == 1) { Local4 = Package (4) { Zero, Zero, LNKB, Zero } }
+                    If (Local3 == 2) { Local4 = Package (4) { Zero, Zero, LNKC, Zero } }
+                    If (Local3 == 3) { Local4 = Package (4) { Zero, Zero, LNKD, Zero } }
+                    /* the PM function's interrupt is the SCI, not a PIRQ */
+                    If (Local1 == 4) { Local4 = Package (4) { Zero, Zero, LNKS, Zero } }
+                    Local4 [0] = (Local2 << 16) | 0xFFFF
+                    Local4 [1] = Local1 & 3
+                    Local0 [Local1] = Local4
+                    Local1++
+                }
+                Return (Local0)
+            }
+
+            Device (ISA)
+            {
+                Name (_ADR, 0x00010000)
+                OperationRegion (P40C, PCI_Config, 0x60, 0x04)
+                Field (P40C, ByteAcc, NoLock, Preserve)
+                {
+                    PRQ0, 8, PRQ1, 8, PRQ2, 8, PRQ3, 8
+                }
+
+                Device (KBD)
+                {
+                    Name (_HID, EisaId ("PNP0303"))
+                    Name (_STA, 0x0F)
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x0060, 0x0060, 0x01, 0x01)
+                        IO (Decode16, 0x0064, 0x0064, 0x01, 0x01)
+                        IRQNoFlags () { 1 }
+                    })
+                }
+                Device (MOU)
+                {
+                    Name (_HID, EisaId ("PNP0F13"))
+                    Name (_STA, 0x0F)
+                    Name (_CRS, ResourceTemplate () { IRQNoFlags () { 12 } })
+                }
+                Device (RTC)
+                {
+                    Name (_HID, EisaId ("PNP0B00"))
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x0070, 0x0070, 0x01, 0x02)
+                        IRQNoFlags () { 8 }
+                    })
+                }
+                Device (COM1)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, One)
+                    Method (_STA, 0) { Return (PRES (\COMM & 1)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x03F8, 0x03F8, 0x00, 0x08)
+                        IRQNoFlags () { 4 }
+                    })
+                }
+                Device (COM2)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, 0x02)
+                    Method (_STA, 0) { Return (PRES (\COMM & 2)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x02F8, 0x02F8, 0x00, 0x08)
+                        IRQNoFlags () { 3 }
+                    })
+                }
+                Device (COM3)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, 0x03)
+                    Method (_STA, 0) { Return (PRES (\COMM & 4)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x03E8, 0x03E8, 0x00, 0x08)
+                        IRQNoFlags () { 4 }
+                    })
+                }
+                Device (COM4)
+                {
+                    Name (_HID, EisaId ("PNP0501"))
+                    Name (_UID, 0x04)
+                    Method (_STA, 0) { Return (PRES (\COMM & 8)) }
+                    Name (_CRS, ResourceTemplate ()
+                    {
+                        IO (Decode16, 0x02E8, 0x02E8, 0x00, 0x08)
+                        IRQNoFlags () { 3 }
+                    })
+                }
+            }
+
+            /* ports of the PM block and SMBus host, wherever a driver looks */
+            Device (PMIO)
+            {
+                Name (_HID, EisaId ("PNP0C02"))
+                Name (_UID, 0x01)
+                Name (_CRS, ResourceTemplate ()
+                {
+                    IO (Decode16, 0x0600, 0x0600, 0x01, 0x40)
+                    IO (Decode16, 0x0700, 0x0700, 0x01, 0x10)
+                    IO (Decode16, 0x00B2, 0x00B2, 0x01, 0x02)
+                    IO (Decode16, 0x0510, 0x0510, 0x01, 0x0C)
+                })
+            }
+        }
+
+        Device (HPET)
+        {
+            Name (_HID, EisaId ("PNP0103"))
+            Name (_UID, Zero)
+            Method (_STA, 0) { Return (PRES (\HPEM & 1)) }
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadOnly, 0xFED00000, 0x00000400)
+            })
+        }
+
+        /* PIRQ router */
+        Method (IQST, 1)
+        {
+            If (Arg0 & 0x80) { Return (0x09) }
+            Return (0x0B)
+        }
+        Method (IQCR, 1, Serialized)
+        {
+            Name (PRR0, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, ,, RIRQ) { 0 }
+            })
+            CreateDWordField (PRR0, RIRQ._INT, PRRI)
+            PRRI = Zero
+            If (!(Arg0 & 0x80)) { PRRI = Arg0 & 0x0F }
+            Return (PRR0)
+        }
+
+        Device (LNKA)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, Zero)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+            })
+            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ0)) }
+            Method (_DIS) { \_SB.PCI0.ISA.PRQ0 |= 0x80 }
+            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ0)) }
+            Method (_SRS, 1)
+            {
+                CreateDWordField (Arg0, 0x05, PRRI)
+                \_SB.PCI0.ISA.PRQ0 = PRRI
+            }
+        }
+        Device (LNKB)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, One)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+            })
+            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ1)) }
+            Method (_DIS) { \_SB.PCI0.ISA.PRQ1 |= 0x80 }
+            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ1)) }
+            Method (_SRS, 1)
+            {
+                CreateDWordField (Arg0, 0x05, PRRI)
+                \_SB.PCI0.ISA.PRQ1 = PRRI
+            }
+        }
+        Device (LNKC)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 0x02)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+            })
+            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ2)) }
+            Method (_DIS) { \_SB.PCI0.ISA.PRQ2 |= 0x80 }
+            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ2)) }
+            Method (_SRS, 1)
+            {
+                CreateDWordField (Arg0, 0x05, PRRI)
+                \_SB.PCI0.ISA.PRQ2 = PRRI
+            }
+        }
+        Device (LNKD)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 0x03)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
+            })
+            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ3)) }
+            Method (_DIS) { \_SB.PCI0.ISA.PRQ3 |= 0x80 }
+            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ3)) }
+            Method (_SRS, 1)
+            {
+                CreateDWordField (Arg0, 0x05, PRRI)
+                \_SB.PCI0.ISA.PRQ3 = PRRI
+            }
+        }
+        /* the SCI: fixed to IRQ 9 */
+        Device (LNKS)
+        {
+            Name (_HID, EisaId ("PNP0C0F"))
+            Name (_UID, 0x04)
+            Name (_PRS, ResourceTemplate ()
+            {
+                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 9 }
+            })
+            Method (_STA) { Return (0x0B) }
+            Method (_DIS) { }
+            Method (_CRS) { Return (_PRS) }
+            Method (_SRS, 1) { }
+        }
+    }
+}
