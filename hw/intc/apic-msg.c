@@ -1,0 +1,184 @@
+/*
+ * apic-msg.c - interrupt messages: IPIs, I/O APIC and MSI delivery, destinations
+ *
+ * Source: Intel SDM vol. 3A, "Issuing Interprocessor Interrupts" and
+ * "Message Signalled Interrupts".
+ */
+#include "hw/intc/lapic-int.h"
+
+enum {
+    ICR_VECTOR = 0xff, ICR_DELMOD_POS = 8, ICR_LOGICAL = 1 << 11,
+    ICR_ASSERT = 1 << 14, ICR_LEVEL = 1 << 15, ICR_SHORTHAND_POS = 18,
+};
+enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
+
+#define DFR_FLAT 0xf        /* bits 31..28 */
+#define DEST_ALL8 0xff
+#define DEST_ALL32 0xffffffffu
+#define MSI_WINDOW_BYTES 0x100000
+
+/* struct apic_msg - one message on its way */
+struct apic_msg {
+    uint32_t dest;
+    bool wide;               /* 32-bit destination (x2APIC ICR) */
+    enum apic_destmode destmode;
+    enum apic_delivery delivery;
+    uint8_t vector;
+    enum apic_trigger trigger;
+};
+
+static bool match_logical(const struct lapic *a, uint32_t dest)
+{
+    uint8_t ldr = a->ldr >> 24;
+
+    if (lapic_x2(a)) /* cluster number above, member bits below */
+        return dest >> 16 == a->ldr >> 16 && (dest & a->ldr & 0xffff);
+    if (a->dfr >> 28 == DFR_FLAT)
+        return dest & ldr;
+    return (dest >> 4 == ldr >> 4 || dest >> 4 == 0xf) && (dest & ldr & 0xf);
+}
+
+static bool matches(const struct lapic *a, const struct apic_msg *msg)
+{
+    uint32_t id = a->vcpu->apic_id;
+
+    if (!lapic_enabled(a))
+        return false;
+    if (msg->dest == (msg->wide ? DEST_ALL32 : DEST_ALL8))
+        return true;
+    if (msg->destmode == APIC_LOGICAL)
+        return match_logical(a, msg->dest);
+    return msg->dest == (lapic_x2(a) ? id : (id & 0xff));
+}
+
+/* Of the APICs that match, the one that works at the lowest priority. */
+static struct lapic *arbitrate(struct machine *m, const struct apic_msg *msg)
+{
+    struct lapic *best = NULL;
+
+    for (unsigned i = 0; i < m->n_vcpus; i++) {
+        struct lapic *a = m->vcpus[i]->lapic;
+
+        if (!a || !matches(a, msg) || !lapic_sw_enabled(a))
+            continue;
+        if (!best || lapic_ppr(a) < lapic_ppr(best))
+            best = a;
+    }
+    return best;
+}
+
+static bool deliver(struct machine *m, const struct apic_msg *msg)
+{
+    bool any = false;
+
+    if (!m->vcpus)
+        return false;
+    if (msg->delivery == APIC_LOWEST) {
+        struct lapic *a = arbitrate(m, msg);
+        return a && lapic_accept(a, APIC_FIXED, msg->vector, msg->trigger);
+    }
+    for (unsigned i = 0; i < m->n_vcpus; i++) {
+        struct lapic *a = m->vcpus[i]->lapic;
+
+        if (a && matches(a, msg))
+            any |= lapic_accept(a, msg->delivery, msg->vector, msg->trigger);
+    }
+    return any;
+}
+
+bool apic_deliver(struct machine *m, uint8_t dest, enum apic_destmode destmode,
+                  enum apic_delivery delivery, uint8_t vector,
+                  enum apic_trigger trigger)
+{
+    struct apic_msg msg = { dest, false, destmode, delivery, vector, trigger };
+    bool ok = deliver(m, &msg);
+
+    log_ev(LOG_APIC, "deliver dest=%#x logical=%d mode=%d vector=%#x level=%d ok=%d",
+           dest, destmode, delivery, vector, trigger, ok);
+    return ok;
+}
+
+void lapic_msi(struct machine *m, uint64_t addr, uint32_t data)
+{
+    if (addr - LAPIC_BASE >= MSI_WINDOW_BYTES) {
+        log_guest(LOG_APIC, "msi addr=%#llx outside window", (unsigned long long)addr);
+        return;
+    }
+    machine_lock(m);
+    apic_deliver(m, bits(addr, 12, 8), addr & 4 ? APIC_LOGICAL : APIC_PHYSICAL,
+                 bits(data, 8, 3), data & 0xff, data & 0x8000 ? APIC_LEVEL : APIC_EDGE);
+    machine_unlock(m);
+}
+
+/* ---- the ICR --------------------------------------------------------------- */
+
+static void send_to_all(struct lapic *a, const struct apic_msg *msg, bool self)
+{
+    struct machine *m = a->dev.machine;
+
+    for (unsigned i = 0; i < m->n_vcpus; i++) {
+        struct lapic *t = m->vcpus[i]->lapic;
+
+        if (t && lapic_enabled(t) && (self || t != a))
+            lapic_accept(t, msg->delivery, msg->vector, msg->trigger);
+    }
+}
+
+/** lapic_send_self() - fixed, edge-triggered IPI to the APIC itself */
+void lapic_send_self(struct lapic *a, uint8_t vector)
+{
+    if (vector < 16)
+        lapic_error(a, ESR_SEND_ILLEGAL);
+    else
+        lapic_accept(a, APIC_FIXED, vector, APIC_EDGE);
+}
+
+/* Whether the ICR holds something that goes out on the bus. */
+static bool icr_sendable(struct lapic *a, uint32_t icr, unsigned delivery)
+{
+    if ((delivery == APIC_FIXED || delivery == APIC_LOWEST) && (icr & ICR_VECTOR) < 16) {
+        lapic_error(a, ESR_SEND_ILLEGAL);
+        return false;
+    }
+    if (delivery == APIC_RESERVED || delivery == APIC_EXTINT) {
+        log_guest(LOG_APIC, "icr=%#x reserved delivery mode", icr);
+        return false;
+    }
+    /* INIT level de-assert only set arbitration IDs on old parts */
+    return !(delivery == APIC_INIT && (icr & ICR_LEVEL) && !(icr & ICR_ASSERT));
+}
+
+/** lapic_send_ipi() - carry out what a->icr says */
+void lapic_send_ipi(struct lapic *a)
+{
+    uint32_t icr = a->icr;
+    struct apic_msg msg = {
+        .dest = lapic_x2(a) ? a->icr >> 32 : a->icr >> 56,
+        .wide = lapic_x2(a),
+        .destmode = icr & ICR_LOGICAL ? APIC_LOGICAL : APIC_PHYSICAL,
+        .delivery = bits(icr, ICR_DELMOD_POS, 3),
+        .vector = icr & ICR_VECTOR,
+        .trigger = APIC_EDGE, /* level is for INIT de-assert only */
+    };
+
+    log_ev(LOG_APIC, "ipi cpu=%u icr=%#llx", a->vcpu->index, (unsigned long long)a->icr);
+    if (!icr_sendable(a, icr, msg.delivery))
+        return;
+    switch (bits(icr, ICR_SHORTHAND_POS, 2)) {
+    case SHORTHAND_NONE:
+        deliver(a->dev.machine, &msg);
+        break;
+    case SHORTHAND_SELF:
+        if (msg.delivery == APIC_FIXED)
+            lapic_accept(a, msg.delivery, msg.vector, msg.trigger);
+        else
+            log_guest(LOG_APIC, "icr=%#x self with delivery mode", icr);
+        break;
+    case SHORTHAND_ALL:
+        send_to_all(a, &msg, true);
+        break;
+    case SHORTHAND_OTHERS:
+        send_to_all(a, &msg, false);
+        break;
+    }
+}

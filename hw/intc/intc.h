@@ -1,0 +1,137 @@
+/*
+ * intc.h - interrupt controllers: 8259 pair, I/O APIC, local APICs, and the
+ * request lines into the vCPUs
+ *
+ * All functions want the machine lock held unless they say that they take it.
+ * Levels are logical: 1 is "asserted", whatever polarity the board would use.
+ */
+#ifndef HW_INTC_INTC_H
+#define HW_INTC_INTC_H
+
+#include "hw/hw.h"
+
+/* ---- 8259 pair --------------------------------------------------------- */
+
+struct pic;
+extern const struct device_type i8259_type; /* one device: master and slave */
+
+/**
+ * pic_set_irq() - drive one ISA input of the pair
+ * @irq: 0..15 (2 is the cascade and is ignored); others are ignored
+ * @p: may be NULL
+ */
+void pic_set_irq(struct pic *p, int irq, int level);
+
+/**
+ * pic_ack() - INTA cycle
+ * Returns the vector 0..255; with no request left this is the spurious
+ * IRQ7 (or IRQ15) vector, as the chip answers.
+ * Source: Intel 8259A data sheet, "Interrupt Sequence".
+ */
+int pic_ack(struct pic *p);
+
+/** pic_intr() - level of the master's INTR output */
+bool pic_intr(const struct pic *p);
+
+/* ---- I/O APIC ---------------------------------------------------------- */
+
+#define IOAPIC_BASE 0xfec00000ull
+#define IOAPIC_PINS 24
+
+struct ioapic;
+extern const struct device_type ioapic_type;
+
+/** ioapic_set_irq() - drive pin @pin (others are ignored); @io may be NULL */
+void ioapic_set_irq(struct ioapic *io, int pin, int level);
+
+/** ioapic_eoi() - EOI message for @vector: level pins that were delivered
+ *  with it are released, and fire again when still asserted; @io may be NULL */
+void ioapic_eoi(struct ioapic *io, uint8_t vector);
+
+/* ---- messages between APICs -------------------------------------------- */
+
+enum apic_delivery {
+    APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_RESERVED,
+    APIC_NMI, APIC_INIT, APIC_STARTUP, APIC_EXTINT,
+};
+enum apic_destmode { APIC_PHYSICAL, APIC_LOGICAL };
+enum apic_trigger { APIC_EDGE, APIC_LEVEL };
+
+/**
+ * apic_deliver() - send an interrupt message as the I/O APIC and MSI do
+ * @dest: 8-bit destination; 0xff is everybody
+ * Returns true when at least one local APIC accepted it.
+ * Source: Intel SDM vol. 3A, "Message Signalled Interrupts" and "Determining
+ * IPI Destination".
+ */
+bool apic_deliver(struct machine *m, uint8_t dest, enum apic_destmode destmode,
+                  enum apic_delivery delivery, uint8_t vector,
+                  enum apic_trigger trigger);
+
+/**
+ * lapic_msi() - a device's write to 0xfee00000..0xfeefffff
+ * @addr, @data: as on the bus; other addresses are logged and dropped
+ * Takes the machine lock (it is recursive).
+ * Source: Intel SDM vol. 3A, "Message Address/Data Register Format".
+ */
+void lapic_msi(struct machine *m, uint64_t addr, uint32_t data);
+
+/* ---- local APIC -------------------------------------------------------- */
+
+#define LAPIC_BASE 0xfee00000ull
+
+enum lapic_lvt {
+    LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR,
+    LVT_COUNT,
+};
+
+struct lapic;
+extern const struct device_type lapic_type;
+
+/**
+ * lapic_new() - construct the local APIC of @v and set @v->lapic
+ * The one of vCPU 0 also maps the register page into machine memory.
+ * Returns the APIC (owned by the machine) or NULL with @e set.
+ */
+struct lapic *lapic_new(struct machine *m, struct vcpu *v, struct err *e) MUST_CHECK;
+
+/** lapic_new_all() - lapic_new() for each vCPU of @m without one; 0 or -errno */
+int lapic_new_all(struct machine *m, struct err *e) MUST_CHECK;
+
+/**
+ * lapic_mmio_read()/lapic_mmio_write() - xAPIC register access
+ * @off: 0..0xfff from the page's base
+ * @size: 1, 2, 4 or 8 for reads; writes other than 4 bytes are dropped
+ * With the APIC disabled or in x2APIC mode reads give all ones.
+ */
+uint64_t lapic_mmio_read(struct lapic *a, uint64_t off, unsigned size);
+void lapic_mmio_write(struct lapic *a, uint64_t off, uint64_t val, unsigned size);
+
+/**
+ * lapic_route_by_vcpu() - tell the register page who accesses it
+ * @current: vCPU whose access is being carried out by this thread, or NULL
+ *   when none is (the access is then a device's: an MSI). Without this call
+ *   every access goes to vCPU 0's APIC.
+ */
+void lapic_route_by_vcpu(struct machine *m,
+                         struct vcpu *(*current)(struct machine *m));
+
+/** lapic_set_lint() - drive LINT0 (@n 0: the 8259's INTR) or LINT1 (@n 1: NMI) */
+void lapic_set_lint(struct lapic *a, unsigned n, int level);
+/** lapic_raise_lvt() - a local event: LVT_PERF or LVT_THERMAL; takes the lock */
+void lapic_raise_lvt(struct lapic *a, enum lapic_lvt which);
+/** lapic_ack() - take the highest deliverable vector into service; -1: none */
+int lapic_ack(struct lapic *a);
+/** lapic_extint_taken() - an ExtINT message from the I/O APIC has been served */
+void lapic_extint_taken(struct lapic *a);
+/** lapic_eoi() - end of interrupt, as a write to the EOI register; takes the lock */
+void lapic_eoi(struct lapic *a);
+/** lapic_cpu_init() - the vCPU carries out INIT: all but ID and base is reset;
+ *  takes the lock */
+void lapic_cpu_init(struct lapic *a);
+/** lapic_sipi_vector() - page number of the latest start-up IPI; any thread */
+uint8_t lapic_sipi_vector(const struct lapic *a);
+/** lapic_is_bsp() - whether this is the bootstrap processor */
+bool lapic_is_bsp(const struct lapic *a);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * ioapic.c - 82093AA I/O APIC, 24 pins, with the EOI register of version 0x20
+ *
+ *   0xfec00000  IOREGSEL    0xfec00010  IOWIN    0xfec00040  EOI
+ *
+ * Source: Intel 82093AA data sheet; ICH data sheets for the EOI register.
+ * Pin levels are logical here, so the polarity bit is kept but has no effect.
+ */
+#include "hw/intc/intc.h"
+
+enum {
+    IOREGSEL = 0x00, IOWIN = 0x10, IOEOI = 0x40, /* MMIO offsets */
+    IOAPICID = 0x00, IOAPICVER = 0x01, IOAPICARB = 0x02, IOREDTBL = 0x10,
+    IOAPIC_VERSION = 0x20,
+    IOAPIC_MMIO_BYTES = 0x1000,
+};
+
+#define ID_MASK 0x0f000000u
+
+/* redirection table entry */
+#define RTE_VECTOR      0xffull
+#define RTE_DELMOD_POS  8
+#define RTE_LOGICAL     BIT(11)
+#define RTE_DELIVS      BIT(12)
+#define RTE_REMOTE_IRR  BIT(14)
+#define RTE_LEVEL       BIT(15)
+#define RTE_MASKED      BIT(16)
+#define RTE_DEST_POS    56
+#define RTE_WRITABLE    (0xff0000000001ffffull & ~(RTE_DELIVS | RTE_REMOTE_IRR))
+
+struct ioapic {
+    struct device dev;
+    struct mem_region region;
+    uint64_t redtbl[IOAPIC_PINS];
+    uint32_t lines;  /* pin levels */
+    uint32_t id;
+    uint8_t select;
+};
+
+/* Send what pin @n asks for. A level pin waits for EOI once accepted. */
+static void pin_send(struct ioapic *io, unsigned n)
+{
+    uint64_t rte = io->redtbl[n];
+    bool level = rte & RTE_LEVEL, ok;
+
+    log_ev(LOG_APIC, "ioapic send pin=%u rte=%#llx", n, (unsigned long long)rte);
+    ok = apic_deliver(io->dev.machine, rte >> RTE_DEST_POS,
+                      rte & RTE_LOGICAL ? APIC_LOGICAL : APIC_PHYSICAL,
+                      bits(rte, RTE_DELMOD_POS, 3), rte & RTE_VECTOR,
+                      level ? APIC_LEVEL : APIC_EDGE);
+    if (level && ok)
+        io->redtbl[n] |= RTE_REMOTE_IRR;
+}
+
+/* A level pin sends while it is asserted, open and not waiting for EOI. */
+static void pin_check_level(struct ioapic *io, unsigned n)
+{
+    if ((io->redtbl[n] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL &&
+        (io->lines & BIT(n)))
+        pin_send(io, n);
+}
+
+void ioapic_set_irq(struct ioapic *io, int pin, int level)
+{
+    bool rise;
+
+    if (!io || pin < 0 || pin >= IOAPIC_PINS)
+        return;
+    rise = level && !(io->lines & BIT(pin));
+    if (!level) {
+        io->lines &= ~BIT(pin);
+        return;
+    }
+    io->lines |= BIT(pin);
+    if (io->redtbl[pin] & RTE_LEVEL)
+        pin_check_level(io, pin);
+    else if (rise && !(io->redtbl[pin] & RTE_MASKED))
+        pin_send(io, pin); /* an edge on a masked pin is lost, as documented */
+}
+
+void ioapic_eoi(struct ioapic *io, uint8_t vector)
+{
+    if (!io)
+        return;
+    for (unsigned n = 0; n < IOAPIC_PINS; n++) {
+        uint64_t rte = io->redtbl[n];
+
+        if (!(rte & RTE_REMOTE_IRR) || (rte & RTE_VECTOR) != vector)
+            continue;
+        io->redtbl[n] &= ~RTE_REMOTE_IRR;
+        pin_check_level(io, n);
+    }
+}
+
+static void redtbl_write(struct ioapic *io, unsigned reg, uint32_t val)
+{
+    unsigned n = reg / 2;
+    uint64_t mask = (reg & 1 ? 0xffffffffull << 32 : 0xffffffffull) & RTE_WRITABLE;
+    uint64_t v = reg & 1 ? (uint64_t)val << 32 : val;
+
+    io->redtbl[n] = (io->redtbl[n] & ~mask) | (v & mask);
+    if (!(io->redtbl[n] & RTE_LEVEL))
+        io->redtbl[n] &= ~RTE_REMOTE_IRR; /* edge pins await no EOI */
+    log_ev(LOG_APIC, "ioapic write pin=%u rte=%#llx", n,
+           (unsigned long long)io->redtbl[n]);
+    pin_check_level(io, n);
+}
+
+static uint32_t window_read(const struct ioapic *io)
+{
+    unsigned reg = io->select;
+
+    if (reg >= IOREDTBL && reg < IOREDTBL + 2 * IOAPIC_PINS) {
+        uint64_t rte = io->redtbl[(reg - IOREDTBL) / 2];
+        return reg & 1 ? rte >> 32 : rte;
+    }
+    switch (reg) {
+    case IOAPICID:
+    case IOAPICARB: /* loaded with the ID */
+        return io->id;
+    case IOAPICVER:
+        return (IOAPIC_PINS - 1) << 16 | IOAPIC_VERSION;
+    }
+    log_guest(LOG_APIC, "ioapic read reg=%#x", reg);
+    return 0;
+}
+
+static void window_write(struct ioapic *io, uint32_t val)
+{
+    unsigned reg = io->select;
+
+    if (reg >= IOREDTBL && reg < IOREDTBL + 2 * IOAPIC_PINS)
+        redtbl_write(io, reg - IOREDTBL, val);
+    else if (reg == IOAPICID)
+        io->id = val & ID_MASK;
+    else
+        log_guest(LOG_APIC, "ioapic write reg=%#x val=%#x", reg, val);
+}
+
+static uint64_t ioapic_read(void *op, uint64_t off, unsigned size)
+{
+    struct ioapic *io = op;
+
+    switch (off) {
+    case IOREGSEL:
+        return io->select;
+    case IOWIN:
+        return window_read(io);
+    }
+    return 0;
+}
+
+static void ioapic_write(void *op, uint64_t off, uint64_t val, unsigned size)
+{
+    struct ioapic *io = op;
+
+    switch (off) {
+    case IOREGSEL:
+        io->select = val;
+        break;
+    case IOWIN:
+        window_write(io, val);
+        break;
+    case IOEOI:
+        ioapic_eoi(io, val);
+        break;
+    default:
+        log_guest(LOG_APIC, "ioapic write off=%#llx", (unsigned long long)off);
+    }
+}
+
+static const struct io_ops ioapic_ops = { ioapic_read, ioapic_write, 4, 4 };
+
+static void ioapic_reset(struct device *d)
+{
+    struct ioapic *io = container_of(d, struct ioapic, dev);
+
+    for (unsigned n = 0; n < IOAPIC_PINS; n++)
+        io->redtbl[n] = RTE_MASKED;
+    io->id = 0;
+    io->select = 0;
+}
+
+static int ioapic_init(struct device *d, struct err *e)
+{
+    struct ioapic *io = container_of(d, struct ioapic, dev);
+
+    io->region = (struct mem_region){
+        .name = "ioapic", .base = IOAPIC_BASE, .len = IOAPIC_MMIO_BYTES,
+        .kind = MEM_MMIO, .prio = 2, .enabled = true,
+        .ops = &ioapic_ops, .opaque = io,
+    };
+    mem_add(&d->machine->mem, &io->region);
+    d->machine->ioapic = io;
+    ioapic_reset(d);
+    return 0;
+}
+
+static void ioapic_destroy(struct device *d)
+{
+    struct ioapic *io = container_of(d, struct ioapic, dev);
+
+    mem_remove(&d->machine->mem, &io->region);
+    if (d->machine->ioapic == io)
+        d->machine->ioapic = NULL;
+}
+
+static const struct dev_field ioapic_fields[] = {
+    FIELD(BYTES, struct ioapic, redtbl),
+    FIELD(U32, struct ioapic, lines),
+    FIELD(U32, struct ioapic, id),
+    FIELD(U8, struct ioapic, select),
+    FIELD_END,
+};
+
+const struct device_type ioapic_type = {
+    .name = "ioapic", .desc = "82093AA I/O APIC",
+    .size = sizeof(struct ioapic), .init = ioapic_init, .reset = ioapic_reset,
+    .destroy = ioapic_destroy, .fields = ioapic_fields,
+};
