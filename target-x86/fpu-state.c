@@ -1,0 +1,559 @@
+/*
+ * fpu-state.c - saving, restoring and resetting x87, MMX, SSE and AVX state
+ *
+ * All functions work on the state in memory (cpu->fx, cpu->ymmh): translated code
+ * has put it there before it calls them. Data registers are kept by stack
+ * position, so whatever changes TOP without moving data rotates them.
+ *
+ * Source: Intel SDM vol. 1, 8.1.8-8.1.10 (environment), 10.5 (FXSAVE), 13 (XSAVE).
+ */
+#include "target-x86/simd-int.h"
+
+enum {
+    FX_BYTES = 512, FX_X87_BYTES = 24, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
+    XS_BV = 512, XS_COMP_BV = 520, XS_HEADER_END = 576, XS_AVX = 576, XS_AVX_BYTES = 256,
+    ENV16_BYTES = 14, ENV32_BYTES = 28, ST_BYTES = 10,
+};
+enum { XC_X87 = 1, XC_SSE = 2, XC_AVX = 4 };
+#define XCOMP_COMPACT BIT(63)
+enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
+
+/* ---- x87 basics ---------------------------------------------------------- */
+
+/** fpu_rotate() - change TOP; data stays in its physical registers */
+static void fpu_rotate(struct x86_cpu *cpu, unsigned top)
+{
+    unsigned by = (top - fpu_top(cpu)) & 7, i;
+    uint8_t old[8][16];
+
+    if (by) {
+        memcpy(old, cpu->fx.st, sizeof(old));
+        for (i = 0; i < 8; i++)
+            memcpy(cpu->fx.st[i], old[(i + by) & 7], 16);
+    }
+    cpu->fx.fsw = (uint16_t)((cpu->fx.fsw & ~(7u << FSW_TOP_SHIFT)) | top << FSW_TOP_SHIFT);
+}
+
+/** fpu_summarise() - ES and B follow from pending unmasked exceptions */
+static void fpu_summarise(struct x86_cpu *cpu)
+{
+    cpu->fx.fsw &= (uint16_t)~(FSW_ES | FSW_B);
+    if (cpu->fx.fsw & ~cpu->fx.fcw & FSW_EXC)
+        cpu->fx.fsw |= FSW_ES | FSW_B;
+}
+
+/** fpu_tag_of() - two-bit tag of a register that is not empty */
+static unsigned fpu_tag_of(const uint8_t *st)
+{
+    uint64_t mant = ldl64(st);
+    unsigned expo = ldl16(st + 8) & 0x7fff;
+
+    if (expo == 0)
+        return mant == 0 ? TAG_ZERO : TAG_SPECIAL;
+    return expo == 0x7fff || !(mant >> 63) ? TAG_SPECIAL : TAG_VALID;
+}
+
+/** fpu_full_tag() - the 16-bit tag word, by physical register */
+static uint16_t fpu_full_tag(const struct x86_cpu *cpu)
+{
+    unsigned top = fpu_top(cpu), i, tag;
+    uint16_t w = 0;
+
+    for (i = 0; i < 8; i++) {
+        tag = (cpu->fx.ftw >> i) & 1 ? fpu_tag_of(cpu->fx.st[(i - top) & 7]) : TAG_EMPTY;
+        w |= (uint16_t)(tag << (i * 2));
+    }
+    return w;
+}
+
+static uint8_t fpu_abridge_tag(uint16_t w)
+{
+    uint8_t t = 0;
+    unsigned i;
+
+    for (i = 0; i < 8; i++)
+        if (((w >> (i * 2)) & 3) != TAG_EMPTY)
+            t |= (uint8_t)(1u << i);
+    return t;
+}
+
+/** fpu_init_state() - FNINIT: registers keep their contents, marked empty */
+static void fpu_init_state(struct x86_cpu *cpu)
+{
+    fpu_rotate(cpu, 0);
+    cpu->fx.fcw = FCW_INIT;
+    cpu->fx.fsw = 0;
+    cpu->fx.ftw = 0;
+    cpu->fx.fop = 0;
+    cpu->fx.fip = cpu->fx.fdp = 0;
+    cpu->fpu_cs = cpu->fpu_ds = 0;
+}
+
+void x86_fpu_reset(struct x86_cpu *cpu)
+{
+    memset(&cpu->fx, 0, sizeof(cpu->fx));
+    memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
+    cpu->fx.fcw = 0x40;
+    cpu->fx.ftw = 0xff;           /* tag word 5555h: zeros, none empty */
+    cpu->fx.mxcsr = MXCSR_RESET;
+    cpu->fx.mxcsr_mask = MXCSR_VALID;
+    cpu->fpu_cs = cpu->fpu_ds = 0;
+    cpu->ferr_pending = false;
+}
+
+/** h_fninit() - FNINIT */
+uint64_t h_fninit(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    fpu_init_state(X86(tc));
+    return 0;
+}
+
+/**
+ * h_fwait() - FWAIT: report a pending unmasked x87 exception
+ * #NM when CR0.MP and CR0.TS are set; #MF with CR0.NE, else FERR# (IRQ 13).
+ */
+uint64_t h_fwait(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if ((cpu->cr0 & CR0_MP) && (cpu->cr0 & CR0_TS)) {
+        x86_raise(cpu, EXC_NM);
+    } else if (cpu->fx.fsw & FSW_ES) {
+        if (cpu->cr0 & CR0_NE) {
+            x86_raise(cpu, EXC_MF);
+        } else {
+            cpu->ferr_pending = true;
+            if (cpu->bus && cpu->bus->set_ferr)
+                cpu->bus->set_ferr(cpu->bus->opaque, 1);
+        }
+    }
+    return 0;
+}
+
+/** h_ldmxcsr() - @a = value; #GP(0) when it sets reserved bits */
+uint64_t h_ldmxcsr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    if ((uint32_t)a & ~MXCSR_VALID)
+        x86_raise_err(X86(tc), EXC_GP, 0);
+    else
+        X86(tc)->fx.mxcsr = (uint32_t)a;
+    return 0;
+}
+
+uint64_t h_stmxcsr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    return X86(tc)->fx.mxcsr;
+}
+
+uint64_t h_mmx_enter(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    fpu_rotate(X86(tc), 0);
+    X86(tc)->fx.ftw = 0xff;
+    return 0;
+}
+
+/* ---- FSTENV, FLDENV, FSAVE, FRSTOR --------------------------------------- */
+
+/** env_pack() - the environment in its 14- or 28-byte form
+ *  @real: real-address/VM86 layout: 20-bit (32-bit) linear pointers and opcode
+ *  Returns its length. */
+static unsigned env_pack(const struct x86_cpu *cpu, uint8_t *p, unsigned opsize, bool real)
+{
+    const struct x86_fxarea *fx = &cpu->fx;
+    uint32_t ip = (uint32_t)fx->fip, dp = (uint32_t)fx->fdp, fop = fx->fop & 0x7ff;
+
+    if (real) {
+        ip += (uint32_t)cpu->fpu_cs << 4;
+        dp += (uint32_t)cpu->fpu_ds << 4;
+    }
+    if (opsize == 2) {
+        uint16_t w[7] = { fx->fcw, fx->fsw, fpu_full_tag(cpu), (uint16_t)ip, cpu->fpu_cs,
+                          (uint16_t)dp, cpu->fpu_ds };
+        if (real) {
+            w[4] = (uint16_t)(((ip >> 16) & 0xf) << 12 | fop);
+            w[6] = (uint16_t)(((dp >> 16) & 0xf) << 12);
+        }
+        memcpy(p, w, ENV16_BYTES);
+        return ENV16_BYTES;
+    }
+    uint32_t d[7] = { 0xffff0000u | fx->fcw, 0xffff0000u | fx->fsw,
+                      0xffff0000u | fpu_full_tag(cpu), ip, fop << 16 | cpu->fpu_cs,
+                      dp, 0xffff0000u | cpu->fpu_ds };
+    if (real) {
+        d[3] = 0xffff0000u | (ip & 0xffff);
+        d[4] = (ip >> 16) << 12 | fop;
+        d[5] = 0xffff0000u | (dp & 0xffff);
+        d[6] = (dp >> 16) << 12;
+    }
+    memcpy(p, d, ENV32_BYTES);
+    return ENV32_BYTES;
+}
+
+/** env_unpack() - load the environment from its 14- or 28-byte form */
+static void env_unpack(struct x86_cpu *cpu, const uint8_t *p, unsigned opsize, bool real)
+{
+    struct x86_fxarea *fx = &cpu->fx;
+    unsigned step = opsize == 2 ? 2 : 4;
+    uint16_t fsw = ldl16(p + step);
+
+    fpu_rotate(cpu, (fsw >> FSW_TOP_SHIFT) & 7);
+    fx->fcw = (uint16_t)((ldl16(p) & 0x1f3f) | 0x40);
+    fx->fsw = fsw;
+    fx->ftw = fpu_abridge_tag(ldl16(p + 2 * step));
+    cpu->fpu_cs = cpu->fpu_ds = 0;
+    if (real) {
+        uint32_t w4 = step == 2 ? ldl16(p + 8) : ldl32(p + 16);
+        uint32_t w6 = step == 2 ? ldl16(p + 12) : ldl32(p + 24);
+
+        fx->fip = ldl16(p + 3 * step) | (w4 >> 12) << 16;
+        fx->fdp = ldl16(p + 5 * step) | (w6 >> 12) << 16;
+        fx->fop = w4 & 0x7ff;
+    } else if (step == 2) {
+        fx->fip = ldl16(p + 6);
+        fx->fdp = ldl16(p + 10);
+        cpu->fpu_cs = ldl16(p + 8);
+        cpu->fpu_ds = ldl16(p + 12);
+        fx->fop = 0;
+    } else {
+        fx->fip = ldl32(p + 12);
+        fx->fdp = ldl32(p + 20);
+        cpu->fpu_cs = ldl16(p + 16);
+        cpu->fpu_ds = ldl16(p + 24);
+        fx->fop = ldl16(p + 18) & 0x7ff;
+    }
+    fpu_summarise(cpu);
+}
+
+/**
+ * h_fstenv() - FNSTENV: store the environment, then mask all exceptions
+ * @a: linear address, @b: operand size 2 or 4, @c: real-mode format
+ */
+uint64_t h_fstenv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint8_t buf[ENV32_BYTES];
+    unsigned n = env_pack(X86(tc), buf, (unsigned)b, c);
+
+    if (tcg_store_bytes(tc, a, buf, n)) {
+        X86(tc)->fx.fcw |= FSW_EXC;
+        fpu_summarise(X86(tc));
+    }
+    return 0;
+}
+
+/** h_fldenv() - FLDENV; operands as h_fstenv() */
+uint64_t h_fldenv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint8_t buf[ENV32_BYTES];
+
+    if (tcg_load_bytes(tc, a, buf, b == 2 ? ENV16_BYTES : ENV32_BYTES))
+        env_unpack(X86(tc), buf, (unsigned)b, c);
+    return 0;
+}
+
+/** h_fsave() - FNSAVE: environment and registers, then FNINIT */
+uint64_t h_fsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint8_t buf[ENV32_BYTES + 8 * ST_BYTES];
+    unsigned n = env_pack(X86(tc), buf, (unsigned)b, c), i;
+
+    for (i = 0; i < 8; i++)
+        memcpy(buf + n + i * ST_BYTES, X86(tc)->fx.st[i], ST_BYTES);
+    if (tcg_store_bytes(tc, a, buf, n + 8 * ST_BYTES))
+        fpu_init_state(X86(tc));
+    return 0;
+}
+
+/** h_frstor() - FRSTOR */
+uint64_t h_frstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint8_t buf[ENV32_BYTES + 8 * ST_BYTES];
+    unsigned n = b == 2 ? ENV16_BYTES : ENV32_BYTES, i;
+
+    if (!tcg_load_bytes(tc, a, buf, n + 8 * ST_BYTES))
+        return 0;
+    env_unpack(X86(tc), buf, (unsigned)b, c);
+    for (i = 0; i < 8; i++)
+        memcpy(X86(tc)->fx.st[i], buf + n + i * ST_BYTES, ST_BYTES);
+    return 0;
+}
+
+/* ---- pieces of the FXSAVE image ------------------------------------------- */
+
+/** fx_n_xmm() - XMM registers that the current mode can name */
+static unsigned fx_n_xmm(const struct x86_cpu *cpu)
+{
+    return in_code64(cpu) ? 16 : 8;
+}
+
+/** fx_pack_x87() - bytes 0..23 and 32..159; @wide: 64-bit pointers (REX.W) */
+static void fx_pack_x87(const struct x86_cpu *cpu, uint8_t *img, bool wide)
+{
+    unsigned i;
+
+    memcpy(img, &cpu->fx, FX_X87_BYTES);
+    if (!wide) {
+        stl32(img + 12, cpu->fpu_cs);
+        stl32(img + 20, cpu->fpu_ds);
+    }
+    memset(img + FX_ST, 0, 128);
+    for (i = 0; i < 8; i++)
+        memcpy(img + FX_ST + i * 16, cpu->fx.st[i], ST_BYTES);
+}
+
+static void fx_unpack_x87(struct x86_cpu *cpu, const uint8_t *img, bool wide)
+{
+    unsigned i;
+
+    memcpy(&cpu->fx, img, FX_X87_BYTES);
+    cpu->fx.fcw = (uint16_t)((cpu->fx.fcw & 0x1f3f) | 0x40);
+    cpu->fx.fop &= 0x7ff;
+    cpu->fx.rsvd0 = 0;
+    cpu->fpu_cs = wide ? 0 : ldl16(img + 12);
+    cpu->fpu_ds = wide ? 0 : ldl16(img + 20);
+    if (!wide) {
+        cpu->fx.fip = ldl32(img + 8);
+        cpu->fx.fdp = ldl32(img + 16);
+    }
+    for (i = 0; i < 8; i++) {
+        memset(cpu->fx.st[i], 0, 16);
+        memcpy(cpu->fx.st[i], img + FX_ST + i * 16, ST_BYTES);
+    }
+    fpu_summarise(cpu);
+}
+
+static void fx_pack_mxcsr(const struct x86_cpu *cpu, uint8_t *img)
+{
+    stl32(img + FX_MXCSR, cpu->fx.mxcsr);
+    stl32(img + FX_MXCSR + 4, MXCSR_VALID);
+}
+
+/** fx_check_aligned() - #GP(0) unless @va is a multiple of @align */
+static bool fx_check_aligned(struct x86_cpu *cpu, uint64_t va, unsigned align)
+{
+    if (!(va & (align - 1)))
+        return true;
+    x86_raise_err(cpu, EXC_GP, 0);
+    return false;
+}
+
+/** fx_skips_xmm() - fast FXSAVE: EFER.FFXSR in 64-bit ring 0 (AMD64 APM vol. 2) */
+static bool fx_skips_xmm(const struct x86_cpu *cpu)
+{
+    return (cpu->efer & EFER_FFXSR) && in_code64(cpu) && cpu->cpl == 0;
+}
+
+/**
+ * h_fxsave() - FXSAVE
+ * @a: linear address, 16-byte aligned; @b: 8 with REX.W
+ * Bytes 416..511 are left alone, as are registers the mode cannot name.
+ */
+uint64_t h_fxsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint8_t img[FX_BYTES];
+    unsigned n = FX_XMM;
+
+    if (!fx_check_aligned(cpu, a, 16) || !tcg_probe(tc, a, FX_BYTES, ACC_WRITE))
+        return 0;
+    fx_pack_x87(cpu, img, b == 8);
+    fx_pack_mxcsr(cpu, img);
+    if (!fx_skips_xmm(cpu)) {
+        n += fx_n_xmm(cpu) * 16;
+        memcpy(img + FX_XMM, cpu->fx.xmm, n - FX_XMM);
+    }
+    if (!tcg_store_bytes(tc, a, img, n))
+        return 0;
+    return 0;
+}
+
+/** h_fxrstor() - FXRSTOR; operands as h_fxsave(); #GP(0) for a bad MXCSR */
+uint64_t h_fxrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint8_t img[FX_BYTES];
+
+    if (!fx_check_aligned(cpu, a, 16) || !tcg_load_bytes(tc, a, img, FX_BYTES))
+        return 0;
+    if (ldl32(img + FX_MXCSR) & ~MXCSR_VALID) {
+        x86_raise_err(cpu, EXC_GP, 0);
+        return 0;
+    }
+    fx_unpack_x87(cpu, img, b == 8);
+    cpu->fx.mxcsr = ldl32(img + FX_MXCSR);
+    if (!fx_skips_xmm(cpu))
+        memcpy(cpu->fx.xmm, img + FX_XMM, fx_n_xmm(cpu) * 16);
+    return 0;
+}
+
+/* ---- XSAVE family ------------------------------------------------------------ */
+
+static bool all_zero(const void *p, size_t n)
+{
+    const uint8_t *b = p;
+
+    return n == 0 || (b[0] == 0 && memcmp(b, b + 1, n - 1) == 0);
+}
+
+/** xs_in_use() - XINUSE: components that differ from their initial state */
+static uint64_t xs_in_use(const struct x86_cpu *cpu)
+{
+    const struct x86_fxarea *fx = &cpu->fx;
+    uint64_t m = 0;
+
+    if (fx->fcw != FCW_INIT || fx->fsw || fx->ftw || fx->fop || fx->fip || fx->fdp ||
+        !all_zero(fx->st, sizeof(fx->st)))
+        m |= XC_X87;
+    if (!all_zero(fx->xmm, sizeof(fx->xmm)))
+        m |= XC_SSE;
+    if (!all_zero(cpu->ymmh, sizeof(cpu->ymmh)))
+        m |= XC_AVX;
+    return m;
+}
+
+/** xs_begin() - checks common to the family; returns RFBM, or sets @ok false */
+static uint64_t xs_begin(struct x86_cpu *cpu, uint64_t a, bool supervisor, bool *ok)
+{
+    uint64_t mask = (GPR(cpu, R_DX) << 32) | (uint32_t)GPR(cpu, R_AX);
+
+    *ok = false;
+    if (!(cpu->cr4 & CR4_OSXSAVE)) {
+        x86_raise(cpu, EXC_UD);
+        return 0;
+    }
+    if (cpu->cr0 & CR0_TS) {
+        x86_raise(cpu, EXC_NM);
+        return 0;
+    }
+    if (supervisor && cpu->cpl != 0) {
+        x86_raise_err(cpu, EXC_GP, 0);
+        return 0;
+    }
+    *ok = fx_check_aligned(cpu, a, 64);
+    /* no supervisor component exists, so IA32_XSS adds nothing */
+    return mask & cpu->xcr0 & (XC_X87 | XC_SSE | XC_AVX);
+}
+
+/** xs_store() - write component set @parts to the area at @va, already probed
+ *  @mxcsr: also MXCSR and its mask */
+static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcsr, bool wide)
+{
+    struct tcg_cpu *tc = &cpu->tcg;
+    unsigned n = fx_n_xmm(cpu);
+    uint8_t img[FX_BYTES];
+    bool ok = true;
+
+    if (parts & XC_X87) {
+        fx_pack_x87(cpu, img, wide);
+        ok = tcg_store_bytes(tc, va, img, FX_X87_BYTES) &&
+             tcg_store_bytes(tc, va + FX_ST, img + FX_ST, 128);
+    }
+    if (ok && mxcsr) {
+        fx_pack_mxcsr(cpu, img);
+        ok = tcg_store_bytes(tc, va + FX_MXCSR, img + FX_MXCSR, 8);
+    }
+    if (ok && (parts & XC_SSE))
+        ok = tcg_store_bytes(tc, va + FX_XMM, cpu->fx.xmm, n * 16);
+    if (ok && (parts & XC_AVX))
+        ok = tcg_store_bytes(tc, va + XS_AVX, cpu->ymmh, n * 16);
+    return ok;
+}
+
+/**
+ * h_xsave() - XSAVE, XSAVEOPT, XSAVEC, XSAVES
+ * @a: linear address, 64-byte aligned
+ * @b: operand size | kind << 8 (0 XSAVE, 1 XSAVEOPT, 2 XSAVEC, 3 XSAVES)
+ *
+ * XSAVEOPT and XSAVES use the init optimisation only (the modified one is
+ * optional). With AVX the last component, compacted and standard offsets agree.
+ */
+uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    unsigned kind = (b >> 8) & 0xff;
+    bool compact = kind >= 2, wide = (b & 0xff) == 8, ok;
+    uint64_t rfbm = xs_begin(cpu, a, kind == 3, &ok), in_use, parts, hdr[2] = { 0 };
+
+    if (!ok || !tcg_probe(tc, a, rfbm & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END, ACC_WRITE))
+        return 0;
+    in_use = xs_in_use(cpu);
+    if (compact && cpu->fx.mxcsr != MXCSR_RESET)
+        in_use |= XC_SSE;
+    parts = kind == 0 ? rfbm : rfbm & in_use;
+    if (compact) {
+        hdr[1] = rfbm | XCOMP_COMPACT;
+    } else {
+        if (!tcg_load(tc, a + XS_BV, 8, &hdr[0]))
+            return 0;
+        hdr[0] &= ~rfbm;
+    }
+    hdr[0] |= rfbm & in_use;
+    if (xs_store(cpu, a, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide) &&
+        !tcg_store_bytes(tc, a + XS_BV, hdr, compact ? 16 : 8))
+        return 0;
+    return 0;
+}
+
+/** xs_header_ok() - the checks that make XRSTOR raise #GP(0) */
+static bool xs_header_ok(const struct x86_cpu *cpu, const uint8_t *hdr, bool must_compact)
+{
+    uint64_t bv = ldl64(hdr), comp = ldl64(hdr + 8), known = cpu->xcr0;
+
+    if (comp & XCOMP_COMPACT)
+        return !(comp & ~(known | XCOMP_COMPACT)) && !(bv & ~comp) && all_zero(hdr + 16, 48);
+    return !must_compact && !(bv & ~known) && all_zero(hdr + 8, 16);
+}
+
+/** xs_load() - load components @load from the image, initialise those in @init */
+static void xs_load(struct x86_cpu *cpu, const uint8_t *img, uint64_t load, uint64_t init,
+                    bool wide)
+{
+    unsigned bytes = fx_n_xmm(cpu) * 16;
+
+    if (load & XC_X87) {
+        fx_unpack_x87(cpu, img, wide);
+    } else if (init & XC_X87) {
+        fpu_init_state(cpu);
+        memset(cpu->fx.st, 0, sizeof(cpu->fx.st));
+    }
+    if (load & XC_SSE)
+        memcpy(cpu->fx.xmm, img + FX_XMM, bytes);
+    else if (init & XC_SSE)
+        memset(cpu->fx.xmm, 0, bytes);
+    if (load & XC_AVX)
+        memcpy(cpu->ymmh, img + XS_AVX, bytes);
+    else if (init & XC_AVX)
+        memset(cpu->ymmh, 0, bytes);
+}
+
+/**
+ * h_xrstor() - XRSTOR, XRSTORS
+ * @a: linear address, 64-byte aligned; @b: operand size | kind << 8 (0, 3)
+ * #GP(0) for a malformed header or MXCSR; nothing has changed then.
+ */
+uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    bool super = ((b >> 8) & 0xff) == 3, compact, loads_mxcsr, ok;
+    uint64_t rfbm = xs_begin(cpu, a, super, &ok), bv, load;
+    uint8_t img[XS_AVX + XS_AVX_BYTES];
+
+    if (!ok || !tcg_load_bytes(tc, a, img, XS_HEADER_END))
+        return 0;
+    bv = ldl64(img + XS_BV);
+    compact = ldl64(img + XS_COMP_BV) & XCOMP_COMPACT;
+    load = rfbm & bv;
+    loads_mxcsr = compact ? load & XC_SSE : rfbm & (XC_SSE | XC_AVX);
+    if (!xs_header_ok(cpu, img + XS_BV, super) ||
+        (loads_mxcsr && (ldl32(img + FX_MXCSR) & ~MXCSR_VALID))) {
+        x86_raise_err(cpu, EXC_GP, 0);
+        return 0;
+    }
+    if ((load & XC_AVX) && !tcg_load_bytes(tc, a + XS_AVX, img + XS_AVX, XS_AVX_BYTES))
+        return 0;
+    if (loads_mxcsr)
+        cpu->fx.mxcsr = ldl32(img + FX_MXCSR);
+    else if (compact && (rfbm & XC_SSE))
+        cpu->fx.mxcsr = MXCSR_RESET;
+    xs_load(cpu, img, load, rfbm & ~bv, (b & 0xff) == 8);
+    return 0;
+}
