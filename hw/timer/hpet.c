@@ -142,6 +142,12 @@ static void timer_interrupt(struct hpet_timer *t)
 
 /* ---- comparators ---------------------------------------------------------------------- */
 
+/* Whether anybody would notice that the comparator matched. */
+static bool observed(const struct hpet_timer *t)
+{
+    return t->config & (TN_ENABLE | TN_LEVEL);
+}
+
 /* Arm for when the counter reaches cmp; @from: the count to look from. */
 static void timer_arm(struct hpet_timer *t, uint64_t from)
 {
@@ -149,7 +155,7 @@ static void timer_arm(struct hpet_timer *t, uint64_t from)
     uint64_t ahead = (t->cmp - from) & timer_mask(t);
     uint64_t due = from - h->counter + ahead; /* counts since start_ns */
 
-    if (!running(h) || ahead > MAX_AHEAD || due > MAX_AHEAD)
+    if (!running(h) || !observed(t) || ahead > MAX_AHEAD || due > MAX_AHEAD)
         timer_del(&t->timer);
     else
         timer_mod(&t->timer, h->start_ns + (int64_t)due * NS_PER_COUNT);
@@ -181,6 +187,15 @@ static void timer_fire(void *opaque)
     } else {
         timer_arm(t, due + 1); /* again when the counter has wrapped */
     }
+}
+
+/* Whole periods that went by unobserved, while no host timer ran. */
+static void timer_catch_up(struct hpet_timer *t)
+{
+    uint64_t mask = timer_mask(t), late = (count_now(t->hpet) - t->cmp) & mask;
+
+    if (running(t->hpet) && !observed(t) && periodic(t) && t->period && late <= mask / 2)
+        t->cmp = (t->cmp + (late / t->period + 1) * t->period) & mask;
 }
 
 static void rearm(struct hpet_timer *t)
@@ -241,6 +256,7 @@ static void status_write(struct hpet *h, uint64_t v)
 
 static void tn_config_write(struct hpet_timer *t, uint64_t v)
 {
+    timer_catch_up(t);
     level_set(t, false); /* on the pin it was routed to */
     t->config = TN_FIXED | (v & TN_WRITABLE);
     t->cmp &= timer_mask(t);
