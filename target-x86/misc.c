@@ -1,0 +1,464 @@
+/*
+ * misc.c - helpers for instructions too rare or too odd to be worth IR of their own
+ *
+ * BCD, INTO, BOUND, ENTER, PUSHA/POPA, CMPXCHG8B/16B, RDRAND, masked moves and
+ * gathers. A helper that raises an exception has changed nothing, except a
+ * gather, which keeps the elements it has loaded (its mask says which).
+ *
+ * Source: Intel SDM vol. 2, the instructions' "Operation" sections.
+ */
+#include <sys/random.h>
+
+#include "target-x86/simd-int.h"
+
+#ifdef __x86_64__
+#define HAS_CX16 __attribute__((target("cx16")))
+#else
+#define HAS_CX16
+#endif
+
+/* ---- decimal arithmetic ------------------------------------------------------- */
+
+/** szp_flags() - S, Z and P of byte @v */
+static uint32_t szp_flags(uint8_t v)
+{
+    return (v & 0x80 ? TCG_FL_S : 0) | (v ? 0 : TCG_FL_Z) |
+           (__builtin_parity(v) ? 0 : TCG_FL_P);
+}
+
+/** bcd_adjust() - DAA (@sub false) and DAS (@sub true) */
+static void bcd_adjust(struct x86_cpu *cpu, bool sub)
+{
+    uint8_t al = (uint8_t)GPR(cpu, R_AX), r = al;
+    bool cf = cpu->tcg.fl & TCG_FL_C, af = cpu->tcg.fl & TCG_FL_A, out_c = false;
+
+    if ((al & 0xf) > 9 || af) {
+        out_c = cf || (sub ? al < 6 : al > 0xf9);
+        r = sub ? r - 6 : r + 6;
+        af = true;
+    }
+    if (al > 0x99 || cf) {
+        r = sub ? r - 0x60 : r + 0x60;
+        out_c = true;
+    } else if (!sub) {
+        out_c = false;
+    }
+    reg_merge(cpu, R_AX, 1, r);
+    cpu->tcg.fl = szp_flags(r) | (out_c ? TCG_FL_C : 0) | (af ? TCG_FL_A : 0);
+}
+
+/** ascii_adjust() - AAA and AAS; S, Z, P follow AL as processors do (undefined) */
+static void ascii_adjust(struct x86_cpu *cpu, bool sub)
+{
+    uint16_t ax = (uint16_t)GPR(cpu, R_AX);
+    bool adjust = (ax & 0xf) > 9 || (cpu->tcg.fl & TCG_FL_A);
+
+    if (adjust)
+        ax = sub ? (uint16_t)(ax - 0x106) : (uint16_t)(ax + 0x106);
+    ax &= 0xff0f;
+    reg_merge(cpu, R_AX, 2, ax);
+    cpu->tcg.fl = szp_flags((uint8_t)ax) | (adjust ? TCG_FL_C | TCG_FL_A : 0);
+}
+
+/**
+ * h_bcd() - @a = 0 DAA, 1 DAS, 2 AAA, 3 AAS, 4 AAM, 5 AAD; @b = base of AAM, AAD
+ * AAM with base 0 raises #DE.
+ */
+uint64_t h_bcd(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint8_t al = (uint8_t)GPR(cpu, R_AX), ah = (uint8_t)(GPR(cpu, R_AX) >> 8);
+    uint8_t base = (uint8_t)b;
+
+    switch (a) {
+    case 0: case 1:
+        bcd_adjust(cpu, a == 1);
+        return 0;
+    case 2: case 3:
+        ascii_adjust(cpu, a == 3);
+        return 0;
+    case 4:
+        if (!base) {
+            x86_raise(cpu, EXC_DE);
+            return 0;
+        }
+        ah = al / base;
+        al = al % base;
+        break;
+    default:
+        al = (uint8_t)(al + ah * base);
+        ah = 0;
+        break;
+    }
+    reg_merge(cpu, R_AX, 2, (uint16_t)(ah << 8 | al));
+    tc->fl = szp_flags(al);
+    return 0;
+}
+
+/* ---- checks that trap ------------------------------------------------------------ */
+
+/** h_into() - #OF when O is set; @b = instruction length */
+uint64_t h_into(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    if (tc->fl & TCG_FL_O)
+        x86_raise_soft(X86(tc), EXC_OF, (unsigned)b);
+    return 0;
+}
+
+/** h_bound() - #BR unless @b <= @a <= @c, signed */
+uint64_t h_bound(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    if ((int64_t)a < (int64_t)b || (int64_t)a > (int64_t)c)
+        x86_raise(X86(tc), EXC_BR);
+    return 0;
+}
+
+/* ---- stack frames ------------------------------------------------------------------ */
+
+/** stack_bytes() - width of the stack pointer: 2, 4 or 8 */
+static unsigned stack_bytes(const struct x86_cpu *cpu)
+{
+    return in_code64(cpu) ? 8 : cpu->mode & MODE_SS32 ? 4 : 2;
+}
+
+/** stack_check() - SS:@sp can be written (@write) or read for @n bytes */
+static bool stack_check(struct x86_cpu *cpu, uint64_t sp, unsigned n, enum tcg_access acc)
+{
+    uint64_t lin;
+
+    return seg_to_linear(cpu, S_SS, sp & size_mask(stack_bytes(cpu)), n, acc == ACC_WRITE, &lin) &&
+           tcg_probe(&cpu->tcg, lin, n, acc);
+}
+
+static bool stack_store(struct x86_cpu *cpu, uint64_t sp, unsigned n, uint64_t v)
+{
+    uint64_t lin;
+
+    return seg_to_linear(cpu, S_SS, sp & size_mask(stack_bytes(cpu)), n, true, &lin) &&
+           tcg_store(&cpu->tcg, lin, n, v);
+}
+
+static bool stack_load(struct x86_cpu *cpu, uint64_t sp, unsigned n, uint64_t *v)
+{
+    uint64_t lin;
+
+    return seg_to_linear(cpu, S_SS, sp & size_mask(stack_bytes(cpu)), n, false, &lin) &&
+           tcg_load(&cpu->tcg, lin, n, v);
+}
+
+/**
+ * h_enter() - ENTER
+ * @a: bytes of locals, @b: nesting level (low 5 bits count), @c: operand size
+ * Registers change after the last store; memory below SP is scratch.
+ */
+uint64_t h_enter(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    unsigned level = b & 31, opsize = (unsigned)c, ss = stack_bytes(cpu), i;
+    uint64_t sp = GPR(cpu, R_SP), bp = GPR(cpu, R_BP), frame, v;
+
+    sp -= opsize;
+    if (!stack_store(cpu, sp, opsize, bp))
+        return 0;
+    frame = sp;
+    for (i = 1; i < level; i++) {
+        bp -= opsize;
+        sp -= opsize;
+        if (!stack_load(cpu, bp, opsize, &v) || !stack_store(cpu, sp, opsize, v))
+            return 0;
+    }
+    if (level) {
+        sp -= opsize;
+        if (!stack_store(cpu, sp, opsize, frame))
+            return 0;
+    }
+    sp -= a & 0xffff;
+    if (!stack_check(cpu, sp, opsize, ACC_WRITE))
+        return 0;
+    reg_merge(cpu, R_SP, ss, sp);
+    reg_merge(cpu, R_BP, opsize, frame);
+    return 0;
+}
+
+/** h_pusha() - PUSHA, PUSHAD; @a = operand size. All eight slots are checked first. */
+uint64_t h_pusha(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    unsigned n = (unsigned)a, r;
+    uint64_t sp = GPR(cpu, R_SP);
+
+    for (r = 0; r < 8; r++)
+        if (!stack_check(cpu, sp - (r + 1) * n, n, ACC_WRITE))
+            return 0;
+    for (r = 0; r < 8; r++)
+        if (!stack_store(cpu, sp - (r + 1) * n, n, GPR(cpu, r)))
+            return 0;
+    reg_merge(cpu, R_SP, stack_bytes(cpu), sp - 8 * n);
+    return 0;
+}
+
+/** h_popa() - POPA, POPAD; @a = operand size. SP's own slot is skipped. */
+uint64_t h_popa(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    unsigned n = (unsigned)a, r;
+    uint64_t sp = GPR(cpu, R_SP), v[8];
+
+    for (r = 0; r < 8; r++)
+        if (!stack_load(cpu, sp + (7 - r) * n, n, &v[r]))
+            return 0;
+    for (r = 0; r < 8; r++)
+        if (r != R_SP)
+            reg_merge(cpu, r, n, v[r]);
+    reg_merge(cpu, R_SP, stack_bytes(cpu), sp + 8 * n);
+    return 0;
+}
+
+/* ---- CMPXCHG8B, CMPXCHG16B ------------------------------------------------------------ */
+
+/** set_zf() - Z = @z, the other flags stay */
+static void set_zf(struct tcg_cpu *tc, bool z)
+{
+    tc->fl = (tc->fl & ~TCG_FL_Z) | (z ? TCG_FL_Z : 0);
+}
+
+/**
+ * h_cmpxchg8b() - @a = linear address
+ * EDX:EAX against memory; equal: Z, ECX:EBX stored; else loaded. Atomic on
+ * aligned RAM (elsewhere, with one vCPU, nothing can tell).
+ */
+uint64_t h_cmpxchg8b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint64_t want = GPR(cpu, R_DX) << 32 | (uint32_t)GPR(cpu, R_AX), old = want;
+    uint64_t repl = GPR(cpu, R_CX) << 32 | (uint32_t)GPR(cpu, R_BX);
+    uint64_t *p = (uint64_t *)(void *)tcg_host_rmw(tc, a, 8);
+
+    if (p && !((uintptr_t)p & 7)) {
+        __atomic_compare_exchange_n(p, &old, repl, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    } else {
+        if (tc->exception || !tcg_probe(tc, a, 8, ACC_WRITE) || !tcg_load(tc, a, 8, &old) ||
+            !tcg_store(tc, a, 8, old == want ? repl : old))
+            return 0;
+    }
+    set_zf(tc, old == want);
+    if (old != want) {
+        GPR(cpu, R_AX) = (uint32_t)old;
+        GPR(cpu, R_DX) = old >> 32;
+    }
+    return 0;
+}
+
+/** cas16() - atomic compare and exchange of 16 aligned bytes; @old: in expected,
+ *  out found */
+HAS_CX16 static void cas16(void *p, uint64_t old[2], const uint64_t repl[2])
+{
+    unsigned __int128 o, n;
+
+    memcpy(&o, old, 16);
+    memcpy(&n, repl, 16);
+    o = __sync_val_compare_and_swap((unsigned __int128 *)p, o, n);
+    memcpy(old, &o, 16);
+}
+
+/** h_cmpxchg16b() - RDX:RAX, RCX:RBX; @a = linear address, #GP(0) unless aligned */
+uint64_t h_cmpxchg16b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint64_t want[2] = { GPR(cpu, R_AX), GPR(cpu, R_DX) }, old[2] = { want[0], want[1] };
+    uint64_t repl[2] = { GPR(cpu, R_BX), GPR(cpu, R_CX) };
+    uint8_t *p;
+    bool same;
+
+    if (a & 15) {
+        x86_raise_err(cpu, EXC_GP, 0);
+        return 0;
+    }
+    p = tcg_host_rmw(tc, a, 16);
+    if (p) {
+        cas16(p, old, repl);
+        same = old[0] == want[0] && old[1] == want[1];
+    } else {
+        if (tc->exception || !tcg_probe(tc, a, 16, ACC_WRITE) || !tcg_load_bytes(tc, a, old, 16))
+            return 0;
+        same = old[0] == want[0] && old[1] == want[1];
+        if (!tcg_store_bytes(tc, a, same ? repl : old, 16))
+            return 0;
+    }
+    set_zf(tc, same);
+    GPR(cpu, R_AX) = old[0];
+    GPR(cpu, R_DX) = old[1];
+    return 0;
+}
+
+/* ---- RDRAND, RDSEED --------------------------------------------------------------------- */
+
+/** h_rdrand() - @a = size; C = 1 and a random value, or C = 0 and 0 when the
+ *  host has none at the moment; other flags 0 */
+uint64_t h_rdrand(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t v = 0;
+    bool ok = getrandom(&v, sizeof(v), GRND_NONBLOCK) == (ssize_t)sizeof(v);
+
+    tc->fl = ok ? TCG_FL_C : 0;
+    return ok ? v & size_mask((unsigned)a) : 0;
+}
+
+/* ---- masked moves ------------------------------------------------------------------------- */
+
+/** vreg_get()/vreg_set() - all 32 bytes of YMM register @r */
+static void vreg_get(const struct x86_cpu *cpu, unsigned r, uint8_t v[32])
+{
+    memcpy(v, cpu->fx.xmm[r & 15], 16);
+    memcpy(v + 16, cpu->ymmh[r & 15], 16);
+}
+
+static void vreg_set(struct x86_cpu *cpu, unsigned r, const uint8_t v[32])
+{
+    memcpy(cpu->fx.xmm[r & 15], v, 16);
+    memcpy(cpu->ymmh[r & 15], v + 16, 16);
+}
+
+/**
+ * h_maskmov() - MASKMOVDQU, MASKMOVQ: store the bytes whose mask bit 7 is set
+ * @a: linear address; @b: data register | mask register << 8 | MMX << 16
+ * Every selected byte is checked before the first is stored.
+ */
+uint64_t h_maskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    bool mmx = (b >> 16) & 1;
+    unsigned dr = b & 0xff, mr = (b >> 8) & 0xff, n = mmx ? 8 : 16, i;
+    const uint8_t *data, *mask;
+
+    if (mmx)
+        h_mmx_enter(tc, 0, 0, 0);
+    data = mmx ? cpu->fx.st[dr & 7] : cpu->fx.xmm[dr & 15];
+    mask = mmx ? cpu->fx.st[mr & 7] : cpu->fx.xmm[mr & 15];
+    for (i = 0; i < n; i++)
+        if ((mask[i] & 0x80) && !tcg_probe(tc, (a + i) & tc->va_mask, 1, ACC_WRITE))
+            return 0;
+    for (i = 0; i < n; i++)
+        if ((mask[i] & 0x80) && !tcg_store(tc, (a + i) & tc->va_mask, 1, data[i]))
+            return 0;
+    return 0;
+}
+
+/** elem_selected() - sign bit of element @i of @mask */
+static bool elem_selected(const uint8_t *mask, unsigned i, unsigned esize)
+{
+    return mask[i * esize + esize - 1] & 0x80;
+}
+
+static bool vmaskmov_store(struct tcg_cpu *tc, uint64_t va, const uint8_t *data,
+                           const uint8_t *mask, unsigned n, unsigned esize)
+{
+    unsigned i;
+
+    for (i = 0; i < n; i++)
+        if (elem_selected(mask, i, esize) &&
+            !tcg_probe(tc, (va + i * esize) & tc->va_mask, esize, ACC_WRITE))
+            return false;
+    for (i = 0; i < n; i++)
+        if (elem_selected(mask, i, esize) &&
+            !tcg_store(tc, (va + i * esize) & tc->va_mask, esize,
+                       esize == 4 ? ldl32(data + i * 4) : ldl64(data + i * 8)))
+            return false;
+    return true;
+}
+
+/**
+ * h_vmaskmov() - VMASKMOVPS/PD, VPMASKMOVD/Q
+ * @a: linear address; @b: VMASKMOV_PACK(): elements not selected are not touched
+ * in memory, and are zero in the register
+ */
+uint64_t h_vmaskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    unsigned reg = b & 0xff, esize = (b >> 16) & 0xf, i;
+    unsigned n = ((b >> 24) & 1 ? 32 : 16) / (esize == 8 ? 8 : 4);
+    uint8_t data[32] = { 0 }, mask[32];
+    uint64_t v;
+
+    esize = esize == 8 ? 8 : 4;
+    vreg_get(cpu, (b >> 8) & 0xff, mask);
+    if ((b >> 25) & 1) {
+        vreg_get(cpu, reg, data);
+        vmaskmov_store(tc, a, data, mask, n, esize);
+        return 0;
+    }
+    for (i = 0; i < n; i++) {
+        if (!elem_selected(mask, i, esize))
+            continue;
+        if (!tcg_load(tc, (a + i * esize) & tc->va_mask, esize, &v))
+            return 0;
+        memcpy(data + i * esize, &v, esize);
+    }
+    vreg_set(cpu, reg, data);
+    return 0;
+}
+
+/* ---- gathers ---------------------------------------------------------------------------------- */
+
+/** struct gather - unpacked VGATHER_PACK() */
+struct gather {
+    unsigned dst, idx, mask, scale, esize, isize, l, asize, seg, n;
+};
+
+static struct gather gather_unpack(uint64_t b)
+{
+    struct gather g = {
+        .dst = b & 15, .idx = (b >> 4) & 15, .mask = (b >> 8) & 15, .scale = (b >> 12) & 3,
+        .esize = (b >> 16) & 15, .isize = (b >> 20) & 15, .l = (b >> 24) & 1,
+        .asize = (b >> 28) & 15, .seg = (b >> 32) & 7,
+    };
+
+    g.n = (g.l ? 32 : 16) / MAX(g.esize, g.isize);
+    return g;
+}
+
+/** gather_load() - element at offset @base + index @i */
+static bool gather_load(struct x86_cpu *cpu, const struct gather *g, const uint8_t *idx,
+                        uint64_t base, unsigned i, uint64_t *v)
+{
+    uint64_t ix = g->isize == 4 ? sext(ldl32(idx + i * 4), 4) : ldl64(idx + i * 8);
+    uint64_t off = (base + (ix << g->scale)) & size_mask(g->asize), lin;
+
+    return seg_to_linear(cpu, g->seg, off, g->esize, false, &lin) &&
+           tcg_load(&cpu->tcg, lin, g->esize, v);
+}
+
+/**
+ * h_vgather() - VGATHERxPS/PD, VPGATHERxD/Q
+ * @a: base register + displacement (an offset), @b: VGATHER_PACK()
+ *
+ * Elements load in ascending order; on a fault those before it are in the
+ * destination with their mask elements cleared, and the instruction restarts.
+ */
+uint64_t h_vgather(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    struct gather g = gather_unpack(b);
+    uint8_t dst[32], idx[32], mask[32];
+    unsigned i, e = g.esize;
+    uint64_t v;
+
+    vreg_get(cpu, g.dst, dst);
+    vreg_get(cpu, g.idx, idx);
+    vreg_get(cpu, g.mask, mask);
+    for (i = 0; i < g.n; i++) {
+        if (elem_selected(mask, i, e)) {
+            if (!gather_load(cpu, &g, idx, a, i, &v))
+                break;
+            memcpy(dst + i * e, &v, e);
+        }
+        memset(mask + i * e, 0, e);
+    }
+    if (i == g.n) {
+        memset(dst + g.n * e, 0, 32 - g.n * e);
+        memset(mask, 0, 32);
+    }
+    vreg_set(cpu, g.dst, dst);
+    vreg_set(cpu, g.mask, mask);
+    return 0;
+}
