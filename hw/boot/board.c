@@ -1,0 +1,112 @@
+/*
+ * board.c - the state in which firmware leaves the i440FX board
+ *
+ * Done through the same configuration registers and ports that firmware uses.
+ */
+#include "hw/acpi/acpi.h"
+#include "hw/boot/linux.h"
+#include "hw/intc/intc.h"
+#include "hw/pci/pci.h"
+
+#define IO_BARS_AT   0xc000u
+#define MEM_BARS_END 0xfec00000u
+
+static const uint8_t pirq_line[4] = { 10, 10, 11, 11 };
+
+static uint32_t next_io(uint32_t *at, uint64_t size)
+{
+    uint32_t v = align_up(*at, size);
+
+    *at = v + size;
+    return v;
+}
+
+/* Downwards from the chips at 0xfec00000, so that no low end is needed. */
+static uint32_t next_mem(uint64_t *top, uint64_t low, uint64_t size)
+{
+    size = MAX(size, 4096ull);
+    if (size > *top - low || align_down(*top - size, size) < low)
+        return 0;
+    *top = align_down(*top - size, size);
+    return *top;
+}
+
+static void assign_bars(struct pci_device *p, uint32_t *io, uint64_t *mem, uint64_t low)
+{
+    uint16_t cmd = pci_config_read(p, PCI_COMMAND, 2);
+
+    for (unsigned n = 0; n < ARRAY_SIZE(p->bar); n++) {
+        struct pci_bar *b = &p->bar[n];
+        unsigned off = n == PCI_ROM_SLOT ? PCI_ROM_BAR : PCI_BAR0 + 4 * n;
+
+        if (!b->size)
+            continue;
+        if (b->flags & PCI_BAR_IO)
+            pci_config_write(p, off, next_io(io, b->size), 4);
+        else
+            pci_config_write(p, off, next_mem(mem, low, b->size), 4);
+        cmd |= b->flags & PCI_BAR_IO ? PCI_COMMAND_IO : PCI_COMMAND_MEM;
+    }
+    if (p->config[PCI_INT_PIN])
+        pci_config_write(p, PCI_INT_LINE,
+                         pirq_line[pci_pirq_of(p->devfn, p->config[PCI_INT_PIN])], 1);
+    pci_config_write(p, PCI_COMMAND, cmd, 2);
+}
+
+static void assign_all_bars(struct machine *m)
+{
+    uint64_t mem = MEM_BARS_END, low = m->ram_low.len <= 2 * GiB ? 2 * GiB : 3 * GiB;
+    uint32_t io = IO_BARS_AT;
+
+    for (unsigned devfn = 0; devfn < 256; devfn++) {
+        struct pci_device *p = pci_find(m->pci, 0, devfn);
+
+        if (p)
+            assign_bars(p, &io, &mem, low);
+    }
+}
+
+static void route_interrupts(struct machine *m)
+{
+    struct pci_device *isa = pci_find(m->pci, 0, PCI_DEVFN(1, 0));
+
+    for (unsigned i = 0; isa && i < 4; i++)
+        pci_config_write(isa, 0x60 + i, pirq_line[i], 1);
+    port_write(m, 0x4d0, 0, 1);
+    port_write(m, 0x4d1, 0x0e, 1);       /* ELCR: lines 9, 10, 11 are level */
+}
+
+static void enable_pm(struct machine *m)
+{
+    struct pci_device *pm = pci_find(m->pci, 0, PCI_DEVFN(1, 3));
+
+    if (!pm)
+        return;
+    pci_config_write(pm, 0x40, ACPI_PM_BASE | 1, 4);
+    pci_config_write(pm, 0x80, 1, 1);
+    pci_config_write(pm, 0x90, ACPI_SMB_BASE | 1, 4);
+    pci_config_write(pm, 0xd2, 9, 1);
+    pci_config_write(pm, PCI_INT_LINE, 9, 1);
+}
+
+/* The 8259s' INTR reaches the boot CPU through LINT0, NMI through LINT1. */
+static void virtual_wire(struct machine *m)
+{
+    struct lapic *a = m->n_vcpus && m->vcpus[0] ? m->vcpus[0]->lapic : NULL;
+
+    if (!a)
+        return;
+    lapic_mmio_write(a, 0x0f0, 0x1ff, 4);
+    lapic_mmio_write(a, 0x350, 0x00700, 4);
+    lapic_mmio_write(a, 0x360, 0x00400, 4);
+}
+
+void board_init_like_firmware(struct machine *m)
+{
+    assign_all_bars(m);
+    route_interrupts(m);
+    enable_pm(m);
+    virtual_wire(m);
+    port_write(m, 0x92, 0x02, 1);        /* A20 */
+    i440fx_set_pam(m, 1);
+}
