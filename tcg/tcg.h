@@ -219,6 +219,9 @@ enum tcg_access { ACC_READ, ACC_WRITE, ACC_EXEC };
 /* why a block was left */
 enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
                 TCG_EXIT_EXCEPTION, TCG_EXIT_RESTART1 };
+/* cpu->exception: not the guest's, but "do this instruction again as a block of its
+ * own": it is about to store into translated code */
+#define TCG_EXC_RESTART 0x7fffffffu
 
 #define TCG_N_SPILL 24
 
@@ -254,7 +257,8 @@ struct tcg_cpu {
     struct tcg_mmu *mmu;
     struct tcg *tcg;
     struct jump_cache_entry *jc;   /* indirect-jump cache */
-    void *host_scratch;
+    struct tcg_slow *slow;         /* == &slow_area */
+    uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
     struct tb *cur_tb;        /* interpreter: the running block */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
     uint64_t insn_count;      /* executed blocks' instructions, when counting is on */
@@ -447,7 +451,14 @@ const struct tcg_stats *tcg_get_stats(struct tcg *t);
 /** ir_interp() - run @b from its first op; returns when it ends or faults,
  *  leaving what a back end leaves: exit_reason, pcbase/pcoff or pc, exit_tb/slot.
  *  @vals: scratch for temps. */
-struct ir_code;  /* packed IR kept by a block in interp mode */
 void ir_interp(struct tcg_cpu *cpu, const struct ir_block *b);
+struct ir_code;  /* packed IR kept by a block in interp mode */
+/** ir_code_bytes() - room that ir_code_pack() needs for @b */
+size_t ir_code_bytes(const struct ir_block *b);
+/** ir_code_pack() - copy what executing @b needs into @room (8-byte aligned,
+ *  owned by the caller); returns @room */
+struct ir_code *ir_code_pack(const struct ir_block *b, void *room);
+/** ir_interp_code() - ir_interp() of a packed block */
+void ir_interp_code(struct tcg_cpu *cpu, const struct ir_code *c);
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * ir-int.h - what the passes and the interpreter share
+ */
+#ifndef TCG_IR_INT_H
+#define TCG_IR_INT_H
+
+#include "tcg/tcg.h"
+
+/** ir_keeps_d() - the result replaces only part of d, so that d is an input too */
+static inline bool ir_keeps_d(const struct ir_op *op)
+{
+    const struct ir_info *inf = ir_op_info(op->opc);
+
+    if (op->opc == IR_DEPH)
+        return true;
+    if (op->opc == IR_CMPXCHG)
+        return true;      /* d stays when the comparison succeeds */
+    if (!(inf->outs & IRO_D) || (inf->attr & IRA_W))
+        return false;
+    /* a one-byte product is written as two bytes: still partial */
+    return op->size == 1 || op->size == 2;
+}
+
+/** ir_keeps_e() - likewise for the second result */
+static inline bool ir_keeps_e(const struct ir_op *op)
+{
+    return op->size == 1 || op->size == 2;
+}
+
+/** ir_is_branch() - goes to op->label, always or on a condition */
+static inline bool ir_is_branch(const struct ir_op *op)
+{
+    return op->opc == IR_BR || op->opc == IR_BRCC || op->opc == IR_BRCMP;
+}
+
+/* rows without a width that write d whole have size 0 or 8 */
+
+/**
+ * ir_crc32c() - CRC-32C (polynomial 1EDC6F41h, reflected) of @n bytes of @data
+ * Source: Intel SDM vol. 2A, CRC32.
+ */
+uint32_t ir_crc32c(uint32_t crc, uint64_t data, unsigned n);
+
+#endif
