@@ -5,7 +5,6 @@
  * globals stay in the CPU struct all the time, F in cpu->fl; so faults need no
  * unwinding: an operation changes nothing before it can no longer fault.
  */
-#include <stdlib.h>
 #include "tcg/interp-int.h"
 
 #define DO(N) const struct ir_op *ir_do_##N(struct ir_run *r, const struct ir_op *op)
@@ -20,7 +19,7 @@ static const struct ir_op *leave(struct ir_run *r, enum tcg_exit why)
 /* a memory access or a helper did not complete */
 static const struct ir_op *leave_fault(struct ir_run *r)
 {
-    bool restart = !r->cpu->exception && r->cpu->restart1;
+    bool restart = r->cpu->exception == TCG_EXC_RESTART;
 
     return leave(r, restart ? TCG_EXIT_RESTART1 : TCG_EXIT_EXCEPTION);
 }
@@ -227,6 +226,8 @@ static bool modify(struct ir_run *r, const struct ir_op *op, bool atomic, modify
     uint64_t va = ir_in(r, op, op->a), v;
     uint8_t *p = tcg_host_rmw(r->cpu, va, op->size);
 
+    if ((uintptr_t)p & (op->size - 1u))
+        p = NULL;      /* hosts need not have misaligned atomics */
     if (p && !atomic) {
         m->old = host_load(p, op->size);
         host_store(p, op->size, fn(op, m));
@@ -397,7 +398,7 @@ DO(CALL)
     uint64_t v = ((ir_helper)op->fn)(r->cpu, ir_in(r, op, op->a), ir_in(r, op, op->b),
                                      ir_in(r, op, op->c));
 
-    if ((op->callf & IRCALL_FAULT) && unlikely(r->cpu->exception || r->cpu->restart1))
+    if ((op->callf & IRCALL_FAULT) && unlikely(r->cpu->exception))
         return leave_fault(r);
     ir_out(r, op->d, 8, v);
     return op + 1;
@@ -519,45 +520,5 @@ void ir_interp(struct tcg_cpu *cpu, const struct ir_block *b)
     r.vec = b->vec;
     r.n_ops = b->n_ops;
     r.n_globals = b->target->n_globals;
-    run(&r);
-}
-
-/* ---- blocks kept for the interpreter --------------------------------------------------------- */
-
-struct ir_code {
-    const struct tcg_target *target;
-    unsigned n_ops;
-    const struct ir_vec *vec;    /* behind ops */
-    struct ir_op ops[];
-};
-
-size_t ir_code_bytes(const struct ir_block *b)
-{
-    return sizeof(struct ir_code) + b->n_ops * sizeof(struct ir_op) + b->n_vec * sizeof(struct ir_vec);
-}
-
-struct ir_code *ir_code_pack(const struct ir_block *b, void *room)
-{
-    struct ir_code *c = room;
-    struct ir_vec *vec = (struct ir_vec *)(c->ops + b->n_ops);
-
-    c->target = b->target;
-    c->n_ops = b->n_ops;
-    c->vec = vec;
-    memcpy(c->ops, b->ops, b->n_ops * sizeof(struct ir_op));
-    memcpy(vec, b->vec, b->n_vec * sizeof(struct ir_vec));
-    return c;
-}
-
-void ir_interp_code(struct tcg_cpu *cpu, const struct ir_code *c)
-{
-    struct ir_run r;
-
-    r.cpu = cpu;
-    r.target = c->target;
-    r.ops = c->ops;
-    r.vec = c->vec;
-    r.n_ops = c->n_ops;
-    r.n_globals = c->target->n_globals;
     run(&r);
 }

@@ -5,6 +5,7 @@
  * accepting (and losing) operations, so that a translator needs one check at
  * the end of each guest instruction instead of one at each operation.
  */
+#include <stdlib.h>
 #include "tcg/tcg.h"
 
 /* the short names of ops.def */
@@ -47,9 +48,27 @@ const struct ir_info *ir_op_info(enum ir_opc opc)
 
 /* ---- builder ------------------------------------------------------------ */
 
+struct ir_block *ir_block_new(void)
+{
+    struct ir_block *b = xzalloc(sizeof(*b));
+
+    b->ops = xzalloc(IR_MAX_OPS * sizeof(*b->ops));
+    b->vec = xzalloc(IR_MAX_VEC * sizeof(*b->vec));
+    return b;
+}
+
+void ir_block_free(struct ir_block *b)
+{
+    if (!b)
+        return;
+    free(b->ops);
+    free(b->vec);
+    free(b);
+}
+
 /**
  * ir_begin() - empty @b for a block of target @t
- * Leaves the operation array as it is: each operation is cleared when emitted.
+ * @b: from ir_block_new(). Operations are cleared when they are emitted.
  */
 void ir_begin(struct ir_block *b, const struct tcg_target *t)
 {

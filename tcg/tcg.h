@@ -452,13 +452,5 @@ const struct tcg_stats *tcg_get_stats(struct tcg *t);
  *  leaving what a back end leaves: exit_reason, pcbase/pcoff or pc, exit_tb/slot.
  *  @vals: scratch for temps. */
 void ir_interp(struct tcg_cpu *cpu, const struct ir_block *b);
-struct ir_code;  /* packed IR kept by a block in interp mode */
-/** ir_code_bytes() - room that ir_code_pack() needs for @b */
-size_t ir_code_bytes(const struct ir_block *b);
-/** ir_code_pack() - copy what executing @b needs into @room (8-byte aligned,
- *  owned by the caller); returns @room */
-struct ir_code *ir_code_pack(const struct ir_block *b, void *room);
-/** ir_interp_code() - ir_interp() of a packed block */
-void ir_interp_code(struct tcg_cpu *cpu, const struct ir_code *c);
 
 #endif
