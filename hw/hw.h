@@ -294,6 +294,7 @@ struct machine_config {
     bool no_reboot, no_shutdown;
     bool rtc_localtime;
     bool no_hpet, no_acpi;
+    bool nographic;                        /* firmware's console is COM1 too */
     bool isa_debug_exit;                   /* -device isa-debug-exit */
     uint16_t isa_debug_exit_port;
     const char *boot_order;                /* "c", "d", ... or NULL */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "hw/acpi/acpi.h"
 #include "hw/boot/linux.h"
+#include "hw/display/vga.h"
 #include "hw/pci/pci.h"
 
 #define PARAMS_AT    0x10000u
@@ -185,6 +186,17 @@ static void fill_e820(struct linux_boot *b, uint8_t *bp)
         e820_add(bp, m->ram_high.base, m->ram_high.base + m->ram_high.len, E820_RAM);
 }
 
+/* The text mode that vga_set_text_mode() programmed (struct screen_info). */
+static void fill_screen_info(uint8_t *bp)
+{
+    bp[0x06] = 3;                                /* BIOS video mode */
+    bp[0x07] = 80;                               /* columns */
+    bp[0x0a] = 3;                                /* EGA BX: 256 KiB */
+    bp[0x0e] = 25;                               /* lines */
+    bp[0x0f] = 1;                                /* a VGA is there */
+    bp[0x10] = 16;                               /* scan lines a character */
+}
+
 static void put_boot_params(struct linux_boot *b)
 {
     uint8_t bp[4096] = { 0 };
@@ -204,6 +216,8 @@ static void put_boot_params(struct linux_boot *b)
     stl32(bp + BP_ALT_MEM_K, (b->acpi_at - MiB) / KiB);
     stl16(bp + BP_EXT_MEM_K, MIN((b->acpi_at - MiB) / KiB, 0xfc00u));
     fill_e820(b, bp);
+    if (b->dev.machine->vga)
+        fill_screen_info(bp);
     put(b->dev.machine, PARAMS_AT, bp, sizeof bp);
 }
 
@@ -277,6 +291,8 @@ static void linux_boot_reset(struct device *d)
         machine_request_shutdown(m, CAUSE_MONITOR, 1);
     }
     board_init_like_firmware(m);
+    if (m->vga)
+        vga_set_text_mode(m->vga);
     b->state = (struct boot_state){
         .valid = true, .long_mode = b->kernel.entry64,
         .rip = b->load_at + (b->kernel.entry64 ? ENTRY64 : 0),
