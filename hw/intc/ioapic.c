@@ -37,11 +37,17 @@ struct ioapic {
     uint8_t select;
 };
 
+/* Only fixed vectors are ever level: the others are edges, however programmed. */
+static bool is_level(uint64_t rte)
+{
+    return (rte & RTE_LEVEL) && bits(rte, RTE_DELMOD_POS, 3) <= APIC_LOWEST;
+}
+
 /* Send what pin @n asks for. A level pin waits for EOI once accepted. */
 static void pin_send(struct ioapic *io, unsigned n)
 {
     uint64_t rte = io->redtbl[n];
-    bool level = rte & RTE_LEVEL, ok;
+    bool level = is_level(rte), ok;
 
     log_ev(LOG_APIC, "ioapic send pin=%u rte=%#llx", n, (unsigned long long)rte);
     ok = apic_deliver(io->dev.machine, rte >> RTE_DEST_POS,
@@ -55,8 +61,8 @@ static void pin_send(struct ioapic *io, unsigned n)
 /* A level pin sends while it is asserted, open and not waiting for EOI. */
 static void pin_check_level(struct ioapic *io, unsigned n)
 {
-    if ((io->redtbl[n] & (RTE_LEVEL | RTE_MASKED | RTE_REMOTE_IRR)) == RTE_LEVEL &&
-        (io->lines & BIT(n)))
+    if (is_level(io->redtbl[n]) && (io->lines & BIT(n)) &&
+        !(io->redtbl[n] & (RTE_MASKED | RTE_REMOTE_IRR)))
         pin_send(io, n);
 }
 
@@ -72,7 +78,7 @@ void ioapic_set_irq(struct ioapic *io, int pin, int level)
         return;
     }
     io->lines |= BIT(pin);
-    if (io->redtbl[pin] & RTE_LEVEL)
+    if (is_level(io->redtbl[pin]))
         pin_check_level(io, pin);
     else if (rise && !(io->redtbl[pin] & RTE_MASKED))
         pin_send(io, pin); /* an edge on a masked pin is lost, as documented */
@@ -99,7 +105,7 @@ static void redtbl_write(struct ioapic *io, unsigned reg, uint32_t val)
     uint64_t v = reg & 1 ? (uint64_t)val << 32 : val;
 
     io->redtbl[n] = (io->redtbl[n] & ~mask) | (v & mask);
-    if (!(io->redtbl[n] & RTE_LEVEL))
+    if (!is_level(io->redtbl[n]))
         io->redtbl[n] &= ~RTE_REMOTE_IRR; /* edge pins await no EOI */
     log_ev(LOG_APIC, "ioapic write pin=%u rte=%#llx", n,
            (unsigned long long)io->redtbl[n]);

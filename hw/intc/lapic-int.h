@@ -1,6 +1,7 @@
 /*
- * lapic-int.h - inside of the local APIC, shared by lapic.c (registers,
- * priorities), lapic-timer.c and apic-msg.c (IPIs, MSIs, destinations)
+ * lapic-int.h - inside of the local APIC, shared by lapic.c (vectors,
+ * priorities), lapic-regs.c, lapic-timer.c and apic-msg.c (IPIs, MSIs,
+ * destinations)
  */
 #ifndef HW_INTC_LAPIC_INT_H
 #define HW_INTC_LAPIC_INT_H
@@ -75,6 +76,14 @@ bool lapic_accept(struct lapic *a, enum apic_delivery delivery, uint8_t vector,
 void lapic_error(struct lapic *a, uint32_t esr_bits);
 void lapic_lvt_event(struct lapic *a, enum lapic_lvt which);
 uint8_t lapic_ppr(const struct lapic *a);
+void lapic_update(struct lapic *a);
+void lapic_update_extint(struct lapic *a);
+void lapic_end_interrupt(struct lapic *a);
+void lapic_tpr_write(struct lapic *a, uint8_t val);
+
+/* lapic-regs.c */
+enum { LAPIC_MMIO_BYTES = 0x1000 };
+extern const struct io_ops lapic_page_ops; /* opaque: vCPU 0's APIC */
 
 /* lapic-timer.c */
 void lapic_timer_expired(void *opaque);

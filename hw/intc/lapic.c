@@ -1,5 +1,5 @@
 /*
- * lapic.c - local APIC, xAPIC and x2APIC: registers, priorities, LVT
+ * lapic.c - local APIC: vectors and priorities, local interrupts, life
  *
  * IRR, ISR and TMR are 256-bit sets. Whether a vector is deliverable is worked
  * out whenever one of IRR, ISR, TPR or the enables change and put on the
@@ -9,25 +9,10 @@
  */
 #include "hw/intc/lapic-int.h"
 
-enum {
-    LAPIC_MMIO_BYTES = 0x1000,
-    LAPIC_VERSION = (LVT_COUNT - 1) << 16 | 0x14,
-    MSR_X2APIC = 0x800, N_REGS = 0x40,
-    MIN_VECTOR = 16,
-};
+enum { MIN_VECTOR = 16 };
 
 /* physical address bits of the base that exist */
 #define BASE_ADDR 0x000000fffffff000ull
-
-/* bits of each LVT entry that software can write */
-static const uint32_t lvt_writable[LVT_COUNT] = {
-    [LVT_TIMER]   = LVT_VECTOR | LVT_MASKED | LVT_TIMER_MODE,
-    [LVT_THERMAL] = LVT_VECTOR | LVT_MASKED | 7 << LVT_DELMOD_POS,
-    [LVT_PERF]    = LVT_VECTOR | LVT_MASKED | 7 << LVT_DELMOD_POS,
-    [LVT_LINT0]   = 0x1a7ff, /* with polarity and trigger mode */
-    [LVT_LINT1]   = 0x1a7ff,
-    [LVT_ERROR]   = LVT_VECTOR | LVT_MASKED,
-};
 
 /* ---- vector sets and priorities ------------------------------------------------ */
 
@@ -42,11 +27,6 @@ static int vec_max(const uint64_t set[4])
         if (set[i])
             return i * 64 + 63 - __builtin_clzll(set[i]);
     return -1;
-}
-
-static uint32_t vec_word(const uint64_t set[4], unsigned i)
-{
-    return set[(i >> 1) & 3] >> (i & 1 ? 32 : 0);
 }
 
 /** lapic_ppr() - processor priority: the higher class of TPR and ISR */
@@ -67,7 +47,8 @@ static int deliverable(const struct lapic *a)
     return v;
 }
 
-static void update(struct lapic *a)
+/** lapic_update() - put on VCPU_INTR_APIC whether a vector is deliverable */
+void lapic_update(struct lapic *a)
 {
     bool on = deliverable(a) >= 0;
     bool was = __atomic_load_n(&a->vcpu->intr, __ATOMIC_RELAXED) & VCPU_INTR_APIC;
@@ -86,18 +67,19 @@ int lapic_ack(struct lapic *a)
         vec_clear(a->irr, v);
         vec_set(a->isr, v);
     }
-    update(a);
+    lapic_update(a);
     return v;
 }
 
-static void eoi(struct lapic *a)
+/** lapic_end_interrupt() - EOI: the highest vector leaves service */
+void lapic_end_interrupt(struct lapic *a)
 {
     int v = vec_max(a->isr);
 
     if (v < 0)
         return;
     vec_clear(a->isr, v);
-    update(a);
+    lapic_update(a);
     if (unlikely(vec_test(a->tmr, v))) {
         vec_clear(a->tmr, v);
         for (unsigned n = LVT_LINT0; n <= LVT_LINT1; n++)
@@ -113,7 +95,7 @@ static void eoi(struct lapic *a)
 void lapic_eoi(struct lapic *a)
 {
     machine_lock(a->dev.machine);
-    eoi(a);
+    lapic_end_interrupt(a);
     machine_unlock(a->dev.machine);
 }
 
@@ -145,7 +127,7 @@ static bool accept_vector(struct lapic *a, uint8_t vector, enum apic_trigger tri
         vec_set(a->tmr, vector);
     else
         vec_clear(a->tmr, vector);
-    update(a);
+    lapic_update(a);
     return true;
 }
 
@@ -202,8 +184,9 @@ static bool lint0_passes_extint(const struct lapic *a)
            (!(lvt & LVT_MASKED) && bits(lvt, LVT_DELMOD_POS, 3) == APIC_EXTINT);
 }
 
-/* The 8259's wire reaches the CPU when LINT0 is ExtINT or the APIC is off. */
-static void update_extint(struct lapic *a)
+/** lapic_update_extint() - the 8259's wire reaches the CPU when LINT0 is
+ *  ExtINT or the APIC is off */
+void lapic_update_extint(struct lapic *a)
 {
     if ((a->extint_msg && lapic_enabled(a)) || ((a->lint & 1) && lint0_passes_extint(a)))
         vcpu_intr_raise(a->vcpu, VCPU_INTR_PIC);
@@ -214,7 +197,7 @@ static void update_extint(struct lapic *a)
 void lapic_extint_taken(struct lapic *a)
 {
     a->extint_msg = 0;
-    update_extint(a);
+    lapic_update_extint(a);
 }
 
 /**
@@ -247,7 +230,7 @@ void lapic_set_lint(struct lapic *a, unsigned n, int level)
     rise = level && !(a->lint & bit);
     a->lint = level ? a->lint | bit : a->lint & ~bit;
     if (n == 0)
-        update_extint(a);
+        lapic_update_extint(a);
     if (rise && lapic_enabled(a))
         lapic_lvt_event(a, LVT_LINT0 + n);
     else if (rise && n == 1)
@@ -263,246 +246,6 @@ void lapic_raise_lvt(struct lapic *a, enum lapic_lvt which)
     if (which == LVT_PERF) /* the entry masks itself: SDM, "Local Vector Table" */
         a->lvt[which] |= LVT_MASKED;
     machine_unlock(a->dev.machine);
-}
-
-/* ---- register writes --------------------------------------------------------------- */
-
-static void lvt_write(struct lapic *a, enum lapic_lvt which, uint32_t val)
-{
-    uint32_t old = a->lvt[which];
-
-    val &= lvt_writable[which];
-    if (!lapic_sw_enabled(a))
-        val |= LVT_MASKED;
-    if ((val & LVT_LEVEL) && (old & LVT_REMOTE_IRR))
-        val |= LVT_REMOTE_IRR;
-    if (which == LVT_TIMER) {
-        lapic_timer_set_lvt(a, val);
-        return;
-    }
-    a->lvt[which] = val;
-    if (which == LVT_LINT0)
-        update_extint(a);
-    if ((val & LVT_LEVEL) && which >= LVT_LINT0 && (a->lint >> (which - LVT_LINT0) & 1))
-        lapic_lvt_event(a, which);
-}
-
-static void svr_write(struct lapic *a, uint32_t val)
-{
-    a->svr = val & SVR_WRITABLE;
-    if (!(val & SVR_ENABLE))
-        for (unsigned i = 0; i < LVT_COUNT; i++)
-            lvt_write(a, i, a->lvt[i] | LVT_MASKED);
-    update(a);
-}
-
-static void tpr_write(struct lapic *a, uint8_t val)
-{
-    __atomic_store_n(&a->tpr, val, __ATOMIC_RELAXED);
-    update(a);
-}
-
-/* Common to xAPIC and x2APIC; returns false when @reg cannot be written. */
-static bool reg_write(struct lapic *a, unsigned reg, uint32_t val)
-{
-    switch (reg) {
-    case R_EOI:
-        eoi(a);
-        return true;
-    case R_TPR:
-        tpr_write(a, val);
-        return true;
-    case R_SVR:
-        svr_write(a, val);
-        return true;
-    case R_ESR: /* the write makes what was gathered readable */
-        a->esr = a->esr_new;
-        a->esr_new = 0;
-        return true;
-    case R_TIMER_INIT:
-        lapic_timer_set_initial(a, val);
-        return true;
-    case R_TIMER_DIVIDE:
-        lapic_timer_set_divide(a, val);
-        return true;
-    }
-    if (reg < R_LVT || reg >= R_LVT + LVT_COUNT)
-        return false;
-    lvt_write(a, reg - R_LVT, val);
-    return true;
-}
-
-/* Registers that only the xAPIC has, or has in another shape. */
-static bool xapic_reg_write(struct lapic *a, unsigned reg, uint32_t val)
-{
-    switch (reg) {
-    case R_LDR:
-        a->ldr = val & 0xff000000u;
-        return true;
-    case R_DFR:
-        a->dfr = val | 0x0fffffff;
-        return true;
-    case R_ICR:
-        a->icr = (a->icr & ~0xffffffffull) | (val & 0x000ccfff);
-        lapic_send_ipi(a);
-        return true;
-    case R_ICR_HIGH:
-        a->icr = (a->icr & 0xffffffffull) | (uint64_t)(val & 0xff000000u) << 32;
-        return true;
-    case R_ID: /* read-only since Nehalem */
-    case R_VERSION:
-        return true;
-    }
-    return reg_write(a, reg, val);
-}
-
-void lapic_mmio_write(struct lapic *a, uint64_t off, uint64_t val, unsigned size)
-{
-    if (!lapic_enabled(a) || lapic_x2(a))
-        return;
-    if (size != 4 || (off & 0xf) || off >= LAPIC_MMIO_BYTES) {
-        log_guest(LOG_APIC, "write off=%#llx size=%u", (unsigned long long)off, size);
-        return;
-    }
-    if (off >> 4 >= N_REGS || !xapic_reg_write(a, off >> 4, val))
-        lapic_error(a, ESR_REGISTER);
-}
-
-/* ---- register reads ----------------------------------------------------------------- */
-
-/* Common to xAPIC and x2APIC; returns false when there is nothing to read. */
-static bool reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
-{
-    switch (reg) {
-    case R_VERSION:       *val = LAPIC_VERSION; return true;
-    case R_TPR:           *val = a->tpr; return true;
-    case R_PPR:           *val = lapic_ppr(a); return true;
-    case R_LDR:           *val = a->ldr; return true;
-    case R_SVR:           *val = a->svr; return true;
-    case R_ESR:           *val = a->esr; return true;
-    case R_TIMER_INIT:    *val = a->timer_init; return true;
-    case R_TIMER_CURRENT: *val = lapic_timer_current(a); return true;
-    case R_TIMER_DIVIDE:  *val = a->timer_divide; return true;
-    }
-    if (reg >= R_ISR && reg < R_ISR + 8)
-        *val = vec_word(a->isr, reg - R_ISR);
-    else if (reg >= R_TMR && reg < R_TMR + 8)
-        *val = vec_word(a->tmr, reg - R_TMR);
-    else if (reg >= R_IRR && reg < R_IRR + 8)
-        *val = vec_word(a->irr, reg - R_IRR);
-    else if (reg >= R_LVT && reg < R_LVT + LVT_COUNT)
-        *val = a->lvt[reg - R_LVT];
-    else
-        return false;
-    return true;
-}
-
-static bool xapic_reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
-{
-    *val = 0;
-    switch (reg) {
-    case R_ID:       *val = a->vcpu->apic_id << 24; return true;
-    case R_DFR:      *val = a->dfr; return true;
-    case R_ICR:      *val = a->icr; return true;
-    case R_ICR_HIGH: *val = a->icr >> 32; return true;
-    case R_APR:      *val = lapic_ppr(a); return true;
-    case R_EOI: case R_RRD: return true;
-    }
-    return reg_read(a, reg, val);
-}
-
-uint64_t lapic_mmio_read(struct lapic *a, uint64_t off, unsigned size)
-{
-    uint32_t val = 0;
-
-    if (!lapic_enabled(a) || lapic_x2(a))
-        return size_mask(size);
-    if (off >= LAPIC_MMIO_BYTES || (off & 0xf) >= 4)
-        return 0;
-    if (off >> 4 >= N_REGS || !xapic_reg_read(a, off >> 4, &val))
-        lapic_error(a, ESR_REGISTER);
-    return (uint64_t)val >> (off & 3) * 8 & size_mask(size);
-}
-
-/* ---- x2APIC ------------------------------------------------------------------------- */
-
-/* Bits that may be set in a write to @reg; others are #GP. */
-static uint64_t x2_writable(unsigned reg)
-{
-    switch (reg) {
-    case R_EOI: case R_ESR:
-        return 0;
-    case R_TPR: case R_SELF_IPI:
-        return 0xff;
-    case R_SVR:
-        return SVR_WRITABLE;
-    case R_ICR:
-        return 0xffffffff000ccfffull;
-    case R_TIMER_INIT:
-        return 0xffffffff;
-    case R_TIMER_DIVIDE:
-        return 0xb;
-    }
-    if (reg >= R_LVT && reg < R_LVT + LVT_COUNT) /* read-only bits may be set */
-        return lvt_writable[reg - R_LVT] | LVT_DELIVS |
-               (reg == R_LVT + LVT_LINT0 || reg == R_LVT + LVT_LINT1 ? LVT_REMOTE_IRR : 0);
-    return 0;
-}
-
-static bool x2_read(const struct lapic *a, unsigned reg, uint64_t *val)
-{
-    uint32_t v;
-
-    if (reg == R_ID) {
-        *val = a->vcpu->apic_id;
-        return true;
-    }
-    if (reg == R_ICR) {
-        *val = a->icr;
-        return true;
-    }
-    if (reg >= N_REGS || !reg_read(a, reg, &v))
-        return false;
-    *val = v;
-    return true;
-}
-
-static bool x2_write(struct lapic *a, unsigned reg, uint64_t val)
-{
-    if (reg >= N_REGS || (val & ~x2_writable(reg)))
-        return false;
-    switch (reg) {
-    case R_ICR:
-        a->icr = val & ~BIT(12); /* delivery status does not exist here */
-        lapic_send_ipi(a);
-        return true;
-    case R_SELF_IPI:
-        lapic_send_self(a, val);
-        return true;
-    case R_LDR: case R_DFR: case R_ICR_HIGH:
-        return false;
-    }
-    return reg_write(a, reg, val);
-}
-
-bool lapic_msr_read(struct lapic *a, uint32_t msr, uint64_t *val)
-{
-    bool ok;
-
-    machine_lock(a->dev.machine);
-    ok = lapic_enabled(a) && lapic_x2(a) && x2_read(a, msr - MSR_X2APIC, val);
-    machine_unlock(a->dev.machine);
-    return ok;
-}
-
-bool lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t val)
-{
-    bool ok;
-
-    machine_lock(a->dev.machine);
-    ok = lapic_enabled(a) && lapic_x2(a) && x2_write(a, msr - MSR_X2APIC, val);
-    machine_unlock(a->dev.machine);
-    return ok;
 }
 
 /* ---- base, TPR ------------------------------------------------------------------------ */
@@ -525,8 +268,8 @@ static void lapic_init_state(struct lapic *a)
         a->lvt[i] = LVT_MASKED;
     a->extint_msg = 0;
     lapic_timer_reset(a);
-    update(a);
-    update_extint(a);
+    lapic_update(a);
+    lapic_update_extint(a);
 }
 
 uint64_t lapic_get_base(struct lapic *a)
@@ -575,12 +318,19 @@ bool lapic_set_base(struct lapic *a, uint64_t val)
             a->icr &= 0xffffffff;
             a->ldr = (a->vcpu->apic_id >> 4) << 16 | 1u << (a->vcpu->apic_id & 15);
         }
-        update(a);
-        update_extint(a);
+        lapic_update(a);
+        lapic_update_extint(a);
         move_page(a);
     }
     machine_unlock(a->dev.machine);
     return ok;
+}
+
+/** lapic_tpr_write() - task priority, lock held */
+void lapic_tpr_write(struct lapic *a, uint8_t val)
+{
+    __atomic_store_n(&a->tpr, val, __ATOMIC_RELAXED);
+    lapic_update(a);
 }
 
 uint8_t lapic_get_tpr(struct lapic *a)
@@ -593,7 +343,7 @@ void lapic_set_tpr(struct lapic *a, uint8_t tpr)
     if (lapic_get_tpr(a) == tpr) /* only its own CPU writes it */
         return;
     machine_lock(a->dev.machine);
-    tpr_write(a, tpr);
+    lapic_tpr_write(a, tpr);
     machine_unlock(a->dev.machine);
 }
 
@@ -614,44 +364,6 @@ bool lapic_is_bsp(const struct lapic *a)
     return a->base & BASE_BSP;
 }
 
-/* ---- the register page in the memory map ------------------------------------------------ */
-
-/* The APIC of the vCPU that makes this access; NULL: a device does. */
-static struct lapic *accessor(struct lapic *boot)
-{
-    struct vcpu *v;
-
-    if (!boot->current)
-        return boot;
-    v = boot->current(boot->dev.machine);
-    return v ? v->lapic : NULL;
-}
-
-static uint64_t page_read(void *op, uint64_t off, unsigned size)
-{
-    struct lapic *a = accessor(op);
-
-    return a ? lapic_mmio_read(a, off, size) : size_mask(size);
-}
-
-static void page_write(void *op, uint64_t off, uint64_t val, unsigned size)
-{
-    struct lapic *boot = op, *a = accessor(boot);
-
-    if (a)
-        lapic_mmio_write(a, off, val, size);
-    else
-        lapic_msi(boot->dev.machine, boot->region.base + off, val);
-}
-
-static const struct io_ops page_ops = { page_read, page_write, 4, 4 };
-
-void lapic_route_by_vcpu(struct machine *m, struct vcpu *(*current)(struct machine *m))
-{
-    if (m->n_vcpus && m->vcpus[0]->lapic)
-        m->vcpus[0]->lapic->current = current;
-}
-
 /* ---- life --------------------------------------------------------------------------------- */
 
 /*
@@ -669,7 +381,7 @@ static void lapic_reset(struct device *d)
     lapic_init_state(a);
     if (bsp)
         a->lvt[LVT_LINT0] = APIC_EXTINT << LVT_DELMOD_POS;
-    update_extint(a);
+    lapic_update_extint(a);
     move_page(a);
 }
 
@@ -688,7 +400,7 @@ static int lapic_init(struct device *d, struct err *e)
         a->region = (struct mem_region){
             .name = "lapic", .base = LAPIC_BASE, .len = LAPIC_MMIO_BYTES,
             .kind = MEM_MMIO, .prio = 2, .enabled = true,
-            .ops = &page_ops, .opaque = a,
+            .ops = &lapic_page_ops, .opaque = a,
         };
         mem_add(&m->mem, &a->region);
     }
@@ -703,8 +415,10 @@ static void lapic_destroy(struct device *d)
     timer_del(&a->timer);
     if (a->region.ops)
         mem_remove(&d->machine->mem, &a->region);
-    if (a->vcpu->lapic == a)
-        a->vcpu->lapic = NULL;
+    /* the accelerator may have taken the vCPUs away already */
+    for (unsigned i = 0; d->machine->vcpus && i < d->machine->n_vcpus; i++)
+        if (d->machine->vcpus[i]->lapic == a)
+            d->machine->vcpus[i]->lapic = NULL;
 }
 
 static void set_vcpu(struct device *d, const void *arg)
