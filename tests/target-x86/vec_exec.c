@@ -1,0 +1,465 @@
+/*
+ * vec_exec.c - x86_vec_exec() against the host CPU, and known answers
+ *
+ * On an x86-64 host every row of vec-ops.def runs in each of its encodings on
+ * random and special operands and must agree with silicon in every bit of the
+ * vector registers, memory, general register, flags and MXCSR. Other hosts
+ * check the known answers at the end.
+ */
+#include "target-x86/x86.h"
+#include "tests/target-x86/vec-native.h"
+#include <criterion/criterion.h>
+
+enum {
+    L = 1, V = 2, Y = 4,          /* encodings: legacy, VEX.128, VEX.256 */
+    W1 = 8, WX = 16,              /* W = 1 too; W = 1 only */
+    IMM = 32,
+    RMG = 64, RGG = 128,          /* rm, reg is a general register */
+    MX = 256, RMX = 512, REGMX = 1024, /* MMX: both, rm only, reg only */
+    NOMEM = 2048, NOREG = 4096,
+    STO = 8192,                   /* writes rm */
+    NDS = 1 << 14,                /* VEX.vvvv names an operand */
+    FLG = 1 << 15,                /* writes F */
+    APPROX = 1 << 16,             /* compared within 1.5 * 2^-12 */
+    IS4 = 1 << 17, RCX = 1 << 18,
+    DIG = 1 << 19,                /* reg is an opcode digit: row.digit */
+    LV = L | V, LVY = L | V | Y, VY = V | Y,
+    BIN = LVY | NDS, BINM = LVY | NDS | MX, SCA = LV | NDS,
+};
+
+struct row {
+    uint8_t map, pp, op;
+    uint32_t f;
+    uint8_t digit, mem;           /* mem: bytes of a store, 0: the vector */
+};
+
+static const struct row rows[] = {
+    /* moves */
+    { 1, 0, 0x10, LVY }, { 1, 1, 0x10, LVY }, { 1, 0, 0x11, LVY | STO }, { 1, 1, 0x11, LVY | STO },
+    { 1, 2, 0x10, SCA | NOMEM }, { 1, 2, 0x10, LV | NOREG }, { 1, 3, 0x10, SCA | NOMEM }, { 1, 3, 0x10, LV | NOREG },
+    { 1, 2, 0x11, SCA | NOMEM | STO }, { 1, 2, 0x11, LV | NOREG | STO, 0, 4 },
+    { 1, 3, 0x11, SCA | NOMEM | STO }, { 1, 3, 0x11, LV | NOREG | STO, 0, 8 },
+    { 1, 0, 0x12, SCA }, { 1, 1, 0x12, SCA | NOREG }, { 1, 2, 0x12, LVY }, { 1, 3, 0x12, LVY },
+    { 1, 0, 0x13, LV | NOREG | STO, 0, 8 }, { 1, 1, 0x13, LV | NOREG | STO, 0, 8 },
+    { 1, 0, 0x14, BIN }, { 1, 1, 0x14, BIN }, { 1, 0, 0x15, BIN }, { 1, 1, 0x15, BIN },
+    { 1, 0, 0x16, SCA }, { 1, 1, 0x16, SCA | NOREG }, { 1, 2, 0x16, LVY },
+    { 1, 0, 0x17, LV | NOREG | STO, 0, 8 }, { 1, 1, 0x17, LV | NOREG | STO, 0, 8 },
+    { 1, 0, 0x28, LVY }, { 1, 1, 0x28, LVY }, { 1, 0, 0x29, LVY | STO }, { 1, 1, 0x29, LVY | STO },
+    { 1, 0, 0x2B, LVY | STO | NOREG }, { 1, 1, 0x2B, LVY | STO | NOREG },
+    { 1, 0, 0x50, LVY | RGG | NOMEM }, { 1, 1, 0x50, LVY | RGG | NOMEM },
+    { 1, 1, 0x6E, LV | W1 | RMG }, { 1, 0, 0x6E, L | W1 | RMG | REGMX },
+    { 1, 1, 0x7E, LV | RMG | STO, 0, 4 }, { 1, 1, 0x7E, LV | WX | RMG | STO, 0, 8 },
+    { 1, 0, 0x7E, L | RMG | STO | REGMX, 0, 4 }, { 1, 0, 0x7E, L | WX | RMG | STO | REGMX, 0, 8 },
+    { 1, 2, 0x7E, LV }, { 1, 1, 0x6F, LVY }, { 1, 2, 0x6F, LVY }, { 1, 0, 0x6F, L | MX },
+    { 1, 1, 0x7F, LVY | STO }, { 1, 2, 0x7F, LVY | STO }, { 1, 0, 0x7F, L | MX | STO, 0, 8 },
+    { 1, 1, 0xD6, LV | STO, 0, 8 }, { 1, 2, 0xD6, L | RMX | NOMEM }, { 1, 3, 0xD6, L | REGMX | NOMEM },
+    { 1, 1, 0xD7, LVY | RGG | NOMEM }, { 1, 0, 0xD7, L | RGG | RMX | NOMEM },
+    { 1, 1, 0xE7, LVY | STO | NOREG }, { 1, 0, 0xE7, L | MX | STO | NOREG, 0, 8 },
+    { 1, 3, 0xF0, LVY | NOREG }, { 2, 1, 0x2A, LVY | NOREG },
+    { 1, 1, 0xC4, SCA | RMG | IMM }, { 1, 0, 0xC4, L | RMG | REGMX | IMM },
+    { 1, 1, 0xC5, LV | RGG | IMM | NOMEM }, { 1, 0, 0xC5, L | RGG | RMX | IMM | NOMEM },
+    { 1, 0, 0x77, L | VY },
+    { 1, 0, 0xAE, L | V | NOREG | DIG | STO, 3, 4 }, { 1, 0, 0xAE, L | V | NOREG | DIG, 2 },
+    /* SSE2 */
+#define R(op) { 1, 1, op, BIN }, { 1, 0, op, L | MX },
+    R(0x60) R(0x61) R(0x62) R(0x63) R(0x64) R(0x65) R(0x66) R(0x67) R(0x68) R(0x69) R(0x6A) R(0x6B)
+    { 1, 1, 0x6C, BIN }, { 1, 1, 0x6D, BIN },
+    { 1, 1, 0x70, LVY | IMM }, { 1, 2, 0x70, LVY | IMM }, { 1, 3, 0x70, LVY | IMM }, { 1, 0, 0x70, L | MX | IMM },
+#define G(op, d) { 1, 1, op, LVY | NDS | IMM | NOMEM | DIG, d }, { 1, 0, op, L | MX | IMM | NOMEM | DIG, d },
+    G(0x71, 2) G(0x71, 4) G(0x71, 6) G(0x72, 2) G(0x72, 4) G(0x72, 6) G(0x73, 2) G(0x73, 6)
+    { 1, 1, 0x73, LVY | NDS | IMM | NOMEM | DIG, 3 }, { 1, 1, 0x73, LVY | NDS | IMM | NOMEM | DIG, 7 },
+    R(0x74) R(0x75) R(0x76)
+    R(0xD1) R(0xD2) R(0xD3) R(0xD4) R(0xD5) R(0xD8) R(0xD9) R(0xDA) R(0xDB) R(0xDC) R(0xDD) R(0xDE) R(0xDF)
+    R(0xE0) R(0xE1) R(0xE2) R(0xE3) R(0xE4) R(0xE5) R(0xE8) R(0xE9) R(0xEA) R(0xEB) R(0xEC) R(0xED) R(0xEE) R(0xEF)
+    R(0xF1) R(0xF2) R(0xF3) R(0xF4) R(0xF5) R(0xF6) R(0xF8) R(0xF9) R(0xFA) R(0xFB) R(0xFC) R(0xFD) R(0xFE)
+    /* SSSE3, SSE4, AVX2 */
+#define S(op) { 2, 1, op, BIN }, { 2, 0, op, L | MX },
+    S(0) S(1) S(2) S(3) S(4) S(5) S(6) S(7) S(8) S(9) S(10) S(11)
+    { 2, 1, 0x1C, LVY }, { 2, 0, 0x1C, L | MX }, { 2, 1, 0x1D, LVY }, { 2, 0, 0x1D, L | MX },
+    { 2, 1, 0x1E, LVY }, { 2, 0, 0x1E, L | MX },
+    { 2, 1, 0x10, L }, { 2, 1, 0x14, L }, { 2, 1, 0x15, L },
+    { 2, 1, 0x0C, VY | NDS }, { 2, 1, 0x0D, VY | NDS }, { 2, 1, 0x0E, VY | FLG }, { 2, 1, 0x0F, VY | FLG },
+    { 2, 1, 0x17, LVY | FLG }, { 2, 1, 0x16, Y | NDS }, { 2, 1, 0x36, Y | NDS },
+    { 2, 1, 0x18, VY }, { 2, 1, 0x19, Y }, { 2, 1, 0x1A, Y | NOREG }, { 2, 1, 0x58, VY }, { 2, 1, 0x59, VY },
+    { 2, 1, 0x5A, Y | NOREG }, { 2, 1, 0x78, VY }, { 2, 1, 0x79, VY },
+#define U(op) { 2, 1, op, LVY },
+    U(0x20) U(0x21) U(0x22) U(0x23) U(0x24) U(0x25) U(0x30) U(0x31) U(0x32) U(0x33) U(0x34) U(0x35)
+#define T(op) { 2, 1, op, BIN },
+    T(0x28) T(0x29) T(0x2B) T(0x37) T(0x38) T(0x39) T(0x3A) T(0x3B) T(0x3C) T(0x3D) T(0x3E) T(0x3F) T(0x40)
+    { 2, 1, 0x41, LV }, { 2, 1, 0x45, VY | NDS | W1 }, { 2, 1, 0x46, VY | NDS }, { 2, 1, 0x47, VY | NDS | W1 },
+    { 3, 1, 0x00, Y | WX | IMM }, { 3, 1, 0x01, Y | WX | IMM }, { 3, 1, 0x02, VY | NDS | IMM },
+    { 3, 1, 0x04, VY | IMM }, { 3, 1, 0x05, VY | IMM }, { 3, 1, 0x06, Y | NDS | IMM }, { 3, 1, 0x46, Y | NDS | IMM },
+    { 3, 1, 0x0C, BIN | IMM }, { 3, 1, 0x0D, BIN | IMM }, { 3, 1, 0x0E, BIN | IMM },
+    { 3, 1, 0x0F, BIN | IMM }, { 3, 0, 0x0F, L | MX | IMM },
+    { 3, 1, 0x14, LV | IMM | RMG | STO, 0, 1 }, { 3, 1, 0x15, LV | IMM | RMG | STO, 0, 2 },
+    { 3, 1, 0x16, LV | IMM | RMG | STO, 0, 4 }, { 3, 1, 0x16, LV | WX | IMM | RMG | STO, 0, 8 },
+    { 3, 1, 0x17, LV | IMM | RMG | STO, 0, 4 },
+    { 3, 1, 0x18, Y | NDS | IMM }, { 3, 1, 0x38, Y | NDS | IMM },
+    { 3, 1, 0x19, Y | IMM | STO, 0, 16 }, { 3, 1, 0x39, Y | IMM | STO, 0, 16 },
+    { 3, 1, 0x20, SCA | RMG | IMM }, { 3, 1, 0x21, SCA | IMM }, { 3, 1, 0x22, SCA | RMG | W1 | IMM },
+    { 3, 1, 0x42, BIN | IMM },
+    { 3, 1, 0x4A, VY | NDS | IS4 }, { 3, 1, 0x4B, VY | NDS | IS4 }, { 3, 1, 0x4C, VY | NDS | IS4 },
+    { 3, 1, 0x60, LV | IMM | FLG }, { 3, 1, 0x61, LV | IMM | FLG | RCX },
+    { 3, 1, 0x62, LV | IMM | FLG }, { 3, 1, 0x63, LV | IMM | FLG | RCX }, { 3, 1, 0x61, L | WX | IMM | FLG | RCX },
+    /* floating point */
+    { 1, 0, 0x54, BIN }, { 1, 1, 0x55, BIN }, { 1, 0, 0x56, BIN }, { 1, 1, 0x57, BIN },
+#define F4(op, x) { 1, 0, op, BIN | x }, { 1, 1, op, BIN | x }, { 1, 2, op, SCA | x }, { 1, 3, op, SCA | x },
+    { 1, 0, 0x51, LVY }, { 1, 1, 0x51, LVY }, { 1, 2, 0x51, SCA }, { 1, 3, 0x51, SCA },
+    F4(0x58, 0) F4(0x59, 0) F4(0x5C, 0) F4(0x5D, 0) F4(0x5E, 0) F4(0x5F, 0) F4(0xC2, IMM)
+    { 1, 0, 0x52, LVY | APPROX }, { 1, 2, 0x52, SCA | APPROX }, { 1, 0, 0x53, LVY | APPROX }, { 1, 2, 0x53, SCA | APPROX },
+    { 1, 0, 0x2E, LV | FLG }, { 1, 1, 0x2E, LV | FLG }, { 1, 0, 0x2F, LV | FLG }, { 1, 1, 0x2F, LV | FLG },
+    { 1, 0, 0xC6, BIN | IMM }, { 1, 1, 0xC6, BIN | IMM },
+    { 1, 1, 0x7C, BIN }, { 1, 3, 0x7C, BIN }, { 1, 1, 0x7D, BIN }, { 1, 3, 0x7D, BIN }, { 1, 1, 0xD0, BIN }, { 1, 3, 0xD0, BIN },
+    { 1, 0, 0x2A, L | RMX | NOMEM }, { 1, 1, 0x2A, L | RMX | NOMEM }, { 1, 1, 0x2A, L | NOREG },
+    { 1, 2, 0x2A, SCA | RMG | W1 }, { 1, 3, 0x2A, SCA | RMG | W1 },
+    { 1, 0, 0x2C, L | REGMX }, { 1, 1, 0x2C, L | REGMX }, { 1, 0, 0x2D, L | REGMX }, { 1, 1, 0x2D, L | REGMX },
+    { 1, 2, 0x2C, LV | RGG | W1 }, { 1, 3, 0x2C, LV | RGG | W1 }, { 1, 2, 0x2D, LV | RGG | W1 }, { 1, 3, 0x2D, LV | RGG | W1 },
+    { 1, 0, 0x5A, LVY }, { 1, 1, 0x5A, LVY }, { 1, 2, 0x5A, SCA }, { 1, 3, 0x5A, SCA },
+    { 1, 0, 0x5B, LVY }, { 1, 1, 0x5B, LVY }, { 1, 2, 0x5B, LVY },
+    { 1, 1, 0xE6, LVY }, { 1, 2, 0xE6, LVY }, { 1, 3, 0xE6, LVY },
+    { 2, 1, 0x13, VY }, { 3, 1, 0x1D, V | IMM | STO, 0, 8 }, { 3, 1, 0x1D, Y | IMM | STO, 0, 16 },
+    { 3, 1, 0x08, LVY | IMM }, { 3, 1, 0x09, LVY | IMM }, { 3, 1, 0x0A, SCA | IMM }, { 3, 1, 0x0B, SCA | IMM },
+    { 3, 1, 0x40, BIN | IMM }, { 3, 1, 0x41, SCA | IMM },
+#define FP(h, o) { 2, 1, h + o, VY | NDS | W1 },
+#define FS(h, o) { 2, 1, h + o, V | NDS | W1 },
+#define FH(h) FP(h, 6) FP(h, 7) FP(h, 8) FS(h, 9) FP(h, 10) FS(h, 11) FP(h, 12) FS(h, 13) FP(h, 14) FS(h, 15)
+    FH(0x90) FH(0xA0) FH(0xB0)
+    /* cryptography */
+    { 2, 1, 0xDB, LV }, { 2, 1, 0xDC, BIN }, { 2, 1, 0xDD, BIN }, { 2, 1, 0xDE, BIN }, { 2, 1, 0xDF, BIN },
+    { 3, 1, 0xDF, LV | IMM }, { 3, 1, 0x44, BIN | IMM },
+    { 2, 0, 0xC8, L }, { 2, 0, 0xC9, L }, { 2, 0, 0xCA, L }, { 2, 0, 0xCB, L }, { 2, 0, 0xCC, L }, { 2, 0, 0xCD, L },
+    { 3, 0, 0xCC, L | IMM },
+};
+
+/* every operation of vec-ops.def has a row above */
+Test(vec_exec, table_is_complete)
+{
+    static const struct row ops[] = {
+#define VOP(m, p, o, form, name) { m, p, o },
+#include "target-x86/vec-ops.def"
+#undef VOP
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        bool found = ops[i].map == 1 && (ops[i].op >= 0x54 && ops[i].op <= 0x57); /* bitwise, shared */
+        for (size_t k = 0; k < ARRAY_SIZE(rows) && !found; k++)
+            found = rows[k].map == ops[i].map && rows[k].pp == ops[i].pp && rows[k].op == ops[i].op;
+        cr_assert(found, "no test row for map %u pp %u opcode %02x", ops[i].map, ops[i].pp, ops[i].op);
+    }
+}
+
+#ifdef __x86_64__
+
+static uint64_t rng_state;
+
+static uint64_t rnd(void)                      /* xorshift64* */
+{
+    rng_state ^= rng_state >> 12;
+    rng_state ^= rng_state << 25;
+    rng_state ^= rng_state >> 27;
+    return rng_state * 0x2545f4914f6cdd1dull;
+}
+
+static uint32_t special32(void)
+{
+    static const uint32_t s[] = {
+        0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001,
+        0xffa00000, 1, 0x80000001, 0x007fffff, 0x00800000, 0x80800000, 0x00800001, 0x7f7fffff, 0xff7fffff,
+        0x3f000000, 0x3fc00000, 0x40200000, 0x4f000000, 0xcf000000, 0x4effffff, 0x5f000000, 0xdf000000,
+        0x00400000, 0x33800000, 0x477fe000, 0x477ff000, 0x38800000, 0x387fffff, 0x33000000, 0x4b000001,
+    };
+    switch (rnd() % 4) {
+    case 0: return s[rnd() % ARRAY_SIZE(s)];
+    case 1: return (uint32_t)rnd();
+    case 2: return (uint32_t)(rnd() & 0x807fffff) | (uint32_t)(124 + rnd() % 8) << 23;
+    default: return (uint32_t)(rnd() & 0x807fffff) | (uint32_t)(rnd() % 2 ? rnd() % 30 : 225 + rnd() % 30) << 23;
+    }
+}
+
+static uint64_t special64(void)
+{
+    static const uint64_t s[] = {
+        0, 1ull << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+        0x7ff8000000000000, 0xfff8123456789abc, 0x7ff0000000000001, 0xfff4000000000000, 1, 0x8000000000000001,
+        0x000fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0xffefffffffffffff, 0x3fe0000000000000,
+        0x3ff8000000000000, 0x41dfffffffc00000, 0x41e0000000000000, 0xc1e0000000000000, 0xc1e0000000100000,
+        0x43e0000000000000, 0xc3e0000000000000, 0x47efffffe0000000, 0x47effffff0000000, 0x3810000000000000,
+        0x380fffffffffffff, 0x36a0000000000000, 0x3690000000000000, 0x4330000000000001,
+    };
+    switch (rnd() % 5) {
+    case 0: return s[rnd() % ARRAY_SIZE(s)];
+    case 1: return rnd();
+    case 2: return (rnd() & 0x800fffffffffffff) | (1020 + rnd() % 8) << 52;
+    case 3: return (rnd() & 0x800fffffe0000000) | (880 + rnd() % 280) << 52;
+    default: return (rnd() & 0x800fffffffffffff) | (rnd() % 2 ? rnd() % 60 : 1980 + rnd() % 66) << 52;
+    }
+}
+
+static uint64_t operand(unsigned kind)
+{
+    switch (kind) {
+    case 0: return special32() | (uint64_t)special32() << 32;
+    case 1: return special64();
+    case 2: return rnd() & rnd() & 0x0f0f1f0f0f070f3f;     /* small counts, NULs */
+    case 3: return rnd() % 80;
+    case 4: return rnd() & 0x8001800080018001 ? rnd() : ~0ull;
+    case 5: return 0x4142434400414243ull ^ (rnd() & rnd() & 0x0102010301020103);
+    default: return rnd();
+    }
+}
+
+static void random_state(struct native *s, uint8_t *mem, unsigned trial)
+{
+    memset(s, 0, sizeof(*s));
+    s->fx.fcw = 0x37f;
+    s->fx.fsw = (uint16_t)((rnd() & 7) << 11);
+    s->fx.ftw = (uint8_t)rnd();
+    s->fx.mxcsr = 0x1f80;
+    if (trial % 2)
+        s->fx.mxcsr = 0x1f80 | (uint32_t)(rnd() & 0xe040);
+    if (trial % 5 == 4)                        /* some exceptions unmasked, some flags set */
+        s->fx.mxcsr = (uint32_t)rnd() & (rnd() & 1 ? 0xffc0 : 0xffff);
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned k = 0; k < 10; k++)
+            s->fx.st[i][k] = (uint8_t)rnd();
+    unsigned kind = trial % 7;
+    for (unsigned i = 0; i < 16; i++)
+        for (unsigned k = 0; k < 4; k++)
+            stl64(s->ymm[i] + 8 * k, operand(rnd() % 4 ? kind : (unsigned)(rnd() % 7)));
+    for (unsigned k = 0; k < 8; k++)
+        stl64(mem + 8 * k, operand(kind));
+    for (unsigned i = 0; i < 16; i++)
+        if (rnd() % 4 == 0)                    /* equal operands happen */
+            memcpy(s->ymm[i], s->ymm[rnd() & 15], 32);
+    for (unsigned i = 0; i < 16; i++)
+        memcpy(s->fx.xmm[i], s->ymm[i], 16);
+    s->ax = operand(kind);
+    s->dx = rnd() % 2 ? rnd() % 20 : 0 - (rnd() % 20);
+    s->cx = rnd();
+}
+
+/* the encoding of @v into @p, memory operands at [rsi] */
+static unsigned encode(const struct ir_vec *v, bool imm, uint8_t *p)
+{
+    static const uint8_t pps[4] = { 0, 0x66, 0xf3, 0xf2 };
+    uint8_t *s = p;
+    unsigned rm = v->rm_kind == VRM_MEM ? 6 : v->rm;
+
+    if (v->enc == VENC_VEX) {
+        *p++ = 0xc4;
+        *p++ = (uint8_t)((~v->reg & 8) << 4 | 0x40 | (~rm & 8) << 2 | v->map);
+        *p++ = (uint8_t)(v->w << 7 | (~v->vvvv & 15) << 3 | v->l << 2 | v->pp);
+    } else {
+        if (v->pp)
+            *p++ = pps[v->pp];
+        *p++ = (uint8_t)(0x40 | v->w << 3 | (v->reg & 8) >> 1 | (rm & 8) >> 3);
+        *p++ = 0x0f;
+        if (v->map > 1)
+            *p++ = v->map == 2 ? 0x38 : 0x3a;
+    }
+    *p++ = v->opcode;
+    if (!(v->map == 1 && v->opcode == 0x77))
+        *p++ = (uint8_t)((v->rm_kind == VRM_MEM ? 0 : 0xc0) | (v->reg & 7) << 3 | (rm & 7));
+    if (imm)
+        *p++ = v->imm;
+    return (unsigned)(p - s);
+}
+
+/* one way to encode a row: registers, memory or not, immediate */
+static struct ir_vec make_vec(const struct row *r, unsigned enc, bool mem, bool w)
+{
+    struct ir_vec v = { .enc = enc == L ? VENC_LEGACY : VENC_VEX, .map = r->map, .pp = r->pp,
+                        .opcode = r->op, .w = w, .l = enc == Y, .reg = rnd() & 15 };
+    bool vex = enc != L;
+
+    v.rm_kind = mem ? VRM_MEM : VRM_VEC;
+    v.rm = rnd() & 15;
+    if (r->f & (MX | REGMX)) {
+        v.reg_mmx = true;
+        v.reg &= 7;
+    }
+    if (!mem && (r->f & (MX | RMX))) {
+        v.rm_kind = VRM_MMX;
+        v.rm &= 7;
+    }
+    if (!mem && (r->f & RMG)) {
+        v.rm_kind = VRM_GPR;
+        v.rm = 0;
+    }
+    if (r->f & RGG) {
+        v.reg_gpr = true;
+        v.reg = 0;
+    }
+    if (r->f & DIG)
+        v.reg = r->digit, v.reg_mmx = false;
+    v.vvvv = vex && (r->f & NDS) && !(r->f & STO && mem) ? rnd() & 15 : 0;
+    v.imm = (uint8_t)rnd();
+    v.has_imm = r->f & (IMM | IS4);
+    v.gpr_out = r->f & (RGG | RCX);
+    if (r->op == 0x77)
+        v.rm_kind = VRM_NONE, v.reg = 0, v.rm = 0;
+    if (mem) {
+        v.mem_bytes = r->mem ? r->mem : r->f & MX || r->f & REGMX ? 8 : v.l ? 32 : 16;
+        v.mem_write = r->f & STO;
+        v.mem_read = !v.mem_write;
+    }
+    return v;
+}
+
+static struct x86_cpu *new_cpu(const struct native *s)
+{
+    struct x86_cpu *c = aligned_alloc(64, align_up(sizeof(*c), 64));
+
+    memset(c, 0, sizeof(*c));
+    c->cr0 = CR0_NE | CR0_PE;
+    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+    c->fx = s->fx;
+    for (unsigned i = 0; i < 16; i++)
+        memcpy(c->ymmh[i], s->ymm[i] + 16, 16);
+    c->tcg.regs[R_AX] = s->ax;
+    c->tcg.regs[R_DX] = s->dx;
+    return c;
+}
+
+static bool near32(uint32_t a, uint32_t b)
+{
+    float x, y;
+
+    if (a == b)
+        return true;
+    memcpy(&x, &a, 4);
+    memcpy(&y, &b, 4);
+    float d = x - y, lim = (x < 0 ? -x : x) * 8e-4f;
+    return d <= lim && -d <= lim;
+}
+
+static bool same_vec(const struct row *r, const uint8_t *got, const uint8_t *want, unsigned n)
+{
+    if (!(r->f & APPROX))
+        return !memcmp(got, want, n);
+    for (unsigned i = 0; i < n; i += 4)
+        if (!near32(ldl32(got + i), ldl32(want + i)))
+            return false;
+    return true;
+}
+
+static void show(const char *what, const void *p, unsigned n)
+{
+    char buf[2 * 64 + 1] = "";
+
+    for (unsigned i = 0; i < n && i < 64; i++)
+        sprintf(buf + 2 * i, "%02x", ((const uint8_t *)p)[n - 1 - i]);
+    fprintf(stderr, "  %s %s\n", what, buf);
+}
+
+struct outcome { unsigned ran, ill, bad; };
+
+/* compare everything; on a difference print the case */
+static void compare(const struct row *r, const struct ir_vec *v, const struct native *before,
+                    const struct native *s, enum native_result nr, const struct x86_cpu *c,
+                    const uint8_t *mem0, const uint8_t *mem, const uint8_t *mem2, uint64_t gpr, struct outcome *o)
+{
+    const char *bad = NULL;
+    unsigned reg = 0;
+
+    if ((nr == NATIVE_FPE) != (c->tcg.exception != 0))
+        bad = "exception";
+    if (s->fx.mxcsr != c->fx.mxcsr)
+        bad = "mxcsr";
+    if (nr == NATIVE_OK) {
+        for (unsigned i = 0; i < 16; i++)
+            if (!same_vec(r, c->fx.xmm[i], s->fx.xmm[i], 16) ||
+                !same_vec(r, c->ymmh[i], s->ymm[i] + 16, 16))
+                bad = "vector", reg = i;
+        for (unsigned i = 0; i < 8; i++)
+            if (memcmp(c->fx.st[i], s->fx.st[i], 10))
+                bad = "st", reg = i;
+        if (c->fx.ftw != s->fx.ftw || c->fx.fsw != s->fx.fsw)
+            bad = "x87 status";
+        if (memcmp(mem, mem2, 64))
+            bad = "memory";
+        if ((v->gpr_out || v->rm_kind == VRM_GPR) && gpr != (r->f & RCX ? s->cx : s->ax))
+            bad = "gpr";
+        if ((r->f & FLG) && x86_fl_to_eflags(c->tcg.fl) != (s->flags & EF_ARITH))
+            bad = "flags";
+    }
+    o->ran++;
+    if (!bad || ++o->bad > 2)
+        return;
+    fprintf(stderr, "%s differs (%u): enc %u map %u pp %u op %02x w %u l %u reg %u vvvv %u rm %u kind %u imm %02x\n",
+            bad, reg, v->enc, v->map, v->pp, v->opcode, v->w, v->l, v->reg, v->vvvv, v->rm, v->rm_kind, v->imm);
+    fprintf(stderr, "  mxcsr %04x host %04x ours %04x exc %u/%u flags %llx/%x ax %llx host %llx ours %llx\n", before->fx.mxcsr,
+            s->fx.mxcsr, c->fx.mxcsr, nr, c->tcg.exception, (unsigned long long)s->flags & EF_ARITH,
+            x86_fl_to_eflags(c->tcg.fl), (unsigned long long)before->ax,
+            (unsigned long long)s->ax, (unsigned long long)gpr);
+    show("old dst", before->ymm[v->reg & 15], 32);
+    show("vvvv   ", before->ymm[v->vvvv & 15], 32);
+    show("rm     ", v->rm_kind == VRM_MEM ? mem0 : before->ymm[v->rm & 15], 32);
+    show("host   ", s->ymm[reg], 32);
+    show("ours hi", c->ymmh[reg], 16);
+    show("ours lo", c->fx.xmm[reg], 16);
+}
+
+static void one_case(const struct row *r, const struct ir_vec *v, unsigned trial, struct outcome *o)
+{
+    struct native before, *s = aligned_alloc(64, align_up(sizeof(*s), 64));
+    uint8_t mem0[64] __attribute__((aligned(64))), mem[64] __attribute__((aligned(64))), mem2[64];
+
+    random_state(s, mem0, trial);
+    if (r->map == 1 && r->op == 0xAE && r->digit == 2)
+        stl32(mem0, (uint32_t)rnd() & 0xffff); /* LDMXCSR: valid values only */
+    before = *s;
+    memcpy(mem, mem0, 64);
+    memcpy(mem2, mem0, 64);
+    enum native_result nr = native_run(s, mem);
+    if (nr == NATIVE_ILL) {
+        o->ill++;
+    } else {
+        struct x86_cpu *c = new_cpu(&before);
+        uint64_t gpr = before.ax;
+        x86_vec_exec(&c->tcg, v, mem2, &gpr);
+        compare(r, v, &before, s, nr, c, mem0, mem, mem2, gpr, o);
+        free(c);
+    }
+    free(s);
+}
+
+static void run_row(const struct row *r, unsigned trials, struct outcome *o)
+{
+    for (unsigned enc = L; enc <= Y; enc <<= 1)
+        for (unsigned mem = 0; mem < 2; mem++)
+            for (unsigned w = 0; w < 2; w++) {
+                if (!(r->f & enc) || (mem && (r->f & NOMEM)) || (!mem && (r->f & NOREG)) ||
+                    (w ? !(r->f & (W1 | WX)) : (r->f & WX)) || (r->op == 0x77 && mem))
+                    continue;
+                struct outcome one = { 0 };
+                for (unsigned t = 0; t < trials && !one.ill; t++) {
+                    struct ir_vec v = make_vec(r, enc, mem, w);
+                    uint8_t insn[16];
+                    native_emit(insn, encode(&v, v.has_imm, insn));
+                    one_case(r, &v, t, &one);
+                }
+                o->ran += one.ran;
+                o->bad += one.bad;
+                o->ill += one.ill != 0;
+                if (one.bad)
+                    fprintf(stderr, "== map %u pp %u op %02x enc %u mem %u w %u: %u of %u bad\n", r->map, r->pp,
+                            r->op, enc, mem, w, one.bad, one.ran);
+            }
+}
+
+static void run_rows(size_t from, size_t to)
+{
+    struct outcome o = { 0 };
+    const char *t = getenv("VEC_TRIALS");
+
+    rng_state = 0x9e3779b97f4a7c15ull;
+    for (size_t i = from; i < to; i++)
+        run_row(&rows[i], t ? (unsigned)atoi(t) : 70, &o);
+    cr_assert_gt(o.ran, 1000);
+    cr_assert_eq(o.bad, 0, "%u of %u differ from the host", o.bad, o.ran);
+}
+
+Test(vec_exec, as_host_1) { run_rows(0, ARRAY_SIZE(rows) / 2); }
+Test(vec_exec, as_host_2) { run_rows(ARRAY_SIZE(rows) / 2, ARRAY_SIZE(rows)); }
+
+#endif
