@@ -7,7 +7,8 @@
  * Source: Intel 8259A data sheet; 82371SB (PIIX3) data sheet for ELCR.
  *
  * Departures: an edge stays latched when the line falls before INTA (the chip
- * would answer IR7), so that devices may pulse; ICW1.LTIM is not used, as in
+ * would answer IR7), so that devices may pulse; the cascade follows the slave
+ * at once, so that IR7 is the only spurious answer; ICW1.LTIM is not used, as in
  * the PIIX3, where ELCR decides; MCS-80 mode is not there.
  */
 #include "hw/intc/intc.h"

@@ -25,7 +25,7 @@ void pic_set_irq(struct pic *p, int irq, int level);
 /**
  * pic_ack() - INTA cycle
  * Returns the vector 0..255; with no request left this is the spurious
- * IRQ7 (or IRQ15) vector, as the chip answers.
+ * IRQ7 vector, as the chip answers.
  * Source: Intel 8259A data sheet, "Interrupt Sequence".
  */
 int pic_ack(struct pic *p);

@@ -158,7 +158,7 @@ Test(i8259, level_follows_line_and_spurious)
     cr_assert_eq(isr(0x20), 0, "without ISR");
 }
 
-Test(i8259, spurious_slave_sets_cascade_isr)
+Test(i8259, poll_on_slave_withdraws_cascade)
 {
     outb(b.m, 0x4d1, 0x04);
     line(10, 1);

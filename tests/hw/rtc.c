@@ -1,4 +1,5 @@
 /* rtc.c - MC146818 through its ports and a stepped clock */
+#include <stdlib.h>
 #include <time.h>
 #include "tests/hw/chips.h"
 
@@ -84,6 +85,24 @@ Test(rtc, starts_at_host_time_utc)
     cr_assert_eq(tm.tm_wday, bcd(rd(6)) - 1);
     cr_assert_eq(rd(D), 0x80);
     cr_assert_eq(rd(B), 0x02);
+}
+
+Test(rtc, localtime_of_the_host)
+{
+    struct bench l;
+    struct device *d;
+    unsigned utc, local;
+
+    setenv("TZ", "TST-5", 1); /* five hours east */
+    tzset();
+    bench_init(&l, 0);
+    l.m->cfg.rtc_localtime = true;
+    d = bench_add(&l, &mc146818_type, 0x70, NULL);
+    utc = bcd(rtc_get_cmos(rtc, 4));
+    local = bcd(rtc_get_cmos(d, 4));
+    /* the hour may turn between the two */
+    cr_assert((local + 24 - utc) % 24 == 5 || (local + 24 - utc) % 24 == 6);
+    machine_free(l.m);
 }
 
 Test(rtc, runs_over_midnight_and_leap_day)
