@@ -1,0 +1,653 @@
+/*
+ * excp.c - events: exceptions and interrupts through IVT and IDT, INT n, the
+ * work between blocks (x86_service), reset
+ *
+ * Source: Intel SDM vol. 3, chapters 6 (events), 9.1 (reset), 17.3 (debug
+ * exceptions), 20.3 (VM86 and VME).
+ *
+ * A fault during delivery becomes pending like any other; deliver_pending()
+ * combines it with the event that was under way.
+ */
+#include <time.h>
+#include "target-x86/system-int.h"
+
+/**
+ * struct event - what is being delivered
+ * @ret_pc: instruction pointer to save
+ * @soft: INT n, INT3, INTO: gate DPL counts, no EXT, never contributory
+ */
+struct event {
+    uint8_t vector;
+    bool has_error, soft, external, vme, fault;
+    uint32_t error;
+    uint64_t ret_pc;
+};
+
+/* ---- classes, double faults (SDM table 6-5) --------------------------------- */
+
+#define CONTRIBUTORY (BIT(EXC_DE) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP))
+#define FAULTS (CONTRIBUTORY | BIT(EXC_BR) | BIT(EXC_UD) | BIT(EXC_NM) | BIT(EXC_PF) | \
+                BIT(EXC_MF) | BIT(EXC_AC) | BIT(EXC_XM))
+
+static bool in_class(unsigned vector, uint64_t set)
+{
+    return vector < 32 && (set >> vector & 1);
+}
+
+/** combine() - vector that results when @second is raised while @first is delivered;
+ *  -1: triple fault */
+static int combine(unsigned first, unsigned second)
+{
+    bool second_bad = in_class(second, CONTRIBUTORY) || second == EXC_PF;
+
+    if (first == EXC_DF && second_bad)
+        return -1;
+    if (in_class(first, CONTRIBUTORY) && in_class(second, CONTRIBUTORY))
+        return EXC_DF;
+    if (first == EXC_PF && second_bad)
+        return EXC_DF;
+    return second;
+}
+
+/* ---- log ---------------------------------------------------------------------- */
+
+static void log_event(struct x86_cpu *cpu, const struct event *ev)
+{
+    const struct x86_seg *cs = &cpu->seg[S_CS], *ss = &cpu->seg[S_SS];
+    FILE *f = log_lock();
+
+    fprintf(f, "%6u: v=%02x e=%04x i=%d cpl=%u IP=%04x:%016llx pc=%016llx SP=%04x:%016llx",
+            cpu->int_count++, ev->vector, ev->error, ev->soft, cpu->cpl, cs->sel,
+            (unsigned long long)cpu->tcg.pc, (unsigned long long)(cs->base + cpu->tcg.pc),
+            ss->sel, (unsigned long long)GPR(cpu, R_SP));
+    if (ev->vector == EXC_PF)
+        fprintf(f, " CR2=%016llx\n", (unsigned long long)cpu->cr2);
+    else
+        fprintf(f, " env->regs[R_EAX]=%016llx\n", (unsigned long long)GPR(cpu, R_AX));
+    x86_log_cpu(&cpu->tcg, f);
+    log_unlock();
+}
+
+/* ---- real mode and redirected VM86 interrupts ---------------------------------- */
+
+/** push3() - FLAGS, CS, IP as words */
+static bool push3(struct x86_cpu *cpu, struct x86_stack *st, uint16_t flags, uint16_t ip)
+{
+    return x86_push(cpu, st, 2, flags) && x86_push(cpu, st, 2, cpu->seg[S_CS].sel) &&
+           x86_push(cpu, st, 2, ip);
+}
+
+/** enter_ivt() - go on at far pointer @vec */
+static void enter_ivt(struct x86_cpu *cpu, const struct x86_stack *st, uint32_t vec, uint32_t clear)
+{
+    x86_stack_commit(cpu, st);
+    x86_load_real_seg(cpu, S_CS, vec >> 16);
+    cpu->eflags &= ~clear;
+    x86_set_pc(cpu, vec & 0xffff);
+    x86_update_mode(cpu);
+}
+
+static bool deliver_real(struct x86_cpu *cpu, const struct event *ev)
+{
+    struct x86_stack st;
+    uint64_t vec;
+
+    if (ev->vector * 4u + 3 > cpu->idt.limit)
+        return x86_gp0(cpu);
+    if (!x86_sys_load(cpu, cpu->idt.base + ev->vector * 4u, 4, &vec))
+        return false;
+    x86_stack_current(cpu, &st);
+    if (!push3(cpu, &st, x86_get_eflags(cpu), ev->ret_pc))
+        return false;
+    enter_ivt(cpu, &st, vec, EF_IF | EF_TF | EF_AC | EF_RF);
+    return true;
+}
+
+/** deliver_vme() - INT n of a VM86 program through its own table at 0 (SDM vol. 3, 20.3.3) */
+static bool deliver_vme(struct x86_cpu *cpu, const struct event *ev)
+{
+    uint32_t flags = x86_get_eflags(cpu), clear = EF_IF | EF_TF | EF_NT;
+    struct x86_stack st;
+    uint64_t vec;
+
+    if (x86_iopl(cpu) < 3) {             /* the program sees VIF as IF, and IOPL 3 */
+        flags = (flags & ~EF_IF) | EF_IOPL | (flags & EF_VIF ? EF_IF : 0);
+        clear = EF_VIF | EF_TF | EF_NT;
+    }
+    if (!tcg_load_view(&cpu->tcg, VIEW_USER, ev->vector * 4u, 4, &vec))
+        return false;
+    x86_stack_current(cpu, &st);
+    if (!push3(cpu, &st, flags, ev->ret_pc))
+        return false;
+    enter_ivt(cpu, &st, vec, clear | EF_RF);
+    return true;
+}
+
+/* ---- protected mode -------------------------------------------------------------- */
+
+static uint32_t idt_err(const struct event *ev)
+{
+    return ev->vector * 8u + 2;
+}
+
+/** pushed_flags() - EFLAGS image of the frame: RF is 1 for faults (SDM vol. 3, 17.3.1.1) */
+static uint32_t pushed_flags(const struct x86_cpu *cpu, const struct event *ev)
+{
+    uint32_t ef = x86_get_eflags(cpu);
+
+    return ev->fault ? ef | EF_RF : ef & ~EF_RF;
+}
+
+/** read_gate() - the IDT entry, checked for limit; @attr etc. not yet */
+static bool read_gate(struct x86_cpu *cpu, const struct event *ev, struct x86_desc *g, uint64_t *upper)
+{
+    bool lma = x86_lma(cpu);
+    uint64_t at = cpu->idt.base + ev->vector * (lma ? 16u : 8u), raw;
+
+    *upper = 0;
+    if (ev->vector * (lma ? 16u : 8u) + (lma ? 15u : 7u) > cpu->idt.limit)
+        return x86_fault(cpu, EXC_GP, idt_err(ev));
+    if (!lma)
+        at = (uint32_t)at;
+    if (!x86_sys_load(cpu, at, 8, &raw) || (lma && !x86_sys_load(cpu, at + 8, 8, upper)))
+        return false;
+    x86_desc_parse(g, raw);
+    return true;
+}
+
+/** check_gate() - type within @types, DPL of software interrupts, present */
+static bool check_gate(struct x86_cpu *cpu, const struct event *ev, const struct x86_desc *g,
+                       uint32_t types)
+{
+    if (!desc_system(g) || !(types >> desc_type(g) & 1))
+        return x86_fault(cpu, EXC_GP, idt_err(ev));
+    if (ev->soft && desc_dpl(g) < cpu->cpl)
+        return x86_fault(cpu, EXC_GP, idt_err(ev));
+    return desc_present(g) || x86_fault(cpu, EXC_NP, idt_err(ev));
+}
+
+/** gate_code() - the code segment a gate names */
+static bool gate_code(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d)
+{
+    if (sel_null(sel))
+        return x86_gp0(cpu);
+    return x86_desc_read(cpu, sel, d, EXC_GP) && x86_check_code(cpu, sel, d, true);
+}
+
+/** new_cpl() - privilege that execution in @code has */
+static unsigned new_cpl(const struct x86_cpu *cpu, const struct x86_desc *code)
+{
+    return desc_conforming(code) ? cpu->cpl : desc_dpl(code);
+}
+
+/** enter_handler() - commit: CS, privilege, flags */
+static void enter_handler(struct x86_cpu *cpu, const struct x86_seg *cs, unsigned cpl, uint64_t pc,
+                          bool trap_gate)
+{
+    uint32_t clear = EF_TF | EF_NT | EF_RF | EF_VM | (trap_gate ? 0 : EF_IF);
+
+    x86_set_cs(cpu, cs, cpl);
+    cpu->eflags &= ~clear;
+    x86_set_pc(cpu, pc);
+    x86_update_mode(cpu);
+}
+
+static bool push_vm86_segs(struct x86_cpu *cpu, struct x86_stack *st, unsigned size)
+{
+    static const uint8_t order[] = { S_GS, S_FS, S_DS, S_ES };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++)
+        if (!x86_push(cpu, st, size, cpu->seg[order[i]].sel))
+            return false;
+    return true;
+}
+
+/** push_frame() - [GS FS DS ES] [SS SP] FLAGS CS IP [error] */
+static bool push_frame(struct x86_cpu *cpu, struct x86_stack *st, const struct event *ev,
+                       unsigned size, bool inner)
+{
+    if (inner) {
+        if (x86_vm86(cpu) && !push_vm86_segs(cpu, st, size))
+            return false;
+        if (!x86_push(cpu, st, size, cpu->seg[S_SS].sel) ||
+            !x86_push(cpu, st, size, GPR(cpu, R_SP)))
+            return false;
+    }
+    return x86_push(cpu, st, size, pushed_flags(cpu, ev)) &&
+           x86_push(cpu, st, size, cpu->seg[S_CS].sel) &&
+           x86_push(cpu, st, size, ev->ret_pc) &&
+           (!ev->has_error || x86_push(cpu, st, size, ev->error));
+}
+
+/** deliver_task() - through a task gate (SDM vol. 3, 6.12.2) */
+static bool deliver_task(struct x86_cpu *cpu, const struct event *ev, uint16_t sel)
+{
+    struct x86_desc d;
+    struct x86_stack st;
+
+    if (!x86_task_tss(cpu, sel, &d, true) ||
+        !x86_task_switch(cpu, sel, &d, TASK_INT, ev->ret_pc))
+        return false;
+    if (!ev->has_error)
+        return true;
+    x86_stack_current(cpu, &st);
+    if (!x86_push(cpu, &st, cpu->tr.attr & 8 ? 4 : 2, ev->error))
+        return false;
+    x86_stack_commit(cpu, &st);
+    return true;
+}
+
+/** deliver_gate32() - interrupt or trap gate of a 32-bit IDT */
+static bool deliver_gate32(struct x86_cpu *cpu, const struct event *ev, const struct x86_desc *g)
+{
+    uint16_t sel = desc_gate_sel(g);
+    unsigned size = desc_type(g) & 8 ? 4 : 2, cpl;
+    uint32_t off = desc_gate_off(g) & (size == 4 ? ~0u : 0xffff);
+    bool vm86 = x86_vm86(cpu), inner;
+    struct x86_desc code;
+    struct x86_stack st;
+    struct x86_seg cs;
+
+    if (!gate_code(cpu, sel, &code))
+        return false;
+    cpl = new_cpl(cpu, &code);
+    inner = cpl < cpu->cpl;
+    if (vm86 && cpl != 0)
+        return x86_fault(cpu, EXC_GP, sel_err(sel));
+    x86_seg_fill(&cs, (sel & ~3) | cpl, &code);
+    if (inner ? !x86_tss_stack(cpu, cpl, &st) : (x86_stack_current(cpu, &st), false))
+        return false;
+    if (!x86_code_limit(cpu, &cs, off) || !push_frame(cpu, &st, ev, size, inner) ||
+        !x86_desc_accessed(cpu, &code))
+        return false;
+    cs.attr |= 1;
+    if (vm86)
+        for (unsigned i = 0; i < S_COUNT; i++)
+            if (i != S_CS && i != S_SS)
+                x86_seg_null(&cpu->seg[i], 0);
+    if (inner)
+        cpu->seg[S_SS] = st.ss;
+    x86_stack_commit(cpu, &st);
+    enter_handler(cpu, &cs, cpl, off, desc_type(g) & 1);
+    return true;
+}
+
+static bool deliver_pm32(struct x86_cpu *cpu, const struct event *ev)
+{
+    struct x86_desc g;
+    uint64_t upper;
+
+    if (!read_gate(cpu, ev, &g, &upper) ||
+        !check_gate(cpu, ev, &g, BIT(DT_TASK) | BIT(DT_INT16) | BIT(DT_TRAP16) |
+                    BIT(DT_INT32) | BIT(DT_TRAP32)))
+        return false;
+    if (desc_type(&g) == DT_TASK)
+        return deliver_task(cpu, ev, desc_gate_sel(&g));
+    return deliver_gate32(cpu, ev, &g);
+}
+
+/* ---- long mode (SDM vol. 3, 6.14) --------------------------------------------------- */
+
+/** frame64() - SS RSP RFLAGS CS RIP [error], below 16-byte aligned *@rsp */
+static bool frame64(struct x86_cpu *cpu, const struct event *ev, uint64_t *rsp, bool inner)
+{
+    uint64_t old_rsp = GPR(cpu, R_SP);
+    struct x86_stack st = { .sp = *rsp & ~15ull, .mask = ~0ull, .long_mode = true, .sys = inner };
+    bool ok = x86_push(cpu, &st, 8, cpu->seg[S_SS].sel) &&
+              x86_push(cpu, &st, 8, old_rsp) &&
+              x86_push(cpu, &st, 8, pushed_flags(cpu, ev)) &&
+              x86_push(cpu, &st, 8, cpu->seg[S_CS].sel) &&
+              x86_push(cpu, &st, 8, ev->ret_pc) &&
+              (!ev->has_error || x86_push(cpu, &st, 8, ev->error));
+
+    *rsp = st.sp;
+    return ok;
+}
+
+static bool deliver_long(struct x86_cpu *cpu, const struct event *ev)
+{
+    struct x86_desc g, code;
+    uint64_t upper, off, rsp = GPR(cpu, R_SP);
+    unsigned cpl, ist;
+    struct x86_seg cs;
+    uint16_t sel;
+    bool inner;
+
+    if (!read_gate(cpu, ev, &g, &upper) ||
+        !check_gate(cpu, ev, &g, BIT(DT_INT32) | BIT(DT_TRAP32)))
+        return false;
+    sel = desc_gate_sel(&g);
+    off = desc_gate_off(&g) | upper << 32;
+    ist = g.raw >> 32 & 7;
+    if (!gate_code(cpu, sel, &code))
+        return false;
+    if (!(code.attr & SEG_L))
+        return x86_fault(cpu, EXC_GP, sel_err(sel));
+    cpl = new_cpl(cpu, &code);
+    inner = cpl < cpu->cpl;
+    if ((inner || ist) && !x86_tss_rsp(cpu, cpl, ist, &rsp))
+        return false;
+    if (!x86_canonical(off))
+        return x86_gp0(cpu);
+    if (!frame64(cpu, ev, &rsp, inner) || !x86_desc_accessed(cpu, &code))
+        return false;
+    x86_seg_fill(&cs, (sel & ~3) | cpl, &code);
+    if (inner)
+        x86_seg_null(&cpu->seg[S_SS], cpl);
+    GPR(cpu, R_SP) = rsp;
+    enter_handler(cpu, &cs, cpl, off, desc_type(&g) & 1);
+    return true;
+}
+
+/* ---- one event --------------------------------------------------------------------- */
+
+static bool deliver(struct x86_cpu *cpu, const struct event *ev)
+{
+    bool ok;
+
+    if (log_on(LOG_INT))
+        log_event(cpu, ev);
+    cpu->delivering = ev->vector + 1;
+    cpu->exc_ext = !ev->soft;
+    if (!(cpu->cr0 & CR0_PE))
+        ok = deliver_real(cpu, ev);
+    else if (ev->vme)
+        ok = deliver_vme(cpu, ev);
+    else
+        ok = x86_lma(cpu) ? deliver_long(cpu, ev) : deliver_pm32(cpu, ev);
+    cpu->exc_ext = false;
+    if (ok)
+        cpu->delivering = 0;
+    return ok;
+}
+
+/** take_pending() - turn the pending exception into an event; CR2, DR6 change here */
+static void take_pending(struct x86_cpu *cpu, struct event *ev)
+{
+    unsigned vector = cpu->tcg.exception - 1;
+
+    ev->vector = vector;
+    ev->soft = cpu->exc_soft;
+    ev->vme = cpu->exc_vme;
+    ev->has_error = cpu->exc_has_error;
+    ev->error = cpu->exc_error;
+    ev->ret_pc = cpu->tcg.pc + cpu->exc_soft_len;
+    if (!x86_code64(cpu))
+        ev->ret_pc = (uint32_t)ev->ret_pc;
+    ev->fault = !ev->soft && in_class(vector, FAULTS);
+    cpu->tcg.exception = 0;
+    if (ev->soft)
+        return;
+    if (vector == EXC_PF)
+        cpu->cr2 = cpu->exc_cr2;
+    if (vector == EXC_DB) {
+        cpu->dr[6] = (cpu->dr[6] & ~(uint64_t)0xf) | DR6_FIXED | cpu->exc_dr6;
+        cpu->dr[7] &= ~(uint64_t)DR7_GD;
+    }
+}
+
+static void triple_fault(struct x86_cpu *cpu)
+{
+    log_ev(LOG_INT | LOG_CPU | LOG_CPU_RESET, "Triple fault");
+    if (log_on(LOG_INT | LOG_CPU)) {
+        x86_log_cpu(&cpu->tcg, log_lock());
+        log_unlock();
+    }
+    cpu->tcg.exception = 0;
+    cpu->delivering = 0;
+    cpu->shutdown = cpu->halted = true;
+    cpu->bus->triple_fault(cpu->bus->opaque);
+}
+
+/** merge() - a new exception is pending while @ev was delivered; false: triple fault */
+static bool merge(struct x86_cpu *cpu, const struct event *ev)
+{
+    unsigned second = cpu->tcg.exception - 1;
+    /* interrupts, of software or from outside, are benign whatever their vector */
+    bool benign = ev->soft || ev->external;
+    int v = benign ? (int)second : combine(ev->vector, second);
+
+    log_ev(LOG_INT, "check_exception old: 0x%x new 0x%x", benign ? ~0u : ev->vector, second);
+    if (v < 0) {
+        triple_fault(cpu);
+        return false;
+    }
+    if (v == EXC_DF && second != EXC_DF) {
+        cpu->tcg.exception = 0;
+        x86_raise(cpu, EXC_DF);
+    }
+    return true;
+}
+
+/** deliver_event() - deliver @ev and the faults it meets; ends in a handler or a shutdown */
+static void deliver_event(struct x86_cpu *cpu, struct event *ev)
+{
+    while (!deliver(cpu, ev)) {
+        if (!merge(cpu, ev))
+            return;
+        take_pending(cpu, ev);
+        ev->external = false;
+    }
+}
+
+static void deliver_pending(struct x86_cpu *cpu)
+{
+    struct event ev = { 0 };
+
+    if (!cpu->exc_soft)
+        log_ev(LOG_INT, "check_exception old: 0xffffffff new 0x%x", cpu->tcg.exception - 1);
+    cpu->shadow = cpu->shadow_ss = false;
+    cpu->trap_dr6 = 0;
+    cpu->tf_trap = false;
+    take_pending(cpu, &ev);
+    deliver_event(cpu, &ev);
+}
+
+static void deliver_external(struct x86_cpu *cpu, unsigned vector)
+{
+    struct event ev = { .vector = vector, .external = true, .ret_pc = cpu->tcg.pc };
+
+    cpu->halted = false;
+    deliver_event(cpu, &ev);
+}
+
+/* ---- between blocks ------------------------------------------------------------------ */
+
+/** h_step_end() - see x86.h: an instruction translated on its own is complete */
+uint64_t h_step_end(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    /* MOV SS holds back the traps of itself (SDM vol. 3, 6.8.3) */
+    if ((a & MODE_TF) && !(cpu->shadow_ss && !(a & MODE_SHADOW))) {
+        cpu->tf_trap = true;
+        cpu->trap_dr6 |= DR6_BS;
+    }
+    if (a & MODE_SHADOW) {
+        cpu->shadow = cpu->shadow_ss = false;
+        x86_update_mode(cpu);
+        x86_irq_recheck(cpu);
+    }
+    if (cpu->tf_trap)
+        tc->run = 0;
+    return 0;
+}
+
+static void debug_trap(struct x86_cpu *cpu)
+{
+    x86_raise_db(cpu, cpu->trap_dr6);
+    deliver_pending(cpu);
+}
+
+static void take_init(struct x86_cpu *cpu)
+{
+    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_INIT);
+    x86_reset(cpu, true);
+    cpu->wait_sipi = cpu->index != 0;
+}
+
+static void take_sipi(struct x86_cpu *cpu)
+{
+    uint8_t v = cpu->bus->sipi_vector(cpu->bus->opaque);
+
+    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_SIPI);
+    if (!cpu->wait_sipi)
+        return;
+    cpu->wait_sipi = cpu->halted = false;
+    cpu->seg[S_CS].sel = v << 8;
+    cpu->seg[S_CS].base = (uint32_t)v << 12;
+    x86_set_pc(cpu, 0);
+    x86_update_mode(cpu);
+}
+
+static void take_nmi(struct x86_cpu *cpu)
+{
+    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_NMI);
+    cpu->nmi_blocked = true;
+    cpu->shutdown = false;
+    deliver_external(cpu, EXC_NMI);
+}
+
+/** take_irq() - INTA cycle; false: the request has gone */
+static bool take_irq(struct x86_cpu *cpu)
+{
+    int v = cpu->bus->ack_irq(cpu->bus->opaque);
+
+    if (v >= 0)
+        deliver_external(cpu, v & 0xff);
+    return v >= 0;
+}
+
+/** take_one() - act on the most urgent of @pending; false: nothing can be taken now */
+static bool take_one(struct x86_cpu *cpu, uint32_t pending)
+{
+    if (pending & X86_INTR_INIT)
+        take_init(cpu);
+    else if (pending & X86_INTR_SIPI)
+        take_sipi(cpu);
+    else if (cpu->wait_sipi)
+        return false;
+    else if (pending & (X86_INTR_SMI | X86_INTR_MCE)) {
+        log_ev(LOG_UNIMP, "cpu=%u %s ignored", cpu->index, pending & X86_INTR_SMI ? "SMI" : "#MC");
+        cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_SMI | X86_INTR_MCE);
+    } else if (cpu->shadow)
+        return false;
+    else if ((pending & X86_INTR_NMI) && !cpu->nmi_blocked)
+        take_nmi(cpu);
+    else if ((pending & (X86_INTR_PIC | X86_INTR_APIC)) && (cpu->eflags & EF_IF) && !cpu->shutdown)
+        return take_irq(cpu);
+    else
+        return false;
+    return true;
+}
+
+/** wait_for_event() - sleep while halted. halt() returns at once when something is
+ *  pending that this CPU has masked (CLI; HLT), so then look again now and then. */
+static void wait_for_event(struct x86_cpu *cpu, uint32_t pending)
+{
+    static const struct timespec nap = { 0, 2000000 };
+
+    if (pending)
+        nanosleep(&nap, NULL);
+    else
+        cpu->bus->halt(cpu->bus->opaque);
+}
+
+/**
+ * x86_service() - work between blocks (tcg_target.service)
+ *
+ * Delivers the pending exception, then debug traps, then takes requests in the
+ * order of SDM vol. 3 table 6-2, and waits while the CPU is halted. An interrupt
+ * that is masked now is looked at again when IF is set (x86_irq_recheck()).
+ * Returns false when the run loop is to be left (VCPU_INTR_EXIT).
+ */
+bool x86_service(struct tcg_cpu *tc)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    /* whoever has work for us also clears run: mostly there is none */
+    if (likely(!tc->exception && __atomic_load_n(&tc->run, __ATOMIC_RELAXED)))
+        return true;
+    if (tc->exception)
+        deliver_pending(cpu);
+    for (;;) {
+        uint32_t pending;
+
+        /* before looking: a kick after this point clears it again */
+        __atomic_store_n(&tc->run, 1, __ATOMIC_SEQ_CST);
+        pending = cpu->bus->intr(cpu->bus->opaque);
+        if (pending & X86_INTR_EXIT)
+            return false;
+        if (cpu->tf_trap) {
+            debug_trap(cpu);
+            continue;
+        }
+        if (pending && take_one(cpu, pending))
+            continue;
+        if (!cpu->halted && !cpu->wait_sipi)
+            return true;
+        wait_for_event(cpu, pending);
+    }
+}
+
+/* ---- instructions ------------------------------------------------------------------ */
+
+/** vme_redirected() - software-interrupt bitmap of the TSS says that INT @n is the
+ *  VM86 program's own (SDM vol. 3, 20.3.3); false with an exception: it faulted */
+static bool vme_redirected(struct x86_cpu *cpu, unsigned n)
+{
+    uint64_t iomap, byte;
+    unsigned at;
+
+    if (!(cpu->cr4 & CR4_VME) || cpu->tr.limit < 0x67)
+        return false;
+    if (!x86_sys_load(cpu, (uint32_t)(cpu->tr.base + 0x66), 2, &iomap))
+        return false;
+    at = iomap - 32 + n / 8;
+    if (iomap < 32 || at > cpu->tr.limit)
+        return false;
+    if (!x86_sys_load(cpu, (uint32_t)(cpu->tr.base + at), 1, &byte))
+        return false;
+    return !(byte >> (n % 8) & 1);
+}
+
+/**
+ * h_int() - INT n, INT3, INTO, INT1: raise the software interrupt
+ * @a: vector, @b: instruction length, @c: 0 INT n, 1 INT3, 2 INTO, 3 INT1
+ *
+ * Only INT n is sensitive to IOPL in VM86; INT1 is not subject to the gate's DPL.
+ */
+uint64_t h_int(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    bool vme = false;
+
+    if (c == 3) {
+        x86_raise_db(cpu, 0);
+        cpu->exc_soft_len = b;
+        return 0;
+    }
+    if (c == 0 && x86_vm86(cpu)) {
+        vme = vme_redirected(cpu, a & 0xff);
+        if (tc->exception)
+            return 0;
+        if (!vme && x86_iopl(cpu) < 3)
+            return x86_gp0(cpu);
+    }
+    x86_raise_soft(cpu, a, b);
+    cpu->exc_vme = vme;
+    return 0;
+}
+
+uint64_t h_hlt(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if (!x86_need_cpl0(cpu))
+        return 0;
+    cpu->halted = true;
+    cpu->shadow = cpu->shadow_ss = false;  /* STI; HLT: the HLT was its one instruction */
+    x86_update_mode(cpu);
+    tc->run = 0;
+    return 0;
+}
