@@ -66,13 +66,6 @@ static uint64_t finish(struct sf_env *e, const struct sf_fmt *f, struct sf r)
     return sf_pack(f, sf_round(e, r, f));
 }
 
-/* an unmasked exception before computation: the result does not matter, and no
- * overflow, underflow or inexact is looked for */
-static bool stopped(const struct sf_env *e)
-{
-    return e->flags & ~e->masked & (FE_I | FE_D | FE_Z);
-}
-
 #define ARITH(name, expr)                                                       \
     static uint64_t lane_##name(struct sf_env *e, const struct sf_fmt *f,       \
                                 uint64_t av, uint64_t bv)                       \
@@ -82,7 +75,7 @@ static bool stopped(const struct sf_env *e)
             return nan_of(e, f, a, b);                                          \
         if (a.den || b.den)                                                     \
             e->flags |= FE_D;                                                   \
-        return stopped(e) ? 0 : finish(e, f, expr);                             \
+        return finish(e, f, expr);                             \
     }
 ARITH(add, sf_add(a, b, e->rm))
 ARITH(sub, sf_add(a, sf_neg(b), e->rm))
@@ -100,7 +93,7 @@ static uint64_t lane_div(struct sf_env *e, const struct sf_fmt *f, uint64_t av, 
     }
     if (a.den || b.den)
         e->flags |= FE_D;
-    return stopped(e) ? 0 : finish(e, f, sf_div(a, b));
+    return finish(e, f, sf_div(a, b));
 }
 
 static uint64_t lane_sqrt(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint64_t bv)
@@ -112,7 +105,7 @@ static uint64_t lane_sqrt(struct sf_env *e, const struct sf_fmt *f, uint64_t av,
     struct sf r = sf_sqrt(b);
     if (b.den && r.cls != SF_UNSUP)
         e->flags |= FE_D;
-    return stopped(e) ? 0 : finish(e, f, r);
+    return finish(e, f, r);
 }
 
 /* an unpacked operand back in the form that sf_pack() takes */
@@ -132,7 +125,7 @@ static uint64_t pick(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint
 
     if (sf_is_nan(a) || sf_is_nan(b)) {
         e->flags |= FE_I;
-        return bv;
+        return sf_is_nan(b) ? bv : sf_pack(f, denorm(b, f));
     }
     if (a.den || b.den)
         e->flags |= FE_D;
@@ -248,7 +241,7 @@ static uint64_t cvt_f2f(struct sf_env *e, const struct sf_fmt *to, const struct 
         return nan_of(e, to, s, s);
     if (s.den)
         e->flags |= FE_D;
-    return stopped(e) ? 0 : finish(e, to, s);
+    return finish(e, to, s);
 }
 
 static uint64_t cvt_f2i(struct sf_env *e, const struct sf_fmt *f, uint64_t v, unsigned bits,
@@ -335,7 +328,10 @@ void vx_cvtpd2dq(struct vx *x)                 /* F2 rounds, 66 truncates */
         x->d.d[i] = (uint32_t)cvt_f2i(&x->env, &sf_f64, x->b.q[i], 32, x->v->pp == 1);
 }
 
-/* half precision ignores DAZ (as source) and FTZ (as result) */
+/*
+ * Half precision ignores DAZ (as source) and FTZ (as result). Narrowing to it
+ * reports PE for the denormal result even when UE is unmasked.
+ */
 void vx_cvtph2ps(struct vx *x)
 {
     struct sf_env e = x->env;
@@ -356,8 +352,12 @@ void vx_cvtps2ph(struct vx *x)
     e.ftz = false;
     if (!(x->imm & 4))
         e.rm = x->imm & 3;
-    for (unsigned i = 0; i < x->n / 4; i++)
-        x->d.w[i] = (uint16_t)cvt_f2f(&e, &sf_f16, &sf_f32, x->a.d[i]);
+    for (unsigned i = 0; i < x->n / 4; i++) {
+        struct sf_env all = { .rm = e.rm, .masked = FE_X86_ALL, .daz = e.daz };
+        cvt_f2f(&e, &sf_f16, &sf_f32, x->a.d[i]);
+        x->d.w[i] = (uint16_t)cvt_f2f(&all, &sf_f16, &sf_f32, x->a.d[i]);
+        e.flags |= all.flags;
+    }
     x->env.flags |= e.flags;
 }
 
@@ -389,25 +389,30 @@ void vx_round(struct vx *x)
 
 /* ---- dot products ------------------------------------------------------------------------ */
 
+/*
+ * Three steps (products, sums of neighbours, sums of pairs), each taking its
+ * exceptions before the next begins. Elements are added in the order that
+ * decides between several NaNs on Intel's processors; the manual leaves it open.
+ */
 static void dot(struct vx *x, const struct sf_fmt *f)
 {
-    unsigned per = 128 / f->bits;
+    unsigned per = 128 / f->bits, n = x->n * 8 / f->bits;
+    union vreg t = { { 0 } }, s = t, r = t;
 
-    for (unsigned l = 0; l < x->n * 8 / f->bits; l += per) {
-        uint64_t t[4] = { 0 }, sum;
-        for (unsigned i = 0; i < per; i++)
-            if ((x->imm >> (4 + i)) & 1)
-                t[i] = lane_mul(&x->env, f, get(&x->a, f, l + i), get(&x->b, f, l + i));
-        if (x->env.flags & ~x->env.masked)
-            return;                            /* exceptions are taken a step at a time */
-        sum = lane_add(&x->env, f, t[0], t[1]);
-        if (per == 4) {
-            uint64_t hi = lane_add(&x->env, f, t[2], t[3]);
-            sum = lane_add(&x->env, f, sum, hi);
-        }
-        for (unsigned i = 0; i < per; i++)
-            put(&x->d, f, l + i, (x->imm >> i) & 1 ? sum : 0);
-    }
+    for (unsigned i = 0; i < n; i++)
+        if ((x->imm >> (4 + i % per)) & 1)
+            put(&t, f, i, lane_mul(&x->env, f, get(&x->a, f, i), get(&x->b, f, i)));
+    if (!vx_fp_step(x))
+        return;
+    for (unsigned i = 0; i < n; i++)
+        put(&s, f, i, lane_add(&x->env, f, get(&t, f, i ^ 1), get(&t, f, i)));
+    r = s;
+    if (!vx_fp_step(x))
+        return;
+    for (unsigned i = 0; per == 4 && i < n; i++)
+        put(&r, f, i, lane_add(&x->env, f, get(&s, f, i), get(&s, f, i ^ 2)));
+    for (unsigned i = 0; i < n; i++)
+        put(&x->d, f, i, (x->imm >> (i % per)) & 1 ? get(&r, f, i) : 0);
 }
 
 void vx_dpps(struct vx *x) { dot(x, &sf_f32); }
@@ -436,7 +441,7 @@ static uint64_t lane_fma(struct sf_env *e, const struct sf_fmt *f, uint64_t av, 
         return invalid_of(e, f);
     if (a.den || b.den || c.den)
         e->flags |= FE_D;
-    return stopped(e) ? 0 : finish(e, f, r);
+    return finish(e, f, r);
 }
 
 void vx_fma(struct vx *x)

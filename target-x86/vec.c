@@ -143,16 +143,25 @@ static void load_env(struct vx *x)
     };
 }
 
-/* status flags to MXCSR; false: an exception is unmasked and was raised */
-static bool deliver_fp(struct vx *x)
+bool vx_fp_step(struct vx *x)
 {
-    struct x86_cpu *cpu = x->cpu;
     uint8_t f = x->env.flags, hit = f & ~x->env.masked;
 
     if (hit & (FE_I | FE_D | FE_Z))            /* results are not computed then */
         f &= FE_I | FE_D | FE_Z;
-    cpu->fx.mxcsr |= f;
-    if (!hit)
+    x->flags_done |= f;
+    x->env.flags = 0;
+    return !hit;
+}
+
+/* status flags to MXCSR; false: an exception is unmasked and was raised */
+static bool deliver_fp(struct vx *x)
+{
+    struct x86_cpu *cpu = x->cpu;
+
+    vx_fp_step(x);
+    cpu->fx.mxcsr |= x->flags_done;
+    if (!(x->flags_done & ~x->env.masked))
         return true;
     x86_raise(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
     return false;
@@ -167,8 +176,10 @@ void vx_emms(struct vx *x)
 
     x->no_wb = true;
     if (!x->vex) {
-        if (x87_pending(cpu))
+        if (x87_pending(cpu)) {
+            x87_to_mmx(cpu);                   /* TOP = 0 */
             cpu->fx.ftw = 0;
+        }
         return;
     }
     memset(cpu->ymmh, 0, sizeof(cpu->ymmh));

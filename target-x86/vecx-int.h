@@ -34,6 +34,7 @@ struct vx {
     uint32_t fl;
     uint64_t gin, gout;
     struct sf_env env;
+    uint8_t flags_done;   /* status flags of finished steps (DPPS has several) */
 };
 
 enum vform {
@@ -55,6 +56,9 @@ struct vrow {
 #include "target-x86/vec-ops.def"
 #undef VOP
 
+/** vx_fp_step() - end of a step of arithmetic: its flags are counted; false: one
+ *  of them is unmasked, the instruction ends here */
+bool vx_fp_step(struct vx *x);
 /** vx_xmm0() - low 128 bits of XMM0, the implicit operand of some operations */
 static inline uint8_t *vx_xmm0(struct vx *x) { return x->cpu->fx.xmm[0]; }
 

@@ -419,7 +419,7 @@ struct sf sf_sqrt(struct sf a)
 
 int sf_cmp(struct sf a, struct sf b)
 {
-    int less = a.sign ? 1 : -1;
+    int less = a.sign ? 1 : -1;                /* |a| < |b| */
 
     if (a.cls == SF_ZERO && b.cls == SF_ZERO)
         return 0;
@@ -428,7 +428,7 @@ int sf_cmp(struct sf a, struct sf b)
     if (b.cls == SF_ZERO)
         return -less;
     if (a.sign != b.sign)
-        return less;
+        return -less;
     if (a.cls != b.cls)
         return a.cls == SF_INF ? -less : less;
     if (a.cls == SF_INF)

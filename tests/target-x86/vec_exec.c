@@ -298,7 +298,7 @@ static struct ir_vec make_vec(const struct row *r, unsigned enc, bool mem, bool 
     if (r->op == 0x77)
         v.rm_kind = VRM_NONE, v.reg = 0, v.rm = 0;
     if (mem) {
-        v.mem_bytes = r->mem ? r->mem : r->f & MX || r->f & REGMX ? 8 : v.l ? 32 : 16;
+        v.mem_bytes = r->mem ? r->mem : r->f & MX || (r->f & REGMX && !r->pp) ? 8 : v.l ? 32 : 16;
         v.mem_write = r->f & STO;
         v.mem_read = !v.mem_write;
     }
