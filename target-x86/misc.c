@@ -398,6 +398,29 @@ uint64_t h_vmaskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 0;
 }
 
+/**
+ * h_pcmpestr() - PCMPESTRI, PCMPESTRM on the state in memory
+ * @a: linear address when the second operand is in memory; @b: PCMPESTR_PACK()
+ */
+uint64_t h_pcmpestr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    bool mem = (b >> 24) & 1, index = (b & 0xff) == 0x61;
+    struct ir_vec v = {
+        .enc = (b >> 26) & 1 ? VENC_VEX : VENC_LEGACY, .map = 3, .pp = 1, .opcode = b & 0xff,
+        .w = (b >> 25) & 1, .reg = (b >> 16) & 15, .rm = (b >> 20) & 15, .has_imm = true,
+        .rm_kind = mem ? VRM_MEM : VRM_VEC, .imm = (b >> 8) & 0xff, .mem_read = mem,
+        .mem_bytes = mem ? 16 : 0, .gpr_out = index, .gpr_size = 4, .wf = IRF_ALL,
+    };
+    uint64_t gpr = 0;
+    uint8_t buf[16];
+
+    if (mem && !tcg_load_bytes(tc, a, buf, sizeof(buf)))
+        return 0;
+    if (x86_vec_exec(tc, &v, mem ? buf : NULL, &gpr) && index)
+        GPR(X86(tc), R_CX) = (uint32_t)gpr;
+    return 0;
+}
+
 /* ---- gathers ---------------------------------------------------------------------------------- */
 
 /** struct gather - unpacked VGATHER_PACK() */

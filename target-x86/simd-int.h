@@ -9,9 +9,9 @@
 
 #include "target-x86/x86.h"
 
-/** x86_io_allowed() - may the current code use ports @port..@port+@size-1?
+/** x86_io_allowed() - seg.c: may the current code use ports @port..@port+@size-1?
  *  Checks CPL against IOPL and the TSS's I/O bitmap; false: #GP(0) is raised. */
-bool x86_io_allowed(struct x86_cpu *cpu, uint16_t port, unsigned size);
+bool x86_io_allowed(struct x86_cpu *cpu, uint16_t port, unsigned size) MUST_CHECK;
 
 /** x86_fpu_reset() - power-up state of x87, MMX, XMM, YMM and MXCSR
  *  (INIT leaves all of them alone: do not call it then).
@@ -21,6 +21,11 @@ void x86_fpu_reset(struct x86_cpu *cpu);
 HELPER(h_stmxcsr);        /* returns MXCSR; vector state must be in memory */
 HELPER(h_rdrand);         /* a = size 2, 4, 8: random value; C = 1, other flags 0 */
 HELPER(h_mmx_enter);      /* MMX state transition: TOP = 0, all tags valid */
+HELPER(h_pcmpestr);       /* a = linear address of a memory operand, b = PCMPESTR_PACK() */
+#define PCMPESTR_PACK(opcode, imm, reg, rm, mem, w, vex)                          \
+    ((uint64_t)(opcode) | (uint64_t)(imm) << 8 | (uint64_t)(reg) << 16 |          \
+     (uint64_t)(rm) << 20 | (uint64_t)(mem) << 24 | (uint64_t)(w) << 25 |         \
+     (uint64_t)(vex) << 26)
 
 /* h_vmaskmov: b */
 #define VMASKMOV_PACK(reg, mask, esize, l, store) \
