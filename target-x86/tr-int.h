@@ -73,6 +73,19 @@ void xt_set_rm(struct xlat *x, unsigned size, ir_val v);
 /** xt_imm() - a temp holding constant @v */
 ir_val xt_imm(struct xlat *x, uint64_t v);
 
+/* operands by their letter in the row (@o: enum opnd) */
+/** xt_opnd_reg() - number of the register it names, -1 when it is none */
+int xt_opnd_reg(const struct xlat *x, unsigned o);
+bool xt_opnd_is_imm(unsigned o);
+int64_t xt_opnd_imm(const struct xlat *x, unsigned o);
+/** xt_opnd_addr() - linear, checked address of a memory operand (E, M, O) */
+ir_val xt_opnd_addr(struct xlat *x, unsigned o, bool write);
+/** xt_get()/xt_put() - its value (memory: loaded, zero-extended); store into it */
+ir_val xt_get(struct xlat *x, unsigned o);
+void xt_put(struct xlat *x, unsigned o, ir_val v);
+/** xt_copy() - a temp with the value of @v (all 8 bytes) */
+ir_val xt_copy(struct xlat *x, ir_val v);
+
 /* ---- stack (tr-stack.c) ------------------------------------------------------------ */
 /** xt_push() - push @v of @size bytes; SP changes after the store */
 void xt_push(struct xlat *x, unsigned size, ir_val v);
@@ -90,6 +103,14 @@ void xt_goto(struct xlat *x, int64_t pcoff, unsigned slot);
 void xt_goto_pc(struct xlat *x, ir_val pc, unsigned hint);
 /** xt_exit() - end: to the run loop, next instruction at @pcoff */
 void xt_exit(struct xlat *x, int64_t pcoff);
+/** xt_goto_rel() - end: goto @rel behind this instruction, wrapped to the operand size */
+void xt_goto_rel(struct xlat *x, int64_t rel, unsigned slot);
+/** xt_load_seg() - segment register @seg = selector @v, with what must follow (EXIT) */
+void xt_load_seg(struct xlat *x, unsigned seg, ir_val v);
+/** xt_check_pc() - #GP(0) when @pc lies outside the code segment */
+void xt_check_pc(struct xlat *x, ir_val pc);
+/** xt_dead_end() - end after a helper that always raises */
+void xt_dead_end(struct xlat *x);
 /** xt_exit_pc() - end: to the run loop, a helper has set cpu->tcg.pc */
 void xt_exit_pc(struct xlat *x);
 /** xt_raise_ud() and so on - the instruction always faults; ends the block */

@@ -1,0 +1,431 @@
+/*
+ * decode.c - bytes of guest code to struct x86_insn, by table
+ *
+ * prefixes -> REX/VEX/EVEX -> opcode map -> modrm, sib, displacement -> row ->
+ * immediates. Reads only the bytes it is given, allocates nothing.
+ */
+#include "target-x86/decode-int.h"
+#include "target-x86/insn-table.h"
+
+struct dec {
+    const uint8_t *p, *start, *end;
+    struct x86_insn *in;
+    const struct x86_model *m;
+    uint32_t cond;         /* low attribute bits that describe the instruction */
+    bool short_;           /* ran past the end */
+};
+
+static uint8_t get8(struct dec *d)
+{
+    if (unlikely(d->p >= d->end)) {
+        d->short_ = true;
+        return 0;
+    }
+    return *d->p++;
+}
+
+/* @n bytes, zero-extended */
+static uint64_t get_n(struct dec *d, unsigned n)
+{
+    uint64_t v = 0;
+
+    if (unlikely((unsigned)(d->end - d->p) < n)) {
+        d->short_ = true;
+        d->p = d->end;
+        return 0;
+    }
+    memcpy(&v, d->p, n);
+    d->p += n;
+    return v;
+}
+
+/* ---- prefixes --------------------------------------------------------------- */
+
+/* what a byte is as a prefix: 0 none, 1..6 segment + 1, then the others */
+enum { PB_66 = 7, PB_67, PB_LOCK, PB_REPNE, PB_REP };
+static const uint8_t prefix_byte[256] = {
+    [0x26] = S_ES + 1, [0x2e] = S_CS + 1, [0x36] = S_SS + 1, [0x3e] = S_DS + 1,
+    [0x64] = S_FS + 1, [0x65] = S_GS + 1, [0x66] = PB_66, [0x67] = PB_67,
+    [0xf0] = PB_LOCK, [0xf2] = PB_REPNE, [0xf3] = PB_REP,
+};
+
+static void take_prefix(struct x86_insn *in, unsigned pb)
+{
+    switch (pb) {
+    case PB_66:
+        in->prefixes |= PFX_OPSIZE;
+        break;
+    case PB_67:
+        in->prefixes |= PFX_ADSIZE;
+        break;
+    case PB_LOCK:
+        in->prefixes |= PFX_LOCK;
+        break;
+    case PB_REPNE:
+        in->prefixes = (in->prefixes & ~PFX_REP) | PFX_REPNE;
+        break;
+    case PB_REP:
+        in->prefixes = (in->prefixes & ~PFX_REPNE) | PFX_REP;
+        break;
+    default:
+        /* 64-bit code ignores ES, CS, SS, DS overrides */
+        if (in->bits == 64 && pb - 1 < S_FS)
+            break;
+        in->prefixes |= PFX_SEG;
+        in->seg_ovr = pb - 1;
+        break;
+    }
+}
+
+/* prefixes and REX; returns the byte after them */
+static uint8_t get_prefixes(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+
+    for (;;) {
+        uint8_t c = get8(d);
+        unsigned pb = prefix_byte[c];
+        if (pb) {
+            in->rex = 0;           /* a REX counts only right before the opcode */
+            take_prefix(in, pb);
+        } else if (in->bits == 64 && (c & 0xf0) == 0x40) {
+            in->rex = c;
+        } else {
+            return c;
+        }
+        if (d->short_)
+            return 0;
+    }
+}
+
+static void set_sizes(struct x86_insn *in)
+{
+    bool op66 = in->prefixes & PFX_OPSIZE, ad67 = in->prefixes & PFX_ADSIZE;
+
+    in->w = in->rex >> 3 & 1;
+    if (in->bits == 64) {
+        in->opsize = in->w ? 8 : op66 ? 2 : 4;
+        in->addrsize = ad67 ? 4 : 8;
+    } else {
+        bool big = in->bits == 32;
+        in->opsize = big != op66 ? 4 : 2;
+        in->addrsize = big != ad67 ? 4 : 2;
+    }
+}
+
+/* ---- opcode maps ---------------------------------------------------------------- */
+
+/* after C4 or C5; returns false for an encoding that is always #UD */
+static bool get_vex(struct dec *d, uint8_t first)
+{
+    struct x86_insn *in = d->in;
+    uint8_t v = get8(d), rxb, map = MAP_0F;
+    bool bad = in->rex || (in->prefixes & (PFX_LOCK | PFX_REP | PFX_REPNE | PFX_OPSIZE));
+
+    if (first == 0xc4) {
+        rxb = ~v >> 5 & 7;          /* R X B, inverted in the encoding */
+        map = v & 31;
+        v = get8(d);
+        in->w = v >> 7;
+    } else {
+        rxb = (~v >> 7 & 1) << 2;
+        in->w = 0;
+    }
+    if (in->bits != 64)
+        rxb = 0;
+    in->enc = ENC_VEX;
+    in->rex = 0x40 | (in->bits == 64 ? in->w << 3 : 0) | rxb;
+    in->vvvv = ~v >> 3 & 15;
+    if (in->bits != 64)
+        in->vvvv &= 7;
+    in->l = v >> 2 & 1;
+    in->pp = v & 3;
+    in->map = map;
+    in->opcode = get8(d);
+    if (in->bits == 64)
+        in->opsize = in->w ? 8 : 4;
+    else
+        in->opsize = 4;
+    return !bad && map >= MAP_0F && map <= MAP_0F3A;
+}
+
+static void get_legacy_map(struct dec *d, uint8_t c)
+{
+    struct x86_insn *in = d->in;
+
+    in->map = MAP_1B;
+    if (c == 0x0f) {
+        c = get8(d);
+        in->map = MAP_0F;
+        if (c == 0x38 || c == 0x3a) {
+            in->map = c == 0x38 ? MAP_0F38 : MAP_0F3A;
+            c = get8(d);
+        }
+    }
+    in->opcode = c;
+    in->pp = in->prefixes & PFX_REPNE ? 3 : in->prefixes & PFX_REP ? 2 :
+             in->prefixes & PFX_OPSIZE ? 1 : 0;
+}
+
+/* ---- modrm ------------------------------------------------------------------------ */
+
+static void modrm16(struct dec *d, unsigned mod, unsigned rm)
+{
+    static const uint8_t base[8] = { R_BX, R_BX, R_BP, R_BP, R_SI, R_DI, R_BP, R_BX };
+    static const uint8_t index[8] = { R_SI, R_DI, R_SI, R_DI, REGNO_NONE, REGNO_NONE,
+                                      REGNO_NONE, REGNO_NONE };
+    struct x86_insn *in = d->in;
+
+    in->base = base[rm];
+    in->index = index[rm];
+    if (mod == 0 && rm == 6) {
+        in->base = REGNO_NONE;
+        in->disp = (int16_t)get_n(d, 2);
+    } else if (mod == 1) {
+        in->disp = (int8_t)get8(d);
+    } else if (mod == 2) {
+        in->disp = (int16_t)get_n(d, 2);
+    }
+    in->seg = in->base == R_BP ? S_SS : S_DS;
+}
+
+static void get_sib(struct dec *d, unsigned mod, unsigned *disp_bytes)
+{
+    struct x86_insn *in = d->in;
+    uint8_t sib = get8(d);
+    unsigned index = (sib >> 3 & 7) | (in->rex & 2) << 2;
+    unsigned base = sib & 7;
+
+    in->scale = sib >> 6;
+    in->index = index;              /* 4: none, but a vector register with VSIB */
+    if (base == 5 && mod == 0) {
+        *disp_bytes = 4;
+        in->base = REGNO_NONE;
+    } else {
+        in->base = base | (in->rex & 1) << 3;
+    }
+}
+
+static void modrm32(struct dec *d, unsigned mod, unsigned rm)
+{
+    struct x86_insn *in = d->in;
+    unsigned disp_bytes = mod == 1 ? 1 : mod == 2 ? 4 : 0;
+
+    in->index = REGNO_NONE;
+    if (rm == 4) {
+        get_sib(d, mod, &disp_bytes);
+    } else if (mod == 0 && rm == 5) {
+        disp_bytes = 4;
+        in->base = in->bits == 64 ? REGNO_RIP : REGNO_NONE;
+    } else {
+        in->base = rm | (in->rex & 1) << 3;
+    }
+    if (disp_bytes == 1)
+        in->disp = (int8_t)get8(d);
+    else if (disp_bytes == 4)
+        in->disp = (int32_t)get_n(d, 4);
+    in->seg = in->base == R_SP || in->base == R_BP ? S_SS : S_DS;
+}
+
+static void get_modrm(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+    uint8_t c = get8(d);
+    unsigned mod = c >> 6, rm = c & 7;
+
+    in->has_modrm = true;
+    in->modrm = c;
+    in->reg = (c >> 3 & 7) | (in->rex & 4) << 1;
+    in->rm = rm | (in->rex & 1) << 3;
+    d->cond |= (1u << AB_X0) << (c >> 3 & 7) | (1u << AB_RM0) << rm;
+    /* MOV to and from CR and DR take any mod for a register */
+    if (mod == 3 || (in->map == MAP_0F && (in->opcode & 0xfc) == 0x20)) {
+        d->cond |= 1u << AB_REG;
+        return;
+    }
+    d->cond |= 1u << AB_MEM;
+    in->mem = true;
+    in->disp = 0;
+    in->scale = 0;
+    if (in->addrsize == 2)
+        modrm16(d, mod, rm);
+    else
+        modrm32(d, mod, rm);
+    if (in->seg_ovr != REGNO_NONE)
+        in->seg = in->seg_ovr;
+    else if (in->bits == 64)
+        in->seg = S_DS;             /* no limit, no base: SS only matters for #SS */
+}
+
+/* ---- rows ---------------------------------------------------------------------------- */
+
+static bool has_feature(const struct dec *d, const struct x86_row *r)
+{
+    unsigned ft = r->attr >> AB_FT_SHIFT;
+
+    if (likely(!ft) || !d->m)
+        return true;
+    return d->m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1;
+}
+
+/* walk the rows of @op backwards from row number @i */
+static const struct x86_row *find_in(const struct dec *d, unsigned i, unsigned op)
+{
+    for (; i; i--) {
+        const struct x86_row *r = &x86_rows[i];
+        if (op - r->op > r->span)
+            break;
+        if (!(d->cond & r->forbid) && has_feature(d, r) &&
+            (d->in->enc != ENC_VEX || r->vvvv || !d->in->vvvv))
+            return r;
+    }
+    return &x86_rows[0];
+}
+
+static const struct x86_row *find_row(const struct dec *d, unsigned op)
+{
+    const struct x86_row *r = &x86_rows[0];
+
+    if (x86_last_int_row[op])
+        r = find_in(d, x86_last_int_row[op], op);
+    if (r == &x86_rows[0] && x86_last_simd_row[op])
+        r = find_in(d, x86_last_simd_row[op], op);
+    return r;
+}
+
+static void set_conditions(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+
+    d->cond = 1u << (AB_PNP + in->pp);
+    d->cond |= 1u << (in->bits == 64 ? AB_ONLY64 : AB_NO64);
+    d->cond |= 1u << (AB_W0 + in->w) | 1u << (AB_L0 + in->l);
+}
+
+/* ---- immediates ------------------------------------------------------------------------ */
+
+static void get_imm(struct dec *d, const struct x86_row *r)
+{
+    struct x86_insn *in = d->in;
+    unsigned n;
+
+    switch (r->imm) {
+    case IMM_B:
+        in->imm = (int8_t)get8(d);
+        break;
+    case IMM_W:
+        in->imm = get_n(d, 2);
+        break;
+    case IMM_Z:
+        n = MIN(in->opsize, 4);
+        in->imm = sext(get_n(d, n), n);
+        break;
+    case IMM_V:
+        in->imm = sext(get_n(d, in->opsize), in->opsize);
+        break;
+    case IMM_O:
+        in->imm = get_n(d, in->addrsize);
+        break;
+    case IMM_A:
+        in->imm = get_n(d, MIN(in->opsize, 4));
+        in->imm2 = get_n(d, 2);
+        break;
+    }
+    if (ROW_HAS(r, IMM8) && ((r->dst | r->a | r->b) >> 10 & 7))
+        in->imm2 = get8(d);
+}
+
+static void row_sizes(struct x86_insn *in, const struct x86_row *r)
+{
+    if (in->bits != 64 || !(r->attr & (A_(D64) | A_(F64))))
+        return;
+    if (ROW_HAS(r, F64) || !(in->prefixes & PFX_OPSIZE) || in->w)
+        in->opsize = 8;
+}
+
+/* opcode bytes are known; the rest by the table. False: no such instruction */
+static bool get_rest(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+    unsigned op = (in->map | (in->enc == ENC_VEX ? MAP_VEX : 0)) << 8 | in->opcode;
+    unsigned any = x86_last_int_row[op] ? x86_last_int_row[op] : x86_last_simd_row[op];
+
+    set_conditions(d);
+    if (x86_rows[any].modrm)
+        get_modrm(d);
+    in->row = find_row(d, op);
+    if (in->row == &x86_rows[0])
+        return false;
+    row_sizes(in, in->row);
+    if (in->mem && in->index == 4 && !ROW_HAS(in->row, VSIB))
+        in->index = REGNO_NONE;
+    if (in->row->imm)
+        get_imm(d, in->row);
+    return true;
+}
+
+/* C4, C5: VEX in 64-bit code, else only when the next byte looks like mod 3 */
+static bool is_vex(const struct dec *d, uint8_t c)
+{
+    if (c != 0xc4 && c != 0xc5)
+        return false;
+    return d->in->bits == 64 || (d->p < d->end && *d->p >= 0xc0);
+}
+
+int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
+                    const struct x86_model *m, struct x86_insn *in)
+{
+    struct dec d = { .p = bytes, .start = bytes, .end = bytes + MIN(len, 15u), .in = in, .m = m };
+    bool ok = true;
+    uint8_t c;
+
+    memset(in, 0, sizeof(*in));
+    in->row = &x86_rows[0];
+    in->bits = bits;
+    in->seg_ovr = REGNO_NONE;
+    in->seg = S_DS;
+    c = get_prefixes(&d);
+    set_sizes(in);
+    if (is_vex(&d, c))
+        ok = get_vex(&d, c);
+    else
+        get_legacy_map(&d, c);
+    if (ok && !d.short_)
+        ok = get_rest(&d);
+    in->len = d.p - bytes;
+    if (d.short_) {
+        in->err = len >= 15 ? DEC_LONG : DEC_SHORT;
+        return in->err == DEC_LONG ? 15 : 0;
+    }
+    if (!ok)
+        in->err = DEC_UD;
+    return in->len;
+}
+
+int x86_decode(const uint8_t *bytes, unsigned len, unsigned bits, struct x86_insn *out)
+{
+    return x86_decode_with(bytes, len, bits, NULL, out);
+}
+
+unsigned opnd_bytes(const struct x86_insn *in, unsigned o)
+{
+    switch (opnd_size(o)) {
+    case Z_b: return 1;
+    case Z_w: return 2;
+    case Z_d: return 4;
+    case Z_q: return 8;
+    case Z_v: return in->opsize;
+    case Z_z: return MIN(in->opsize, 4);
+    case Z_y: return in->opsize == 8 ? 8 : 4;
+    case Z_dq: return 16;
+    case Z_x: return in->l ? 32 : 16;
+    case Z_qq: return 32;
+    case Z_t: return 10;
+    case Z_p: return MIN(in->opsize, 8) + 2;
+    case Z_xh: return in->l ? 16 : 8;
+    case Z_xq: return in->l ? 8 : 4;
+    case Z_xo: return in->l ? 4 : 2;
+    case Z_n: break;
+    }
+    return 0;
+}

@@ -1,0 +1,422 @@
+/*
+ * tr-system.c - segments, control registers, ports and the rest of the system side
+ *
+ * Nearly all of it is a helper call; what is inline is what kernels do often.
+ */
+#include "target-x86/simd-int.h"
+#include "target-x86/tr-int.h"
+
+/* ---- segment registers ------------------------------------------------------------ */
+
+static size_t seg_off(unsigned seg)
+{
+    return CPU_OFF(seg[0]) + seg * sizeof(struct x86_seg);
+}
+
+/* real and virtual-8086 mode: selector and base; limit and attributes stay */
+static void load_seg_real(struct xlat *x, unsigned seg, ir_val v)
+{
+    ir_val t = ir_temp(x->b);
+
+    ir_emit(x->b, IR_ZEXT, 2, t, v, IR_NONE);
+    ir_ste(x->b, 2, seg_off(seg) + offsetof(struct x86_seg, sel), t);
+    ir_emit_imm(x->b, IR_SHL, 4, t, t, 4);
+    ir_ste(x->b, 8, seg_off(seg) + offsetof(struct x86_seg, base), t);
+}
+
+void xt_load_seg(struct xlat *x, unsigned seg, ir_val v)
+{
+    ir_val t;
+
+    /* SS has a shadow; a flat segment that moves changes the mode */
+    if (!xt_protected(x) && seg != S_SS && !(x->mode & MODE_FLAT_DATA)) {
+        load_seg_real(x, seg, v);
+        return;
+    }
+    t = ir_temp(x->b);
+    ir_emit(x->b, IR_ZEXT, 2, t, v, IR_NONE);
+    xt_call(x, h_mov_seg, IR_NONE, xt_imm(x, seg), t, IR_NONE);
+    x->want_exit = true;
+}
+
+void tr_mov_from_seg(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    if (x->in->reg % 8 > S_GS) {
+        xt_raise_ud(x);
+        return;
+    }
+    ir_lde(x->b, 2, t, seg_off(x->in->reg % 8));
+    xt_set_rm(x, x->in->mem ? 2 : x->in->opsize, t);
+}
+
+void tr_mov_to_seg(struct xlat *x)
+{
+    unsigned seg = x->in->reg % 8;
+
+    if (seg > S_GS || seg == S_CS)
+        xt_raise_ud(x);
+    else
+        xt_load_seg(x, seg, xt_rm(x, 2));
+}
+
+/* LDS and so on: the register is written when the segment is loaded */
+void tr_lseg(struct xlat *x)
+{
+    unsigned size = x->in->opsize;
+    ir_val off = ir_temp(x->b), sel = ir_temp(x->b);
+
+    ir_ld(x->b, size, off, xt_addr(x, size, false));
+    ir_ld(x->b, 2, sel, xt_addr_plus(x, size, 2, false));
+    xt_call(x, h_lseg, IR_NONE, xt_imm(x, x->row->arg), sel, IR_NONE);
+    xt_set_reg(x, x->in->reg, size, off);
+}
+
+void tr_arpl(struct xlat *x)
+{
+    ir_val d, addr = IR_NONE, t = ir_temp(x->b);
+
+    if (x->in->mem) {
+        addr = xt_addr(x, 2, true);
+        d = ir_temp(x->b);
+        ir_emit(x->b, IR_LDW, 2, d, addr, IR_NONE);
+    } else {
+        d = x->in->rm;
+    }
+    xt_call(x, h_arpl, t, d, x->in->reg, IR_NONE);
+    if (x->in->mem)
+        ir_st(x->b, 2, addr, t);
+    else
+        ir_mov(x->b, 2, x->in->rm, t);
+}
+
+/* selector operands are 16 bits whatever else the register holds */
+static ir_val selector(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    ir_emit(x->b, IR_ZEXT, 2, t, xt_rm(x, 2), IR_NONE);
+    return t;
+}
+
+void tr_lar(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call(x, x->row->arg ? h_lsl : h_lar, t, selector(x), IR_NONE, IR_NONE);
+    ir_emit(x->b, IR_CMOV, x->in->opsize, x->in->reg, x->in->reg, t)->cc = IRC_Z;
+}
+
+void tr_verr(struct xlat *x)
+{
+    ir_val sel = selector(x);
+
+    xt_call(x, h_verr, IR_NONE, sel, IR_IMM, IR_NONE)->imm = x->row->arg;
+}
+
+void tr_store_sel(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call(x, x->row->arg ? h_str : h_sldt, t, IR_NONE, IR_NONE, IR_NONE);
+    xt_set_rm(x, x->in->mem ? 2 : x->in->opsize, t);
+}
+
+void tr_load_sel(struct xlat *x)
+{
+    xt_call(x, x->row->arg ? h_ltr : h_lldt, IR_NONE, selector(x), IR_NONE, IR_NONE);
+}
+
+/* ---- descriptor tables, control and debug registers ------------------------------------ */
+
+static void table_op(struct xlat *x, ir_helper fn, bool write)
+{
+    unsigned size = xt_64(x) ? 8 : x->in->opsize;
+    ir_val addr = xt_addr(x, xt_64(x) ? 10 : 6, write);
+
+    xt_call(x, fn, IR_NONE, addr, IR_IMM, xt_imm(x, x->row->arg))->imm = size;
+}
+
+void tr_sgdt(struct xlat *x)
+{
+    table_op(x, h_sgdt, true);
+}
+
+void tr_lgdt(struct xlat *x)
+{
+    table_op(x, h_lgdt, false);
+}
+
+void tr_smsw(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call(x, h_smsw, t, IR_NONE, IR_NONE, IR_NONE);
+    xt_set_rm(x, x->in->mem ? 2 : x->in->opsize, t);
+}
+
+void tr_lmsw(struct xlat *x)
+{
+    ir_val v = selector(x);
+
+    xt_call(x, h_lmsw, IR_NONE, IR_NONE, v, IR_NONE);
+}
+
+static bool cr_exists(const struct xlat *x, unsigned n)
+{
+    return n == 0 || n == 2 || n == 3 || n == 4 || (n == 8 && xt_64(x));
+}
+
+static unsigned creg_bytes(const struct xlat *x)
+{
+    return xt_64(x) ? 8 : 4;
+}
+
+static void mov_from(struct xlat *x, bool exists, ir_helper fn)
+{
+    ir_val t = ir_temp(x->b);
+
+    if (!exists) {
+        xt_raise_ud(x);
+        return;
+    }
+    xt_call_i(x, fn, t, x->in->reg, 0, 0);
+    ir_mov(x->b, creg_bytes(x), x->in->rm, t);
+}
+
+static void mov_to(struct xlat *x, bool exists, ir_helper fn)
+{
+    ir_val v = x->in->rm;
+
+    if (!exists) {
+        xt_raise_ud(x);
+        return;
+    }
+    if (creg_bytes(x) == 4) {
+        v = ir_temp(x->b);
+        ir_emit(x->b, IR_ZEXT, 4, v, x->in->rm, IR_NONE);
+    }
+    xt_call(x, fn, IR_NONE, xt_imm(x, x->in->reg), v, IR_NONE);
+}
+
+void tr_mov_from_cr(struct xlat *x)
+{
+    mov_from(x, cr_exists(x, x->in->reg), h_mov_from_cr);
+}
+
+void tr_mov_to_cr(struct xlat *x)
+{
+    mov_to(x, cr_exists(x, x->in->reg), h_mov_to_cr);
+}
+
+void tr_mov_from_dr(struct xlat *x)
+{
+    mov_from(x, x->in->reg < 8, h_mov_from_dr);
+}
+
+void tr_mov_to_dr(struct xlat *x)
+{
+    mov_to(x, x->in->reg < 8, h_mov_to_dr);
+}
+
+/* ---- flags of EFLAGS -------------------------------------------------------------------- */
+
+static void eflags_op(struct xlat *x, enum ir_opc opc, int64_t mask)
+{
+    ir_val t = ir_temp(x->b);
+
+    ir_lde(x->b, 4, t, CPU_OFF(eflags));
+    ir_emit_imm(x->b, opc, 4, t, t, mask);
+    ir_ste(x->b, 4, CPU_OFF(eflags), t);
+}
+
+void tr_df(struct xlat *x)
+{
+    if (x->row->arg)
+        eflags_op(x, IR_OR, EF_DF);
+    else
+        eflags_op(x, IR_AND, ~(int64_t)EF_DF);
+    ir_stei(x->b, 8, CPU_OFF(df), x->row->arg ? -1 : 1);
+}
+
+void tr_cli(struct xlat *x)
+{
+    if ((x->mode & MODE_IOPL_OK) && !(x->mode & MODE_VM86))
+        eflags_op(x, IR_AND, ~(int64_t)EF_IF);
+    else
+        xt_call_i(x, h_cli, IR_NONE, 0, 0, 0);
+}
+
+void tr_sti(struct xlat *x)
+{
+    xt_call_i(x, h_sti, IR_NONE, 0, 0, 0);
+}
+
+void tr_ac(struct xlat *x)
+{
+    xt_call_i(x, x->row->arg ? h_stac : h_clac, IR_NONE, 0, 0, 0);
+}
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+static ir_val port_operand(struct xlat *x)
+{
+    ir_val t;
+
+    if (xt_opnd_is_imm(x->row->a))
+        return xt_imm(x, x->in->imm & 0xff);
+    t = ir_temp(x->b);
+    ir_emit(x->b, IR_ZEXT, 2, t, G_RDX, IR_NONE);
+    return t;
+}
+
+void tr_in(struct xlat *x)
+{
+    unsigned size = opnd_bytes(x->in, x->row->dst);
+    ir_val t = ir_temp(x->b), port = port_operand(x);
+
+    xt_call(x, h_in, t, port, IR_IMM, IR_NONE)->imm = size;
+    ir_mov(x->b, size, G_RAX, t);
+}
+
+void tr_out(struct xlat *x)
+{
+    unsigned size = opnd_bytes(x->in, x->row->b);
+    ir_val port = port_operand(x), v = ir_temp(x->b);
+
+    ir_emit(x->b, IR_ZEXT, size, v, G_RAX, IR_NONE);
+    xt_call(x, h_out, IR_NONE, port, IR_IMM, v)->imm = size;
+}
+
+/* ---- the rest: one helper each ------------------------------------------------------------------ */
+
+void tr_hlt(struct xlat *x)
+{
+    xt_call_i(x, h_hlt, IR_NONE, 0, 0, x->next_off);
+}
+
+void tr_clts(struct xlat *x)
+{
+    xt_call_i(x, h_clts, IR_NONE, 0, 0, 0);
+}
+
+void tr_invlpg(struct xlat *x)
+{
+    ir_val off = xt_ea(x, 0), lin = off;
+
+    /* an address, not an access: no limit check in 64-bit code, none that matters elsewhere */
+    if (!xt_64(x) || x->in->seg >= S_FS) {
+        lin = ir_temp(x->b);
+        ir_lde(x->b, 8, lin, seg_off(x->in->seg) + offsetof(struct x86_seg, base));
+        ir_lea(x->b, xt_64(x) ? 8 : 4, lin, lin, off, 0, 0);
+    }
+    xt_call(x, h_invlpg, IR_NONE, lin, IR_NONE, IR_NONE);
+}
+
+void tr_invpcid(struct xlat *x)
+{
+    ir_val type = xt_get(x, x->row->a), addr = xt_addr(x, 16, false);
+
+    xt_call(x, h_invpcid, IR_NONE, type, addr, IR_NONE);
+}
+
+void tr_wrmsr(struct xlat *x)
+{
+    xt_call_i(x, h_wrmsr, IR_NONE, 0, 0, x->next_off);
+}
+
+void tr_rdmsr(struct xlat *x)
+{
+    xt_call_i(x, h_rdmsr, IR_NONE, 0, 0, 0);
+}
+
+void tr_rdpmc(struct xlat *x)
+{
+    xt_call_i(x, h_rdpmc, IR_NONE, 0, 0, 0);
+}
+
+void tr_rdtsc(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call_i(x, h_rdtsc, t, 0, 0, 0);
+    ir_mov(x->b, 4, G_RAX, t);
+    ir_emit_imm(x->b, IR_SHR, 8, t, t, 32);
+    ir_mov(x->b, 4, G_RDX, t);
+}
+
+void tr_rdtscp(struct xlat *x)
+{
+    xt_call_i(x, h_rdtscp, IR_NONE, 0, 0, 0);
+}
+
+void tr_cpuid(struct xlat *x)
+{
+    xt_call_i(x, h_cpuid, IR_NONE, 0, 0, 0);
+}
+
+void tr_xgetbv(struct xlat *x)
+{
+    xt_call_i(x, h_xgetbv, IR_NONE, 0, 0, 0);
+}
+
+void tr_xsetbv(struct xlat *x)
+{
+    xt_call_i(x, h_xsetbv, IR_NONE, 0, 0, 0);
+}
+
+void tr_wbinvd(struct xlat *x)
+{
+    xt_call_i(x, h_wbinvd, IR_NONE, 0, 0, 0);
+}
+
+void tr_monitor(struct xlat *x)
+{
+    xt_call_i(x, x->row->arg ? h_mwait : h_monitor, IR_NONE, 0, 0, x->next_off);
+}
+
+void tr_swapgs(struct xlat *x)
+{
+    xt_call_i(x, h_swapgs, IR_NONE, 0, 0, 0);
+}
+
+void tr_rdpid(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call_i(x, h_rdpid, t, 0, 0, 0);
+    ir_mov(x->b, creg_bytes(x), x->in->rm, t);
+}
+
+/* arg: 0 rdfs, 1 rdgs, 2 wrfs, 3 wrgs */
+void tr_fsgsbase(struct xlat *x)
+{
+    unsigned size = x->in->opsize == 8 ? 8 : 4;
+    ir_val t = ir_temp(x->b), kind = xt_imm(x, x->row->arg), sz = xt_imm(x, size);
+
+    xt_call(x, h_fsgsbase, t, kind, x->in->rm, sz);
+    if (x->row->arg < 2)
+        ir_mov(x->b, size, x->in->rm, t);
+}
+
+void tr_rdrand(struct xlat *x)
+{
+    ir_val t = ir_temp(x->b);
+
+    xt_call_i(x, h_rdrand, t, x->in->opsize, 0, 0);
+    ir_mov(x->b, x->in->opsize, x->in->rm, t);
+}
+
+/* faults as a load does; there is no cache to flush */
+void tr_clflush(struct xlat *x)
+{
+    ir_val addr = xt_addr(x, 1, false);
+
+    ir_ld(x->b, 1, ir_temp(x->b), addr);
+}
+
+void tr_fence(struct xlat *x)
+{
+    ir_emit(x->b, IR_FENCE, 0, IR_NONE, IR_NONE, IR_NONE);
+}
