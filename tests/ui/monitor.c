@@ -1,0 +1,275 @@
+/* monitor.c - the human monitor, typed at through a back end of memory */
+#include <unistd.h>
+#include "tests/ui/memchr.h"
+
+static struct machine *m;
+static struct memback *back;
+static struct monitor *mon;
+static int stops, conts;
+
+static void on_stop(void *opaque) { stops++; }
+static void on_cont(void *opaque) { conts++; }
+static void on_registers(void *opaque, struct monitor *to)
+{
+    monitor_printf(to, "RAX=%016x\n", 42);
+}
+
+/* one page at 0xffff0000 is mapped to 0x1000 */
+static bool on_translate(void *opaque, gva_t va, gpa_t *pa)
+{
+    *pa = 0x1000 | (va & 0xfff);
+    return (va & ~0xfffull) == 0xffff0000;
+}
+
+static bool on_reg(void *opaque, const char *name, uint64_t *val)
+{
+    *val = 0x1000;
+    return !strcmp(name, "rsp");
+}
+
+static void setup_with(const struct monitor_hooks *hooks)
+{
+    struct machine_config cfg = { .ram_bytes = MiB };
+    struct err e = { "" };
+
+    m = machine_new(&cfg, &e);
+    cr_assert_not_null(m, "%s", e.msg);
+    back = memback_new();
+    mon = monitor_new(m, &back->chr.c, hooks);
+}
+
+static void setup(void)
+{
+    static const struct monitor_hooks hooks = {
+        .stop = on_stop, .cont = on_cont, .registers = on_registers,
+        .translate = on_translate, .reg = on_reg,
+    };
+
+    setup_with(&hooks);
+    memback_clear(back);
+}
+
+static void teardown(void)
+{
+    monitor_free(mon);
+    chardev_free(&back->chr.c);
+    machine_free(m);
+}
+
+/* The answer to @line, between its echo and the next prompt. */
+static const char *answer(const char *line)
+{
+    static char text[65536];
+    char *p = text, *end;
+
+    memback_clear(back);
+    memback_type(back, line);
+    memback_type(back, "\r");
+    strcpy(text, back->out);
+    p = strstr(text, "\r\n");
+    cr_assert_not_null(p);
+    p += 2;
+    end = strstr(p, "(qemu) ");
+    cr_assert_not_null(end, "no prompt after %s", line);
+    *end = 0;
+    return p;
+}
+
+TestSuite(monitor, .init = setup, .fini = teardown);
+
+Test(monitor, greets_and_prompts, .init = NULL)
+{
+    setup_with(NULL);
+    cr_assert_eq(strncmp(back->out, "Transom ", 8), 0);
+    cr_assert(strstr(back->out, "\r\n(qemu) "));
+}
+
+Test(monitor, help_and_unknown)
+{
+    cr_assert(strstr(answer("help"), "system_reset -- "));
+    cr_assert(strstr(answer("help xp"), "xp /FMT ADDR -- "));
+    cr_assert(strstr(answer("info"), "info mtree -- "));
+    cr_assert_str_eq(answer("system_rest"),
+                     "unknown command: 'system_rest', did you mean 'system_reset'?\r\n");
+    cr_assert_str_eq(answer("zzzzzz"), "unknown command: 'zzzzzz'\r\n");
+    cr_assert(strstr(answer("info stat"), "'status'?"));
+    cr_assert_str_eq(answer(""), "");
+    cr_assert_str_eq(answer("   "), "");
+}
+
+Test(monitor, info)
+{
+    cr_assert_str_eq(answer("info status"), "VM status: paused (prelaunch)\r\n");
+    m->run_state = RUN_RUNNING;
+    cr_assert_str_eq(answer("info status"), "VM status: running\r\n");
+    cr_assert(strstr(answer("info version"), "Transom"));
+    cr_assert_str_eq(answer("info registers"), "RAX=000000000000002a\r\n");
+    cr_assert(strstr(answer("info mtree"),
+                     "0000000000000000-00000000000fffff (prio 0, ram): ram-low"));
+    cr_assert_str_eq(answer("info screen"), "no VGA\r\n");
+}
+
+Test(monitor, run_control)
+{
+    answer("stop");
+    answer("c");
+    answer("cont");
+    cr_assert_eq(stops, 1);
+    cr_assert_eq(conts, 2);
+    answer("system_reset");
+    cr_assert_eq(m->request_reset, CAUSE_MONITOR);
+    answer("system_powerdown");
+    cr_assert_neq(m->request_powerdown, CAUSE_NONE);
+    cr_assert_eq(m->request_shutdown, CAUSE_NONE);
+    answer("q");
+    cr_assert_eq(m->request_shutdown, CAUSE_MONITOR);
+    cr_assert_eq(m->exit_code, 0);
+}
+
+Test(monitor, absent_hooks, .init = NULL)
+{
+    setup_with(NULL);
+    cr_assert_str_eq(answer("stop"), "stop: not available\r\n");
+    cr_assert_str_eq(answer("info registers"), "info registers: not available\r\n");
+    cr_assert(strstr(answer("x 0"), "not available"));
+    cr_assert(strstr(answer("p $rax"), "unknown register"));
+}
+
+Test(monitor, physical_memory)
+{
+    static const uint8_t bytes[] = { 0x11, 0x22, 0x33, 0x44, 'A', 0xff, 0xff, 0xff };
+
+    mem_write(&m->mem, 0x1000, bytes, sizeof(bytes));
+    cr_assert_str_eq(answer("xp/2xw 0x1000"),
+                     "0000000000001000: 0x44332211 0xffffff41\r\n");
+    cr_assert_str_eq(answer("xp /1dw 0x1004"), "0000000000001004: -191\r\n");
+    cr_assert_str_eq(answer("xp /1xg 0x1000"), "0000000000001000: 0xffffff4144332211\r\n");
+    cr_assert_str_eq(answer("xp /2cb 0x1004"), "0000000000001004: 'A' '\\xff'\r\n");
+    cr_assert_str_eq(answer("xp/5xw 0x1000+8*2"),
+                     "0000000000001010: 0x00000000 0x00000000 0x00000000 0x00000000\r\n"
+                     "0000000000001020: 0x00000000\r\n");
+    cr_assert(strstr(answer("xp /2xq 0"), "unknown format letter 'q'"));
+    cr_assert(strstr(answer("xp /99999999x 0"), "at most"));
+    cr_assert(strstr(answer("xp"), "number expected"));
+    cr_assert(strstr(answer("xp 0 0"), "unexpected '0'"));
+}
+
+Test(monitor, virtual_memory)
+{
+    uint32_t v = 0x12345678;
+
+    mem_write(&m->mem, 0x1ffc, &v, 4);
+    cr_assert_str_eq(answer("x /2xw 0xffff0ffc"),
+                     "00000000ffff0ffc: 0x12345678 not mapped\r\n");
+    cr_assert_str_eq(answer("x/xh $rsp+0xfffeff00-0x104+0x200"),
+                     "00000000ffff0ffc: 0x5678\r\n");
+}
+
+Test(monitor, print)
+{
+    cr_assert_str_eq(answer("print 1+2*3"), "0x7\r\n");
+    cr_assert_str_eq(answer("p/d (1 - 2) * 3"), "-3\r\n");
+    cr_assert_str_eq(answer("p ~0 & 0xff | 0x100"), "0x1ff\r\n");
+    cr_assert_str_eq(answer("p/u 10 % 4 ^ 1"), "3\r\n");
+    cr_assert_str_eq(answer("p $rsp"), "0x1000\r\n");
+    cr_assert(strstr(answer("p 1/0"), "division by zero"));
+    cr_assert(strstr(answer("p (1"), "')' expected"));
+    cr_assert(strstr(answer("p $nosuch"), "unknown register"));
+    cr_assert(strstr(answer("p ((((((((((((((((((((((((((((((((((((((((((((((((("
+                            "((((((((((((((((((((((((((((((((((((((((1"), "too deep"));
+}
+
+Test(monitor, log)
+{
+    char line[80], path[64];
+
+    snprintf(path, sizeof(path), "/tmp/transom-monlog-%d", (int)getpid());
+    cr_assert_str_eq(answer("log int,mmu"), "");
+    cr_assert_eq(log_mask, LOG_INT | LOG_MMU);
+    cr_assert(strstr(answer("log itn"), "did you mean 'int'"));
+    cr_assert_str_eq(answer("log none"), "");
+    cr_assert_eq(log_mask, 0);
+    snprintf(line, sizeof(line), "logfile %s", path);
+    cr_assert_str_eq(answer(line), "");
+    cr_assert_eq(access(path, F_OK), 0);
+    cr_assert_eq(log_set_file(NULL, NULL), 0);
+    unlink(path);
+    cr_assert(strstr(answer("logfile /x/y"), "No such file"));
+}
+
+Test(monitor, line_editing)
+{
+    cr_assert_str_eq(answer("prinx\bt 9\x7f" "5"), "0x5\r\n");
+    cr_assert_str_eq(answer("garbage\x15p 6"), "0x6\r\n");
+    cr_assert_str_eq(answer("p 1 + oops\x17" "1"), "0x2\r\n");
+    cr_assert_str_eq(answer("\x1b[A\x7f" "8"), "0x9\r\n", "history: p 1 + 8");
+    cr_assert_str_eq(answer("\x1b[A\x1b[A\x1b[B"), "0x9\r\n");
+    cr_assert_str_eq(answer("\x1b[3~p 3"), "0x3\r\n", "other sequences vanish");
+}
+
+Test(monitor, completion)
+{
+    memback_type(back, "system_r\t");
+    cr_assert(strstr(back->out, "system_reset "));
+    memback_type(back, "\x15sys\t");
+    cr_assert(strstr(back->out, "system_"));
+    memback_clear(back);
+    memback_type(back, "\t");
+    cr_assert(strstr(back->out, "system_reset system_powerdown"));
+    memback_type(back, "\x15nothing_like_this\t");
+}
+
+Test(monitor, long_line_is_cut)
+{
+    char line[5001];
+
+    memset(line, 'a', 5000);
+    line[5000] = 0;
+    cr_assert(strstr(answer(line), "unknown command"));
+    cr_assert_str_eq(answer("p 1"), "0x1\r\n");
+}
+
+Test(monitor, cr_lf_is_one_end_of_line)
+{
+    const char *first;
+
+    memback_type(back, "p 1\r\np 2\n");
+    first = strstr(back->out, "0x1\r\n(qemu) p 2\r\n0x2\r\n(qemu) ");
+    cr_assert_not_null(first, "%s", back->out);
+}
+
+Test(monitor, slow_back_end_gets_everything)
+{
+    int all;
+
+    answer("help");
+    all = back->n_out;
+    memback_clear(back);
+    back->room = 10;
+    memback_type(back, "help\r");
+    while (back->n_out < all) {
+        cr_assert_eq(back->room, 0);
+        back->room = 7;
+        back->chr.c.can_write(back->chr.c.front);
+    }
+    cr_assert(strstr(back->out, "(qemu) "));
+}
+
+static void cmd_extra(struct monitor *to, char *rest)
+{
+    monitor_printf(to, "extra '%s'\n", rest);
+}
+
+Test(monitor, tables_can_be_added)
+{
+    static const struct monitor_cmd more[] = {
+        { "extra|e", "ARG", "from elsewhere", cmd_extra },
+        { NULL, NULL, NULL, NULL }
+    };
+
+    monitor_add_commands(mon, more);
+    monitor_add_info(mon, more);
+    cr_assert_str_eq(answer("e  one two "), "extra 'one two'\r\n");
+    cr_assert_str_eq(answer("info extra"), "extra ''\r\n");
+    cr_assert(strstr(answer("help"), "extra|e ARG -- from elsewhere"));
+}

@@ -1,0 +1,464 @@
+/*
+ * chardev.c - character back ends: choosing one, and the buffered stream that
+ * most of them are
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include "ui/chardev-int.h"
+
+#define FLUSH_NS 1000000     /* longest stay of a byte in the buffer */
+#define CLOSE_WAIT_MS 1000
+#define BLOCKING_WRITE 256   /* a tty that polls writable has this much room */
+
+void chr_event(struct chardev *c, int event)
+{
+    if (c->event)
+        c->event(c->front, event);
+}
+
+void chr_head_free(struct chr *c)
+{
+    free(c->label);
+    free(c->desc);
+    free(c);
+}
+
+/* ---- stream ---------------------------------------------------------------- */
+
+static void stream_ready(void *opaque, int fd, short revents);
+
+static void stream_watch(struct stream *s)
+{
+    short in = s->reading ? POLLIN : 0;
+    short out = s->kernel_full || s->front_waits ? POLLOUT : 0;
+
+    if (s->in_fd >= 0 && s->in_fd == s->out_fd) {
+        loop_add_fd(s->loop, s->in_fd, in | out, stream_ready, s);
+        return;
+    }
+    if (s->in_fd >= 0)
+        loop_add_fd(s->loop, s->in_fd, in, stream_ready, s);
+    if (s->out_fd >= 0 && out)
+        loop_add_fd(s->loop, s->out_fd, out, stream_ready, s);
+    else if (s->out_fd >= 0)
+        loop_del_fd(s->loop, s->out_fd);
+}
+
+static bool writable(int fd, int wait_ms)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    return poll(&p, 1, wait_ms) > 0 && (p.revents & (POLLOUT | POLLERR));
+}
+
+/* One write(2); like it, but -EAGAIN instead of ever blocking. */
+static ssize_t stream_put(struct stream *s)
+{
+    int n = s->len;
+    ssize_t rc;
+
+    if (s->blocking) {
+        if (!writable(s->out_fd, 0))
+            return -EAGAIN;
+        n = MIN(n, BLOCKING_WRITE);
+    }
+    do
+        rc = write(s->out_fd, s->buf, n);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : rc;
+}
+
+/* Write until the buffer is empty or the kernel takes no more. */
+static void stream_flush(struct stream *s)
+{
+    while (s->len) {
+        ssize_t n = stream_put(s);
+
+        if (n == -EAGAIN)
+            break;
+        if (n < 0) { /* reader is gone */
+            s->len = 0;
+            s->connected = false;
+            s->kernel_full = false;
+            s->hangup(s);
+            return;
+        }
+        s->len -= n;
+        memmove(s->buf, s->buf + n, s->len);
+    }
+    if (s->kernel_full != (s->len > 0)) {
+        s->kernel_full = s->len > 0;
+        stream_watch(s);
+    }
+}
+
+static void stream_arm_timer(struct stream *s, int64_t ns)
+{
+    struct itimerspec t = { .it_value = { .tv_nsec = MAX(ns, 1) } };
+
+    timerfd_settime(s->timer_fd, 0, &t, NULL);
+    s->timer_armed = true;
+}
+
+/* New bytes are in the buffer: out with them, or soon. */
+static void stream_schedule(struct stream *s)
+{
+    int64_t now, since;
+
+    if (s->kernel_full)
+        return;
+    if (s->len == STREAM_BYTES) {
+        stream_flush(s);
+        return;
+    }
+    if (s->timer_armed)
+        return;
+    now = host_monotonic_ns();
+    since = now - s->flushed_ns;
+    if (since >= FLUSH_NS) {
+        s->flushed_ns = now;
+        stream_flush(s);
+    } else {
+        stream_arm_timer(s, FLUSH_NS - since);
+    }
+}
+
+static int stream_write(struct chardev *c, const uint8_t *buf, int len)
+{
+    struct stream *s = (struct stream *)c;
+    int done = 0;
+
+    while (done < len && s->connected) {
+        int n = MIN(len - done, STREAM_BYTES - s->len);
+
+        if (!n)
+            break;
+        memcpy(s->buf + s->len, buf + done, n);
+        s->len += n;
+        done += n;
+        stream_schedule(s);
+    }
+    if (!s->connected)
+        return len; /* nobody listens */
+    if (done < len && !s->front_waits) {
+        s->front_waits = true;
+        stream_watch(s);
+    }
+    return done;
+}
+
+static void stream_tell_front(struct stream *s)
+{
+    struct chardev *c = &s->chr.c;
+
+    if (!s->front_waits || s->len == STREAM_BYTES)
+        return;
+    s->front_waits = false;
+    stream_watch(s);
+    if (c->can_write)
+        c->can_write(c->front);
+}
+
+static void stream_timer(void *opaque, int fd, short revents)
+{
+    struct stream *s = opaque;
+    uint64_t count;
+
+    if (read(fd, &count, sizeof(count)) < 0)
+        return;
+    s->timer_armed = false;
+    s->flushed_ns = host_monotonic_ns();
+    stream_flush(s);
+    stream_tell_front(s);
+}
+
+static void stream_set_reading(struct stream *s, bool on)
+{
+    if (s->in_fd < 0 || s->reading == on)
+        return;
+    s->reading = on;
+    stream_watch(s);
+}
+
+static void stream_input(struct stream *s)
+{
+    struct chardev *c = &s->chr.c;
+    uint8_t buf[1024];
+    int room = c->can_receive ? c->can_receive(c->front) : 0;
+    ssize_t n;
+
+    if (room <= 0) { /* until poll_input */
+        stream_set_reading(s, false);
+        return;
+    }
+    n = read(s->in_fd, buf, MIN(room, (int)sizeof(buf)));
+    if (n > 0)
+        c->receive(c->front, buf, n);
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        s->hangup(s);
+}
+
+static void stream_ready(void *opaque, int fd, short revents)
+{
+    struct stream *s = opaque;
+
+    if (fd == s->out_fd && (revents & (POLLOUT | POLLERR))) {
+        stream_flush(s);
+        stream_tell_front(s);
+    }
+    if (fd == s->in_fd && s->reading && (revents & (POLLIN | POLLHUP | POLLERR)))
+        stream_input(s);
+}
+
+static void stream_poll_input(struct chardev *c)
+{
+    stream_set_reading((struct stream *)c, true);
+}
+
+void stream_attach(struct stream *s)
+{
+    s->connected = true;
+    s->reading = s->in_fd >= 0;
+    stream_watch(s);
+}
+
+void stream_detach(struct stream *s)
+{
+    s->connected = s->reading = s->kernel_full = false;
+    s->len = 0;
+    if (s->in_fd >= 0)
+        loop_del_fd(s->loop, s->in_fd);
+    if (s->out_fd >= 0)
+        loop_del_fd(s->loop, s->out_fd);
+    /* It may go on, its bytes are dropped now. Told by the timer, because it
+     * may be the front end's own write that found the reader gone. */
+    if (s->front_waits)
+        stream_arm_timer(s, 1);
+}
+
+/* At the end the reader gets a little time, but cannot keep us. */
+static void stream_close(struct chardev *c)
+{
+    struct stream *s = (struct stream *)c;
+    int64_t until = host_monotonic_ns() + CLOSE_WAIT_MS * 1000000ll;
+
+    c->can_write = NULL;
+    c->event = NULL;
+    while (s->connected && s->len && host_monotonic_ns() < until) {
+        stream_flush(s);
+        if (s->connected && s->len)
+            writable(s->out_fd, CLOSE_WAIT_MS);
+    }
+    stream_detach(s);
+    loop_del_fd(s->loop, s->timer_fd);
+    close(s->timer_fd);
+    if (s->destroy)
+        s->destroy(s);
+    chr_head_free(&s->chr);
+}
+
+static void stream_chr_flush(struct chr *c)
+{
+    struct stream *s = (struct stream *)c;
+
+    if (s->connected)
+        stream_flush(s);
+}
+
+void stream_init(struct stream *s, struct loop *loop, const char *label, char *desc)
+{
+    s->chr.c = (struct chardev){ .write = stream_write, .poll_input = stream_poll_input,
+                                 .close = stream_close };
+    s->chr.c.label = s->chr.label = xstrdup(label);
+    s->chr.desc = desc;
+    s->chr.flush = stream_chr_flush;
+    s->loop = loop;
+    s->in_fd = s->out_fd = -1;
+    s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    loop_add_fd(loop, s->timer_fd, POLLIN, stream_timer, s);
+}
+
+/* ---- simple kinds ------------------------------------------------------------- */
+
+static int null_write(struct chardev *c, const uint8_t *buf, int len)
+{
+    return len;
+}
+
+static void null_poll_input(struct chardev *c)
+{
+}
+
+static void null_close(struct chardev *c)
+{
+    chr_head_free((struct chr *)c);
+}
+
+static struct chardev *open_null(struct loop *l, const char *spec, const char *rest,
+                                 const char *label, struct err *e)
+{
+    struct chr *n;
+
+    if (*rest) {
+        err_set(e, -EINVAL, "%s: null takes no arguments", spec);
+        return NULL;
+    }
+    n = xzalloc(sizeof(*n));
+    n->c = (struct chardev){ .write = null_write, .poll_input = null_poll_input,
+                             .close = null_close };
+    n->c.label = n->label = xstrdup(label);
+    n->desc = xstrdup("null");
+    return &n->c;
+}
+
+/* A file never comes back once it failed (disk full): output is dropped. */
+static void fd_hangup(struct stream *s)
+{
+    stream_detach(s);
+    log_ev(LOG_UART, "chardev=%s gone", s->chr.label);
+}
+
+static void fd_destroy(struct stream *s)
+{
+    close(s->out_fd);
+}
+
+static struct chardev *open_path(struct loop *l, const char *spec, const char *path,
+                                 int flags, const char *label, struct err *e)
+{
+    int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    struct stream *s;
+
+    if (fd < 0) {
+        err_set(e, -errno, "%s: %s", spec, strerror(errno));
+        return NULL;
+    }
+    s = xzalloc(sizeof(*s));
+    stream_init(s, l, label, xstrdup(spec));
+    s->out_fd = fd;
+    s->in_fd = (flags & O_ACCMODE) == O_RDWR ? fd : -1;
+    s->hangup = fd_hangup;
+    s->destroy = fd_destroy;
+    stream_attach(s);
+    return &s->chr.c;
+}
+
+static struct chardev *open_file(struct loop *l, const char *spec, const char *rest,
+                                 const char *label, struct err *e)
+{
+    return open_path(l, spec, rest, O_WRONLY | O_CREAT | O_TRUNC, label, e);
+}
+
+static struct chardev *open_tty(struct loop *l, const char *spec, const char *rest,
+                                const char *label, struct err *e)
+{
+    return open_path(l, spec, spec, O_RDWR, label, e);
+}
+
+static struct chardev *open_mon(struct loop *l, const char *spec, const char *rest,
+                                const char *label, struct err *e)
+{
+    struct chardev *c;
+
+    if (!strncmp(rest, "mon:", 4)) {
+        err_set(e, -EINVAL, "%s: one mon: is enough", spec);
+        return NULL;
+    }
+    /* Ctrl-C belongs to the guest: Ctrl-A x is the way out */
+    c = chardev_new(l, strcmp(rest, "stdio") ? rest : "stdio,signal=off", label, e);
+    return c ? chardev_mux_new(c, label) : NULL;
+}
+
+/* ---- choosing -------------------------------------------------------------------- */
+
+static const struct chr_kind {
+    const char *prefix;
+    struct chardev *(*open)(struct loop *l, const char *spec, const char *rest,
+                            const char *label, struct err *e);
+} kinds[] = {
+    { "stdio", chr_open_stdio },
+    { "null", open_null },
+    { "file:", open_file },
+    { "pty", chr_open_pty },
+    { "unix:", chr_open_unix },
+    { "tcp:", chr_open_tcp },
+    { "mon:", open_mon },
+    { "/dev/", open_tty },
+};
+
+/* "unix:" and "/dev/" want their argument; the others may end or take ",opts". */
+static bool kind_matches(const struct chr_kind *k, const char *spec)
+{
+    size_t n = strlen(k->prefix);
+    char last = k->prefix[n - 1];
+
+    return !strncmp(spec, k->prefix, n) &&
+           (last == ':' || last == '/' || spec[n] == 0 || spec[n] == ',');
+}
+
+static void unknown_kind(const char *spec, struct err *e)
+{
+    static const char *const names[] = { "stdio", "null", "file", "pty", "unix", "tcp",
+                                         "mon", "none" };
+    char word[32];
+    const char *near;
+
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(spec, ":,"), spec);
+    near = nearest_word(word, names, ARRAY_SIZE(names));
+    if (near && strcmp(near, word))
+        err_set(e, -EINVAL, "%s: unknown kind '%s', did you mean '%s'?", spec, word, near);
+    else if (near)
+        err_set(e, -EINVAL, "%s: '%s' is written otherwise (see -help)", spec, word);
+    else
+        err_set(e, -EINVAL, "%s: unknown kind of character device", spec);
+}
+
+struct chardev *chardev_new(struct loop *loop, const char *spec, const char *label,
+                            struct err *e)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error code, not our end */
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (kind_matches(&kinds[i], spec))
+            return kinds[i].open(loop, spec, spec + strlen(kinds[i].prefix), label, e);
+    unknown_kind(spec, e);
+    return NULL;
+}
+
+int chr_bool_option(const char *opt, const char *key, bool *val)
+{
+    size_t n = strlen(key);
+
+    if (strncmp(opt, key, n) || (opt[n] && opt[n] != '='))
+        return -ENOENT;
+    if (!opt[n] || !strcmp(opt + n, "=on") || !strcmp(opt + n, "=yes"))
+        *val = true;
+    else if (!strcmp(opt + n, "=off") || !strcmp(opt + n, "=no"))
+        *val = false;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+void chardev_free(struct chardev *c)
+{
+    if (c && c->close)
+        c->close(c);
+}
+
+void chardev_flush(struct chardev *c)
+{
+    struct chr *h = (struct chr *)c;
+
+    if (h && h->flush)
+        h->flush(h);
+}
+
+const char *chardev_desc(const struct chardev *c)
+{
+    return ((const struct chr *)c)->desc;
+}
