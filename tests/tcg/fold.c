@@ -336,7 +336,9 @@ static void gen_branch(struct gen *g)
     }
     g->label = ir_label(g->b);
     g->open = true;
-    if (pick(g, 2))
+    if (!pick(g, 6))
+        ir_br(g->b, g->label);
+    else if (pick(g, 2))
         ir_brcc(g->b, pick(g, 16), g->label);
     else if (pick(g, 2))
         ir_brcmp(g->b, IRC_LT + pick(g, 4), any_size(g), any_in(g), any_in(g), g->label);
