@@ -1,0 +1,84 @@
+/*
+ * target.c - x86 as the translator sees it: its registers and its hooks
+ *
+ * Built with -mgeneral-regs-only: the raise hooks run while the host's vector
+ * registers hold the guest's.
+ */
+#include "target-x86/x86.h"
+
+#define REG(n) CPU_REG_OFF + 8 * (n)
+#define CPU_REG_OFF offsetof(struct x86_cpu, tcg.regs)
+
+/* by register number; pins: the registers that compilers use most come first */
+static const struct tcg_global globals[G_COUNT] = {
+    { "rax", REG(0), 0 },   { "rcx", REG(1), 1 },   { "rdx", REG(2), 2 },  { "rbx", REG(3), 6 },
+    { "rsp", REG(4), 3 },   { "rbp", REG(5), 7 },   { "rsi", REG(6), 5 },  { "rdi", REG(7), 4 },
+    { "r8", REG(8), 8 },    { "r9", REG(9), -1 },   { "r10", REG(10), -1 }, { "r11", REG(11), -1 },
+    { "r12", REG(12), 9 },  { "r13", REG(13), 10 }, { "r14", REG(14), 11 }, { "r15", REG(15), -1 },
+};
+
+/* the stack's #SS is not told from #GP here */
+static void canonical_fault(struct tcg_cpu *tc, uint64_t va, enum tcg_access acc)
+{
+    x86_raise_err(X86(tc), EXC_GP, 0);
+}
+
+static void raise_divide(struct tcg_cpu *tc)
+{
+    x86_raise(X86(tc), EXC_DE);
+}
+
+/*
+ * CR0.NE = 0: FERR# goes out and the instruction waits for IRQ 13, that is, it
+ * is executed again after the run loop has looked at interrupts.
+ */
+static void raise_x87(struct x86_cpu *cpu)
+{
+    if (cpu->cr0 & CR0_NE) {
+        x86_raise(cpu, EXC_MF);
+        return;
+    }
+    cpu->ferr_pending = true;
+    if (cpu->bus && cpu->bus->set_ferr)
+        cpu->bus->set_ferr(cpu->bus->opaque, 1);
+}
+
+static void raise_fp(struct tcg_cpu *tc, bool x87)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if (x87)
+        raise_x87(cpu);
+    else
+        x86_raise(cpu, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
+}
+
+static void raise_align(struct tcg_cpu *tc)
+{
+    x86_raise_err(X86(tc), EXC_GP, 0);
+}
+
+static unsigned disas_bits(const struct tb_key *k)
+{
+    return 16u << (k->mode & MODE_CODE_MASK);
+}
+
+const struct tcg_target x86_target = {
+    .name = "x86",
+    .n_globals = G_COUNT,
+    .globals = globals,
+    .cpu_size = sizeof(struct x86_cpu),
+    .translate = x86_translate,
+    .get_key = x86_get_key,
+    .walk = x86_walk,
+    .canonical_fault = canonical_fault,
+    .raise_divide = raise_divide,
+    .raise_fp = raise_fp,
+    .raise_align = raise_align,
+    .vec_exec = x86_vec_exec,
+    .disas_bits = disas_bits,
+    .log_cpu = x86_log_cpu,
+    .service = x86_service,
+    .off_xsave = offsetof(struct x86_cpu, fx),
+    .off_ymmh = offsetof(struct x86_cpu, ymmh),
+};
