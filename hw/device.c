@@ -57,20 +57,26 @@ void machine_reset(struct machine *m)
     machine_unlock(m);
 }
 
-/* Recursion depth is the number of devices: a few dozen. */
-static void device_free_list(struct device *d)
+/* Last constructed first. Recursion depth is the number of devices: dozens. */
+static void destroy_list(struct device *d)
 {
     if (!d)
         return;
-    device_free_list(d->next);
+    destroy_list(d->next);
     if (d->type->destroy)
         d->type->destroy(d);
-    free((char *)d->id);
-    free(d);
 }
 
+/* All are destroyed before any is freed: they may still refer to each other. */
 void devices_free(struct machine *m)
 {
-    device_free_list(m->devices);
+    struct device *next;
+
+    destroy_list(m->devices);
+    for (struct device *d = m->devices; d; d = next) {
+        next = d->next;
+        free((char *)d->id);
+        free(d);
+    }
     m->devices = NULL;
 }

@@ -26,7 +26,8 @@ static uint8_t *blob_grow(struct acpi_tables *t, size_t n)
         t->room = (t->len + n) * 2;
         t->tables = xrealloc(t->tables, t->room);
     }
-    memset(t->tables + t->len, 0, n);
+    if (n)
+        memset(t->tables + t->len, 0, n);
     t->len += n;
     return t->tables + t->len - n;
 }

@@ -266,6 +266,10 @@ static void i440fx_destroy(struct device *d)
 {
     struct i440fx *f = (struct i440fx *)d;
 
+    mem_remove(&d->machine->mem, &f->hole);
+    mem_remove(&d->machine->mem, &f->smram);
+    for (unsigned n = 0; n < N_PAM; n++)
+        mem_remove(&d->machine->mem, &f->pam[n].r);
     pci_device_unplug(&f->pci);
     pci_bus_free(d->machine->pci);
 }

@@ -270,6 +270,7 @@ Test(linuxboot, firmware_gets_kernel_and_rom)
                                   .kernel = kernel_path, .kernel_via_firmware = true };
     struct machine *m;
     const uint8_t *rom;
+    uint32_t size;
     size_t len;
 
     image(k);
@@ -278,7 +279,9 @@ Test(linuxboot, firmware_gets_kernel_and_rom)
     cr_assert_not_null(machine_add_device(m, &fw_cfg_type, FW_CFG_PORT, NULL, NULL, NULL, &e));
     cr_assert_eq(linux_firmware_add(m, &e), 0, "%s", e.msg);
     port_write(m, 0x510, FW_CFG_KERNEL_SIZE, 2);
-    cr_assert_eq(inb(m, 0x511) | inb(m, 0x511) << 8, BODY_LEN);
+    size = inb(m, 0x511);
+    size |= inb(m, 0x511) << 8;
+    cr_assert_eq(size, BODY_LEN);
     port_write(m, 0x510, FW_CFG_KERNEL_DATA, 2);
     inb(m, 0x511);
     cr_assert_eq(inb(m, 0x511), 7);

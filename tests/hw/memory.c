@@ -10,7 +10,7 @@ static uint64_t probe_read(void *opaque, uint64_t off, unsigned size)
 {
     struct probe *p = opaque;
 
-    p->off[p->n] = off;
+    p->off[p->n & 15] = off;
     p->size[p->n++ & 15] = size;
     return 0x1122334455667788ull >> (off & 7) * 8;
 }
@@ -19,8 +19,8 @@ static void probe_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
 {
     struct probe *p = opaque;
 
-    p->off[p->n] = off;
-    p->val[p->n] = val;
+    p->off[p->n & 15] = off;
+    p->val[p->n & 15] = val;
     p->size[p->n++ & 15] = size;
 }
 
