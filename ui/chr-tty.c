@@ -21,11 +21,18 @@ static bool stdio_in_use;
 
 /* ---- terminal modes -------------------------------------------------------- */
 
+/* In the background, changing modes would only stop us (SIGTTOU); and there
+ * the shell has put its own in place. */
+static bool tty_foreground(void)
+{
+    return tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
 void ui_tty_restore(void)
 {
     int saved = errno;
 
-    if (tty_is_raw)
+    if (tty_is_raw && tty_foreground())
         tcsetattr(STDIN_FILENO, TCSANOW, &tty_saved);
     errno = saved;
 }
@@ -35,7 +42,7 @@ static void on_continue(int sig)
 {
     int saved = errno;
 
-    if (tty_is_raw && tcgetpgrp(STDIN_FILENO) == getpgrp())
+    if (tty_is_raw && tty_foreground())
         tcsetattr(STDIN_FILENO, TCSANOW, &tty_raw);
     errno = saved;
 }
@@ -45,8 +52,7 @@ static void tty_make_raw(bool signals)
     static bool registered;
     struct sigaction sa = { .sa_handler = on_continue, .sa_flags = SA_RESTART };
 
-    /* in the background, changing modes would only stop us (SIGTTOU) */
-    if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) != getpgrp() ||
+    if (!isatty(STDIN_FILENO) || !tty_foreground() ||
         tcgetattr(STDIN_FILENO, &tty_saved) < 0)
         return;
     tty_raw = tty_saved;
