@@ -232,11 +232,11 @@ static uint64_t run_limit(const struct str *s, unsigned seg, uint64_t off, bool 
     if (off < lo || off > hi || hi - off < size - 1 || in_page + size > PAGE_BYTES)
         return 0;
     if (s->step > 0) {
-        n = (PAGE_BYTES - in_page) / size;
-        return MIN(n, (hi - off - (size - 1)) / size + 1);
+        n = (PAGE_BYTES - in_page) / size - 1;
+        return MIN(n, (hi - off - (size - 1)) / size) + 1;
     }
-    n = in_page / size + 1;
-    return MIN(n, (off - lo) / size + 1);
+    n = in_page / size;
+    return MIN(n, (off - lo) / size) + 1;
 }
 
 /**
@@ -300,15 +300,26 @@ static bool elem_store(struct str *s, uint64_t v)
     return true;
 }
 
-/** elem_ins() - the port is read only when its value can be stored */
+/** elem_ins() - the port is read only when its value can be stored: tcg_probe()
+ *  reports faults, and restarts for the sake of translated code, beforehand */
 static bool elem_ins(struct str *s)
 {
+    struct tcg_cpu *tc = &s->cpu->tcg;
     const struct x86_bus *bus = s->cpu->bus;
     uint16_t port = (uint16_t)GPR(s->cpu, R_DX);
     uint64_t lin;
+    uint8_t *p;
 
-    if (!seg_to_linear(s->cpu, S_ES, str_reg(s, R_DI), s->size, true, &lin) ||
-        !tcg_probe(&s->cpu->tcg, lin, s->size, ACC_WRITE))
+    if (!seg_to_linear(s->cpu, S_ES, str_reg(s, R_DI), s->size, true, &lin))
+        return false;
+    p = tcg_host_page(tc, lin, ACC_WRITE);
+    if (tc->exception)
+        return false;
+    if (p && (lin & (PAGE_BYTES - 1)) + s->size <= PAGE_BYTES && !(s->cpu->mode & MODE_DR)) {
+        store_elem(p, s->size, bus->port_in(bus->opaque, port, s->size));
+        return true;
+    }
+    if (!tcg_probe(tc, lin, s->size, ACC_WRITE))
         return false;
     return elem_store(s, bus->port_in(bus->opaque, port, s->size));
 }
