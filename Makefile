@@ -1,0 +1,193 @@
+# Transom - build, tests, demo. "make help" lists the targets.
+
+# Targets that must work before ./configure has run
+bootstrap := demo check clean help check-cross
+ifeq ($(filter $(bootstrap),$(or $(MAKECMDGOALS),all)),)
+needs_config := yes
+endif
+
+CONFIG_DIR ?= .
+ifdef needs_config
+include $(CONFIG_DIR)/config.mk
+endif
+
+# SAN=1: AddressSanitizer and UndefinedBehaviorSanitizer, in a tree of its own
+ifdef SAN
+BUILD := $(BUILD)-san
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -DCONFIG_DEBUG=1
+OPT := -O1 -g
+endif
+
+WARN := -Wall -Wextra -Wno-unused-parameter
+CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -include $(CONFIG_DIR)/config.h \
+	-pthread $(LIB_CFLAGS) $(SAN_FLAGS) $(USER_CFLAGS)
+LDLIBS = -Wl,--as-needed $(LIBS) -pthread -lm
+
+# ---- sources ------------------------------------------------------------------
+
+src_util := $(wildcard util/*.c)
+src_tcg := $(wildcard tcg/*.c)
+src_tcg_x86_64 := $(wildcard tcg/host-x86_64/*.c)
+src_tcg_aarch64 := $(wildcard tcg/host-aarch64/*.c)
+src_target := $(wildcard target-x86/*.c)
+src_accel := $(wildcard accel/*.c)
+src_hw := $(wildcard hw/*.c hw/*/*.c)
+src_block := $(wildcard block/*.c)
+src_net := $(wildcard net/*.c)
+src_ui := $(filter-out ui/main.c,$(wildcard ui/*.c))
+src_main := $(wildcard ui/main.c)
+
+srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) $(src_hw) \
+	$(src_block) $(src_net) $(src_ui)
+
+# Code that runs while the host's vector registers hold the guest's: page walks,
+# the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
+# not use vector registers there, neither itself nor through a copy in libc; and
+# sanitizers, which call their own run time, stay out.
+novec := tcg/softmmu.c tcg/exec.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+	target-x86/string.c target-x86/helper-novec.c hw/memory.c
+novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
+	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \
+	-fno-sanitize=all
+
+objs = $(srcs:%.c=$(BUILD)/%.o)
+main_objs = $(src_main:%.c=$(BUILD)/%.o)
+
+# ---- targets --------------------------------------------------------------------
+
+ifeq ($(CROSS)$(SAN),no)
+transom := transom
+else
+transom = $(BUILD)/transom
+endif
+
+.PHONY: all check check-all check-unit check-insn check-guest check-lists check-cross \
+	check-cross-run demo bench clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(transom)
+
+$(transom): $(objs) $(main_objs)
+	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+$(CONFIG_DIR)/config.mk: configure
+	./configure --config-dir=$(CONFIG_DIR) $(CONFIGURE_ARGS)
+$(CONFIG_DIR)/config.h: $(CONFIG_DIR)/config.mk ;
+
+$(BUILD)/%.o: %.c $(CONFIG_DIR)/config.mk $(CONFIG_DIR)/config.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(if $(filter $<,$(novec)),$(novec_flags_$(HOST_CPU))) -MMD -MP -c $< -o $@
+
+# ---- generated -------------------------------------------------------------------
+
+$(BUILD)/dsdt.aml: hw/acpi/dsdt.asl
+	@mkdir -p $(@D)
+	iasl -va -p $(BUILD)/dsdt $< > $(BUILD)/dsdt.log || { cat $(BUILD)/dsdt.log; false; }
+
+$(BUILD)/dsdt.aml.h: $(BUILD)/dsdt.aml hw/acpi/aml2c.sh
+	sh hw/acpi/aml2c.sh dsdt_aml $< > $@
+
+# option ROMs: 16-bit code at offset 0, finished by mkrom.sh
+$(BUILD)/roms/%.bin: roms/%.S
+	@mkdir -p $(@D)
+	$(X86_AS) --32 -o $(@:.bin=.o) $<
+	$(X86_LD) -m elf_i386 -Ttext=0 --oformat binary -o $@ $(@:.bin=.o)
+
+$(BUILD)/linuxboot.rom.h: $(BUILD)/roms/linuxboot/linuxboot.bin roms/mkrom.sh hw/acpi/aml2c.sh
+	sh roms/mkrom.sh $< $(BUILD)/linuxboot.rom
+	sh hw/acpi/aml2c.sh linuxboot_rom $(BUILD)/linuxboot.rom > $@
+
+$(BUILD)/hw/acpi/tables.o: $(BUILD)/dsdt.aml.h
+$(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
+
+# ---- tests ------------------------------------------------------------------------
+
+# Unit tests: every Criterion file below tests/, in one program
+test_srcs := $(wildcard tests/util/*.c tests/tcg/*.c tests/target-x86/*.c tests/accel/*.c \
+	tests/hw/*.c tests/block/*.c tests/net/*.c tests/ui/*.c)
+ifeq ($(HAVE_CRITERION),yes)
+test_flags = $(CRITERION_CFLAGS)
+test_libs = $(CRITERION_LIBS)
+test_run = -j2
+else
+test_flags = -Itests/mini
+test_srcs += tests/mini-criterion.c
+endif
+test_objs = $(test_srcs:%.c=$(BUILD)/%.o)
+
+# a cross build's tests run under user emulation; their libraries are the cross ones
+ifeq ($(CROSS),yes)
+emulator = $(shell command -v qemu-$(HOST_CPU)-static || echo qemu-$(HOST_CPU)) \
+	-L /usr/$(HOST_CPU)-linux-gnu
+endif
+
+$(BUILD)/tests/%.o: CFLAGS_ALL += $(test_flags)
+
+$(BUILD)/tests/unit: $(test_objs) $(objs)
+	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(test_libs) $(LDLIBS)
+
+check-unit: $(BUILD)/tests/unit
+	$(emulator) $< $(test_run)
+
+# Instruction tests: tests/insn/ is a program that runs every row of the table
+insn_srcs := $(wildcard tests/insn/*.c)
+insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/insn/run: $(insn_objs) $(objs)
+	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+ifneq ($(insn_srcs),)
+check-insn: $(BUILD)/tests/insn/run
+	$(emulator) $<
+else
+check-insn: ;
+endif
+
+ifneq ($(wildcard tests/guest/run),)
+check-guest: $(transom)
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run
+else
+check-guest: ;
+endif
+
+# "check" may have to install packages and to configure first, so it starts anew
+check:
+	tools/install-deps.sh build check
+	test -f $(CONFIG_DIR)/config.mk || ./configure --config-dir=$(CONFIG_DIR)
+	$(MAKE) check-all
+	$(MAKE) check-cross
+
+check-all: all check-unit check-insn check-guest
+
+cross := aarch64
+check-cross:
+	tools/install-deps.sh build cross
+	./configure --host-cpu=$(cross) --cross-prefix=$(cross)-linux-gnu- --config-dir=build-$(cross)
+	$(MAKE) CONFIG_DIR=build-$(cross) check-cross-run
+
+check-cross-run: all check-unit check-insn
+
+# ---- the rest ------------------------------------------------------------------------
+
+demo:
+	MAKE="$(MAKE)" DEMO_CMD='$(subst ','\'',$(DEMO_CMD))' tools/demo.sh
+
+bench: all
+	@if test -x tests/bench/run; then TRANSOM=$(abspath $(transom)) tests/bench/run; \
+	else echo "no benchmarks yet"; fi
+
+clean:
+	rm -rf build build-san build-aarch64 build-aarch64-san transom
+
+help:
+	@echo "make              build ./transom (runs ./configure when that has not been done)"
+	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
+	@echo "make check        install what is missing, build, run all tests"
+	@echo "make check-unit   unit tests          make check-insn   instruction tests"
+	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
+	@echo "make bench        benchmarks          make clean        remove what was built"
+	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
+
+ifdef needs_config
+-include $(objs:.o=.d) $(main_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
+endif
