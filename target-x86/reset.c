@@ -56,7 +56,7 @@ static void reset_msrs(struct x86_cpu *cpu)
     cpu->mcg_status = 0;
     cpu->mcg_ctl = ~0ull;
     cpu->smbase = 0x30000;
-    cpu->bios_sign = 0;
+    cpu->bios_sign = BIT(32);              /* microcode revision 1 */
     cpu->xss = 0;
 }
 

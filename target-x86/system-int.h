@@ -225,6 +225,9 @@ bool x86_io_allowed(struct x86_cpu *cpu, uint16_t port, unsigned size) MUST_CHEC
 void x86_irq_recheck(struct x86_cpu *cpu);
 /** x86_tsc() - the guest's time-stamp counter now */
 uint64_t x86_tsc(const struct x86_cpu *cpu);
+/** x86_msr_read()/x86_msr_write() - as RDMSR and WRMSR at CPL 0; false: #GP, none raised */
+bool x86_msr_read(struct x86_cpu *cpu, uint32_t msr, uint64_t *v) MUST_CHECK;
+bool x86_msr_write(struct x86_cpu *cpu, uint32_t msr, uint64_t v) MUST_CHECK;
 /** x86_update_view() - only CPL or EFLAGS.AC changed */
 void x86_update_view(struct x86_cpu *cpu);
 /** x86_xcr0_known() - XCR0 bits that the CPU model has */

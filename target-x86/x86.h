@@ -239,6 +239,8 @@ void x86_raise_soft(struct x86_cpu *cpu, unsigned vector, unsigned len);
 bool x86_service(struct tcg_cpu *tc);
 /** x86_reset() - power-up/INIT state (@init: INIT keeps caches, MSRs, FPU) */
 void x86_reset(struct x86_cpu *cpu, bool init);
+/** x86_firmware_msrs() - memory types as firmware leaves them, for a kernel entered directly */
+void x86_firmware_msrs(struct x86_cpu *cpu);
 /** x86_update_mode() - recompute mode, addr_mask, view, salt after CR, EFER, CS, SS,
  *  segment, CPL, EFLAGS system bits changed; cheap */
 void x86_update_mode(struct x86_cpu *cpu);

@@ -1,0 +1,284 @@
+/*
+ * cpuid.c - what CPUID answers
+ *
+ * Source: Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E; leaves
+ * 0x40000000.. by the convention that hypervisors share.
+ */
+#include "target-x86/system-int.h"
+
+enum { XSAVE_LEGACY = 576, YMMH_BYTES = 256, LAPIC_HZ = 1000000000 };
+
+uint64_t x86_xcr0_known(const struct x86_cpu *cpu)
+{
+    return x86_has(cpu, FEAT_1_ECX, 28) ? 7 : 3;
+}
+
+static bool amd(const struct x86_cpu *cpu)
+{
+    return cpu->model->vendor[0] == 'A';
+}
+
+static void set(uint32_t out[4], uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    out[0] = a;
+    out[1] = b;
+    out[2] = c;
+    out[3] = d;
+}
+
+/* ---- basic leaves ------------------------------------------------------------------ */
+
+static void leaf_vendor(const struct x86_cpu *cpu, uint32_t level, uint32_t out[4])
+{
+    const char *v = cpu->model->vendor;
+
+    set(out, level, ldl32(v), ldl32(v + 8), ldl32(v + 4));
+}
+
+/** signature() - family, model, stepping as CPUID.1 EAX encodes display values */
+static uint32_t signature(const struct x86_model *m)
+{
+    uint32_t base = MIN(m->family, 15u), ext = m->family - base;
+
+    return (m->stepping & 15) | (m->model & 15) << 4 | base << 8 | (m->model >> 4 & 15) << 16 |
+           (ext & 0xff) << 20;
+}
+
+static void leaf_1(const struct x86_cpu *cpu, uint32_t out[4])
+{
+    const struct x86_model *m = cpu->model;
+    uint32_t c = m->feat[FEAT_1_ECX], d = m->feat[FEAT_1_EDX];
+    uint32_t n = MIN(m->n_vcpus, 255u);
+
+    if (cpu->cr4 & CR4_OSXSAVE)
+        c |= 1u << 27;
+    if (n > 1)
+        d |= 1u << 28;                   /* EBX 23:16 counts logical processors */
+    set(out, signature(m), 8 << 8 | n << 16 | (cpu->apic_id & 0xff) << 24, c, d);
+}
+
+/** struct cache - a level as leaf 4 describes it; line 64 bytes */
+struct cache {
+    uint8_t type, level, ways;
+    uint32_t sets;
+    bool shared;
+};
+static const struct cache caches[] = {
+    { 1, 1, 8, 64, false }, { 2, 1, 8, 64, false },        /* 32 KiB data, instructions */
+    { 3, 2, 16, 1024, false },                             /* 1 MiB */
+    { 3, 3, 16, 16384, true },                             /* 16 MiB */
+};
+
+/** log2_up() - smallest k with 1 << k >= @n */
+static unsigned log2_up(unsigned n)
+{
+    unsigned k = 0;
+
+    while (k < 31 && (1u << k) < n)
+        k++;
+    return k;
+}
+
+/** leaf_cache() - leaf 4, and 0x8000001D whose EAX has no core count */
+static void leaf_cache(const struct x86_cpu *cpu, uint32_t sub, bool cores, uint32_t out[4])
+{
+    uint32_t n = 1u << log2_up(MIN(MAX(cpu->model->n_vcpus, 1u), 64u));
+
+    if (sub >= ARRAY_SIZE(caches))
+        return;
+    const struct cache *c = &caches[sub];
+    out[0] = c->type | c->level << 5 | 1 << 8;
+    if (c->shared)
+        out[0] |= (n - 1) << 14;
+    if (cores)
+        out[0] |= (n - 1) << 26;
+    out[1] = 63 | (uint32_t)(c->ways - 1) << 22;
+    out[2] = c->sets - 1;
+    out[3] = c->level == 3 ? 0 : 1;      /* WBINVD acts on all below it */
+}
+
+static void leaf_7(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    const uint32_t *f = cpu->model->feat;
+
+    if (sub == 0)
+        set(out, 1, f[FEAT_7_EBX], f[FEAT_7_ECX], f[FEAT_7_EDX]);
+    else if (sub == 1)
+        set(out, f[FEAT_7_1_EAX], 0, 0, 0);
+}
+
+/** leaf_topology() - leaf 0xB: one thread a core, all cores in one package */
+static void leaf_topology(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    unsigned n = MAX(cpu->model->n_vcpus, 1u);
+
+    out[2] = sub & 0xff;
+    out[3] = cpu->apic_id;
+    if (sub == 0)
+        set(out, 0, 1, 1 << 8, cpu->apic_id);
+    else if (sub == 1)
+        set(out, log2_up(n), n, 2 << 8 | 1, cpu->apic_id);
+}
+
+/** xsave_bytes() - area for the components in @xcr0, the same in both formats */
+static uint32_t xsave_bytes(uint64_t xcr0)
+{
+    return XSAVE_LEGACY + (xcr0 & 4 ? YMMH_BYTES : 0);
+}
+
+static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
+{
+    uint64_t known = x86_xcr0_known(cpu);
+
+    if (!x86_has(cpu, FEAT_1_ECX, F1C_XSAVE))
+        return;
+    if (sub == 0)
+        set(out, known, xsave_bytes(cpu->xcr0), xsave_bytes(known), 0);
+    else if (sub == 1)
+        set(out, cpu->model->feat[FEAT_XSAVE],
+            cpu->model->feat[FEAT_XSAVE] & 0xa ? xsave_bytes(cpu->xcr0) : 0, 0, 0);
+    else if (sub == 2 && (known & 4))
+        set(out, YMMH_BYTES, XSAVE_LEGACY, 0, 0);
+}
+
+static uint32_t gcd(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t t = a % b;
+        a = b;
+        b = t;
+    }
+    return a;
+}
+
+/** leaf_tsc() - leaf 0x15: TSC over a crystal that is the local APIC timer's clock */
+static void leaf_tsc(const struct x86_cpu *cpu, uint32_t out[4])
+{
+    uint64_t hz = cpu->model->tsc_hz;
+    uint32_t g = gcd(hz, LAPIC_HZ);
+
+    if (hz && hz / g <= 0xffffffff)
+        set(out, LAPIC_HZ / g, hz / g, LAPIC_HZ, 0);
+}
+
+static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    uint32_t mhz = cpu->model->tsc_hz / 1000000;
+
+    switch (leaf) {
+    case 0: leaf_vendor(cpu, cpu->model->level, out); break;
+    case 1: leaf_1(cpu, out); break;
+    case 2:                              /* "see leaf 4" */
+        if (!amd(cpu))
+            set(out, 0x00feff01, 0, 0, 0);
+        break;
+    case 4:
+        if (!amd(cpu))
+            leaf_cache(cpu, sub, true, out);
+        break;
+    case 6: set(out, 1 << 2, 0, 0, 0); break;    /* ARAT: APIC timer always runs */
+    case 7: leaf_7(cpu, sub, out); break;
+    case 0xb: leaf_topology(cpu, sub, out); break;
+    case 0xd: leaf_xsave(cpu, sub, out); break;
+    case 0x15: leaf_tsc(cpu, out); break;
+    case 0x16: set(out, mhz, mhz, 100, 0); break;
+    }
+}
+
+/* ---- hypervisor leaves ----------------------------------------------------------------- */
+
+static void hypervisor_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t out[4])
+{
+    static const char sig[13] = "TransomEmul ";
+
+    if (!x86_has(cpu, FEAT_1_ECX, 31))
+        return;
+    if (leaf == 0x40000000)
+        set(out, 0x40000010, ldl32(sig), ldl32(sig + 4), ldl32(sig + 8));
+    else if (leaf == 0x40000010)         /* TSC and local APIC clock in kHz */
+        set(out, cpu->model->tsc_hz / 1000, LAPIC_HZ / 1000, 0, 0);
+}
+
+/* ---- extended leaves --------------------------------------------------------------------- */
+
+static void leaf_ext_features(const struct x86_cpu *cpu, uint32_t out[4])
+{
+    const uint32_t *f = cpu->model->feat;
+    uint32_t edx = f[FEAT_80000001_EDX];
+
+    if (amd(cpu))
+        edx |= f[FEAT_1_EDX] & 0x0183f3ff;   /* AMD repeats the basic ones */
+    set(out, amd(cpu) ? signature(cpu->model) : 0, 0, f[FEAT_80000001_ECX], edx);
+}
+
+static void leaf_address_sizes(const struct x86_cpu *cpu, uint32_t out[4])
+{
+    bool lm = x86_has(cpu, FEAT_80000001_EDX, F81D_LM);
+    unsigned n = MAX(cpu->model->n_vcpus, 1u);
+
+    set(out, cpu->model->phys_bits | (lm ? 48 : 32) << 8, cpu->model->feat[FEAT_80000008_EBX],
+        amd(cpu) ? ((n - 1) & 0xff) | log2_up(n) << 12 : 0, 0);
+}
+
+static void extended_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    const char *b = cpu->model->brand;
+
+    switch (leaf) {
+    case 0x80000000:
+        leaf_vendor(cpu, cpu->model->xlevel, out);
+        if (!amd(cpu))
+            out[1] = out[2] = out[3] = 0;
+        break;
+    case 0x80000001: leaf_ext_features(cpu, out); break;
+    case 0x80000002: case 0x80000003: case 0x80000004:
+        b += (leaf - 0x80000002) * 16;
+        set(out, ldl32(b), ldl32(b + 4), ldl32(b + 8), ldl32(b + 12));
+        break;
+    case 0x80000005:                     /* AMD: TLBs, L1 in KiB << 24 | ways | lines | line */
+        if (amd(cpu))
+            set(out, 0x01ff01ff, 0x01ff01ff, 32u << 24 | 8 << 16 | 1 << 8 | 64,
+                32u << 24 | 8 << 16 | 1 << 8 | 64);
+        break;
+    case 0x80000006:                     /* L2 1 MiB 16-way, L3 16 MiB in 512 KiB units */
+        set(out, 0, amd(cpu) ? 0x42004200 : 0, 1024u << 16 | 8 << 12 | 1 << 8 | 64,
+            amd(cpu) ? 32u << 18 | 8 << 12 | 1 << 8 | 64 : 0);
+        break;
+    case 0x80000007: set(out, 0, 0, 0, 1 << 8); break;   /* invariant TSC */
+    case 0x80000008: leaf_address_sizes(cpu, out); break;
+    case 0x8000001d:
+        if (x86_has(cpu, FEAT_80000001_ECX, 22))
+            leaf_cache(cpu, sub, false, out);
+        break;
+    }
+}
+
+/**
+ * x86_cpuid() - the answer to CPUID with EAX = @leaf, ECX = @sub
+ * @out: EAX, EBX, ECX, EDX; zeros for a leaf beyond the highest
+ *
+ * Reads CR4.OSXSAVE and XCR0; changes nothing.
+ */
+void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    set(out, 0, 0, 0, 0);
+    if (leaf <= cpu->model->level)
+        basic_leaf(cpu, leaf, sub, out);
+    else if (leaf >> 16 == 0x4000)
+        hypervisor_leaf(cpu, leaf, out);
+    else if (leaf >= 0x80000000 && leaf <= cpu->model->xlevel)
+        extended_leaf(cpu, leaf, sub, out);
+}
+
+uint64_t h_cpuid(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint32_t r[4];
+
+    x86_cpuid(cpu, GPR(cpu, R_AX), GPR(cpu, R_CX), r);
+    GPR(cpu, R_AX) = r[0];
+    GPR(cpu, R_BX) = r[1];
+    GPR(cpu, R_CX) = r[2];
+    GPR(cpu, R_DX) = r[3];
+    return 0;
+}
