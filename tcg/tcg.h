@@ -124,6 +124,7 @@ struct ir_vec {
 struct ir_block {
     const struct tcg_target *target;
     unsigned n_ops, n_vals, n_labels, n_vec;
+    bool pc32;           /* the program counter wraps at 4 GiB (set by the run loop) */
     bool overflow;       /* ran out of room: the translator must end the block earlier */
     struct ir_op *ops;   /* room for IR_MAX_OPS when made by ir_block_new() */
     struct ir_vec *vec;  /* room for IR_MAX_VEC */
@@ -218,12 +219,13 @@ void ir_optimise(struct ir_block *b, bool opt);
 enum tcg_access { ACC_READ, ACC_WRITE, ACC_EXEC };
 /* why a block was left */
 enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
-                TCG_EXIT_EXCEPTION, TCG_EXIT_RESTART1 };
+                TCG_EXIT_EXCEPTION, TCG_EXIT_RESTART1,
+                TCG_EXIT_PC /* EXIT_PC: cpu->pc is set, the target is asked first */ };
 /* cpu->exception: not the guest's, but "do this instruction again as a block of its
  * own": it is about to store into translated code */
 #define TCG_EXC_RESTART 0x7fffffffu
 
-#define TCG_N_SPILL 24
+#define TCG_N_SPILL 64
 
 /**
  * struct tcg_cpu - first member of the target's CPU struct
@@ -240,7 +242,6 @@ struct tcg_cpu {
     uint32_t exception;       /* not 0: a guest exception is pending (target's number + 1) */
     uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
     /* -- less hot ------------------------------------------------------------ */
-    uint64_t spill[TCG_N_SPILL];
     uint8_t vec_loaded;       /* host vector registers hold the guest's */
     uint8_t x87_loaded;       /* host x87 registers hold the guest's */
     uint8_t in_code;          /* between tcg_enter and tcg_leave: a host fault there is the guest's */
@@ -248,7 +249,7 @@ struct tcg_cpu {
     uint32_t exit_reason;     /* enum tcg_exit */
     struct tb *exit_tb;       /* block left through slot exit_slot, to be chained; or NULL */
     uint32_t exit_slot;
-    uint32_t mode_salt;       /* mixed into indirect-jump cache checks; changes with mode */
+    uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
     uint64_t map_index_mask;  /* constants for the inline page-map path */
@@ -259,6 +260,7 @@ struct tcg_cpu {
     struct jump_cache_entry *jc;   /* indirect-jump cache */
     struct tcg_slow *slow;         /* == &slow_area */
     uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
+    uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */
     struct tb *cur_tb;        /* interpreter: the running block */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
     uint64_t insn_count;      /* executed blocks' instructions, when counting is on */

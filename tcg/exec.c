@@ -1,0 +1,624 @@
+/*
+ * exec.c - blocks: finding, making, chaining and dropping them; the run loop
+ *
+ * A block is known by the RAM page and offset of its first byte and by the mode
+ * bits; where the code segment is not flat also by its base, limit and pcbase.
+ * Chained jumps and the jump cache only ever shorten that look-up.
+ */
+#define _GNU_SOURCE
+#include "tcg/tcg-int.h"
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CPU_STACK_BYTES (512 * KiB)
+#define MAX_BLOCK_INSNS 64
+
+/* ---- memory that lives until the next flush -------------------------------- */
+
+void *tcg_arena(struct tcg *t, size_t bytes)
+{
+    bytes = align_up(bytes, 16);
+    if (t->arena_used + bytes > t->arena_bytes)
+        return NULL;
+    void *p = t->arena + t->arena_used;
+    t->arena_used += bytes;
+    return p;
+}
+
+/* ---- look-up ------------------------------------------------------------------ */
+
+static inline unsigned tb_hash(uint32_t page, unsigned off, uint32_t mode)
+{
+    uint64_t h = ((uint64_t)page << 12 | off) * 0x9e3779b97f4a7c15ull;
+    return (unsigned)((h >> 40) ^ (mode * 0x9e3779b1u >> 12)) & ((1u << TB_HASH_BITS) - 1);
+}
+
+static inline bool tb_matches(const struct tb *tb, const struct tb_key *k, uint32_t page)
+{
+    if (tb->page != page || tb->off != (k->lin & PAGE_MASK) || tb->mode != k->mode
+        || tb->flat != k->flat)
+        return false;
+    return k->flat || (tb->pcbase == k->pc - (k->lin & PAGE_MASK)
+                       && tb->cs_base == k->cs_base && tb->cs_limit == k->cs_limit);
+}
+
+/* The second page of a block must still be the one it was made from. */
+static bool tb_page2_ok(struct tcg_cpu *cpu, const struct tb *tb, const struct tb_key *k)
+{
+    uint8_t *host;
+
+    if (tb->page2 == NO_PAGE)
+        return true;
+    uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+    return mmu_exec_page(cpu, va, &host, false) == tb->page2;
+}
+
+static struct tb *tb_lookup(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page)
+{
+    struct tcg *t = cpu->tcg;
+
+    t->stats.lookups++;
+    for (struct tb *tb = t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)]; tb; tb = tb->hash_next)
+        if (tb_matches(tb, k, page) && tb_page2_ok(cpu, tb, k))
+            return tb;
+    return NULL;
+}
+
+struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
+{
+    uint32_t lo = 0, hi = t->n_tbs;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        struct tb *tb = t->tbs[mid];
+        if (pc < tb->code)
+            hi = mid;
+        else if (pc >= tb->code + tb->code_len)
+            lo = mid + 1;
+        else
+            return tb;
+    }
+    return NULL;
+}
+
+/* ---- pages with code -------------------------------------------------------------- */
+
+static uint64_t granules(unsigned off, unsigned len)
+{
+    unsigned a = off >> 6, b = (off + len - 1) >> 6;
+
+    return (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
+}
+
+/* Bytes of @tb in page @which (0: first, 1: second). */
+static uint64_t tb_granules(const struct tb *tb, unsigned which)
+{
+    unsigned in_first = MIN(tb->len, PAGE_SIZE - tb->off);
+
+    return which == 0 ? granules(tb->off, in_first) : granules(0, tb->len - in_first);
+}
+
+static void page_add_tb(struct tcg *t, struct tb *tb, unsigned which)
+{
+    uint32_t page = which ? tb->page2 : tb->page;
+    struct ram_page *pg = &t->pages[page];
+
+    tb->page_next[which] = pg->first;
+    pg->first = tb;
+    if (!pg->code_bits)
+        mmu_protect_page(t, page);
+    pg->code_bits |= tb_granules(tb, which);
+}
+
+static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
+{
+    struct ram_page *pg = &t->pages[page];
+    struct tb **pp = &pg->first;
+
+    pg->code_bits = 0;
+    while (*pp) {
+        struct tb *it = *pp;
+        unsigned which = it->page == page ? 0 : 1;
+        if (it == tb) {
+            *pp = it->page_next[which];
+            continue;
+        }
+        pg->code_bits |= tb_granules(it, which);
+        pp = &it->page_next[which];
+    }
+}
+
+/* ---- chaining ------------------------------------------------------------------------ */
+
+static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~(uintptr_t)1); }
+
+static void tb_chain(struct tcg *t, struct tb *tb, unsigned slot, struct tb *to)
+{
+    struct tb_link *l = &tb->link[slot];
+
+    if (l->to || tb->dead || to->dead || tb->mode != to->mode || tb->flat != to->flat)
+        return;
+    if (t->host && !l->jmp_off)
+        return;
+    if (!t->host && (tb->page != to->page || to->page2 != NO_PAGE))
+        return;              /* the interpreter has no guards */
+    l->to = to;
+    l->next_in = (struct tb *)to->incoming;
+    to->incoming = (uintptr_t)tb | slot;
+    if (t->host)
+        t->host->set_link(t, tb, slot, to);
+}
+
+static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
+{
+    struct tb_link *l = &tb->link[slot];
+    struct tb *to = l->to;
+
+    if (!to)
+        return;
+    uintptr_t *pp = &to->incoming;
+    while (*pp && *pp != ((uintptr_t)tb | slot))
+        pp = (uintptr_t *)&in_tb(*pp)->link[*pp & 1].next_in;
+    if (*pp)
+        *pp = (uintptr_t)l->next_in;
+    l->to = NULL;
+    l->next_in = NULL;
+    if (t->host)
+        t->host->set_link(t, tb, slot, NULL);
+}
+
+static void tb_drop(struct tcg *t, struct tb *tb)
+{
+    struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
+
+    while (*pp && *pp != tb)
+        pp = &(*pp)->hash_next;
+    if (*pp)
+        *pp = tb->hash_next;
+    tb->dead = true;
+    page_remove_tb(t, tb, tb->page);
+    if (tb->page2 != NO_PAGE)
+        page_remove_tb(t, tb, tb->page2);
+    tb_unchain(t, tb, 0);
+    tb_unchain(t, tb, 1);
+    while (tb->incoming)
+        tb_unchain(t, in_tb(tb->incoming), tb->incoming & 1);
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
+        struct jump_cache_entry *j = &cpu->jc[tb->off & ((1 << JC_BITS) - 1)];
+        if (j->tb == tb)
+            j->pc = ~0ull, j->tb = NULL;
+        if (cpu->exit_tb == tb)
+            cpu->exit_tb = NULL;
+    }
+    t->stats.invalidations++;
+}
+
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    uint64_t hit = granules(off, len);
+    struct tb *next;
+
+    for (struct tb *tb = t->pages[page].first; tb; tb = next) {
+        unsigned which = tb->page == page ? 0 : 1;
+        next = tb->page_next[which];
+        if (tb_granules(tb, which) & hit)
+            tb_drop(t, tb);
+    }
+}
+
+void tcg_invalidate_phys(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    if (page < t->phys.n_ram_pages && len && tb_store_hits_code(t, page, off, len))
+        tb_invalidate_range(t, page, off, len);
+}
+
+static void jc_clear(struct tcg_cpu *cpu)
+{
+    for (unsigned i = 0; i < 1u << JC_BITS; i++)
+        cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
+}
+
+void tcg_flush_all(struct tcg *t)
+{
+    t->stats.flushes++;
+    memset(t->hash, 0, sizeof(t->hash));
+    memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
+    t->n_tbs = 0;
+    t->arena_used = 0;
+    t->cache.used = 0;
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
+        jc_clear(cpu);
+        cpu->exit_tb = NULL;
+        cpu->cur_tb = NULL;
+    }
+    if (t->host) {
+        struct err e;
+        int r = t->host->init(t, &e);
+        assert(r == 0);
+    }
+}
+
+/* ---- making ------------------------------------------------------------------------------ */
+
+static void log_ir(const struct ir_block *b, const struct tb_key *k, const char *what)
+{
+    FILE *f = log_lock();
+
+    fprintf(f, "%s: pc=%#llx mode=%#x\n", what, (unsigned long long)k->pc, k->mode);
+    ir_dump(b, f);
+    log_unlock();
+}
+
+static void log_guest_code(struct tcg_cpu *cpu, const struct tb_key *k, unsigned len)
+{
+    uint8_t buf[1024];
+    unsigned n = tcg_fetch(cpu, k->lin, buf, MIN(len, sizeof(buf)), false);
+    FILE *f = log_lock();
+
+    fprintf(f, "----------------\nIN: \n");
+    tcg_disas(f, buf, n, k->lin, cpu->tcg->target->disas_bits(k));
+    fputc('\n', f);
+    log_unlock();
+}
+
+static void log_host_code(const struct tb *tb)
+{
+    FILE *f = log_lock();
+
+    fprintf(f, "OUT: [size=%u]\n", tb->code_len);
+    tcg_disas(f, tb->code, tb->code_len, (uintptr_t)tb->code, 0);
+    fputc('\n', f);
+    log_unlock();
+}
+
+/* Keep just as much of the work block as it holds, for the interpreter. */
+static struct ir_block *keep_ir(struct tcg *t, const struct ir_block *b)
+{
+    struct ir_block *k = tcg_arena(t, sizeof(*k));
+    size_t n = b->n_ops * sizeof(*b->ops), nv = b->n_vec * sizeof(*b->vec);
+    struct ir_op *ops = k ? tcg_arena(t, n) : NULL;
+    struct ir_vec *vec = ops ? tcg_arena(t, nv + 1) : NULL;
+
+    if (!vec)
+        return NULL;
+    *k = *b;
+    k->ops = memcpy(ops, b->ops, n);
+    k->vec = memcpy(vec, b->vec, nv);
+    return k;
+}
+
+static bool build_code(struct tcg *t, struct tb *tb, struct ir_block *b)
+{
+    if (t->host)
+        return t->host->compile(t, tb, b);
+    tb->ir = keep_ir(t, b);
+    return tb->ir != NULL;
+}
+
+static void check_ir(const struct ir_block *b, const char *when)
+{
+#ifdef CONFIG_DEBUG
+    const char *why = ir_verify(b);
+    if (why) {
+        FILE *f = log_lock();
+        fprintf(f, "IR is wrong %s: %s\n", when, why);
+        ir_dump(b, f);
+        log_unlock();
+        abort();
+    }
+#endif
+}
+
+/*
+ * Guest code to IR; returns guest bytes, 0 when the first fetch faults. When a
+ * block is too much for the work area it is made again with fewer instructions.
+ */
+static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned max, unsigned *n_insns)
+{
+    struct tcg *t = cpu->tcg;
+    struct ir_block *b = t->work;
+    unsigned len;
+
+    for (;; max = MAX(*n_insns / 2, 1u)) {
+        ir_begin(b, t->target);
+        b->pc32 = k->pc_bytes < 8;
+        *n_insns = max;
+        len = t->target->translate(cpu, b, k, max, n_insns);
+        if (!len || !b->overflow)
+            break;
+        assert(max > 1);
+    }
+    if (!len)
+        return 0;
+    if (log_on(LOG_IN_ASM) && log_in_filter(k->lin))
+        log_guest_code(cpu, k, len);
+    if (log_on(LOG_OP) && log_in_filter(k->lin))
+        log_ir(b, k, "OP");
+    check_ir(b, "after translation");
+    ir_optimise(b, t->cfg.optimise);
+    check_ir(b, "after optimisation");
+    if (log_on(LOG_OP_OPT) && log_in_filter(k->lin))
+        log_ir(b, k, "OP after optimization");
+    return len;
+}
+
+static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
+{
+    struct tcg *t = cpu->tcg;
+    unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1;
+    unsigned len = make_ir(cpu, k, max, &n);
+    struct tb *tb;
+
+    if (!len)
+        return NULL;
+    t->stats.translations++;
+    t->stats.guest_bytes += len;
+    for (int attempt = 0;; attempt++) {
+        tb = t->n_tbs < t->max_tbs ? tcg_arena(t, sizeof(*tb)) : NULL;
+        if (tb) {
+            memset(tb, 0, sizeof(*tb));
+            tb->pcbase = k->pc - (k->lin & PAGE_MASK);
+            tb->cs_base = k->cs_base;
+            tb->cs_limit = k->cs_limit;
+            tb->mode = k->mode;
+            tb->flat = k->flat;
+            tb->page = page;
+            tb->page2 = NO_PAGE;
+            tb->off = k->lin & PAGE_MASK;
+            tb->len = (uint16_t)len;
+            tb->n_insns = (uint16_t)n;
+            tb->seq = t->seq++;
+            if (tb->off + len > PAGE_SIZE && page != NO_PAGE) {
+                uint8_t *host;
+                uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+                tb->page2 = mmu_exec_page(cpu, va, &host, false);
+                if (tb->page2 == NO_PAGE || tb->page2 == page || !k->flat)
+                    keep = false;
+                if (!keep)
+                    tb->page2 = NO_PAGE;
+            }
+            if (build_code(t, tb, t->work))
+                break;
+        }
+        assert(attempt == 0);
+        tcg_flush_all(t);    /* full: start over with an empty cache */
+    }
+    t->stats.host_bytes += tb->code_len;
+    if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
+        log_host_code(tb);
+    t->tbs[t->n_tbs++] = tb;
+    if (!keep || page == NO_PAGE) {
+        tb->dead = true;     /* for one run only: never found, never chained */
+        return tb;
+    }
+    unsigned h = tb_hash(page, tb->off, tb->mode);
+    tb->hash_next = t->hash[h];
+    t->hash[h] = tb;
+    page_add_tb(t, tb, 0);
+    if (tb->page2 != NO_PAGE)
+        page_add_tb(t, tb, 1);
+    return tb;
+}
+
+/* The block for cpu->pc; NULL: an exception is pending. */
+static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k)
+{
+    uint8_t *host = NULL;
+    bool keep = !cpu->restart1;
+    struct tb *tb;
+
+    cpu->tcg->target->get_key(cpu, k);
+    cpu->pcbase = k->pc - (k->lin & PAGE_MASK);
+    cpu->pcoff = (int32_t)(k->lin & PAGE_MASK);
+    uint32_t page = mmu_exec_page(cpu, k->lin, &host, true);
+    if (cpu->exception)
+        return NULL;
+    if (keep && page != NO_PAGE && (tb = tb_lookup(cpu, k, page)))
+        return tb;
+    return tb_make(cpu, k, page, keep);
+}
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+static void log_exec(struct tcg_cpu *cpu, const struct tb *tb)
+{
+    FILE *f;
+
+    if (!log_in_filter(cpu->pc))
+        return;
+    f = log_lock();
+    if (log_on(LOG_EXEC))
+        fprintf(f, "Trace 0: %p [%016llx/%016llx/%08x/%08x]\n", (const void *)tb->code,
+                (unsigned long long)tb->cs_base, (unsigned long long)cpu->pc, tb->mode, tb->n_insns);
+    if (log_on(LOG_CPU))
+        cpu->tcg->target->log_cpu(cpu, f);
+    log_unlock();
+}
+
+static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
+{
+    cpu->exit_tb = NULL;
+    cpu->cur_tb = tb;
+    cpu->in_code = 1;
+    if (cpu->tcg->host)
+        cpu->tcg->host->enter(cpu, tb->code);
+    else
+        ir_interp(cpu, tb->ir);
+    cpu->in_code = 0;
+}
+
+static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
+{
+    struct jump_cache_entry *j = &cpu->jc[k->lin & ((1 << JC_BITS) - 1)];
+
+    if (!tb->flat || tb->dead)
+        return;
+    *j = (struct jump_cache_entry){
+        .pc = k->pc, .check = (tb->page + 1ull) | cpu->mode_salt, .code = tb->code, .tb = tb };
+}
+
+/* The short way: the jump cache. */
+static inline struct tb *jc_find(struct tcg_cpu *cpu)
+{
+    struct jump_cache_entry *j = &cpu->jc[cpu->pc & ((1 << JC_BITS) - 1)];
+
+    if (j->pc != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
+        || j->tb->page2 != NO_PAGE)
+        return NULL;
+    cpu->pcbase = cpu->pc & ~(uint64_t)PAGE_MASK;
+    return j->tb;
+}
+
+static inline void sync_pc(struct tcg_cpu *cpu)
+{
+    cpu->pc = tcg_cur_pc(cpu) & cpu->va_mask;
+}
+
+/* Run blocks until something asks for the target's service. */
+static void run_blocks(struct tcg_cpu *cpu)
+{
+    struct tcg *t = cpu->tcg;
+    struct tb *last = NULL, *tb;
+    unsigned slot = 0;
+
+    for (;;) {
+        struct tb_key k;
+        tb = cpu->restart1 ? NULL : jc_find(cpu);
+        if (!tb) {
+            if (!(tb = tb_get(cpu, &k)))
+                return;
+            jc_fill(cpu, &k, tb);
+        }
+        if (last && !last->dead && !log_on(LOG_NOCHAIN))
+            tb_chain(t, last, slot, tb);
+        if (log_on(LOG_EXEC | LOG_CPU))
+            log_exec(cpu, tb);
+        run_tb(cpu, tb);
+        last = NULL;
+        switch (cpu->exit_reason) {
+        case TCG_EXIT_NEXT:
+            sync_pc(cpu);
+            if (!cpu->exit_tb || cpu->restart1)
+                return;
+            last = cpu->exit_tb;
+            slot = cpu->exit_slot;
+            break;
+        case TCG_EXIT_LOOKUP:
+            if (cpu->restart1)
+                return;
+            break;
+        case TCG_EXIT_PC:
+            return;
+        default:             /* interrupt, exception */
+            sync_pc(cpu);
+            return;
+        }
+        if (unlikely(!__atomic_load_n(&cpu->run, __ATOMIC_RELAXED)))
+            return;
+    }
+}
+
+void tcg_run(struct tcg_cpu *cpu)
+{
+    for (;;) {
+        if (cpu->exception == TCG_EXC_RESTART) {
+            cpu->exception = 0;
+            cpu->restart1 = 1;
+            run_blocks(cpu);
+            cpu->restart1 = 0;
+            continue;
+        }
+        if (!cpu->tcg->target->service(cpu))
+            return;
+        if (cpu->exception)
+            continue;
+        run_blocks(cpu);
+    }
+}
+
+void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode)
+{
+    cpu->mode_salt = (uint64_t)mode << 32;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
+                    const struct phys_ops *phys, struct err *e)
+{
+    struct tcg *t = xzalloc(sizeof(*t));
+
+    t->target = target;
+    t->cfg = *c;
+    t->phys = *phys;
+    pthread_mutex_init(&t->lock, NULL);
+    t->pages = xzalloc(phys->n_ram_pages * sizeof(*t->pages));
+    t->work = ir_block_new();
+    t->max_tbs = (uint32_t)(c->cache_bytes / 256);
+    t->tbs = mmap(NULL, t->max_tbs * sizeof(*t->tbs), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    t->arena_bytes = c->backend == TCG_BACKEND_INTERP ? c->cache_bytes * 2 : c->cache_bytes;
+    t->arena = mmap(NULL, t->arena_bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (t->arena == MAP_FAILED || t->tbs == MAP_FAILED) {
+        err_set(e, -ENOMEM, "no memory for %llu MiB of translations",
+                (unsigned long long)(c->cache_bytes >> 20));
+        return NULL;
+    }
+    if (c->backend == TCG_BACKEND_HOST) {
+        t->host = host_code_here(e);
+        if (!t->host || cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e))
+            return NULL;
+    }
+    return t;
+}
+
+void tcg_free(struct tcg *t)
+{
+    cache_free(&t->cache);
+    munmap(t->arena, t->arena_bytes);
+    munmap(t->tbs, t->max_tbs * sizeof(*t->tbs));
+    free(t->host_priv);
+    ir_block_free(t->work);
+    free(t->pages);
+    free(t);
+}
+
+struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
+{
+    size_t bytes = align_up(t->target->cpu_size, PAGE_SIZE);
+    uint8_t *p = mmap(NULL, PAGE_SIZE + CPU_STACK_BYTES + bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        err_set(e, -ENOMEM, "no memory for a vCPU");
+        return NULL;
+    }
+    mprotect(p, PAGE_SIZE, PROT_NONE);   /* below the stack of translated code */
+    struct tcg_cpu *cpu = (struct tcg_cpu *)(p + PAGE_SIZE + CPU_STACK_BYTES);
+    cpu->tcg = t;
+    cpu->slow = (struct tcg_slow *)cpu->slow_area;
+    cpu->va_mask = ~0ull;
+    cpu->jc = xmalloc(sizeof(*cpu->jc) << JC_BITS);
+    jc_clear(cpu);
+    if (tcg_mmu_init(cpu, &t->phys, e))
+        return NULL;
+    t->cpus = cpu;
+    return cpu;
+}
+
+void tcg_cpu_free(struct tcg_cpu *cpu)
+{
+    size_t bytes = align_up(cpu->tcg->target->cpu_size, PAGE_SIZE);
+
+    tcg_mmu_free(cpu);
+    free(cpu->jc);
+    cpu->tcg->cpus = NULL;
+    munmap((uint8_t *)cpu - CPU_STACK_BYTES - PAGE_SIZE, PAGE_SIZE + CPU_STACK_BYTES + bytes);
+}
+
+const struct tcg_stats *tcg_get_stats(struct tcg *t)
+{
+    return &t->stats;
+}

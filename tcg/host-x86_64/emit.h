@@ -1,0 +1,237 @@
+/*
+ * emit.h - x86-64 instruction encoding for the host back end
+ *
+ * Intel SDM vol. 2A, chapter 2. All emitters append at g->p and never check for
+ * room: the caller keeps a margin (GEN_MARGIN) that covers one IR operation.
+ */
+#ifndef TCG_HOST_X86_64_EMIT_H
+#define TCG_HOST_X86_64_EMIT_H
+
+#include "util/util.h"
+
+enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, NOREG = -1 };
+
+/* An operand that ModRM can name. */
+enum opn_kind { ON_REG, ON_ENV, ON_MEM };
+struct opn {
+    uint8_t kind;
+    int8_t reg;              /* ON_REG */
+    int8_t base, index;      /* ON_MEM */
+    uint8_t scale;           /* log2 */
+    int32_t disp;            /* ON_ENV: from RSP; ON_MEM */
+};
+
+static inline struct opn o_reg(int r) { return (struct opn){ .kind = ON_REG, .reg = (int8_t)r }; }
+static inline struct opn o_env(size_t off) { return (struct opn){ .kind = ON_ENV, .disp = (int32_t)off }; }
+static inline struct opn o_mem(int b, int i) { return (struct opn){ .kind = ON_MEM, .base = (int8_t)b, .index = (int8_t)i }; }
+
+struct code { uint8_t *p; };
+
+static inline void e8(struct code *c, unsigned v) { *c->p++ = (uint8_t)v; }
+static inline void e16(struct code *c, unsigned v) { stl16(c->p, (uint16_t)v); c->p += 2; }
+static inline void e32(struct code *c, uint32_t v) { stl32(c->p, v); c->p += 4; }
+static inline void e64(struct code *c, uint64_t v) { stl64(c->p, v); c->p += 8; }
+
+/* opcode word: low byte opcode, then map and prefix flags */
+#define X0F    0x0100u
+#define X0F38  0x0200u
+#define X0F3A  0x0300u
+#define XMAP   0x0300u
+#define XF3    0x0400u
+#define XF2    0x0800u
+#define X66    0x1000u
+#define XGS    0x2000u       /* GS segment override */
+#define XB     0x4000u       /* the reg field names a byte register */
+#define XBM    0x8000u       /* the rm operand is a byte register */
+#define XLOCK  0x10000u
+
+static inline void modrm(struct code *c, unsigned reg, struct opn m)
+{
+    reg = (reg & 7) << 3;
+    if (m.kind == ON_REG) {
+        e8(c, 0xc0 | reg | (m.reg & 7));
+        return;
+    }
+    if (m.kind == ON_ENV || m.index == NOREG) {
+        int b = m.kind == ON_ENV ? RSP : m.base;
+        bool d8 = m.disp >= -128 && m.disp <= 127;
+        unsigned mod = m.disp == 0 && (b & 7) != RBP ? 0 : d8 ? 0x40 : 0x80;
+        e8(c, mod | reg | (b & 7));
+        if ((b & 7) == RSP)
+            e8(c, 0x24);
+        if (mod == 0x40)
+            e8(c, (unsigned)m.disp);
+        else if (mod == 0x80)
+            e32(c, (uint32_t)m.disp);
+        return;
+    }
+    if (m.base == NOREG) {   /* index * scale + disp32 */
+        e8(c, reg | 4);
+        e8(c, m.scale << 6 | (m.index & 7) << 3 | 5);
+        e32(c, (uint32_t)m.disp);
+        return;
+    }
+    bool d8 = m.disp >= -128 && m.disp <= 127;
+    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : d8 ? 0x40 : 0x80;
+    e8(c, mod | reg | 4);
+    e8(c, m.scale << 6 | (m.index & 7) << 3 | (m.base & 7));
+    if (mod == 0x40)
+        e8(c, (unsigned)m.disp);
+    else if (mod == 0x80)
+        e32(c, (uint32_t)m.disp);
+}
+
+/* REX bits of the rm operand: X, B */
+static inline unsigned rex_rm(struct opn m)
+{
+    if (m.kind == ON_REG)
+        return m.reg >> 3;
+    if (m.kind == ON_ENV)
+        return 0;
+    return (m.index != NOREG ? (m.index >> 3) << 1 : 0) | (m.base != NOREG ? m.base >> 3 : 0);
+}
+
+/** ins() - one legacy-encoded instruction; @size 8 sets REX.W, 2 the 66 prefix */
+static inline void ins(struct code *c, unsigned size, uint32_t op, int reg, struct opn m)
+{
+    unsigned rex = (size == 8 ? 8u : 0) | (unsigned)(reg >> 3) << 2 | rex_rm(m);
+
+    if (op & XLOCK)
+        e8(c, 0xf0);
+    if (op & XGS)
+        e8(c, 0x65);
+    if (size == 2 || (op & X66))
+        e8(c, 0x66);
+    if (op & XF3)
+        e8(c, 0xf3);
+    if (op & XF2)
+        e8(c, 0xf2);
+    if (((op & XB) && reg >= 4) || ((op & XBM) && m.kind == ON_REG && m.reg >= 4))
+        rex |= 0x40;
+    if (rex)
+        e8(c, 0x40 | rex);
+    if (op & XMAP)
+        e8(c, 0x0f);
+    if ((op & XMAP) == X0F38)
+        e8(c, 0x38);
+    if ((op & XMAP) == X0F3A)
+        e8(c, 0x3a);
+    e8(c, op & 0xff);
+    modrm(c, (unsigned)reg, m);
+}
+
+/** ins_sz() - an instruction with a byte form at opcode and a word/dword/qword
+ *  form at opcode + 1 */
+static inline void ins_sz(struct code *c, unsigned size, uint32_t op, int reg, struct opn m)
+{
+    if (size == 1)
+        ins(c, 1, op | XB | XBM, reg, m);
+    else
+        ins(c, size, (op & ~0xffu) | ((op & 0xff) + 1), reg, m);
+}
+
+/** vex() - VEX-encoded instruction; @pp 0 none, 1 66, 2 F3, 3 F2; @map 1..3 */
+static inline void vex(struct code *c, unsigned map, unsigned pp, unsigned w, unsigned l,
+                       unsigned op, int reg, int vvvv, struct opn m)
+{
+    unsigned x = rex_rm(m);
+
+    e8(c, 0xc4);
+    e8(c, (reg & 8 ? 0 : 0x80) | (x & 2 ? 0 : 0x40) | (x & 1 ? 0 : 0x20) | map);
+    e8(c, w << 7 | (~vvvv & 15) << 3 | l << 2 | pp);
+    e8(c, op);
+    modrm(c, (unsigned)reg, m);
+}
+
+static inline bool fits32(int64_t v) { return v == (int32_t)v; }
+
+static inline void mov_rr(struct code *c, unsigned size, int d, int s)
+{
+    ins(c, size == 8 ? 8 : 4, 0x8b, d, o_reg(s));
+}
+
+static inline void mov_load(struct code *c, int d, struct opn m) { ins(c, 8, 0x8b, d, m); }
+static inline void mov_store(struct code *c, struct opn m, int s) { ins(c, 8, 0x89, s, m); }
+
+/* Flag neutral. */
+static inline void mov_imm(struct code *c, int d, uint64_t v)
+{
+    if (v <= 0xffffffffu) {
+        if (d >= 8)
+            e8(c, 0x41);
+        e8(c, 0xb8 | (d & 7));
+        e32(c, (uint32_t)v);
+    } else if (fits32((int64_t)v)) {
+        ins(c, 8, 0xc7, 0, o_reg(d));
+        e32(c, (uint32_t)v);
+    } else {
+        e8(c, 0x48 | (d >> 3));
+        e8(c, 0xb8 | (d & 7));
+        e64(c, v);
+    }
+}
+
+static inline void mov_env_imm32(struct code *c, size_t off, uint32_t v)
+{
+    ins(c, 4, 0xc7, 0, o_env(off));
+    e32(c, v);
+}
+
+/* group 1: 0 ADD 1 OR 2 ADC 3 SBB 4 AND 5 SUB 6 XOR 7 CMP, with an immediate */
+static inline void alu_imm(struct code *c, unsigned size, unsigned n, struct opn m, int64_t v)
+{
+    if (size == 1) {
+        ins(c, 1, 0x80 | XBM, (int)n, m);
+        e8(c, (unsigned)v);
+    } else if (v >= -128 && v <= 127) {
+        ins(c, size, 0x83, (int)n, m);
+        e8(c, (unsigned)v);
+    } else {
+        ins(c, size, 0x81, (int)n, m);
+        if (size == 2)
+            e16(c, (unsigned)v);
+        else
+            e32(c, (uint32_t)v);
+    }
+}
+
+enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+
+static inline void alu_rm(struct code *c, unsigned size, unsigned n, int d, struct opn m)
+{
+    ins_sz(c, size, n << 3 | 2, d, m);
+}
+
+static inline void alu_mr(struct code *c, unsigned size, unsigned n, struct opn m, int s)
+{
+    ins_sz(c, size, n << 3, s, m);
+}
+
+static inline void patch32(uint8_t *at, const uint8_t *target)
+{
+    stl32(at, (uint32_t)(target - (at + 4)));
+}
+
+/* jumps: return where the rel32 is, to be patched */
+static inline uint8_t *jcc32(struct code *c, unsigned cc)
+{
+    e8(c, 0x0f);
+    e8(c, 0x80 | cc);
+    e32(c, 0);
+    return c->p - 4;
+}
+
+static inline uint8_t *jmp32(struct code *c)
+{
+    e8(c, 0xe9);
+    e32(c, 0);
+    return c->p - 4;
+}
+
+static inline void jmp_to(struct code *c, const uint8_t *target)
+{
+    uint8_t *at = jmp32(c);
+    patch32(at, target);
+}
+
+#endif

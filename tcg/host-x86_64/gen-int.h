@@ -1,0 +1,133 @@
+/*
+ * gen-int.h - state of one compilation, shared by the files of the back end
+ *
+ * Host registers
+ *   RSP          the vCPU struct (env); helper stack below it
+ *   RAX RCX RDX  scratch: temps, address translation, implicit operands
+ *   the rest     guest registers, the same in every block ("pinned")
+ *   GS base      the current view's page maps
+ * Vector and x87 registers are the guest's own while env->vec_loaded/x87_loaded.
+ */
+#ifndef TCG_HOST_X86_64_GEN_INT_H
+#define TCG_HOST_X86_64_GEN_INT_H
+
+#include "tcg/tcg-int.h"
+#include "tcg/host-x86_64/emit.h"
+
+#define ENV(f) o_env(offsetof(struct tcg_cpu, f))
+#define SLOW_OFF(f) (offsetof(struct tcg_cpu, slow_area) + offsetof(struct tcg_slow, f))
+#define SLOW(f) o_env(SLOW_OFF(f))
+
+enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_PC,
+             TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_X87_LOAD, TH_CALL,
+             TH_CALL_NOVEC, TH_CALL_SYNC, TH_CALL_SYNC_NOVEC, TH_DIVIDE, TH_FP_SSE, TH_FP_X87,
+             TH_ALIGN, TH_END, TH_COUNT };
+
+#define N_PIN 12
+extern const int8_t pin_reg[N_PIN];
+
+#define N_SCRATCH 3          /* RAX, RCX, RDX: their numbers are 0..2 */
+#define MAX_STUBS 700
+#define GEN_MARGIN 512       /* bytes that one IR operation's code never exceeds */
+
+enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP };
+
+/** struct stub - code out of the main line, emitted after the block */
+struct stub {
+    uint8_t kind;
+    int8_t t, c;             /* MEM: address and delta registers */
+    uint8_t size;
+    bool write, read, check_cross;
+    uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
+    uint8_t slot;            /* LINK */
+    uint8_t align;           /* MEM: required alignment, 0 none */
+    int32_t pcoff;
+    uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
+    uint8_t *lookup, *op, *after; /* MEM */
+    bool site, fpe;          /* record host-fault sites */
+    bool no_commit;          /* MEM: written only by a later operation (LDW) */
+    bool va_saved;           /* MEM: slow.va is already set when the operation faults */
+};
+
+struct tval {
+    int8_t reg;              /* scratch register or -1 */
+    int8_t home;             /* spill slot or -1; kept until the temp dies, so that paths agree */
+    bool in_mem;             /* the slot holds the value */
+    bool is_const, defined;
+    int64_t cval;
+};
+
+struct gen {
+    struct code c;           /* writable addresses */
+    struct tcg *t;
+    struct tb *tb;
+    const struct ir_block *b;
+    const struct ir_op *op;  /* being compiled */
+    uint8_t *start, *end;
+    int8_t pin[IR_MAX_GLOBALS];
+    struct tval v[IR_MAX_VALS];
+    ir_val owner[N_SCRATCH]; /* value in a scratch register or IR_NONE */
+    uint8_t locked;          /* scratch registers in use by the current operation */
+    uint8_t rr;              /* next victim */
+    uint64_t spill_used;
+    bool fl_host, fl_mem;    /* where F is: EFLAGS, env->fl */
+    bool vec_ok, x87_ok;     /* known loaded */
+    bool fail;
+    int32_t pcoff;
+    uint8_t *label[IR_MAX_LABELS];
+    struct { uint8_t *at; uint16_t label; } fix[256];
+    unsigned n_fix, n_stubs;
+    struct stub stubs[MAX_STUBS];
+    struct tb_site sites[2 * MAX_STUBS];
+    unsigned n_sites;
+    int64_t link_target[2];
+};
+
+static inline bool is_global(const struct gen *g, ir_val v) { return v < g->b->target->n_globals; }
+static inline int pin_of(const struct gen *g, ir_val v) { return is_global(g, v) ? g->pin[v] : -1; }
+static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t->cache.rw + g->t->thunk[n]; }
+
+/* regs.c: where values live */
+int scratch_get(struct gen *g);
+int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
+void scratch_spill_all(struct gen *g);
+void vals_settle(struct gen *g);             /* every live temp to its slot */
+int val_reg(struct gen *g, ir_val v);        /* in a register; locked */
+struct opn val_rm(struct gen *g, ir_val v);  /* register or env memory */
+bool val_const(const struct gen *g, ir_val v, const struct ir_op *op, int64_t *out);
+void val_to(struct gen *g, int reg, ir_val v); /* copy 64 bits into a scratch already taken */
+int def_reg(struct gen *g, ir_val v);        /* register to compute @v in */
+void def_done(struct gen *g, ir_val v, int reg, unsigned size); /* @v is now in @reg */
+void def_const(struct gen *g, ir_val v, int64_t k); /* temp @v is this constant */
+void vals_die(struct gen *g, const struct ir_op *op);
+
+/* flags.c */
+void flags_save(struct gen *g);              /* env->fl valid too */
+void flags_load(struct gen *g);              /* EFLAGS valid too */
+void flags_clobber(struct gen *g, uint8_t live); /* EFLAGS are about to be lost */
+void flags_set(struct gen *g);               /* EFLAGS have just become F */
+
+/* mem.c */
+struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
+                     unsigned align);
+void mem_end(struct gen *g);
+struct stub *stub_new(struct gen *g, enum stub_kind k);
+void stubs_emit(struct gen *g);
+void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
+
+/* vec.c, gen.c */
+void gen_vec(struct gen *g, const struct ir_op *op);
+void gen_op(struct gen *g, const struct ir_op *op, unsigned i);
+
+/* thunks.c */
+int thunks_emit(struct tcg *t, struct err *e);
+void gen_store_pins(struct code *c, const struct tcg *t, int adj);
+void gen_load_pins(struct code *c, const struct tcg *t, int adj);
+
+/* vecstate.c (general registers only) */
+void vec_save(struct tcg_cpu *cpu);
+void vec_restore(struct tcg_cpu *cpu, unsigned what);
+void vec_load(struct tcg_cpu *cpu);
+void x87_load(struct tcg_cpu *cpu);
+
+#endif

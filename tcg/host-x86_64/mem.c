@@ -1,0 +1,237 @@
+/*
+ * mem.c - guest memory operands: inline page-map look-up, out-of-line misses
+ *
+ *   [test  t, size-1 ; jnz misaligned]         sizes over 1
+ * lookup:
+ *   mov   c, t ; shl c, 16 ; shr c, 28         page number of a 48-bit address
+ *   [bts  c, 36]                               the write map
+ *   mov   c, gs:[c*8]                          host - guest, or 0
+ *   test  c, c ; jz miss
+ * op:
+ *   the operation on [t + c]
+ * after:
+ *
+ * An address outside the canonical range finds some entry but makes a host
+ * address outside the host's canonical range: the host fault is directed to the
+ * miss stub, which raises the guest's. Misaligned accesses only check whether
+ * they cross the page. A miss that cannot be made a hit (devices, page
+ * crossings) runs the operation on a bounce buffer: the stub has a copy of it.
+ */
+#include "tcg/host-x86_64/gen-int.h"
+#include <stdlib.h>
+
+static struct stub overflow_stub;  /* never emitted: keeps the generator going until it fails */
+
+struct stub *stub_new(struct gen *g, enum stub_kind k)
+{
+    struct stub *s;
+
+    if (g->n_stubs >= MAX_STUBS) {
+        g->fail = true;
+        s = &overflow_stub;
+    } else {
+        s = &g->stubs[g->n_stubs++];
+    }
+    memset(s, 0, sizeof(*s));
+    s->kind = k;
+    s->pcoff = g->pcoff;
+    return s;
+}
+
+void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind)
+{
+    g->sites[g->n_sites++] = (struct tb_site){ (uint32_t)(op - g->start) | kind,
+                                               (uint32_t)(stub - g->start) };
+}
+
+static bool pow2(unsigned n) { return (n & (n - 1)) == 0; }
+
+static void lookup(struct code *c, int t, int d, bool write)
+{
+    mov_rr(c, 8, d, t);
+    ins(c, 8, 0xc1, 4, o_reg(d));        /* shl d, 16 */
+    e8(c, 16);
+    ins(c, 8, 0xc1, 5, o_reg(d));        /* shr d, 28 */
+    e8(c, 28);
+    if (write) {
+        ins(c, 8, X0F | 0xba, 5, o_reg(d)); /* bts d, 36 */
+        e8(c, MAP_KIND_BIT);
+    }
+    ins(c, 8, XGS | 0x8b, d, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = (int8_t)d, .scale = 3 });
+    ins(c, 8, 0x85, d, o_reg(d));        /* test d, d */
+}
+
+struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
+                     unsigned align)
+{
+    struct code *c = &g->c;
+    struct stub *s;
+    int t, d;
+
+    flags_save(g);           /* an exception frame needs them */
+    g->fl_host = false;
+    t = val_reg(g, addr);
+    d = scratch_get(g);
+    s = stub_new(g, STUB_MEM);
+    s->t = (int8_t)t;
+    s->c = (int8_t)d;
+    s->size = (uint8_t)bytes;
+    s->read = read;
+    s->write = write;
+    s->align = (uint8_t)align;
+    s->site = true;
+    if (align > 1) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));
+        e8(c, align - 1);
+        s->from[2] = jcc32(c, 5);
+    } else if (bytes > 1 && pow2(bytes)) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));      /* test t.b, bytes - 1 */
+        e8(c, bytes - 1);
+        s->from[0] = jcc32(c, 5);
+        s->check_cross = true;
+    } else if (bytes > 1) {
+        ins(c, 4, 0x8b, d, o_reg(t));
+        alu_imm(c, 4, ALU_AND, o_reg(d), PAGE_MASK);
+        alu_imm(c, 4, ALU_CMP, o_reg(d), (int64_t)PAGE_SIZE - bytes);
+        s->from[0] = jcc32(c, 7);
+    }
+    s->lookup = c->p;
+    lookup(c, t, d, write);
+    s->from[1] = jcc32(c, 4);
+    s->op = c->p;
+    return o_mem(t, d);
+}
+
+void mem_end(struct gen *g)
+{
+    g->stubs[g->n_stubs - 1].after = g->c.p;
+}
+
+static void emit_mem_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+    uint8_t *miss;
+
+    if (s->from[2]) {        /* an operand that must be aligned is not */
+        patch32(s->from[2], c->p);
+        mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+        jmp_to(c, thunk_rw(g, TH_ALIGN));
+    }
+    if (s->from[0])
+        patch32(s->from[0], c->p);
+    if (s->check_cross) {
+        ins(c, 4, 0x8b, s->c, o_reg(s->t));
+        alu_imm(c, 4, ALU_AND, o_reg(s->c), PAGE_MASK);
+        alu_imm(c, 4, ALU_CMP, o_reg(s->c), (int64_t)PAGE_SIZE - s->size);
+        uint8_t *ok = jcc32(c, 6);
+        patch32(ok, s->lookup);
+    }
+    miss = c->p;
+    patch32(s->from[1], miss);
+    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+    mov_store(c, SLOW(va), s->t);
+    if (s->va_saved) {       /* a host fault comes when t is no longer the address */
+        uint8_t *over = jmp32(c);
+        site_add(g, s->op, c->p, 0);
+        mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+        patch32(over, c->p);
+    }
+    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0));
+    e8(c, 0xe8);
+    e32(c, 0);
+    patch32(c->p - 4, thunk_rw(g, TH_SLOW));
+    mov_load(c, s->c, SLOW(delta));
+    if (!s->write || s->no_commit) {
+        jmp_to(c, s->op);
+    } else {
+        uint8_t *direct = jcc32(c, 5);
+        patch32(direct, s->op);
+        size_t n = (size_t)(s->after - s->op);
+        memcpy(c->p, s->op, n);
+        c->p += n;
+        e8(c, 0xe8);
+        e32(c, 0);
+        patch32(c->p - 4, thunk_rw(g, TH_COMMIT));
+        jmp_to(c, s->after);
+    }
+    if (!s->va_saved)
+        site_add(g, s->op, miss, 0);
+}
+
+static void emit_link_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    for (int i = 0; i < 3; i++)
+        if (s->from[i])
+            patch32(s->from[i], c->p);
+    g->tb->link[s->slot].stub_off = (uint32_t)(c->p - g->start);
+    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+    mov_imm(c, RAX, (uintptr_t)g->tb);
+    mov_store(c, ENV(exit_tb), RAX);
+    mov_env_imm32(c, offsetof(struct tcg_cpu, exit_slot), s->slot);
+    jmp_to(c, thunk_rw(g, TH_LEAVE_NEXT));
+}
+
+static void emit_fault_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    for (int i = 0; i < 3; i++)
+        if (s->from[i])
+            patch32(s->from[i], c->p);
+    if (s->fpe)
+        site_add(g, s->op, c->p, SITE_FPE);
+    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+    jmp_to(c, thunk_rw(g, s->thunk));
+}
+
+/* Load vector or x87 state, then go on where we were. */
+static void emit_vec_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    patch32(s->from[0], c->p);
+    e8(c, 0xe8);
+    e32(c, 0);
+    patch32(c->p - 4, thunk_rw(g, s->thunk));
+    jmp_to(c, s->after);
+}
+
+static void emit_jump_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    for (int i = 0; i < 3; i++)
+        if (s->from[i])
+            patch32(s->from[i], c->p);
+    mov_store(c, ENV(pc), s->t);
+    jmp_to(c, thunk_rw(g, s->thunk));
+}
+
+static int by_op(const void *a, const void *b)
+{
+    uint32_t x = ((const struct tb_site *)a)->op & ~SITE_FPE;
+    uint32_t y = ((const struct tb_site *)b)->op & ~SITE_FPE;
+
+    return x < y ? -1 : x > y;
+}
+
+void stubs_emit(struct gen *g)
+{
+    for (unsigned i = 0; i < g->n_stubs && !g->fail; i++) {
+        struct stub *s = &g->stubs[i];
+        if (g->c.p + GEN_MARGIN > g->end) {
+            g->fail = true;
+            return;
+        }
+        switch (s->kind) {
+        case STUB_MEM: emit_mem_stub(g, s); break;
+        case STUB_LINK: emit_link_stub(g, s); break;
+        case STUB_FAULT: emit_fault_stub(g, s); break;
+        case STUB_VEC: emit_vec_stub(g, s); break;
+        case STUB_JUMP: emit_jump_stub(g, s); break;
+        }
+    }
+    qsort(g->sites, g->n_sites, sizeof(g->sites[0]), by_op);
+}

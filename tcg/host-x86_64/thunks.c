@@ -1,0 +1,252 @@
+/*
+ * thunks.c - the fixed pieces of code that blocks call: entering and leaving,
+ * the slow path of memory operands, helper calls
+ *
+ * In a block RSP is the vCPU struct. A thunk that was called has the return
+ * address below it, so env fields are at RSP + 8 + offset there.
+ */
+#define _GNU_SOURCE
+#include "tcg/host-x86_64/gen-int.h"
+
+static const int8_t caller_saved[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11 };
+static const int8_t callee_saved[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static void push(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x50 | (r & 7)); }
+static void pop(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x58 | (r & 7)); }
+
+static void rsp_add(struct code *c, int n)   /* flag neutral */
+{
+    ins(c, 8, 0x8d, RSP, o_env((size_t)(ssize_t)n));
+}
+
+static void call_c(struct code *c, const void *fn)
+{
+    mov_imm(c, RAX, (uintptr_t)fn);
+    e8(c, 0xff);
+    e8(c, 0xd0);
+}
+
+/* Guest registers between their host registers and memory. */
+static void pins(struct code *c, const struct tcg *t, int adj, bool store)
+{
+    for (unsigned i = 0; i < t->target->n_globals; i++) {
+        const struct tcg_global *gl = &t->target->globals[i];
+        if (gl->pin >= 0)
+            ins(c, 8, store ? 0x89 : 0x8b, pin_reg[gl->pin], o_env(gl->offset + (unsigned)adj));
+    }
+}
+
+void gen_store_pins(struct code *c, const struct tcg *t, int adj) { pins(c, t, adj, true); }
+void gen_load_pins(struct code *c, const struct tcg *t, int adj) { pins(c, t, adj, false); }
+
+/* void enter(struct tcg_cpu *cpu, const void *code) */
+static void th_enter(struct code *c, const struct tcg *t)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(callee_saved); i++)
+        push(c, callee_saved[i]);
+    rsp_add(c, -8);
+    ins(c, 8, 0x89, RSP, (struct opn){ .kind = ON_MEM, .base = RDI, .index = NOREG,
+                                       .disp = offsetof(struct tcg_cpu, host_sp) });
+    mov_rr(c, 8, RSP, RDI);
+    mov_rr(c, 8, RAX, RSI);
+    mov_load(c, RCX, ENV(map_base));
+    ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
+    pins(c, t, 0, false);
+    e8(c, 0xff);
+    e8(c, 0xe0);                                         /* jmp rax */
+}
+
+static void th_leave(struct code *c, const struct tcg *t)
+{
+    pins(c, t, 0, true);
+    mov_rr(c, 8, RBX, RSP);
+    mov_load(c, RSP, ENV(host_sp));
+    ins(c, 2, 0x83, 7, (struct opn){ .kind = ON_MEM, .base = RBX, .index = NOREG,
+                                     .disp = offsetof(struct tcg_cpu, vec_loaded) });
+    e8(c, 0);
+    e8(c, 0x74);                                         /* jz over */
+    uint8_t *at = c->p;
+    e8(c, 0);
+    mov_rr(c, 8, RDI, RBX);
+    call_c(c, (const void *)vec_save);
+    *at = (uint8_t)(c->p - at - 1);
+    rsp_add(c, 8);
+    for (int i = ARRAY_SIZE(callee_saved) - 1; i >= 0; i--)
+        pop(c, callee_saved[i]);
+    e8(c, 0xc3);
+}
+
+static void th_leave_with(struct code *c, unsigned reason, const uint8_t *leave)
+{
+    mov_env_imm32(c, offsetof(struct tcg_cpu, exit_reason), reason);
+    jmp_to(c, leave);
+}
+
+/* Called from a memory stub; comes back with ZF set when the access was bounced. */
+static void th_slow(struct code *c, const uint8_t *leave_exc)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
+        push(c, caller_saved[i]);
+    /* return address + 9 pushes: RSP is 16-byte aligned again */
+    ins(c, 8, 0x8d, RDI, o_env(80));
+    ins(c, 8, 0x8d, RSI, o_env(80 + offsetof(struct tcg_cpu, slow_area)));
+    call_c(c, (const void *)tcg_slow_access);
+    ins(c, 4, 0x85, RAX, o_reg(RAX));
+    uint8_t *fault = jcc32(c, 4);
+    alu_imm(c, 4, ALU_CMP, o_reg(RAX), 2);
+    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
+        pop(c, caller_saved[i]);
+    e8(c, 0xc3);
+    patch32(fault, c->p);
+    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
+        pop(c, caller_saved[i]);
+    rsp_add(c, 8);
+    jmp_to(c, leave_exc);
+}
+
+static void th_commit(struct code *c)
+{
+    e8(c, 0x9c);                                         /* pushfq: rare path */
+    for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
+        push(c, caller_saved[i]);
+    rsp_add(c, -8);
+    ins(c, 8, 0x8d, RDI, o_env(96));
+    ins(c, 8, 0x8d, RSI, o_env(96 + offsetof(struct tcg_cpu, slow_area)));
+    call_c(c, (const void *)tcg_slow_commit);
+    rsp_add(c, 8);
+    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
+        pop(c, caller_saved[i]);
+    e8(c, 0x9d);
+    e8(c, 0xc3);
+}
+
+/* Load state: void fn(cpu), every register kept. */
+static void th_state(struct code *c, const void *fn)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
+        push(c, caller_saved[i]);
+    ins(c, 8, 0x8d, RDI, o_env(80));
+    call_c(c, fn);
+    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
+        pop(c, caller_saved[i]);
+    e8(c, 0xc3);
+}
+
+/* RAX = helper; arguments in slow.arg[]; result in RAX. */
+static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
+{
+    static const int8_t keep[] = { RSI, RDI, R8, R9, R10, R11 };
+    int adj = 8;
+
+    if (sync) {
+        pins(c, t, adj, true);
+        rsp_add(c, -8);
+        adj += 8;
+    } else {
+        for (unsigned i = 0; i < ARRAY_SIZE(keep); i++)
+            push(c, keep[i]);
+        rsp_add(c, -8);
+        adj += 56;
+    }
+    if (!novec) {
+        ins(c, 2, 0x83, 7, o_env((unsigned)adj + offsetof(struct tcg_cpu, vec_loaded)));
+        e8(c, 0);
+        e8(c, 0x74);
+        uint8_t *at = c->p;
+        e8(c, 0);
+        mov_store(c, o_env((unsigned)adj + SLOW_OFF(save)), RAX);
+        ins(c, 8, 0x8d, RDI, o_env((unsigned)adj));
+        call_c(c, (const void *)vec_save);
+        mov_load(c, RAX, o_env((unsigned)adj + SLOW_OFF(save)));
+        *at = (uint8_t)(c->p - at - 1);
+    }
+    ins(c, 8, 0x8d, RDI, o_env((unsigned)adj));
+    mov_load(c, RSI, o_env((unsigned)adj + SLOW_OFF(arg)));
+    mov_load(c, RDX, o_env((unsigned)adj + SLOW_OFF(arg) + 8));
+    mov_load(c, RCX, o_env((unsigned)adj + SLOW_OFF(arg) + 16));
+    e8(c, 0xff);
+    e8(c, 0xd0);
+    if (sync) {
+        rsp_add(c, 8);
+        pins(c, t, 8, false);
+    } else {
+        rsp_add(c, 8);
+        for (int i = ARRAY_SIZE(keep) - 1; i >= 0; i--)
+            pop(c, keep[i]);
+    }
+    e8(c, 0xc3);
+}
+
+static void raise_divide(struct tcg_cpu *cpu) { cpu->tcg->target->raise_divide(cpu); }
+static void raise_fp_sse(struct tcg_cpu *cpu) { cpu->tcg->target->raise_fp(cpu, false); }
+static void raise_fp_x87(struct tcg_cpu *cpu) { cpu->tcg->target->raise_fp(cpu, true); }
+static void raise_align(struct tcg_cpu *cpu) { cpu->tcg->target->raise_align(cpu); }
+
+/* Jumped to: state to memory, void fn(cpu), leave with an exception. */
+static void th_raise(struct code *c, const struct tcg *t, const void *fn, const uint8_t *leave_exc)
+{
+    pins(c, t, 0, true);
+    ins(c, 2, 0x83, 7, ENV(vec_loaded));
+    e8(c, 0);
+    e8(c, 0x74);
+    uint8_t *at = c->p;
+    e8(c, 0);
+    mov_rr(c, 8, RDI, RSP);
+    call_c(c, (const void *)vec_save);
+    *at = (uint8_t)(c->p - at - 1);
+    mov_rr(c, 8, RDI, RSP);
+    call_c(c, fn);
+    pins(c, t, 0, false);
+    jmp_to(c, leave_exc);
+}
+
+int thunks_emit(struct tcg *t, struct err *e)
+{
+    struct code c = { t->cache.rw };
+    uint8_t *base = c.p, *leave;
+
+#define AT(n) (t->thunk[n] = (uint32_t)(c.p - base))
+    AT(TH_ENTER);
+    th_enter(&c, t);
+    leave = c.p;
+    th_leave(&c, t);
+    AT(TH_LEAVE_NEXT);
+    th_leave_with(&c, TCG_EXIT_NEXT, leave);
+    AT(TH_LEAVE_LOOKUP);
+    th_leave_with(&c, TCG_EXIT_LOOKUP, leave);
+    AT(TH_LEAVE_INTR);
+    th_leave_with(&c, TCG_EXIT_INTR, leave);
+    AT(TH_LEAVE_PC);
+    th_leave_with(&c, TCG_EXIT_PC, leave);
+    AT(TH_LEAVE_EXC);
+    th_leave_with(&c, TCG_EXIT_EXCEPTION, leave);
+    uint8_t *leave_exc = base + t->thunk[TH_LEAVE_EXC];
+    AT(TH_SLOW);
+    th_slow(&c, leave_exc);
+    AT(TH_COMMIT);
+    th_commit(&c);
+    AT(TH_VEC_LOAD);
+    th_state(&c, (const void *)vec_load);
+    AT(TH_X87_LOAD);
+    th_state(&c, (const void *)x87_load);
+    AT(TH_CALL);
+    th_call(&c, t, false, false);
+    AT(TH_CALL_NOVEC);
+    th_call(&c, t, false, true);
+    AT(TH_CALL_SYNC);
+    th_call(&c, t, true, false);
+    AT(TH_CALL_SYNC_NOVEC);
+    th_call(&c, t, true, true);
+    AT(TH_DIVIDE);
+    th_raise(&c, t, (const void *)raise_divide, leave_exc);
+    AT(TH_FP_SSE);
+    th_raise(&c, t, (const void *)raise_fp_sse, leave_exc);
+    AT(TH_FP_X87);
+    th_raise(&c, t, (const void *)raise_fp_x87, leave_exc);
+    AT(TH_ALIGN);
+    th_raise(&c, t, (const void *)raise_align, leave_exc);
+    AT(TH_END);
+#undef AT
+    t->cache.used = align_up((size_t)(c.p - base), 64);
+    return 0;
+}

@@ -1,0 +1,114 @@
+/*
+ * vec.c - vector and x87 instructions: the guest's own, re-encoded with the
+ * translated address or the host's general register
+ */
+#include "tcg/host-x86_64/gen-int.h"
+
+/* First use in a block, or after something that may have put the state away. */
+static void ensure_loaded(struct gen *g, bool x87)
+{
+    struct stub *s;
+
+    if (x87 ? g->x87_ok : g->vec_ok)
+        return;
+    alu_imm(&g->c, 1, ALU_CMP, x87 ? ENV(x87_loaded) : ENV(vec_loaded), 0);
+    s = stub_new(g, STUB_VEC);
+    s->thunk = x87 ? TH_X87_LOAD : TH_VEC_LOAD;
+    s->from[0] = jcc32(&g->c, 4);
+    s->after = g->c.p;
+    if (x87)
+        g->x87_ok = true;
+    else
+        g->vec_ok = true;
+}
+
+static void emit_legacy(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
+{
+    static const uint32_t map[] = { 0, X0F, X0F38, X0F3A };
+    static const uint32_t pp[] = { 0, X66, XF3, XF2 };
+
+    ins(c, v->w ? 8 : 4, v->opcode | map[v->map] | pp[v->pp], reg, rm);
+}
+
+static void emit_x87(struct code *c, const struct ir_vec *v, struct opn rm)
+{
+    if (v->mem_bytes) {
+        ins(c, 4, v->opcode, v->reg, rm);
+    } else {
+        e8(c, v->opcode);
+        e8(c, 0xc0 | (v->reg & 7) << 3 | (v->rm & 7));
+    }
+}
+
+static void emit(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
+{
+    if (v->enc == VENC_X87) {
+        emit_x87(c, v, rm);
+        return;
+    }
+    if (v->enc == VENC_VEX)
+        vex(c, v->map, v->pp, v->w, v->l, v->opcode, reg, v->vvvv, rm);
+    else
+        emit_legacy(c, v, reg, rm);
+    if (v->has_imm)
+        e8(c, v->imm);
+}
+
+static bool is_fnstsw_ax(const struct ir_vec *v)
+{
+    return v->enc == VENC_X87 && v->opcode == 0xdf && v->gpr_out;
+}
+
+void gen_vec(struct gen *g, const struct ir_op *op)
+{
+    const struct ir_vec *v = &g->b->vec[op->imm];
+    struct code *c = &g->c;
+    struct opn rm = o_reg(v->rm);
+    int reg = v->reg, out = -1;
+    int64_t k;
+
+    flags_save(g);           /* it may fault */
+    g->fl_host = false;
+    ensure_loaded(g, v->is_x87 || v->is_mmx);
+    if (v->is_mmx)           /* CVTPI2PS and the like use both; loading is cheap when loaded */
+        ensure_loaded(g, false);
+    if (is_fnstsw_ax(v))
+        scratch_take(g, RAX);
+    if (v->mem_bytes)
+        rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read, v->mem_write, v->mem_align);
+    if (v->gpr_in) {
+        int r = val_const(g, op->b, op, &k) ? val_reg(g, op->b) : val_reg(g, op->b);
+        if (v->reg_gpr)
+            reg = r;
+        else if (v->rm_kind == VRM_GPR)
+            rm = o_reg(r);
+    }
+    if (is_fnstsw_ax(v)) {
+        out = RAX;
+        mov_imm(c, RAX, 0);
+    } else if (v->gpr_out) {
+        out = pin_of(g, op->d);
+        if (out < 0)
+            out = v->mem_bytes ? rm.index : scratch_get(g);
+        if (v->reg_gpr)
+            reg = out;
+        else if (v->rm_kind == VRM_GPR)
+            rm = o_reg(out);
+    }
+    uint8_t *at = c->p;
+    emit(c, v, reg, rm);
+    if (v->mem_bytes)
+        mem_end(g);
+    if (v->can_fp_fault || v->is_x87) {
+        struct stub *s = stub_new(g, STUB_FAULT);
+        s->thunk = v->is_x87 || v->is_mmx ? TH_FP_X87 : TH_FP_SSE;
+        s->fpe = true;
+        s->op = at;
+    }
+    if (v->wf && op->wf)
+        flags_set(g);
+    else if (v->wf)
+        g->fl_host = false;
+    if (out >= 0)
+        def_done(g, op->d, out, 8);
+}

@@ -1,0 +1,812 @@
+/*
+ * softmmu.c - page maps, their misses, and guest memory access from C
+ *
+ * Built without vector registers (-mgeneral-regs-only on x86-64 hosts) and
+ * without calls into libc on the fill path: while it runs the host's vector
+ * registers may hold the guest's. Where a device must be reached they are put
+ * away first.
+ *
+ * Rules
+ * - An entry is filled only by a successful walk for that view and kind.
+ * - The write map never has a page that holds translated code, nor one whose
+ *   guest page-table entry is not dirty yet.
+ * - Every fill leaves a node behind: the set's journal empties the set, the
+ *   page's chain takes a page out of the write maps. Nodes are never reused
+ *   before everything is emptied, so a stale one costs only an extra miss.
+ */
+#include "tcg/tcg-int.h"
+#if TCG_FLAT_MAPS
+#include <sys/mman.h>
+#endif
+#include <stdlib.h>
+
+/* ---- small pieces -------------------------------------------------------- */
+
+static inline unsigned bloom_hash(uint64_t n)
+{
+    return (unsigned)((n * 0x9e3779b97f4a7c15ull) >> 52) & (MMU_BLOOM - 1);
+}
+
+static inline bool bloom_test(const uint8_t *b, uint64_t n)
+{
+    unsigned h = bloom_hash(n);
+    return b[h >> 3] >> (h & 7) & 1;
+}
+
+static inline void bloom_add(uint8_t *b, uint64_t n)
+{
+    unsigned h = bloom_hash(n);
+    b[h >> 3] |= 1 << (h & 7);
+}
+
+static void zero_words(void *p, size_t bytes)
+{
+    volatile uint64_t *w = p;   /* volatile: no call to memset */
+    for (size_t i = 0; i < bytes / 8; i++)
+        w[i] = 0;
+}
+
+static inline uint64_t vpn_of(uint64_t va)
+{
+    return (va >> PAGE_BITS) & ((1ull << MAP_VPN_BITS) - 1);
+}
+
+static inline bool canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
+#if TCG_FLAT_MAPS
+
+static inline uint8_t *view_base(const struct tcg_mmu *m, unsigned set, enum tcg_view v)
+{
+    return m->base + set * MAP_SET_BYTES + (uint64_t)v * MAP_VIEW_BYTES;
+}
+
+static inline uint64_t *map_slot(const struct tcg_mmu *m, unsigned set, enum tcg_view v,
+                                 enum tcg_access k, uint64_t vpn)
+{
+    return (uint64_t *)(view_base(m, set, v) + (uint64_t)k * MAP_KIND_BYTES) + vpn;
+}
+
+static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tcg_access k,
+                               uint64_t va)
+{
+    return *map_slot(m, m->cur, v, k, vpn_of(va));
+}
+
+static void map_region(uint8_t *at, uint64_t bytes)
+{
+    void *p = mmap(at, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    assert(p == at);
+    madvise(p, bytes, MADV_NOHUGEPAGE);
+}
+
+static int maps_init(struct tcg_mmu *m, struct err *e)
+{
+    uint64_t bytes = MAP_SETS * MAP_SET_BYTES;
+    void *p = mmap(NULL, bytes, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return err_set(e, -errno, "cannot reserve %llu TiB of address space for page maps: %s",
+                       (unsigned long long)(bytes >> 40), strerror(errno));
+    m->base = p;
+    map_region(m->base, bytes);
+    return 0;
+}
+
+/* Give the memory of a set's maps back, page tables included. */
+static void set_release(struct tcg_mmu *m, unsigned set)
+{
+    map_region(m->base + set * MAP_SET_BYTES, MAP_SET_BYTES);
+    m->set[set].n_touched = 0;
+    zero_words(m->set[set].touched, sizeof(m->set[set].touched));
+}
+
+/* Note that the map page of @slot is in use; false: too many are. */
+static bool touch(struct mmu_set *s, const uint64_t *slot)
+{
+    uint32_t page = (uint32_t)((uintptr_t)slot >> PAGE_BITS) | 1u << 31;
+    unsigned n = MMU_TOUCH * 2, h = (page * 2654435761u) >> 20 & (n - 1);
+    for (; s->touched[h]; h = (h + 1) & (n - 1))
+        if (s->touched[h] == page)
+            return true;
+    if (s->n_touched >= MMU_TOUCH)
+        return false;
+    s->touched[h] = page;
+    s->n_touched++;
+    return true;
+}
+
+#else  /* hashed: one set, tags compared, a flush empties it */
+
+static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tcg_access k,
+                               uint64_t va)
+{
+    const struct mmu_hash_entry *h = &m->hash[v][k][vpn_of(va) & (MMU_HASH - 1)];
+    return h->tag == vpn_of(va) + 1 ? h->val : 0;
+}
+
+static int maps_init(struct tcg_mmu *m, struct err *e)
+{
+    m->hash = xzalloc(VIEW_COUNT * sizeof(*m->hash));
+    return 0;
+}
+
+#endif
+
+/* ---- flushing ----------------------------------------------------------------- */
+
+#if TCG_FLAT_MAPS
+
+static void drop_everything(struct tcg_mmu *m)
+{
+    for (unsigned i = 0; i < MAP_SETS; i++) {
+        struct mmu_set *s = &m->set[i];
+        if (s->n_touched)
+            set_release(m, i);
+        s->journal = 0;
+        s->huge = false;
+        zero_words(s->large_bloom, sizeof(s->large_bloom));
+        zero_words(s->global_bloom, sizeof(s->global_bloom));
+    }
+    zero_words(m->page_head, align_up(m->tcg->phys.n_ram_pages * 4ull, 8));
+    m->n_nodes = 0;
+    m->flushes++;
+}
+
+/* Empty one set; @keep_global leaves entries of global pages. */
+static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
+{
+    struct mmu_set *s = &m->set[i];
+    uint32_t kept = 0, next;
+
+    for (uint32_t n = s->journal; n; n = next) {
+        struct mmu_node *nd = &m->nodes[n - 1];
+        next = nd->next_set;
+        if (keep_global && (nd->slot & 1)) {
+            nd->next_set = kept;
+            kept = n;
+        } else {
+            *(uint64_t *)(nd->slot & ~1ull) = 0;
+        }
+    }
+    s->journal = kept;
+    if (!kept) {
+        zero_words(s->large_bloom, sizeof(s->large_bloom));
+        zero_words(s->global_bloom, sizeof(s->global_bloom));
+        s->huge = false;
+    }
+    if (s->n_touched > MMU_TOUCH * 3 / 4 && !kept)
+        set_release(m, i);
+}
+
+static void clear_slots(struct tcg_mmu *m, unsigned set, uint64_t vpn, unsigned n)
+{
+    for (unsigned v = 0; v < VIEW_COUNT; v++)
+        for (unsigned k = 0; k < 3; k++)
+            zero_words(map_slot(m, set, v, k, vpn), n * 8ull);
+}
+
+static void set_flush_page(struct tcg_mmu *m, unsigned i, uint64_t va)
+{
+    struct mmu_set *s = &m->set[i];
+    uint64_t vpn = vpn_of(va);
+
+    if (s->huge)
+        set_flush(m, i, false);
+    else if (bloom_test(s->large_bloom, vpn >> 9))
+        clear_slots(m, i, vpn & ~511ull, 512);
+    else
+        clear_slots(m, i, vpn, 1);
+}
+
+#else
+
+static void drop_everything(struct tcg_mmu *m)
+{
+    memset(m->hash, 0, VIEW_COUNT * sizeof(*m->hash));
+    m->flushes++;
+}
+
+#endif
+
+static void load_view(struct tcg_cpu *cpu)
+{
+#if TCG_FLAT_MAPS
+    struct tcg_mmu *m = cpu->mmu;
+    cpu->map_base = (uintptr_t)view_base(m, m->cur, m->view);
+#endif
+}
+
+void tcg_mmu_set_view(struct tcg_cpu *cpu, enum tcg_view v)
+{
+    cpu->mmu->view = v;
+    load_view(cpu);
+}
+
+void tcg_mmu_flush(struct tcg_cpu *cpu, bool global)
+{
+    struct tcg_mmu *m = cpu->mmu;
+#if TCG_FLAT_MAPS
+    for (unsigned i = 0; i < MAP_SETS; i++)
+        if (m->set[i].journal)
+            set_flush(m, i, !global);
+    m->flushes++;
+#else
+    drop_everything(m);
+#endif
+    log_ev(LOG_MMU, "mmu: flush global=%d\n", global);
+}
+
+#if TCG_FLAT_MAPS
+static int find_set(const struct tcg_mmu *m, uint32_t tag)
+{
+    for (unsigned i = 0; i < MAP_SETS; i++)
+        if (m->set[i].valid && m->set[i].tag == tag)
+            return (int)i;
+    return -1;
+}
+#endif
+
+void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush)
+{
+    struct tcg_mmu *m = cpu->mmu;
+#if TCG_FLAT_MAPS
+    int i = find_set(m, tag);
+    if (i < 0) {
+        i = 0;
+        for (unsigned k = 0; k < MAP_SETS; k++)
+            if (!m->set[k].valid || m->set[k].used < m->set[i].used) {
+                i = (int)k;
+                if (!m->set[k].valid)
+                    break;
+            }
+        set_flush(m, (unsigned)i, true);
+        m->set[i].valid = true;
+        m->set[i].tag = tag;
+    } else if (flush) {
+        set_flush(m, (unsigned)i, true);
+    }
+    m->cur = (unsigned)i;
+    m->set[i].used = ++m->clock;
+    load_view(cpu);
+#else
+    drop_everything(m);
+#endif
+    log_ev(LOG_MMU, "mmu: switch tag=%u flush=%d\n", tag, flush);
+}
+
+void tcg_mmu_flush_page(struct tcg_cpu *cpu, uint64_t va)
+{
+    struct tcg_mmu *m = cpu->mmu;
+#if TCG_FLAT_MAPS
+    set_flush_page(m, m->cur, va);
+    for (unsigned i = 0; i < MAP_SETS; i++)
+        if (i != m->cur && m->set[i].journal
+            && (m->set[i].huge || bloom_test(m->set[i].global_bloom, vpn_of(va))
+                || bloom_test(m->set[i].global_bloom, vpn_of(va) | 511)))
+            set_flush_page(m, i, va);
+#else
+    for (unsigned v = 0; v < VIEW_COUNT; v++)
+        for (unsigned k = 0; k < 3; k++)
+            m->hash[v][k][vpn_of(va) & (MMU_HASH - 1)].tag = 0;
+    if (m->set[0].huge)      /* entries of large pages: forget all */
+        drop_everything(m);
+#endif
+    log_ev(LOG_MMU, "mmu: flush page=%#llx\n", (unsigned long long)va);
+}
+
+void tcg_mmu_flush_tag(struct tcg_cpu *cpu, uint32_t tag)
+{
+#if TCG_FLAT_MAPS
+    int i = find_set(cpu->mmu, tag);
+    if (i >= 0)
+        set_flush(cpu->mmu, (unsigned)i, true);
+#else
+    drop_everything(cpu->mmu);
+#endif
+}
+
+void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va)
+{
+#if TCG_FLAT_MAPS
+    int i = find_set(cpu->mmu, tag);
+    if (i >= 0)
+        set_flush_page(cpu->mmu, (unsigned)i, va);
+#else
+    drop_everything(cpu->mmu);
+#endif
+}
+
+void mmu_protect_page(struct tcg *t, uint32_t page)
+{
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
+        struct tcg_mmu *m = cpu->mmu;
+        if (!m)
+            continue;
+#if TCG_FLAT_MAPS
+        for (uint32_t n = m->page_head[page]; n; n = m->nodes[n - 1].next_page)
+            *(uint64_t *)(m->nodes[n - 1].slot & ~1ull) = 0;
+        m->page_head[page] = 0;
+#else
+        for (unsigned v = 0; v < VIEW_COUNT; v++)
+            memset(m->hash[v][ACC_WRITE], 0, sizeof(m->hash[v][ACC_WRITE]));
+#endif
+    }
+}
+
+/* ---- filling -------------------------------------------------------------------- */
+
+static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k, uint64_t va,
+                     uint64_t val, uint32_t page, const struct tcg_fill *f)
+{
+    struct tcg_mmu *m = cpu->mmu;
+
+    if (val == 0)
+        return;              /* host == guest: stays a miss; the slow path serves it */
+    m->fills++;
+#if TCG_FLAT_MAPS
+    struct mmu_set *s = &m->set[m->cur];
+    uint64_t *slot = map_slot(m, m->cur, view, k, vpn_of(va));
+    if (m->n_nodes >= MMU_NODES || !touch(s, slot)) {
+        drop_everything(m);
+        touch(s, slot);
+    }
+    struct mmu_node *nd = &m->nodes[m->n_nodes++];
+    nd->slot = (uintptr_t)slot | (f->global ? 1 : 0);
+    nd->next_set = s->journal;
+    s->journal = m->n_nodes;
+    nd->next_page = 0;
+    if (k == ACC_WRITE) {
+        nd->next_page = m->page_head[page];
+        m->page_head[page] = m->n_nodes;
+    }
+    if (f->page_shift >= 30)
+        s->huge = true;
+    else if (f->page_shift > 12)
+        bloom_add(s->large_bloom, vpn_of(va) >> 9);
+    if (f->global)
+        bloom_add(s->global_bloom, f->page_shift > 12 ? vpn_of(va) | 511 : vpn_of(va));
+    *slot = val;
+#else
+    struct mmu_hash_entry *h = &m->hash[view][k][vpn_of(va) & (MMU_HASH - 1)];
+    h->tag = vpn_of(va) + 1;
+    h->val = val;
+    if (f->page_shift > 12)
+        m->set[0].huge = true;
+#endif
+}
+
+/** struct place - where one access (inside a page) goes */
+struct place {
+    uint8_t *host;           /* RAM, ROM; else NULL */
+    gpa_t gpa;
+    uint32_t page;
+    bool rom, has_code;
+};
+
+static bool map_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, enum tcg_access acc,
+                    struct place *p)
+{
+    uint64_t d;
+
+    if (acc == ACC_EXEC || !(d = map_get(cpu->mmu, view, acc, va)))
+        return false;
+    p->host = (uint8_t *)(uintptr_t)(va + d);
+    p->rom = p->has_code = false;
+    return true;
+}
+
+/* The walk and what follows. False: a guest fault is pending. */
+static bool resolve_miss(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
+                         enum tcg_access acc, bool probe, struct place *p)
+{
+    const struct tcg *t = cpu->tcg;
+    struct tcg_fill f;
+    uint8_t *host = NULL;
+    uint32_t page = NO_PAGE;
+    enum phys_kind kind;
+
+    if (!canonical(va)) {
+        if (!probe)
+            t->target->canonical_fault(cpu, va, acc);
+        return false;
+    }
+    if (t->target->walk(cpu, va, acc, view == VIEW_USER, probe, &f) == FILL_FAULT)
+        return false;
+    p->gpa = f.gpa;
+    kind = t->phys.lookup(t->phys.opaque, f.gpa & ~(gpa_t)PAGE_MASK, &host, &page);
+    p->rom = kind == PHYS_ROM;
+    p->page = page;
+    p->has_code = false;
+    p->host = NULL;
+    if (kind != PHYS_RAM && kind != PHYS_ROM)
+        return true;
+    p->host = host + (va & PAGE_MASK);
+    if (acc == ACC_EXEC)
+        map_fill(cpu, view, ACC_EXEC, va, page + 1ull, page, &f);
+    if (acc == ACC_READ)
+        map_fill(cpu, view, ACC_READ, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
+    if (acc == ACC_WRITE && kind == PHYS_RAM) {
+        p->has_code = t->pages[page].code_bits != 0;
+        if (!p->has_code && f.writable)
+            map_fill(cpu, view, ACC_WRITE, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
+    }
+    return true;
+}
+
+static inline bool resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
+                           enum tcg_access acc, struct place *p)
+{
+    return map_hit(cpu, view, va, acc, p) || resolve_miss(cpu, view, va, acc, false, p);
+}
+
+/*
+ * Before a store into a page with code. False: the store would change code of
+ * blocks while one may be running; it must be done again as a block of its own
+ * (the run loop sets restart1 for that, and it goes through).
+ */
+static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, unsigned len)
+{
+    unsigned off = va & PAGE_MASK;
+
+    if (!tb_store_hits_code(cpu->tcg, p->page, off, len))
+        return true;
+    if (cpu->in_code && !cpu->restart1) {
+        cpu->exception = TCG_EXC_RESTART;
+        return false;
+    }
+    tb_invalidate_range(cpu->tcg, p->page, off, len);
+    return true;
+}
+
+/* ---- devices ---------------------------------------------------------------------- */
+
+static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+
+    if (what)
+        t->host->vec_save(cpu);
+    uint64_t v = t->phys.mmio_read(t->phys.opaque, cpu, gpa, size);
+    if (what)
+        t->host->vec_restore(cpu, what);
+    return v;
+}
+
+static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+
+    if (what)
+        t->host->vec_save(cpu);
+    t->phys.mmio_write(t->phys.opaque, cpu, gpa, v, size);
+    if (what)
+        t->host->vec_restore(cpu, what);
+}
+
+static inline void copy_small(uint8_t *d, const uint8_t *s, unsigned n)
+{
+    switch (n) {
+    case 1: *d = *s; break;
+    case 2: __builtin_memcpy(d, s, 2); break;
+    case 4: __builtin_memcpy(d, s, 4); break;
+    case 8: __builtin_memcpy(d, s, 8); break;
+    default:
+        for (unsigned i = 0; i < n; i++)
+            ((volatile uint8_t *)d)[i] = s[i];
+    }
+}
+
+/* Bytes from a resolved place; device reads are made of the widest aligned parts. */
+static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf, unsigned n)
+{
+    if (p->host) {
+        copy_small(buf, p->host, n);
+        return;
+    }
+    for (unsigned i = 0; i < n;) {
+        unsigned part = 8;
+        while (part > n - i || ((p->gpa + i) & (part - 1)))
+            part >>= 1;
+        uint64_t v = device_read(cpu, p->gpa + i, part);
+        copy_small(buf + i, (uint8_t *)&v, part);
+        i += part;
+    }
+}
+
+static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
+{
+    if (p->rom)
+        return;
+    if (p->host) {
+        copy_small(p->host, buf, n);
+        return;
+    }
+    for (unsigned i = 0; i < n;) {
+        unsigned part = 8;
+        while (part > n - i || ((p->gpa + i) & (part - 1)))
+            part >>= 1;
+        uint64_t v = 0;
+        copy_small((uint8_t *)&v, buf + i, part);
+        device_write(cpu, p->gpa + i, v, part);
+        i += part;
+    }
+}
+
+/* ---- access from C ------------------------------------------------------------------ */
+
+/** struct span - an access of up to 4096 bytes: one or two pages */
+struct span {
+    struct place p[2];
+    unsigned n[2];
+};
+
+static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
+                         enum tcg_access acc, struct span *s)
+{
+    unsigned room = PAGE_SIZE - (va & PAGE_MASK);
+
+    s->n[0] = MIN(len, room);
+    s->n[1] = len - s->n[0];
+    if (!resolve(cpu, view, va, acc, &s->p[0]))
+        return false;
+    if (s->n[1] && !resolve(cpu, view, (va + s->n[0]) & cpu->va_mask, acc, &s->p[1]))
+        return false;
+    if (acc == ACC_WRITE) {
+        if (s->p[0].has_code && !store_code_page(cpu, &s->p[0], va, s->n[0]))
+            return false;
+        if (s->n[1] && s->p[1].has_code
+            && !store_code_page(cpu, &s->p[1], va + s->n[0], s->n[1]))
+            return false;
+    }
+    return true;
+}
+
+bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t *v)
+{
+    struct span s;
+    uint8_t buf[8];
+
+    *v = 0;
+    if (likely((va & PAGE_MASK) + size <= PAGE_SIZE)) {
+        if (!resolve(cpu, view, va, ACC_READ, &s.p[0]))
+            return false;
+        place_read(cpu, &s.p[0], (uint8_t *)v, size);
+        return true;
+    }
+    if (!resolve_span(cpu, view, va, size, ACC_READ, &s))
+        return false;
+    place_read(cpu, &s.p[0], buf, s.n[0]);
+    place_read(cpu, &s.p[1], buf + s.n[0], s.n[1]);
+    copy_small((uint8_t *)v, buf, size);
+    return true;
+}
+
+bool tcg_store_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t v)
+{
+    struct span s;
+
+    if (!resolve_span(cpu, view, va, size, ACC_WRITE, &s))
+        return false;
+    place_write(cpu, &s.p[0], (uint8_t *)&v, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], (uint8_t *)&v + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_load(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t *v)
+{
+    return tcg_load_view(cpu, cpu->mmu->view, va, size, v);
+}
+
+bool tcg_store(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t v)
+{
+    return tcg_store_view(cpu, cpu->mmu->view, va, size, v);
+}
+
+bool tcg_load_bytes(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len)
+{
+    struct span s;
+
+    assert(len <= PAGE_SIZE);
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_READ, &s))
+        return false;
+    place_read(cpu, &s.p[0], buf, s.n[0]);
+    if (s.n[1])
+        place_read(cpu, &s.p[1], (uint8_t *)buf + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len)
+{
+    struct span s;
+
+    assert(len <= PAGE_SIZE);
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s))
+        return false;
+    place_write(cpu, &s.p[0], buf, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], (const uint8_t *)buf + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
+{
+    struct span s;
+
+    return resolve_span(cpu, cpu->mmu->view, va, len, acc, &s);
+}
+
+uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc)
+{
+    struct place p;
+
+    if (!resolve(cpu, cpu->mmu->view, va, acc, &p) || p.has_code
+        || (acc == ACC_WRITE && p.rom))
+        return NULL;
+    return p.host;
+}
+
+uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
+{
+    struct span s;
+
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s) || s.n[1] || s.p[0].rom)
+        return NULL;
+    return s.p[0].host;
+}
+
+uint32_t mmu_exec_page(struct tcg_cpu *cpu, uint64_t va, uint8_t **host, bool raise)
+{
+    struct place p;
+
+    if (!resolve_miss(cpu, cpu->mmu->view, va, ACC_EXEC, !raise, &p))
+        return NO_PAGE;
+    *host = p.host ? p.host - (va & PAGE_MASK) : NULL;
+    return p.host ? p.page : NO_PAGE;
+}
+
+uint32_t mmu_exec_hit(const struct tcg_cpu *cpu, uint64_t va)
+{
+    return (uint32_t)map_get(cpu->mmu, cpu->mmu->view, ACC_EXEC, va);
+}
+
+unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise)
+{
+    unsigned got = 0;
+
+    while (got < len) {
+        struct place p;
+        uint64_t at = (va + got) & cpu->va_mask;
+        unsigned n = MIN(len - got, PAGE_SIZE - (unsigned)(at & PAGE_MASK));
+        if (!resolve_miss(cpu, cpu->mmu->view, at, ACC_EXEC, !(raise && got == 0), &p))
+            break;
+        place_read(cpu, &p, buf + got, n);
+        got += n;
+    }
+    return got;
+}
+
+uint64_t tcg_phys_load(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    uint8_t *host;
+    uint32_t page;
+    uint64_t v = 0;
+    enum phys_kind k = t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page);
+
+    if (k == PHYS_RAM || k == PHYS_ROM) {
+        host += gpa & PAGE_MASK;
+        return size == 8 ? __atomic_load_n((uint64_t *)host, __ATOMIC_RELAXED)
+                         : __atomic_load_n((uint32_t *)host, __ATOMIC_RELAXED);
+    }
+    v = device_read(cpu, gpa, size);
+    return v;
+}
+
+bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t old, uint64_t new_)
+{
+    const struct tcg *t = cpu->tcg;
+    uint8_t *host;
+    uint32_t page;
+
+    if (t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page) != PHYS_RAM)
+        return true;         /* a page table in ROM or a device: bits stay as they are */
+    host += gpa & PAGE_MASK;
+    if (size == 8)
+        return __atomic_compare_exchange_n((uint64_t *)host, &old, new_, false,
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    uint32_t o32 = (uint32_t)old;
+    return __atomic_compare_exchange_n((uint32_t *)host, &o32, (uint32_t)new_, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* ---- slow path of translated code --------------------------------------------------- */
+
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    struct tcg_mmu *m = cpu->mmu;
+    unsigned len = sl->desc & SLOW_SIZE;
+    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
+    uint64_t va = sl->va;
+    struct span s;
+
+    if (!resolve_span(cpu, m->view, va, len, acc, &s))
+        return 0;
+    if (!s.n[1] && s.p[0].host && !s.p[0].rom) {
+        sl->delta = (uintptr_t)s.p[0].host - va;
+        return 1;
+    }
+    if (!s.n[1] && s.p[0].host && acc == ACC_READ) {
+        sl->delta = (uintptr_t)s.p[0].host - va;
+        return 1;
+    }
+    if (sl->desc & SLOW_READ || acc == ACC_READ) {
+        place_read(cpu, &s.p[0], m->bounce, s.n[0]);
+        if (s.n[1])
+            place_read(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+    }
+    m->bounce_va = va;
+    m->bounce_len = len;
+    sl->delta = (uintptr_t)m->bounce - va;
+    return acc == ACC_WRITE ? 2 : 1;
+}
+
+/* The pages were resolved for writing just before: this cannot fault. */
+void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    struct tcg_mmu *m = cpu->mmu;
+    struct span s;
+
+    if (!resolve_span(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s))
+        return;
+    place_write(cpu, &s.p[0], m->bounce, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
+
+int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e)
+{
+    struct tcg_mmu *m = xzalloc(sizeof(*m));
+    int r = maps_init(m, e);
+
+    if (r) {
+        free(m);
+        return r;
+    }
+    m->tcg = cpu->tcg;
+#if TCG_FLAT_MAPS
+    m->nodes = mmap(NULL, MMU_NODES * sizeof(*m->nodes), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (m->nodes == MAP_FAILED)
+        return err_set(e, -ENOMEM, "no memory for the page-map journal");
+#endif
+    m->page_head = xzalloc(align_up(phys->n_ram_pages * 4ull, 8));
+    m->set[0].valid = true;
+    cpu->mmu = m;
+    load_view(cpu);
+    return 0;
+}
+
+void tcg_mmu_free(struct tcg_cpu *cpu)
+{
+    struct tcg_mmu *m = cpu->mmu;
+
+    if (!m)
+        return;
+#if TCG_FLAT_MAPS
+    munmap(m->base, MAP_SETS * MAP_SET_BYTES);
+    munmap(m->nodes, MMU_NODES * sizeof(*m->nodes));
+#endif
+    free(m->hash);
+    free(m->page_head);
+    free(m);
+    cpu->mmu = NULL;
+}

@@ -1,0 +1,242 @@
+/*
+ * tcg-int.h - what the parts of tcg/ share: the soft MMU's tables, blocks, the
+ * code cache and the host back end's entry points
+ */
+#ifndef TCG_TCG_INT_H
+#define TCG_TCG_INT_H
+
+#include <pthread.h>
+#include "tcg/tcg.h"
+
+/* ---- page maps ----------------------------------------------------------- */
+
+/*
+ * One map is a sparse array indexed by virtual page number (bits 47..12 of the
+ * address). Read and write maps hold host - guest for the page, the exec map the
+ * page's identity (RAM page number + 1); 0 is a miss. What is special (devices,
+ * clean pages, pages with translated code in the write map) is simply absent.
+ *
+ * A view has its three maps side by side, an address-space set has VIEW_COUNT
+ * views. The inline path reaches view maps from one base register:
+ *   base + (vpn | kind << MAP_KIND_BIT) * 8
+ */
+#define PAGE_BITS 12
+#define PAGE_SIZE 4096u
+#define PAGE_MASK 4095u
+#define MAP_VPN_BITS 36
+#define MAP_KIND_BIT MAP_VPN_BITS                     /* write: bit 36, exec: bit 37 */
+#define MAP_KIND_BYTES (8ull << MAP_VPN_BITS)         /* 512 GiB of address space */
+#define MAP_VIEW_BYTES (3 * MAP_KIND_BYTES)
+#define MAP_SET_BYTES (VIEW_COUNT * MAP_VIEW_BYTES)
+#define MAP_SETS 8
+
+#if defined(__x86_64__)
+#define TCG_FLAT_MAPS 1
+#else
+#define TCG_FLAT_MAPS 0   /* hashed tables: see softmmu.c */
+#endif
+
+#define JC_BITS 12
+/** struct jump_cache_entry - where an indirect jump to @pc goes */
+struct jump_cache_entry {
+    uint64_t pc;
+    uint64_t check;        /* page identity | mode salt */
+    const void *code;
+    struct tb *tb;
+};
+
+/* ---- blocks ---------------------------------------------------------------- */
+
+#define NO_PAGE 0xffffffffu
+
+struct tb_link {
+    struct tb *to;            /* NULL: not chained */
+    struct tb *next_in;       /* next in to->incoming; low bit: slot of that one */
+    uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
+    uint32_t guard_off;       /* of the page identity compared first; 0: same page */
+    uint32_t stub_off;        /* where an unchained jump goes */
+};
+
+struct tb {
+    uint64_t pcbase, cs_base, cs_limit;   /* significant when !flat */
+    uint32_t mode;
+    uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
+    uint16_t off, len;        /* in page; guest bytes */
+    uint16_t n_insns;
+    bool flat, dead;
+    const uint8_t *code;      /* executable address (host back end) */
+    uint32_t code_len;
+    struct ir_block *ir;      /* interpreter */
+    struct tb *hash_next;
+    struct tb *page_next[2];
+    struct tb_link link[2];
+    uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
+    const struct tb_site *sites; /* host faults: sorted by op */
+    uint32_t n_sites;
+    uint32_t seq;
+};
+
+/** struct tb_site - a host instruction that may fault for the guest's sake, and
+ *  the out-of-line code that deals with it; offsets in the block's code. Bit 31 of
+ *  op: a numeric fault (SIGFPE), else an address fault (SIGSEGV). */
+struct tb_site {
+    uint32_t op, stub;
+};
+#define SITE_FPE 0x80000000u
+
+/** struct ram_page - what is translated from one page of RAM or ROM */
+struct ram_page {
+    uint64_t code_bits;      /* a bit each 64 bytes that some block was made from */
+    struct tb *first;        /* blocks with bytes here; next through page_next[] */
+};
+
+struct code_cache {
+    uint8_t *rw, *rx;        /* the same memory, mapped twice */
+    size_t bytes, used;
+    int fd;
+};
+
+#define TB_HASH_BITS 16
+struct tcg {
+    const struct tcg_target *target;
+    struct tcg_config cfg;
+    struct phys_ops phys;
+    struct ram_page *pages;
+    struct tb *hash[1 << TB_HASH_BITS];
+    struct code_cache cache;
+    struct tb **tbs;         /* in order of code address */
+    uint32_t n_tbs, max_tbs;
+    char *arena;             /* blocks, sites, kept IR; emptied with the cache */
+    size_t arena_used, arena_bytes;
+    struct ir_block *work;
+    struct tcg_cpu *cpus;    /* all vCPUs (one for now) */
+    struct tcg_stats stats;
+    const struct host_code *host; /* NULL: interpreter */
+    void *host_priv;         /* back end's work area */
+    uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
+    uint32_t seq;
+    pthread_mutex_t lock;
+};
+
+/* ---- soft MMU -------------------------------------------------------------- */
+
+#define MMU_NODES (1u << 18)
+#define MMU_BLOOM 4096
+#define MMU_TOUCH 2048       /* map pages a set may have touched before it is emptied */
+
+/** struct mmu_node - one filled map entry, to find it again */
+struct mmu_node {
+    uint64_t slot;           /* address of the entry; bit 0: global */
+    uint32_t next_set;       /* journal of the set; index + 1 */
+    uint32_t next_page;      /* write entries of one RAM page; index + 1 */
+};
+
+struct mmu_set {
+    uint32_t tag;
+    bool valid;
+    uint64_t used;           /* for replacement */
+    uint32_t journal;        /* node index + 1 */
+    uint8_t large_bloom[MMU_BLOOM / 8];  /* 2 MiB regions with entries of large pages */
+    uint8_t global_bloom[MMU_BLOOM / 8];
+    bool huge;               /* entries of 1 GiB pages exist */
+    uint32_t n_touched;
+    uint32_t touched[MMU_TOUCH * 2];     /* open addressing: map page number + 1 */
+};
+
+struct mmu_hash_entry { uint64_t tag, val; };
+#define MMU_HASH 2048
+
+struct tcg_mmu {
+    struct tcg *tcg;
+    uint8_t *base;           /* MAP_SETS sets */
+    struct mmu_set set[MAP_SETS];
+    unsigned cur;
+    enum tcg_view view;
+    uint64_t clock;
+    struct mmu_node *nodes;
+    uint32_t n_nodes;
+    uint32_t *page_head;     /* per RAM page: its write entries; index + 1 */
+    uint32_t page_gen;
+    struct mmu_hash_entry (*hash)[3][MMU_HASH];  /* [view][kind]; portable variant */
+    uint64_t fills, flushes;
+    /* slow path of translated code: arguments, and the bounce buffer */
+    uint8_t bounce[64] __attribute__((aligned(64)));
+    uint64_t bounce_va;
+    uint32_t bounce_len;
+};
+
+/* arguments of the slow path, in the vCPU struct's reach: see host_scratch */
+struct tcg_slow {
+    uint64_t va;
+    uint64_t delta;          /* out: host - guest */
+    uint32_t desc;           /* SLOW_* */
+    uint32_t pad;
+    uint64_t arg[3];         /* CALL */
+    uint64_t save[8];
+};
+enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9 };
+
+/** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
+ *  2: bounced (a write must be finished with tcg_slow_commit()) */
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *s);
+void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *s);
+
+/** mmu_exec_page() - RAM page number of linear @va as instruction fetch; NO_PAGE:
+ *  fault (raised when @raise) or not RAM/ROM */
+uint32_t mmu_exec_page(struct tcg_cpu *cpu, uint64_t va, uint8_t **host, bool raise);
+/** mmu_exec_hit() - the exec map's entry: RAM page number + 1, or 0 */
+uint32_t mmu_exec_hit(const struct tcg_cpu *cpu, uint64_t va);
+/** mmu_protect_page() - the page now holds code: drop it from every write map */
+void mmu_protect_page(struct tcg *t, uint32_t ram_page);
+
+/* ---- blocks (exec.c) --------------------------------------------------------- */
+
+/** tb_store_hits_code() - does a store to these bytes touch translated code? */
+static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    unsigned a = off >> 6, b = (off + len - 1) >> 6;
+    uint64_t m = (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
+    return t->pages[page].code_bits & m;
+}
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len);
+
+/* ---- code cache (cache.c) ------------------------------------------------------ */
+int cache_init(struct code_cache *c, size_t bytes, struct err *e) MUST_CHECK;
+void cache_free(struct code_cache *c);
+static inline uint8_t *cache_rw(const struct code_cache *c, const uint8_t *rx)
+{
+    return c->rw + (rx - c->rx);
+}
+
+/** tcg_disas() - list code with Capstone: "0xADDR:  bytes  mnemonic" lines
+ *  @bits: 16, 32, 64 guest width; 0: this host's code */
+void tcg_disas(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits);
+
+/* ---- host back end --------------------------------------------------------------- */
+
+/** struct host_code - a host back end */
+struct host_code {
+    const char *name;
+    /** init() - emit the entry, exit and slow-path thunks into the empty cache */
+    int (*init)(struct tcg *t, struct err *e);
+    /** enter() - run code until a block leaves */
+    void (*enter)(struct tcg_cpu *cpu, const void *code);
+    /** compile() - host code for @b; fills tb->code, links, sites; false: no room */
+    bool (*compile)(struct tcg *t, struct tb *tb, const struct ir_block *b);
+    /** set_link() - (un)chain: @to NULL restores the exit stub */
+    void (*set_link)(struct tcg *t, struct tb *tb, unsigned slot, struct tb *to);
+    /** vec_save() - vector/x87 state from host registers into the CPU struct, for C code */
+    void (*vec_save)(struct tcg_cpu *cpu);
+    /** vec_restore() - after vec_save() inside a slow path: what was loaded comes back */
+    void (*vec_restore)(struct tcg_cpu *cpu, unsigned what);
+    unsigned cap_arch_bits;
+};
+/** host_code_here() - back end for this host, or NULL with the reason in @e */
+const struct host_code *host_code_here(struct err *e);
+
+/** tb_find_by_code() - the block whose code holds @pc, or NULL */
+struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc);
+/** tcg_arena() - memory that lives until the next flush; NULL when full */
+void *tcg_arena(struct tcg *t, size_t bytes);
+
+#endif
