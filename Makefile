@@ -28,7 +28,7 @@ LDLIBS = -Wl,--as-needed $(LIBS) -pthread -lm
 src_util := $(wildcard util/*.c)
 src_tcg := $(wildcard tcg/*.c)
 src_tcg_x86_64 := $(wildcard tcg/host-x86_64/*.c)
-src_tcg_aarch64 := $(wildcard tcg/host-aarch64/*.c)
+src_tcg_aarch64 := $(wildcard tcg/host-none/*.c)
 src_target := $(wildcard target-x86/*.c)
 src_accel := $(wildcard accel/*.c)
 src_hw := $(wildcard hw/*.c hw/*/*.c)
@@ -44,7 +44,7 @@ srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) 
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/softmmu.c tcg/exec.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/softmmu.c tcg/exec.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \
