@@ -1024,29 +1024,16 @@ static void gen_rmw(struct gen *g, const struct ir_op *op)
     m = mem_begin(g, op->a, op->size, true, true, 0);
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
-    struct stub *s = &g->stubs[g->n_stubs - 1];
-    (void)s;
-    bool partial = op->wf && kept_flags(op);
-    if (op->rmw == IRM_ADC || op->rmw == IRM_SBB || op->rmw == IRM_INC || op->rmw == IRM_DEC
-        || op->rmw >= IRM_BTS || partial) {
-        /* the instruction starts from F; it is in memory now */
-        int t = scratch_get(g);
-        if (op->rmw == IRM_ADC || op->rmw == IRM_SBB) {
-            ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));
-            e8(&g->c, 8);
-        } else if (op->wf && t == RAX) {
-            ins(&g->c, 4, 0x8b, RAX, ENV(fl));
-            e8(&g->c, 0x04);
-            e8(&g->c, 0x7f);
-            e8(&g->c, 0x9e);
-        } else if (op->wf) { /* RAX is in use: borrow it */
-            mov_rr(&g->c, 8, t, RAX);
-            ins(&g->c, 4, 0x8b, RAX, ENV(fl));
-            e8(&g->c, 0x04);
-            e8(&g->c, 0x7f);
-            e8(&g->c, 0x9e);
-            mov_rr(&g->c, 8, RAX, t);
-        }
+    bool bitop = op->rmw >= IRM_BTS;
+    if (bitop && !is_k) {    /* inside the operand, or the host would reach beyond it */
+        int r = scratch_get(g);
+        mov_rr(&g->c, 4, r, v);
+        alu_imm(&g->c, 4, ALU_AND, o_reg(r), op->size * 8 - 1);
+        v = r;
+    }
+    if (op->rmw == IRM_ADC || op->rmw == IRM_SBB || op->rmw == IRM_INC || op->rmw == IRM_DEC) {
+        ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));   /* starts from C, which is in memory now */
+        e8(&g->c, 8);
     }
     static const uint8_t alu[] = { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_XOR, ALU_ADC, ALU_SBB };
     switch (op->rmw) {
@@ -1078,15 +1065,17 @@ static void gen_rmw(struct gen *g, const struct ir_op *op)
         if (is_k) {
             ins(&g->c, op->size, X0F | 0xba | lk, 5 + (op->rmw - IRM_BTS), m);
             e8(&g->c, (unsigned)k & (op->size * 8 - 1));
-        } else {             /* mask it, or the host would reach beyond the operand */
-            int r = v;
-            if (v >= N_SCRATCH || !dies(op, 3)) {
-                r = scratch_get(g);
-                mov_rr(&g->c, 8, r, v);
-            }
-            (void)r;
-            assert(!"bit index must be masked by the front end");
+        } else {
+            ins(&g->c, op->size, X0F | 0x83 | (uint32_t)(5 + op->rmw - IRM_BTS) << 3 | lk, v, m);
         }
+    }
+    if (bitop && op->wf) {   /* only C changes: merge it into F in memory */
+        ins(&g->c, 1, X0F | 0x92 | XBM, 0, SLOW(save));
+        alu_imm(&g->c, 1, ALU_AND, o_env(offsetof(struct tcg_cpu, fl) + 1), -2);
+        ins(&g->c, 4, X0F | 0xb6 | XBM, m.index, SLOW(save));
+        alu_mr(&g->c, 1, ALU_OR, o_env(offsetof(struct tcg_cpu, fl) + 1), m.index);
+        mem_end(g);
+        return;
     }
     mem_end(g);
     if (op->rmw != IRM_NOT && op->wf)
