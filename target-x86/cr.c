@@ -440,7 +440,8 @@ uint64_t h_xgetbv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!osxsave(cpu))
         return 0;
-    if ((uint32_t)GPR(cpu, R_CX) != 0)
+    /* ECX 1 asks which components are in use: all that are enabled may be */
+    if ((uint32_t)GPR(cpu, R_CX) > x86_has(cpu, FEAT_XSAVE, 2))
         return x86_gp0(cpu);
     GPR(cpu, R_AX) = (uint32_t)cpu->xcr0;
     GPR(cpu, R_DX) = cpu->xcr0 >> 32;

@@ -4,6 +4,7 @@
  * Source: Intel SDM vol. 3, 9.1.1, table 9-1.
  */
 #include "target-x86/system-int.h"
+#include "target-x86/simd-int.h"
 
 static void reset_segments(struct x86_cpu *cpu)
 {
@@ -60,19 +61,6 @@ static void reset_msrs(struct x86_cpu *cpu)
     cpu->xss = 0;
 }
 
-static void reset_fpu(struct x86_cpu *cpu)
-{
-    memset(&cpu->fx, 0, sizeof(cpu->fx));
-    memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
-    cpu->fx.fcw = 0x40;
-    cpu->fx.ftw = 0xff;                    /* power-up: all tags valid (zero) */
-    cpu->fx.mxcsr = 0x1f80;
-    cpu->fx.mxcsr_mask = 0xffff;
-    cpu->fpu_cs = cpu->fpu_ds = 0;
-    cpu->ferr_pending = false;
-    cpu->xcr0 = 1;
-}
-
 static void reset_events(struct x86_cpu *cpu)
 {
     cpu->tcg.exception = 0;
@@ -110,7 +98,8 @@ void x86_reset(struct x86_cpu *cpu, bool init)
     reset_control(cpu, init);
     if (!init) {
         reset_msrs(cpu);
-        reset_fpu(cpu);
+        x86_fpu_reset(cpu);
+        cpu->xcr0 = 1;
         cpu->wait_sipi = cpu->index != 0;
     }
     cpu->tcg.fl = 0;
