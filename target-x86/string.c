@@ -454,5 +454,7 @@ uint64_t h_rep_string(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     }
     if (s.compared)
         tc->fl = sub_flags(s.ca, s.cb, s.size);
-    return (str_reg(&s, R_CX) && !s.stop) || s.stored_slow;
+    if (str_reg(&s, R_CX) && !s.stop)
+        return 1;
+    return s.stored_slow && !(s.cpu->mode & MODE_TF);   /* TF: the block ends anyway */
 }
