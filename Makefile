@@ -19,14 +19,19 @@ OPT := -O1 -g
 endif
 
 WARN := -Wall -Wextra -Wno-unused-parameter
-CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) -I. -I$(BUILD) -include $(CONFIG_DIR)/config.h \
+CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) -I$(CONFIG_DIR) -I. -I$(BUILD) -include $(CONFIG_DIR)/config.h \
 	-pthread $(LIB_CFLAGS) $(SAN_FLAGS) $(USER_CFLAGS)
 LDLIBS = -Wl,--as-needed $(LIBS) -pthread -lm
+
+# V=1 shows whole commands
+ifndef V
+quiet = @printf '  %-4s %s\n' $(1) $@;
+endif
 
 # ---- sources ------------------------------------------------------------------
 
 src_util := $(wildcard util/*.c)
-src_tcg := $(wildcard tcg/*.c)
+src_tcg := $(filter-out tcg/host-none.c,$(wildcard tcg/*.c))
 src_tcg_x86_64 := $(wildcard tcg/host-x86_64/*.c)
 src_tcg_aarch64 := $(wildcard tcg/host-none/*.c)
 src_target := $(wildcard target-x86/*.c)
@@ -69,7 +74,7 @@ endif
 all: $(transom)
 
 $(transom): $(objs) $(main_objs)
-	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(CONFIG_DIR)/config.mk: configure
 	./configure --config-dir=$(CONFIG_DIR) $(CONFIGURE_ARGS)
@@ -77,26 +82,26 @@ $(CONFIG_DIR)/config.h: $(CONFIG_DIR)/config.mk ;
 
 $(BUILD)/%.o: %.c $(CONFIG_DIR)/config.mk $(CONFIG_DIR)/config.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(if $(filter $<,$(novec)),$(novec_flags_$(HOST_CPU))) -MMD -MP -c $< -o $@
+	$(call quiet,CC)$(CC) $(CFLAGS_ALL) $(if $(filter $<,$(novec)),$(novec_flags_$(HOST_CPU))) -MMD -MP -c $< -o $@
 
 # ---- generated -------------------------------------------------------------------
 
 $(BUILD)/dsdt.aml: hw/acpi/dsdt.asl
 	@mkdir -p $(@D)
-	iasl -va -p $(BUILD)/dsdt $< > $(BUILD)/dsdt.log || { cat $(BUILD)/dsdt.log; false; }
+	$(call quiet,IASL)iasl -va -p $(BUILD)/dsdt $< > $(BUILD)/dsdt.log || { cat $(BUILD)/dsdt.log; false; }
 
 $(BUILD)/dsdt.aml.h: $(BUILD)/dsdt.aml hw/acpi/aml2c.sh
-	sh hw/acpi/aml2c.sh dsdt_aml $< > $@
+	$(call quiet,GEN)sh hw/acpi/aml2c.sh dsdt_aml $< > $@
 
 # option ROMs: 16-bit code at offset 0, finished by mkrom.sh
 $(BUILD)/roms/%.bin: roms/%.S
 	@mkdir -p $(@D)
-	$(X86_AS) --32 -o $(@:.bin=.o) $<
-	$(X86_LD) -m elf_i386 -Ttext=0 --oformat binary -o $@ $(@:.bin=.o)
+	$(call quiet,AS)$(X86_AS) --32 -o $(@:.bin=.o) $<
+	@$(X86_LD) -m elf_i386 -Ttext=0 --oformat binary -o $@ $(@:.bin=.o)
 
 $(BUILD)/linuxboot.rom.h: $(BUILD)/roms/linuxboot/linuxboot.bin roms/mkrom.sh hw/acpi/aml2c.sh
-	sh roms/mkrom.sh $< $(BUILD)/linuxboot.rom
-	sh hw/acpi/aml2c.sh linuxboot_rom $(BUILD)/linuxboot.rom > $@
+	$(call quiet,GEN)sh roms/mkrom.sh $< $(BUILD)/linuxboot.rom
+	@sh hw/acpi/aml2c.sh linuxboot_rom $(BUILD)/linuxboot.rom > $@
 
 $(BUILD)/hw/acpi/tables.o: $(BUILD)/dsdt.aml.h
 $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
@@ -106,12 +111,16 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 # Unit tests: every Criterion file below tests/, in one program
 test_srcs := $(wildcard tests/util/*.c tests/tcg/*.c tests/target-x86/*.c tests/accel/*.c \
 	tests/hw/*.c tests/block/*.c tests/net/*.c tests/ui/*.c)
+capstone_tests := $(addprefix tests/target-x86/,decode.c decode_simd.c tr_simd.c)
+ifneq ($(HAVE_CAPSTONE),yes)
+test_srcs := $(filter-out $(capstone_tests),$(test_srcs))
+endif
 ifeq ($(HAVE_CRITERION),yes)
 test_flags = $(CRITERION_CFLAGS)
 test_libs = $(CRITERION_LIBS)
 test_run = -j2
 else
-test_flags = -Itests/mini
+test_flags = -Itests/mini -Wno-format-zero-length
 test_srcs += tests/mini-criterion.c
 endif
 test_objs = $(test_srcs:%.c=$(BUILD)/%.o)
@@ -125,7 +134,7 @@ endif
 $(BUILD)/tests/%.o: CFLAGS_ALL += $(test_flags)
 
 $(BUILD)/tests/unit: $(test_objs) $(objs)
-	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(test_libs) $(LDLIBS)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(test_libs) $(LDLIBS)
 
 check-unit: $(BUILD)/tests/unit
 	$(emulator) $< $(test_run)
@@ -134,7 +143,7 @@ check-unit: $(BUILD)/tests/unit
 insn_srcs := $(wildcard tests/insn/*.c)
 insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/insn/run: $(insn_objs) $(objs)
-	$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 ifneq ($(insn_srcs),)
 check-insn: $(BUILD)/tests/insn/run
