@@ -150,6 +150,8 @@ extern const struct x86_row x86_rows[];   /* row 0 is a placeholder: "no such in
 /** x86_row_count()/x86_row_name() - enumerate the table (coverage); index 1..count-1 */
 unsigned x86_row_count(void);
 const char *x86_row_name(unsigned i);
+/** x86_last_integer_row() - number of insn.def's last row; insn-simd.def's follow */
+unsigned x86_last_integer_row(void);
 
 /* ---- a decoded instruction ------------------------------------------------------ */
 enum { PFX_OPSIZE = 1, PFX_ADSIZE = 2, PFX_LOCK = 4, PFX_REP = 8, PFX_REPNE = 16, PFX_SEG = 32 };

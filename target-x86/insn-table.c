@@ -144,6 +144,11 @@ unsigned x86_row_count(void)
     return ALL_ROWS;
 }
 
+unsigned x86_last_integer_row(void)
+{
+    return INT_ROWS - 1;
+}
+
 const char *x86_row_name(unsigned i)
 {
     return i < ALL_ROWS ? x86_rows[i].name : NULL;

@@ -161,30 +161,27 @@ void tr_xchg_acc(struct xlat *x)
         xchg_regs(x, x->in->opsize, r, R_AX);
 }
 
-void tr_pause(struct xlat *x)
-{
-    tr_xchg_acc(x);
-}
-
 void tr_nop(struct xlat *x)
 {
 }
 
-/* register destination: both results are selected, nothing can fault */
+/*
+ * Register destination: both results are selected, nothing can fault. The one that
+ * is not written keeps its upper half, as on silicon.
+ */
 static void cmpxchg_reg(struct xlat *x, unsigned size)
 {
     const struct x86_insn *in = x->in;
-    unsigned w = MAX(size, 4u);
-    ir_val old = ir_temp(x->b), new_ = ir_temp(x->b), acc = ir_temp(x->b);
-    ir_val src = xt_reg(x, in->reg, size), dst = xt_reg(x, in->rm, size);
+    unsigned w = size == 4 ? 8 : size;
+    ir_val dst = xt_reg(x, in->rm, size), src = ir_temp(x->b), old = ir_temp(x->b);
 
+    ir_emit(x->b, IR_ZEXT, size, src, xt_reg(x, in->reg, size), IR_NONE);
     ir_emit(x->b, IR_ZEXT, size, old, dst, IR_NONE);
     ir_emit(x->b, IR_CMP, size, IR_NONE, G_RAX, old)->wf = x->row->wf;
-    ir_emit(x->b, IR_CMOV, w, new_, old, src)->cc = IRC_Z;
-    ir_emit(x->b, IR_CMOV, 8, acc, G_RAX, old)->cc = IRC_NZ;
-    /* narrow: only the low bits count; 4: acc is RAX whole or old zero-extended */
-    ir_mov(x->b, size == 4 ? 8 : size, G_RAX, acc);
-    xt_set_reg(x, in->rm, size, new_);
+    ir_emit(x->b, IR_CMOV, 8, src, dst, src)->cc = IRC_Z;
+    ir_emit(x->b, IR_CMOV, 8, old, G_RAX, old)->cc = IRC_NZ;
+    ir_mov(x->b, w, G_RAX, old);
+    xt_set_reg(x, in->rm, w, src);
 }
 
 void tr_cmpxchg(struct xlat *x)
