@@ -237,8 +237,8 @@ static uint8_t *rom_try(const char *dir, const char *name, size_t *len, int *cod
 
 /**
  * machine_read_rom() - find firmware @name and read it whole
- * @name: looked up as a path first when it holds a '/', else (and then as a
- *   plain name in the current directory last) in -L directories and ROM_DIRS
+ * @name: tried as a path first, as QEMU does, then in the -L directories, then
+ *   in ROM_DIRS
  * @len: bytes read, at most 16 MiB
  *
  * Returns bytes (caller frees) or NULL with @e set.
@@ -246,17 +246,13 @@ static uint8_t *rom_try(const char *dir, const char *name, size_t *len, int *cod
 uint8_t *machine_read_rom(struct machine *m, const char *name, size_t *len, struct err *e)
 {
     static const char *const fixed[] = { ROM_DIRS };
-    uint8_t *buf = NULL;
     int code = ENOENT;
+    uint8_t *buf = rom_try("", name, len, &code);
 
-    if (strchr(name, '/'))
-        buf = rom_try("", name, len, &code);
     for (const char **d = m->cfg.rom_dirs; !buf && d && *d; d++)
         buf = rom_try(*d, name, len, &code);
     for (size_t i = 0; !buf && i < ARRAY_SIZE(fixed); i++)
         buf = rom_try(fixed[i], name, len, &code);
-    if (!buf && !strchr(name, '/'))
-        buf = rom_try("", name, len, &code);
     if (!buf)
         err_set(e, -code, "firmware %s: %s", name, strerror(code));
     return buf;

@@ -225,9 +225,12 @@ static void put_boot_params(struct linux_boot *b)
 static void put_bios_area(struct linux_boot *b)
 {
     struct machine *m = b->dev.machine;
+    static const uint16_t com[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 }, none = 0;
     uint16_t ebda = BASE_RAM_END >> 4, base_kib = BASE_RAM_END / 1024;
     uint8_t ebda_kib = 1;
 
+    for (unsigned i = 0; i < ARRAY_SIZE(com); i++)
+        put(m, 0x400 + 2 * i, m->cfg.serial[i] ? &com[i] : &none, 2);
     put(m, 0x40e, &ebda, 2);
     put(m, 0x413, &base_kib, 2);
     put(m, BASE_RAM_END, &ebda_kib, 1);
