@@ -399,12 +399,12 @@ uint64_t h_vmaskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 }
 
 /**
- * h_pcmpestr() - PCMPESTRI, PCMPESTRM on the state in memory
- * @a: linear address when the second operand is in memory; @b: PCMPESTR_PACK()
+ * h_pcmpstr() - PCMPESTRI, PCMPESTRM, PCMPISTRI on the state in memory
+ * @a: linear address when the second operand is in memory; @b: PCMPSTR_PACK()
  */
-uint64_t h_pcmpestr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+uint64_t h_pcmpstr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
-    bool mem = (b >> 24) & 1, index = (b & 0xff) == 0x61;
+    bool mem = (b >> 24) & 1, index = b & 1;   /* ..STRI */
     struct ir_vec v = {
         .enc = (b >> 26) & 1 ? VENC_VEX : VENC_LEGACY, .map = 3, .pp = 1, .opcode = b & 0xff,
         .w = (b >> 25) & 1, .reg = (b >> 16) & 15, .rm = (b >> 20) & 15, .has_imm = true,

@@ -21,8 +21,8 @@ void x86_fpu_reset(struct x86_cpu *cpu);
 HELPER(h_stmxcsr);        /* returns MXCSR; vector state must be in memory */
 HELPER(h_rdrand);         /* a = size 2, 4, 8: random value; C = 1, other flags 0 */
 HELPER(h_mmx_enter);      /* MMX state transition: TOP = 0, all tags valid */
-HELPER(h_pcmpestr);       /* a = linear address of a memory operand, b = PCMPESTR_PACK() */
-#define PCMPESTR_PACK(opcode, imm, reg, rm, mem, w, vex)                          \
+HELPER(h_pcmpstr);       /* a = linear address of a memory operand, b = PCMPSTR_PACK() */
+#define PCMPSTR_PACK(opcode, imm, reg, rm, mem, w, vex)                          \
     ((uint64_t)(opcode) | (uint64_t)(imm) << 8 | (uint64_t)(reg) << 16 |          \
      (uint64_t)(rm) << 20 | (uint64_t)(mem) << 24 | (uint64_t)(w) << 25 |         \
      (uint64_t)(vex) << 26)

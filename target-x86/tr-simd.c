@@ -199,7 +199,7 @@ static void fix_encoding(struct xlat *x, struct vec_ops *s)
 
 /**
  * tr_vec() - an instruction kept as it is, described by its row's operands
- * arg: VA_UNAL, VA_IS4, VA_ECX (PCMPxSTRI), VA_MMX
+ * arg: VA_UNAL, VA_IS4, VA_MMX
  */
 void tr_vec(struct xlat *x)
 {
@@ -219,20 +219,15 @@ void tr_vec(struct xlat *x)
     take_operand(x, &s, r->dst, true);
     take_operand(x, &s, r->a, false);
     take_operand(x, &s, r->b, false);
-    if (r->arg & VA_ECX) {
-        s.v->gpr_out = true;
-        s.v->gpr_size = 4;
-        s.d = R_CX;
-    }
     fix_encoding(x, &s);
     xt_vec_emit(x, index, s.d, s.b);
 }
 
 /* ---- through helpers ----------------------------------------------------------------- */
 
-/** tr_pcmpestr() - PCMPESTRI, PCMPESTRM: two implicit general registers as input,
+/** tr_pcmpstr() - PCMPESTRI, PCMPESTRM, PCMPISTRI: implicit general registers are
  *  more than an IR_VEC has room for */
-void tr_pcmpestr(struct xlat *x)
+void tr_pcmpstr(struct xlat *x)
 {
     const struct x86_insn *in = x->in;
     ir_val addr;
@@ -240,9 +235,9 @@ void tr_pcmpestr(struct xlat *x)
     if (!xt_sse_ok(x))
         return;
     addr = in->mem ? xt_addr(x, 16, false) : xt_imm(x, 0);
-    xt_call(x, h_pcmpestr, IR_NONE, addr,
-            xt_imm(x, PCMPESTR_PACK(in->opcode, (uint8_t)in->imm, in->reg, in->rm, in->mem,
-                                    in->w, in->enc == ENC_VEX)), IR_NONE);
+    xt_call(x, h_pcmpstr, IR_NONE, addr,
+            xt_imm(x, PCMPSTR_PACK(in->opcode, (uint8_t)in->imm, in->reg, in->rm, in->mem,
+                                   xt_64(x) && in->w, in->enc == ENC_VEX)), IR_NONE);
 }
 
 /** tr_maskmov() - MASKMOVQ, MASKMOVDQU: to DS:[rDI] */

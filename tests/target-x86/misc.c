@@ -227,14 +227,18 @@ Test(misc, gather_keeps_progress_on_a_fault)
     cr_expect_eq(ldl32(r->cpu->ymmh[1]), 0);
 }
 
-Test(misc, pcmpestri_through_the_helper)
+Test(misc, pcmpstri_through_the_helper)
 {
     memcpy(r->cpu->fx.xmm[1], "xyz", 3);
     memcpy(r->ram + 0x200, "abcdefgzabcdefgh", 16);
     GPR(r->cpu, R_AX) = 3;
     GPR(r->cpu, R_DX) = 16;
     GPR(r->cpu, R_CX) = ~0ull;
-    h_pcmpestr(r->tc, 0x200, PCMPESTR_PACK(0x61, 0, 1, 0, 1, 0, 0), 0);   /* equal any */
+    h_pcmpstr(r->tc, 0x200, PCMPSTR_PACK(0x61, 0, 1, 0, 1, 0, 0), 0);   /* equal any */
     cr_expect_eq(GPR(r->cpu, R_CX), 7);
     cr_expect(r->tc->fl & TCG_FL_C);
+    memcpy(r->cpu->fx.xmm[2], "abcdefg\0y", 9);      /* implicit: ends at the NUL */
+    h_pcmpstr(r->tc, 0, PCMPSTR_PACK(0x63, 0, 1, 2, 0, 0, 0), 0);
+    cr_expect_eq(GPR(r->cpu, R_CX), 16);
+    cr_expect_eq(r->tc->fl & (TCG_FL_C | TCG_FL_Z), TCG_FL_Z);
 }

@@ -200,7 +200,7 @@ Test(tr_simd, alignment_rules)
     cr_expect_eq(vec_of("\x0f\x28\x06", 3, ALL_MODE)->mem_align, 16);          /* movaps */
     cr_expect_eq(vec_of("\xf3\x0f\x7f\x06", 4, ALL_MODE)->mem_align, 0);       /* movdqu */
     cr_expect_eq(vec_of("\xf2\x0f\xf0\x06", 4, ALL_MODE)->mem_align, 0);       /* lddqu */
-    cr_expect_eq(vec_of("\x66\x0f\x3a\x63\x06\x00", 6, ALL_MODE)->mem_align, 0); /* pcmpistri */
+    cr_expect_eq(vec_of("\x66\x0f\x3a\x62\x06\x00", 6, ALL_MODE)->mem_align, 0); /* pcmpistrm */
     cr_expect_eq(vec_of("\x0f\xfc\x06", 3, ALL_MODE)->mem_align, 0);           /* paddb mmx */
     cr_expect_eq(vec_of("\xc5\xfc\x28\x06", 4, ALL_MODE)->mem_align, 32);      /* vmovaps ymm */
     cr_expect_eq(vec_of("\xc5\xfc\x58\x06", 4, ALL_MODE)->mem_align, 0);       /* vaddps ymm */
