@@ -8,11 +8,12 @@
 #include <unistd.h>
 #include "hw/hw-int.h"
 
-/* Where distributions keep firmware; configure may say otherwise. */
-#ifndef ROM_DIRS
-#define ROM_DIRS "/usr/share/seabios", "/usr/share/qemu", \
-                 "/usr/local/share/qemu", "/usr/share/vgabios"
+/* Where configure found firmware, then where distributions keep it. */
+#ifndef CONFIG_FIRMWARE_DIR
+#define CONFIG_FIRMWARE_DIR "/usr/share/seabios"
 #endif
+#define ROM_DIRS CONFIG_FIRMWARE_DIR, "/usr/share/seabios", "/usr/share/qemu", \
+                 "/usr/local/share/qemu", "/usr/share/vgabios"
 
 #define RAM_LOW_MAX  (3 * GiB)     /* above it: PCI window, chips, firmware */
 #define RAM_MIN      MiB
