@@ -355,7 +355,8 @@ void machine_reset(struct machine *m);
 /** requests: any thread; the main loop is woken */
 void machine_request_reset(struct machine *m, enum shutdown_cause why);
 void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int exit_code);
-/** machine_request_powerdown() - press the ACPI power button */
+/** machine_request_powerdown() - press the ACPI power button; the main loop
+ *  answers request_powerdown with pm_power_button() (hw/pci/pci.h) */
 void machine_request_powerdown(struct machine *m);
 /** machine_read_rom() - find @name along the search path and read it whole
  *  Returns bytes (caller frees) or NULL with @e set. */
