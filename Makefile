@@ -50,7 +50,7 @@ srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) 
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
 novec := tcg/softmmu.c tcg/exec.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
-	target-x86/string.c target-x86/helper-novec.c hw/memory.c
+	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \
 	-fno-sanitize=all

@@ -1,0 +1,247 @@
+/*
+ * bt-bus.c - what the translated CPU sees of the machine: ports, devices in
+ * memory, its local APIC, interrupts, time
+ */
+#include "accel/bt-int.h"
+#include "hw/intc/intc.h"
+
+enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
+#define FERR_IRQ 13
+
+/* ---- ports ------------------------------------------------------------------- */
+
+/* A reset or power-off takes effect at the access that caused it. */
+static void stop_when_requested(struct bt_cpu *c)
+{
+    struct machine *m = c->bt->m;
+
+    if (unlikely(__atomic_load_n(&m->request_shutdown, __ATOMIC_RELAXED)
+                 | __atomic_load_n(&m->request_reset, __ATOMIC_RELAXED)))
+        bt_stop_self(c);
+}
+
+static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
+{
+    struct bt_cpu *c = opaque;
+
+    return port_read(c->bt->m, port, size);
+}
+
+static void bus_port_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
+{
+    struct bt_cpu *c = opaque;
+
+    port_write(c->bt->m, port, v, size);
+    stop_when_requested(c);
+}
+
+/* ---- devices in memory ------------------------------------------------------------ */
+
+static struct bt_cpu *cpu_of(struct tcg_cpu *tc)
+{
+    return container_of(X86(tc)->bus, struct bt_cpu, bus);
+}
+
+/* The vCPU's own local APIC answers at its register page, not somebody else's. */
+static void enter_access(struct bt_cpu *c, gpa_t gpa)
+{
+    struct lapic *a = c->vcpu.lapic;
+
+    machine_lock(c->bt->m);
+    if (a && ((lapic_get_base(a) ^ gpa) & 0xffffff000ull) == 0)
+        c->bt->accessing = &c->vcpu;
+}
+
+static void leave_access(struct bt_cpu *c)
+{
+    c->bt->accessing = NULL;
+    machine_unlock(c->bt->m);
+}
+
+uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
+{
+    struct bt_cpu *c = cpu_of(cpu);
+    uint64_t v;
+
+    enter_access(c, gpa);
+    v = mmio_read(&c->bt->m->mem, gpa, size);
+    leave_access(c);
+    return v;
+}
+
+void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size)
+{
+    struct bt_cpu *c = cpu_of(cpu);
+
+    enter_access(c, gpa);
+    mmio_write(&c->bt->m->mem, gpa, v, size);
+    leave_access(c);
+    stop_when_requested(c);
+}
+
+/* ---- interrupts --------------------------------------------------------------------- */
+
+static void bus_intr_clear(void *opaque, uint32_t bits)
+{
+    struct bt_cpu *c = opaque;
+
+    vcpu_intr_lower(&c->vcpu, bits);
+    if ((bits & VCPU_INTR_INIT) && c->vcpu.lapic)
+        lapic_cpu_init(c->vcpu.lapic);
+}
+
+static int bus_ack_irq(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return vcpu_ack_interrupt(&c->vcpu);
+}
+
+static uint8_t bus_sipi_vector(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return c->vcpu.lapic ? lapic_sipi_vector(c->vcpu.lapic) : 0;
+}
+
+static uint8_t bus_get_tpr(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return c->vcpu.lapic ? lapic_get_tpr(c->vcpu.lapic) : 0;
+}
+
+static void bus_set_tpr(void *opaque, uint8_t tpr)
+{
+    struct bt_cpu *c = opaque;
+
+    if (c->vcpu.lapic)
+        lapic_set_tpr(c->vcpu.lapic, tpr);
+}
+
+void bt_raise_ferr(struct bt_cpu *c)
+{
+    machine_lock(c->bt->m);
+    irq_set(machine_irq(c->bt->m, FERR_IRQ), 1);
+    machine_unlock(c->bt->m);
+}
+
+/* Port 0xF0: writing it clears the coprocessor's request. */
+static void busy_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
+{
+    irq_set(machine_irq(opaque, FERR_IRQ), 0);
+}
+
+static const struct io_ops busy_ops = { .write = busy_write, .min_bytes = 1, .max_bytes = 1 };
+
+void bt_ferr_port(struct machine *m)
+{
+    port_map(m, "fpu-busy", 0xf0, 1, &busy_ops, m);
+}
+
+static void bus_halt(void *opaque)
+{
+    bt_halt(opaque);
+}
+
+static void bus_triple_fault(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    machine_request_reset(c->bt->m, CAUSE_TRIPLE_FAULT);
+    bt_stop_self(c);
+}
+
+/* ---- APIC registers that are MSRs ---------------------------------------------------------- */
+
+/* The guest's TSC as RDTSC gives it. */
+static uint64_t guest_tsc(struct bt_cpu *c)
+{
+    return bt_tsc(c->bt) + c->cpu->tsc_offset + c->cpu->tsc_adjust;
+}
+
+static bool apic_read(struct bt_cpu *c, uint32_t msr, uint64_t *v)
+{
+    struct lapic *a = c->vcpu.lapic;
+
+    if (msr == MSR_APIC_BASE)
+        *v = lapic_get_base(a);
+    else if (msr == MSR_TSC_DEADLINE)
+        *v = lapic_get_tsc_deadline(a);
+    else
+        return lapic_msr_read(a, msr, v);
+    return true;
+}
+
+static bool apic_write(struct bt_cpu *c, uint32_t msr, uint64_t v)
+{
+    struct lapic *a = c->vcpu.lapic;
+
+    if (msr == MSR_APIC_BASE)
+        return lapic_set_base(a, v);
+    if (msr != MSR_TSC_DEADLINE)
+        return lapic_msr_write(a, msr, v);
+    lapic_set_tsc_deadline(a, v, guest_tsc(c), c->bt->model.tsc_hz);
+    return true;
+}
+
+static bool bus_apic_msr(void *opaque, uint32_t msr, uint64_t *v, bool write)
+{
+    struct bt_cpu *c = opaque;
+
+    if (!c->vcpu.lapic)
+        return false;
+    return write ? apic_write(c, msr, *v) : apic_read(c, msr, v);
+}
+
+/* ---- time ------------------------------------------------------------------------------------- */
+
+static uint64_t host_counter(const struct bt *bt)
+{
+    return bt->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
+}
+
+uint64_t bt_tsc(struct bt *bt)
+{
+    return bt->tsc_running ? host_counter(bt) - bt->tsc_base : bt->tsc_base;
+}
+
+void bt_tsc_pause(struct bt *bt)
+{
+    uint64_t now = bt_tsc(bt);
+
+    bt->tsc_running = false;
+    bt->tsc_base = now;
+}
+
+void bt_tsc_resume(struct bt *bt)
+{
+    if (bt->tsc_running)
+        return;
+    bt->tsc_base = host_counter(bt) - bt->tsc_base;
+    bt->tsc_running = true;
+}
+
+void bt_tsc_reset(struct bt *bt)
+{
+    bt->tsc_running = false;
+    bt->tsc_base = 0;
+}
+
+static uint64_t bus_tsc(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return bt_tsc(c->bt);
+}
+
+void bt_bus_init(struct bt_cpu *c)
+{
+    c->bus = (struct x86_bus){
+        .port_in = bus_port_in, .port_out = bus_port_out, .ack_irq = bus_ack_irq,
+        .intr = bt_intr, .intr_clear = bus_intr_clear, .sipi_vector = bus_sipi_vector,
+        .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
+        .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
+        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .opaque = c,
+    };
+}

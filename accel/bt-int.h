@@ -1,0 +1,152 @@
+/*
+ * bt-int.h - the translator as an accelerator: what its files share
+ *
+ * Threads: each vCPU has one. It takes the machine lock only inside port and
+ * device accesses, never while it waits. Others reach it through vcpu->intr
+ * and bt_cpu.work, each followed by a kick; neither is ever awaited with the
+ * machine lock held.
+ *
+ * Locks, outer first: machine lock, bt_cpu.lock.
+ */
+#ifndef ACCEL_BT_INT_H
+#define ACCEL_BT_INT_H
+
+#include "accel/accel.h"
+
+/* ---- physical memory (bt-phys.c, bt-map.c) ------------------------------------ */
+
+#define BT_PIECES 256           /* more than a PC's map ever has */
+#define BT_BLOCKS 32            /* of host memory besides RAM: ROMs, video memory */
+#define BT_EXTRA_PAGES 16384    /* page numbers for those: 64 MiB */
+
+/** struct bt_piece - a stretch of whole pages of RAM or ROM */
+struct bt_piece {
+    gpa_t base, end;
+    uint8_t *host;              /* of @base */
+    uint32_t page;              /* number of the first page */
+    uint32_t kind;              /* enum phys_kind */
+};
+
+/** struct bt_block - host memory of a region, with page numbers of its own */
+struct bt_block {
+    uint8_t *host;
+    uint64_t len;
+    uint32_t page;
+};
+
+/**
+ * struct bt_phys - the memory map as the soft MMU asks for it
+ * Rebuilt with the machine lock held by whoever may (see bt_map_changed()).
+ * A page keeps its number for ever, so translations outlive changes of the map.
+ */
+struct bt_phys {
+    struct bt_piece piece[BT_PIECES];
+    uint32_t n_pieces;
+    uint32_t last;              /* piece that answered last: only a hint */
+    struct bt_block block[BT_BLOCKS];
+    unsigned n_blocks;
+    uint32_t n_pages;           /* numbers given out */
+    uint32_t max_pages;
+};
+
+void bt_phys_init(struct bt_phys *p, const struct machine *m);
+/** bt_phys_rebuild() - take over the machine's map; lock held */
+void bt_phys_rebuild(struct bt_phys *p, const struct machine *m);
+/** bt_phys_find() - phys_ops.lookup on @p; callable with guest vector state in
+ *  host registers */
+enum phys_kind bt_phys_find(struct bt_phys *p, gpa_t gpa, uint8_t **host, uint32_t *page);
+
+/* ---- vCPUs ------------------------------------------------------------------------- */
+
+enum { WORK_REMAP = 1, WORK_INVALIDATE = 2, WORK_INVALIDATE_ALL = 4, WORK_FERR = 8 };
+#define BT_WRITES 64
+
+/** struct bt_write - RAM changed by a device while the vCPU ran */
+struct bt_write {
+    gpa_t gpa;
+    uint64_t len;
+};
+
+struct bt_cpu {
+    struct vcpu vcpu;
+    struct bt *bt;
+    struct x86_cpu *cpu;
+    struct x86_bus bus;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;       /* what follows */
+    pthread_cond_t wake;        /* thread waits: stopped, or halted */
+    pthread_cond_t parked_cond; /* others wait for the thread */
+    bool stop;                  /* asked to stand still */
+    bool parked;                /* does */
+    bool quit;
+    uint32_t sleeping;          /* halted; atomic */
+    uint32_t work;              /* WORK_*; atomic */
+    struct bt_write writes[BT_WRITES];
+    unsigned n_writes;
+};
+
+/** struct bt - the translator of one machine */
+struct bt {
+    struct accel accel;
+    struct machine *m;
+    struct x86_model model;
+    struct accel_options opt;
+    struct tcg_target target;   /* x86_target with our service() */
+    struct tcg *tcg;
+    struct bt_phys phys;
+    struct mem_listener listener;
+    struct bt_cpu *cpus;
+    struct vcpu **vcpus;
+    unsigned n_cpus;
+    struct vcpu *accessing;     /* vCPU whose access to its local APIC is carried out */
+    bool tsc_fixed;             /* host TSC, else the virtual clock */
+    bool tsc_running;
+    uint64_t tsc_base;          /* host TSC when the guest's was 0; stopped: guest's value */
+};
+
+/** bt_of() - the translator of @m */
+static inline struct bt *bt_of(struct machine *m)
+{
+    return m->accel_opaque;
+}
+
+/** bt_bus_init() - connect @c's CPU to the machine */
+void bt_bus_init(struct bt_cpu *c);
+/** bt_raise_ferr() - FERR# reaches IRQ 13; bt_ferr_port() - port 0xF0 lowers it */
+void bt_raise_ferr(struct bt_cpu *c);
+void bt_ferr_port(struct machine *m);
+/** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */
+enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page);
+/** bt_a20_mask()/bt_intr()/bt_set_ferr() - members of struct x86_bus, callable
+ *  with guest vector state in host registers; opaque is the bt_cpu */
+uint64_t bt_a20_mask(void *opaque);
+uint32_t bt_intr(void *opaque);
+void bt_set_ferr(void *opaque, int level);
+uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
+void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
+
+/** bt_tsc()/bt_tsc_pause()/bt_tsc_resume() - guest TSC before the guest's own
+ *  adjustment; it stands still while paused */
+uint64_t bt_tsc(struct bt *bt);
+void bt_tsc_pause(struct bt *bt);
+void bt_tsc_resume(struct bt *bt);
+void bt_tsc_reset(struct bt *bt);
+
+/** bt_listen() - follow changes of the memory map and of RAM */
+void bt_listen(struct bt *bt);
+/** bt_do_work() - what others have left to do, on the vCPU's thread between
+ *  blocks or while it is parked */
+void bt_do_work(struct bt_cpu *c);
+
+/** bt_stop_self() - the vCPU stands still before its next block but one, until
+ *  resume_all(); its own thread */
+void bt_stop_self(struct bt_cpu *c);
+/** bt_halt() - wait until a request line is up */
+void bt_halt(struct bt_cpu *c);
+/** bt_self() - whether the calling thread is @c's */
+bool bt_self(const struct bt_cpu *c);
+/** bt_cpu_start_state() - registers at power-up, or for a direct kernel entry */
+void bt_cpu_start_state(struct bt_cpu *c);
+
+#endif

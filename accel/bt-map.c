@@ -1,0 +1,117 @@
+/*
+ * bt-map.c - changes of the memory map, and of RAM behind the CPU's back
+ *
+ * On the vCPU's own thread (a port write that moves a window, DMA inside one)
+ * and while the vCPU is parked they take effect at once; otherwise they are
+ * left for the vCPU, which looks before it runs its next unchained block.
+ */
+#include "accel/bt-int.h"
+
+static void leave_work(struct bt_cpu *c, uint32_t what)
+{
+    __atomic_fetch_or(&c->work, what, __ATOMIC_SEQ_CST);
+    tcg_kick(&c->cpu->tcg);
+}
+
+/* ---- the map ------------------------------------------------------------------ */
+
+/* Page numbers do not change, so translations stay; only where pages are seen. */
+static void remap(struct bt_cpu *c)
+{
+    bt_phys_rebuild(&c->bt->phys, c->bt->m);
+    tcg_mmu_flush(&c->cpu->tcg, true);
+    tcg_kick(&c->cpu->tcg);      /* no longer in chained code of the old map */
+}
+
+static void map_changed(void *opaque)
+{
+    struct bt *bt = opaque;
+
+    for (unsigned i = 0; i < bt->n_cpus; i++) {
+        struct bt_cpu *c = &bt->cpus[i];
+
+        pthread_mutex_lock(&c->lock);
+        if (c->parked || bt_self(c))
+            remap(c);
+        else
+            leave_work(c, WORK_REMAP);
+        pthread_mutex_unlock(&c->lock);
+    }
+}
+
+/* ---- RAM ------------------------------------------------------------------------- */
+
+static void invalidate(struct bt *bt, gpa_t gpa, uint64_t len)
+{
+    while (len) {
+        uint64_t n = MIN(len, 4096 - gpa % 4096);
+        uint8_t *host;
+        uint32_t page;
+
+        if (bt_phys_find(&bt->phys, align_down(gpa, 4096), &host, &page) == PHYS_RAM)
+            tcg_invalidate_phys(bt->tcg, page, gpa % 4096, n);
+        gpa += n;
+        len -= n;
+    }
+}
+
+/* Devices write in pieces that follow one another. */
+static void queue_write(struct bt_cpu *c, gpa_t gpa, uint64_t len)
+{
+    struct bt_write *last = c->n_writes ? &c->writes[c->n_writes - 1] : NULL;
+
+    if (last && last->gpa + last->len == gpa) {
+        last->len += len;
+    } else if (c->n_writes < BT_WRITES) {
+        c->writes[c->n_writes++] = (struct bt_write){ gpa, len };
+    } else {
+        leave_work(c, WORK_INVALIDATE_ALL);
+        return;
+    }
+    leave_work(c, WORK_INVALIDATE);
+}
+
+static void ram_written(void *opaque, gpa_t gpa, uint64_t len)
+{
+    struct bt *bt = opaque;
+    struct bt_cpu *c = &bt->cpus[0];   /* the others share its translations */
+
+    pthread_mutex_lock(&c->lock);
+    if (c->parked || bt_self(c))
+        invalidate(bt, gpa, len);
+    else
+        queue_write(c, gpa, len);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- what was left ------------------------------------------------------------------ */
+
+void bt_do_work(struct bt_cpu *c)
+{
+    uint32_t work = __atomic_exchange_n(&c->work, 0, __ATOMIC_SEQ_CST);
+
+    if (work & WORK_REMAP) {
+        machine_lock(c->bt->m);
+        remap(c);
+        machine_unlock(c->bt->m);
+    }
+    if (work & WORK_FERR)
+        bt_raise_ferr(c);
+    if (!(work & (WORK_INVALIDATE | WORK_INVALIDATE_ALL)))
+        return;
+    pthread_mutex_lock(&c->lock);
+    if (work & WORK_INVALIDATE_ALL)
+        tcg_flush_all(c->bt->tcg);
+    for (unsigned i = 0; i < c->n_writes; i++)
+        invalidate(c->bt, c->writes[i].gpa, c->writes[i].len);
+    c->n_writes = 0;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void bt_listen(struct bt *bt)
+{
+    bt->listener = (struct mem_listener){ .map_changed = map_changed,
+                                          .ram_written = ram_written, .opaque = bt };
+    mem_listen(&bt->m->mem, &bt->listener);
+    bt_phys_rebuild(&bt->phys, bt->m);
+}

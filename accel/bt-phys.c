@@ -1,0 +1,150 @@
+/*
+ * bt-phys.c - RAM and ROM pages by guest physical address, for the soft MMU
+ *
+ * What is below "looking up" runs on page-map misses and on raised exceptions,
+ * when the host's vector registers may hold the guest's: this file is built
+ * with -mgeneral-regs-only on x86-64 hosts, and those functions call nothing.
+ */
+#include "accel/bt-int.h"
+
+#define PAGE 4096u
+
+/* ---- rebuilding ------------------------------------------------------------- */
+
+void bt_phys_init(struct bt_phys *p, const struct machine *m)
+{
+    p->n_pieces = p->last = 0;
+    p->n_blocks = 0;
+    p->n_pages = m->cfg.ram_bytes / PAGE;
+    p->max_pages = p->n_pages + BT_EXTRA_PAGES;
+}
+
+static bool host_within(const uint8_t *host, uint64_t len, const uint8_t *of, uint64_t of_len)
+{
+    return host >= of && len <= of_len && (uint64_t)(host - of) <= of_len - len;
+}
+
+/*
+ * Number of the page at @host, which belongs to @r. Windows of RAM elsewhere
+ * (shadow RAM) have the numbers of that RAM. False: there are none left.
+ */
+static bool page_number(struct bt_phys *p, const struct machine *m, const struct mem_region *r,
+                        const uint8_t *host, uint64_t len, uint32_t *page)
+{
+    struct bt_block *b;
+
+    if (host_within(host, len, m->ram, m->cfg.ram_bytes)) {
+        *page = (host - m->ram) / PAGE;
+        return true;
+    }
+    for (unsigned i = 0; i < p->n_blocks; i++) {
+        b = &p->block[i];
+        if (host_within(host, len, b->host, b->len)) {
+            *page = b->page + (host - b->host) / PAGE;
+            return true;
+        }
+    }
+    if (p->n_blocks == BT_BLOCKS || r->len / PAGE > p->max_pages - p->n_pages)
+        return false;
+    p->block[p->n_blocks++] = (struct bt_block){ r->host, r->len, p->n_pages };
+    *page = p->n_pages + (host - r->host) / PAGE;
+    p->n_pages += r->len / PAGE;
+    return true;
+}
+
+/* The whole pages of @f, when it is memory; others stay device accesses, which
+ * are always right. */
+static void add_piece(struct bt_phys *p, const struct machine *m, const struct mem_flat *f)
+{
+    gpa_t base = align_up(f->base, PAGE), end = align_down(f->base + f->len, PAGE);
+    struct mem_region *r = f->region;
+    uint8_t *host;
+    uint32_t page;
+
+    if (r->kind == MEM_MMIO || end <= base || p->n_pieces == BT_PIECES)
+        return;
+    host = r->host + f->offset + (base - f->base);
+    if ((uintptr_t)host % PAGE || !page_number(p, m, r, host, end - base, &page))
+        return;
+    p->piece[p->n_pieces++] = (struct bt_piece){
+        base, end, host, page, r->kind == MEM_RAM ? PHYS_RAM : PHYS_ROM };
+}
+
+void bt_phys_rebuild(struct bt_phys *p, const struct machine *m)
+{
+    p->n_pieces = 0;
+    for (size_t i = 0; i < m->mem.n_flat; i++)
+        add_piece(p, m, &m->mem.flat[i]);
+    if (p->last >= p->n_pieces)
+        p->last = 0;
+}
+
+/* ---- looking up ---------------------------------------------------------------- */
+
+static bool piece_has(const struct bt_phys *p, uint32_t i, gpa_t gpa)
+{
+    return gpa >= p->piece[i].base && gpa < p->piece[i].end;
+}
+
+static uint32_t piece_search(const struct bt_phys *p, gpa_t gpa)
+{
+    uint32_t lo = 0, hi = p->n_pieces;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (gpa >= p->piece[mid].end)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < p->n_pieces && gpa >= p->piece[lo].base ? lo : p->n_pieces;
+}
+
+enum phys_kind bt_phys_find(struct bt_phys *p, gpa_t gpa, uint8_t **host, uint32_t *page)
+{
+    uint32_t i = p->last;
+    const struct bt_piece *f;
+
+    if (unlikely(i >= p->n_pieces || !piece_has(p, i, gpa))) {
+        i = piece_search(p, gpa);
+        if (i >= p->n_pieces)
+            return PHYS_MMIO;
+        p->last = i;
+    }
+    f = &p->piece[i];
+    *host = f->host + (gpa - f->base);
+    *page = f->page + (uint32_t)((gpa - f->base) / PAGE);
+    return f->kind;
+}
+
+enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page)
+{
+    struct bt *bt = opaque;
+
+    return bt_phys_find(&bt->phys, gpa, host, page);
+}
+
+uint64_t bt_a20_mask(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return __atomic_load_n(&c->bt->m->mem.a20_mask, __ATOMIC_RELAXED);
+}
+
+uint32_t bt_intr(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    return __atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST);
+}
+
+void bt_set_ferr(void *opaque, int level)
+{
+    struct bt_cpu *c = opaque;
+
+    if (!level)
+        return;                  /* a write to port 0xF0 lowers the line */
+    __atomic_fetch_or(&c->work, WORK_FERR, __ATOMIC_SEQ_CST);
+    tcg_kick(&c->cpu->tcg);
+}
