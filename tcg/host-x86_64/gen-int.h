@@ -91,6 +91,7 @@ static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t
 int scratch_get(struct gen *g);
 int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
 void scratch_spill_all(struct gen *g);
+void vals_at_label(struct gen *g);           /* at a label that nothing falls into */
 void vals_settle(struct gen *g);             /* every live temp to its slot */
 int val_reg(struct gen *g, ir_val v);        /* in a register; locked */
 struct opn val_rm(struct gen *g, ir_val v);  /* register or env memory */
@@ -114,6 +115,64 @@ void mem_end(struct gen *g);
 struct stub *stub_new(struct gen *g, enum stub_kind k);
 void stubs_emit(struct gen *g);
 void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
+
+/* gen-move.c: choosing registers and preparing F */
+uint8_t kept_flags(const struct ir_op *op);
+void flags_prepare(struct gen *g, const struct ir_op *op);
+void flags_done(struct gen *g, const struct ir_op *op);
+bool dies(const struct ir_op *op, unsigned which);
+int dying_reg(struct gen *g, const struct ir_op *op, ir_val v, unsigned which);
+bool merges(const struct gen *g, const struct ir_op *op);
+int start_dest(struct gen *g, const struct ir_op *op, int busy);
+void rorx(struct code *c, unsigned size, int d, struct opn m, unsigned n);
+void lea(struct gen *g, unsigned size, int r, int base, int index, unsigned sc, int32_t disp);
+/* gen-alu.c */
+bool imm_ok(int64_t k, unsigned size);
+int64_t imm_sx(int64_t k, unsigned size);
+void carry_in(struct gen *g, const struct ir_op *op);
+void settle(struct gen *g);                   /* temps and F to memory: control meets */
+unsigned need_cc(struct gen *g, unsigned cc);
+
+/* one function an operation (or group), in gen-*.c */
+void gen_mov(struct gen *g, const struct ir_op *op);
+void gen_zext(struct gen *g, const struct ir_op *op);
+void gen_sext(struct gen *g, const struct ir_op *op);
+void gen_exth(struct gen *g, const struct ir_op *op);
+void gen_deph(struct gen *g, const struct ir_op *op);
+void gen_lea(struct gen *g, const struct ir_op *op);
+void gen_alu(struct gen *g, const struct ir_op *op);
+void gen_cmp(struct gen *g, const struct ir_op *op);
+void gen_unary(struct gen *g, const struct ir_op *op);
+void gen_rrm(struct gen *g, const struct ir_op *op, uint32_t code, bool reads_d);
+void gen_bsf(struct gen *g, const struct ir_op *op);
+void gen_imul(struct gen *g, const struct ir_op *op);
+void gen_mul(struct gen *g, const struct ir_op *op);
+void gen_div(struct gen *g, const struct ir_op *op);
+void gen_shift(struct gen *g, const struct ir_op *op);
+void gen_shiftd(struct gen *g, const struct ir_op *op);
+void gen_bt(struct gen *g, const struct ir_op *op);
+void gen_bmi(struct gen *g, const struct ir_op *op);
+void gen_crc32(struct gen *g, const struct ir_op *op);
+void gen_bswap(struct gen *g, const struct ir_op *op);
+void gen_setcc(struct gen *g, const struct ir_op *op);
+void gen_cmov(struct gen *g, const struct ir_op *op);
+void gen_getf(struct gen *g, const struct ir_op *op);
+void gen_setf(struct gen *g, const struct ir_op *op);
+void gen_carry(struct gen *g, const struct ir_op *op);
+void gen_ld(struct gen *g, const struct ir_op *op);
+void gen_st(struct gen *g, const struct ir_op *op);
+void gen_rmw(struct gen *g, const struct ir_op *op);
+void gen_xchg(struct gen *g, const struct ir_op *op);
+void gen_cmpxchg(struct gen *g, const struct ir_op *op);
+void gen_call(struct gen *g, const struct ir_op *op);
+void gen_lde(struct gen *g, const struct ir_op *op);
+void gen_ste(struct gen *g, const struct ir_op *op);
+void gen_brcc(struct gen *g, const struct ir_op *op);
+void gen_brcmp(struct gen *g, const struct ir_op *op);
+void gen_label(struct gen *g, const struct ir_op *op);
+void gen_goto_tb(struct gen *g, const struct ir_op *op);
+void gen_goto_pc(struct gen *g, const struct ir_op *op);
+void gen_exit(struct gen *g, const struct ir_op *op);
 
 /* vec.c, gen.c */
 void gen_vec(struct gen *g, const struct ir_op *op);

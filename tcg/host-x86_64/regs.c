@@ -112,6 +112,21 @@ void scratch_spill_all(struct gen *g)
         evict(g, r);
 }
 
+/* Reached by branches only: what they left is in the slots. */
+void vals_at_label(struct gen *g)
+{
+    for (int r = 0; r < N_SCRATCH; r++)
+        g->owner[r] = IR_NONE;
+    for (ir_val v = (ir_val)g->b->target->n_globals; v < g->b->n_vals; v++) {
+        struct tval *tv = &g->v[v];
+        tv->reg = -1;
+        if (tv->home >= 0) {
+            tv->in_mem = true;
+            tv->is_const = false;
+        }
+    }
+}
+
 bool val_const(const struct gen *g, ir_val v, const struct ir_op *op, int64_t *out)
 {
     if (v == IR_IMM)

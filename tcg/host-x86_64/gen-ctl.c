@@ -1,0 +1,377 @@
+/* gen-ctl.c - flags as values, helper calls, branches and block ends */
+#define _GNU_SOURCE
+#include "tcg/host-x86_64/gen-int.h"
+
+/* ---- flags as values ----------------------------------------------------------------------- */
+
+/* F in EFLAGS or, for a condition over one bit, in memory. Returns the host condition;
+ * clobbers EFLAGS only when they did not hold F. */
+unsigned need_cc(struct gen *g, unsigned cc)
+{
+    static const uint8_t bit[8] = { 0, 8, 14, 0, 15, 10, 0, 0 };
+
+    if (g->fl_host)
+        return cc;
+    switch (cc >> 1) {
+    case 0:
+        ins(&g->c, 1, 0xf6 | XBM, 0, ENV(fl));
+        e8(&g->c, 1);
+        return 5 ^ (cc & 1);
+    case 1: case 2: case 4: case 5:
+        ins(&g->c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
+        e8(&g->c, 1u << (bit[cc >> 1] - 8));
+        return 5 ^ (cc & 1);
+    case 3:
+        ins(&g->c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
+        e8(&g->c, 0x41);
+        return 5 ^ (cc & 1);
+    default:
+        flags_load(g);
+        return cc;
+    }
+}
+
+void gen_setcc(struct gen *g, const struct ir_op *op)
+{
+    unsigned cc = need_cc(g, op->cc);
+    int p = pin_of(g, op->d), r = p >= 0 ? scratch_get(g) : def_reg(g, op->d);
+
+    ins(&g->c, 1, X0F | 0x90 | cc | XBM, 0, o_reg(r));
+    ins(&g->c, 4, X0F | 0xb6 | XBM, r, o_reg(r));
+    def_done(g, op->d, r, 8);
+}
+
+void gen_cmov(struct gen *g, const struct ir_op *op)
+{
+    int64_t k;
+    unsigned cc = need_cc(g, op->cc);
+    struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
+    int r = start_dest(g, op, m.kind == ON_REG ? m.reg : -1);
+
+    ins(&g->c, op->size, X0F | 0x40 | cc, r, m);
+    def_done(g, op->d, r, op->size);
+}
+
+void gen_getf(struct gen *g, const struct ir_op *op)
+{
+    flags_save(g);
+    g->fl_host = false;
+    int r = scratch_get(g), s = scratch_get(g);
+    ins(&g->c, 4, X0F | 0xb6 | XBM, r, o_env(offsetof(struct tcg_cpu, fl) + 1));
+    alu_imm(&g->c, 4, ALU_AND, o_reg(r), 0xd5);
+    ins(&g->c, 4, X0F | 0xb6 | XBM, s, ENV(fl));
+    alu_imm(&g->c, 4, ALU_AND, o_reg(s), 1);
+    ins(&g->c, 4, 0xc1, 4, o_reg(s));
+    e8(&g->c, 11);
+    alu_rm(&g->c, 4, ALU_OR, r, o_reg(s));
+    def_done(g, op->d, r, 8);
+}
+
+/* F bits in wf from a value laid out as GETF gives them: through memory. */
+void gen_setf(struct gen *g, const struct ir_op *op)
+{
+    static const uint8_t at[6] = { 8, 10, 12, 14, 15, 0 };  /* C P A Z S O in fl */
+    static const uint8_t from[6] = { 0, 2, 4, 6, 7, 11 };
+    uint32_t keep = 0, take = 0;
+
+    flags_save(g);
+    g->fl_host = false;
+    for (int i = 0; i < 6; i++) {
+        if (!(op->wf >> i & 1))
+            keep |= 1u << at[i];
+        else if (i < 5)
+            take |= 1u << from[i];
+    }
+    int a = val_reg(g, op->a), r = scratch_get(g);
+    ins(&g->c, 4, 0x8b, r, o_reg(a));
+    alu_imm(&g->c, 4, ALU_AND, o_reg(r), take);
+    ins(&g->c, 4, 0xc1, 4, o_reg(r));
+    e8(&g->c, 8);
+    alu_imm(&g->c, 4, ALU_AND, ENV(fl), keep);
+    alu_mr(&g->c, 4, ALU_OR, ENV(fl), r);
+    if (op->wf & IRF_O) {
+        ins(&g->c, 4, 0x8b, r, o_reg(a));
+        ins(&g->c, 4, 0xc1, 5, o_reg(r));
+        e8(&g->c, 11);
+        alu_imm(&g->c, 4, ALU_AND, o_reg(r), 1);
+        alu_mr(&g->c, 4, ALU_OR, ENV(fl), r);
+    }
+    g->fl_mem = true;
+}
+
+void gen_carry(struct gen *g, const struct ir_op *op)
+{
+    if (!op->wf)
+        return;
+    if (g->fl_host) {
+        e8(&g->c, op->opc == IR_CLC ? 0xf8 : op->opc == IR_STC ? 0xf9 : 0xf5);
+        g->fl_mem = false;
+        return;
+    }
+    alu_imm(&g->c, 1, op->opc == IR_CLC ? ALU_AND : op->opc == IR_STC ? ALU_OR : ALU_XOR,
+            o_env(offsetof(struct tcg_cpu, fl) + 1), op->opc == IR_CLC ? -2 : 1);
+}
+
+/* ---- calls, state ---------------------------------------------------------------------------------- */
+
+static void set_arg(struct gen *g, unsigned i, ir_val v)
+{
+    int64_t k;
+    size_t off = SLOW_OFF(arg) + i * 8;
+
+    if (v == IR_NONE)
+        return;
+    if (val_const(g, v, g->op, &k) && fits32(k)) {
+        ins(&g->c, 8, 0xc7, 0, o_env(off));
+        e32(&g->c, (uint32_t)k);
+    } else {
+        int r = val_reg(g, v);
+        mov_store(&g->c, o_env(off), r);
+        if (r < N_SCRATCH)
+            g->locked &= ~(1 << r);
+    }
+}
+
+void gen_call(struct gen *g, const struct ir_op *op)
+{
+    bool sync = op->callf & IRCALL_SYNC, novec = op->callf & IRCALL_NOVEC;
+
+    if (sync || (op->callf & IRCALL_FAULT))
+        flags_save(g);
+    flags_clobber(g, op->lf);
+    mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)g->pcoff);
+    set_arg(g, 0, op->a);
+    set_arg(g, 1, op->b);
+    set_arg(g, 2, op->c);
+    scratch_spill_all(g);
+    mov_imm(&g->c, RAX, (uintptr_t)op->fn);
+    e8(&g->c, 0xe8);
+    e32(&g->c, 0);
+    patch32(g->c.p - 4, thunk_rw(g, (enum thunk)(TH_CALL + (sync ? 2 : 0) + (novec ? 1 : 0))));
+    if (!novec)
+        g->vec_ok = g->x87_ok = false;
+    if (op->callf & IRCALL_FAULT) {
+        struct stub *s = stub_new(g, STUB_FAULT);
+        alu_imm(&g->c, 4, ALU_CMP, ENV(exception), 0);
+        s->from[0] = jcc32(&g->c, 5);
+        s->thunk = TH_LEAVE_EXC;
+    }
+    g->locked = 0;
+    if (op->d != IR_NONE) {
+        scratch_take(g, RAX);
+        def_done(g, op->d, RAX, 8);
+    }
+    if (sync)
+        g->fl_mem = true;
+}
+
+void gen_lde(struct gen *g, const struct ir_op *op)
+{
+    int r = def_reg(g, op->d);
+    struct opn m = o_env((size_t)op->imm);
+
+    switch (op->size) {
+    case 1: ins(&g->c, 4, X0F | 0xb6 | XBM, r, m); break;
+    case 2: ins(&g->c, 4, X0F | 0xb7, r, m); break;
+    default: ins(&g->c, op->size, 0x8b, r, m);
+    }
+    def_done(g, op->d, r, 8);
+}
+
+void gen_ste(struct gen *g, const struct ir_op *op)
+{
+    struct opn m = o_env((size_t)op->imm);
+    int64_t k;
+
+    if (op->b == IR_IMM2 || (val_const(g, op->b, op, &k) && op->b != IR_IMM && fits32(k))) {
+        if (op->b == IR_IMM2)
+            k = op->imm2;
+        ins_sz(&g->c, op->size, 0xc6, 0, m);
+        if (op->size == 1)
+            e8(&g->c, (unsigned)k);
+        else if (op->size == 2)
+            e16(&g->c, (unsigned)k);
+        else
+            e32(&g->c, (uint32_t)k);
+        return;
+    }
+    ins_sz(&g->c, op->size, 0x88, val_reg(g, op->b), m);
+}
+
+/* ---- control ------------------------------------------------------------------------------------------- */
+
+static void branch_to(struct gen *g, uint8_t *at, uint16_t label)
+{
+    if (g->n_fix >= ARRAY_SIZE(g->fix)) {
+        g->fail = true;
+        return;
+    }
+    g->fix[g->n_fix].at = at;
+    g->fix[g->n_fix++].label = label;
+}
+
+/* Where control meets, every temp is in memory and F too. */
+void settle(struct gen *g)
+{
+    flags_save(g);
+    g->locked = 0;
+    vals_settle(g);
+}
+
+void gen_brcc(struct gen *g, const struct ir_op *op)
+{
+    settle(g);
+    bool had = g->fl_host;
+    unsigned cc = need_cc(g, op->cc);
+
+    branch_to(g, jcc32(&g->c, cc), op->label);
+    if (!had && cc != op->cc)
+        g->fl_host = false;
+}
+
+void gen_brcmp(struct gen *g, const struct ir_op *op)
+{
+    int64_t k;
+
+    settle(g);
+    g->fl_host = false;
+    if (val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
+        int a = val_reg(g, op->a);
+        alu_imm(&g->c, op->size, ALU_CMP, o_reg(a), imm_sx(k, op->size));
+    } else {
+        int a = val_reg(g, op->a);
+        struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
+        alu_rm(&g->c, op->size, ALU_CMP, a, m);
+    }
+    settle(g);               /* what the operands brought into registers */
+    branch_to(g, jcc32(&g->c, op->cc), op->label);
+}
+
+void gen_label(struct gen *g, const struct ir_op *op)
+{
+    g->label[op->imm] = g->c.p;
+    g->fl_mem = true;
+    g->fl_host = false;
+    g->vec_ok = g->x87_ok = false;
+}
+
+static void gen_poll(struct gen *g, struct stub *intr)
+{
+    alu_imm(&g->c, 4, ALU_CMP, ENV(run), 0);
+    intr->from[0] = jcc32(&g->c, 4);
+}
+
+void gen_goto_tb(struct gen *g, const struct ir_op *op)
+{
+    struct code *c = &g->c;
+    struct tb_link *l = &g->tb->link[op->aux & 1];
+    bool cross = op->imm & ~(int64_t)PAGE_MASK;
+    struct stub *s;
+
+    flags_save(g);
+    g->fl_host = false;
+    if (op->poll) {
+        struct stub *i = stub_new(g, STUB_FAULT);
+        i->pcoff = (int32_t)op->imm;
+        i->thunk = TH_LEAVE_INTR;
+        gen_poll(g, i);
+    }
+    s = stub_new(g, STUB_LINK);
+    s->slot = op->aux & 1;
+    s->pcoff = (int32_t)op->imm;
+    if (cross && !g->tb->flat) {   /* other code segments: always the long way */
+        s->from[0] = jmp32(c);
+        l->jmp_off = 0;
+        return;
+    }
+    if (cross) {
+        int32_t delta = (int32_t)(op->imm & ~(int64_t)PAGE_MASK);
+        mov_load(c, RAX, ENV(pcbase));
+        alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
+        mov_rr(c, 8, RCX, RAX);
+        ins(c, 8, 0xc1, 4, o_reg(RCX));
+        e8(c, 16);
+        ins(c, 8, 0xc1, 5, o_reg(RCX));
+        e8(c, 28);
+        ins(c, 8, X0F | 0xba, 5, o_reg(RCX));
+        e8(c, MAP_KIND_BIT + 1);
+        ins(c, 4, XGS | 0x81, 7, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = RCX, .scale = 3 });
+        l->guard_off = (uint32_t)(c->p - g->start);
+        e32(c, 0xffffffff);
+        s->from[1] = jcc32(c, 5);
+        mov_store(c, ENV(pcbase), RAX);
+    }
+    while (((uintptr_t)c->p + 1) & 3)   /* the displacement is patched while others may run it */
+        e8(c, 0x90);
+    s->from[0] = jmp32(c);
+    l->jmp_off = (uint32_t)(s->from[0] - g->start);
+}
+
+void gen_goto_pc(struct gen *g, const struct ir_op *op)
+{
+    struct code *c = &g->c;
+    struct stub *s, *i;
+
+    flags_save(g);
+    g->fl_host = false;
+    if (!g->tb->flat) {
+        int a = val_reg(g, op->a);
+        mov_store(c, ENV(pc), a);
+        jmp_to(c, thunk_rw(g, TH_LEAVE_LOOKUP));
+        return;
+    }
+    int64_t k;
+    int areg = op->a < IR_MAX_VALS && !is_global(g, op->a) ? g->v[op->a].reg : -1;
+    if (areg != RAX) {
+        if (g->owner[RAX] != IR_NONE) {
+            g->v[g->owner[RAX]].reg = -1;     /* nothing else lives past this */
+            g->owner[RAX] = IR_NONE;
+        }
+        g->locked |= 1 << RAX;
+        if (val_const(g, op->a, op, &k))
+            mov_imm(c, RAX, (uint64_t)k);
+        else
+            mov_load(c, RAX, val_rm(g, op->a));
+    }
+    s = stub_new(g, STUB_JUMP);
+    s->t = RAX;
+    s->thunk = TH_LEAVE_LOOKUP;
+    i = stub_new(g, STUB_JUMP);
+    i->t = RAX;
+    i->thunk = TH_LEAVE_LOOKUP;
+    alu_imm(c, 4, ALU_CMP, ENV(run), 0);
+    i->from[0] = jcc32(c, 4);
+    ins(c, 4, 0x8b, RCX, o_reg(RAX));
+    alu_imm(c, 4, ALU_AND, o_reg(RCX), (1 << JC_BITS) - 1);
+    ins(c, 4, 0xc1, 4, o_reg(RCX));
+    e8(c, 5);
+    ins(c, 8, 0x03, RCX, ENV(jc));
+    ins(c, 8, 0x3b, RAX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG });
+    s->from[0] = jcc32(c, 5);
+    mov_rr(c, 8, RDX, RAX);
+    ins(c, 8, 0xc1, 4, o_reg(RDX));
+    e8(c, 16);
+    ins(c, 8, 0xc1, 5, o_reg(RDX));
+    e8(c, 28);
+    ins(c, 8, X0F | 0xba, 5, o_reg(RDX));
+    e8(c, MAP_KIND_BIT + 1);
+    ins(c, 4, XGS | 0x8b, RDX, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = RDX, .scale = 3 });
+    ins(c, 8, 0x0b, RDX, ENV(mode_salt));
+    ins(c, 8, 0x3b, RDX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 8 });
+    s->from[1] = jcc32(c, 5);
+    alu_imm(c, 8, ALU_AND, o_reg(RAX), -(int64_t)PAGE_SIZE);
+    mov_store(c, ENV(pcbase), RAX);
+    ins(c, 4, 0xff, 4, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 16 });
+}
+
+void gen_exit(struct gen *g, const struct ir_op *op)
+{
+    flags_save(g);
+    g->fl_host = false;
+    if (op->opc == IR_EXIT) {
+        mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)op->imm);
+        jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));
+    } else {
+        jmp_to(&g->c, thunk_rw(g, TH_LEAVE_PC));
+    }
+}
