@@ -33,6 +33,8 @@ struct xlat {
     bool ended;                  /* a block end was emitted */
     bool solo;                   /* TF, DR, shadow: one instruction, then EXIT */
     bool want_exit;              /* EXIT after this instruction */
+    bool sti;                    /* this instruction was an STI that left its shadow to us */
+    bool poll;                   /* the one before was: poll when this one is done */
     unsigned n_slow;
     struct x86_slow slow[X_MAX_SLOW];
 };
@@ -111,6 +113,10 @@ void xt_load_seg(struct xlat *x, unsigned seg, ir_val v);
 void xt_check_pc(struct xlat *x, ir_val pc);
 /** xt_dead_end() - end after a helper that always raises */
 void xt_dead_end(struct xlat *x);
+/** xt_poll() - leave before the next instruction when the run loop is wanted */
+void xt_poll(struct xlat *x);
+/** xt_sti_last() - end behind an STI that is the block's last instruction */
+void xt_sti_last(struct xlat *x);
 /** xt_exit_pc() - end: to the run loop, a helper has set cpu->tcg.pc */
 void xt_exit_pc(struct xlat *x);
 /** xt_raise_ud() and so on - the instruction always faults; ends the block */

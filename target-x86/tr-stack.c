@@ -154,20 +154,3 @@ void tr_leave(struct xlat *x)
     set_sp(x, R_BP, size);
     ir_mov(x->b, size, G_RBP, t);
 }
-
-void tr_pushf(struct xlat *x)
-{
-    ir_val t = ir_temp(x->b);
-
-    xt_call_i(x, h_pushf, t, x->in->opsize, 0, 0);
-    xt_push(x, x->in->opsize, t);
-}
-
-/* the helper checks and sets; SP can't fault any more after it */
-void tr_popf(struct xlat *x)
-{
-    ir_val v = xt_pop_load(x, x->in->opsize, 0);
-
-    xt_call(x, h_popf, IR_NONE, xt_imm(x, x->in->opsize), v, IR_NONE);
-    xt_add_sp(x, x->in->opsize);
-}

@@ -220,44 +220,6 @@ void tr_mov_to_dr(struct xlat *x)
     mov_to(x, x->in->reg < 8, h_mov_to_dr);
 }
 
-/* ---- flags of EFLAGS -------------------------------------------------------------------- */
-
-static void eflags_op(struct xlat *x, enum ir_opc opc, int64_t mask)
-{
-    ir_val t = ir_temp(x->b);
-
-    ir_lde(x->b, 4, t, CPU_OFF(eflags));
-    ir_emit_imm(x->b, opc, 4, t, t, mask);
-    ir_ste(x->b, 4, CPU_OFF(eflags), t);
-}
-
-void tr_df(struct xlat *x)
-{
-    if (x->row->arg)
-        eflags_op(x, IR_OR, EF_DF);
-    else
-        eflags_op(x, IR_AND, ~(int64_t)EF_DF);
-    ir_stei(x->b, 8, CPU_OFF(df), x->row->arg ? -1 : 1);
-}
-
-void tr_cli(struct xlat *x)
-{
-    if ((x->mode & MODE_IOPL_OK) && !(x->mode & MODE_VM86))
-        eflags_op(x, IR_AND, ~(int64_t)EF_IF);
-    else
-        xt_call_i(x, h_cli, IR_NONE, 0, 0, 0);
-}
-
-void tr_sti(struct xlat *x)
-{
-    xt_call_i(x, h_sti, IR_NONE, 0, 0, 0);
-}
-
-void tr_ac(struct xlat *x)
-{
-    xt_call_i(x, x->row->arg ? h_stac : h_clac, IR_NONE, 0, 0, 0);
-}
-
 /* ---- ports ---------------------------------------------------------------------------------- */
 
 static ir_val port_operand(struct xlat *x)

@@ -81,7 +81,7 @@ void xt_goto(struct xlat *x, int64_t pcoff, unsigned slot)
     }
     op = ir_emit_imm(x->b, IR_GOTO_TB, 0, IR_NONE, IR_NONE, pcoff);
     op->aux = slot;
-    op->poll = pcoff <= x->pcoff;
+    op->poll = x->poll || pcoff <= x->pcoff;
 }
 
 void xt_goto_pc(struct xlat *x, ir_val pc, unsigned hint)
@@ -271,7 +271,7 @@ static void xlat_init(struct xlat *x, struct tcg_cpu *tc, struct ir_block *b, co
     x->k = k;
     x->mode = k->mode;
     x->bits = code_bits(k->mode);
-    x->ended = x->want_exit = false;
+    x->ended = x->want_exit = x->sti = x->poll = false;
     x->solo = k->mode & (MODE_TF | MODE_DR | MODE_SHADOW);
     x->n_slow = 0;
     x->pcoff = x->next_off = k->lin & 0xfff;
@@ -293,20 +293,28 @@ static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct
     x->row = in->row;
     x->pcoff = x->next_off;
     x->next_off += in->len;
+    x->poll = x->sti;
+    x->sti = false;
     translate_insn(x);
+    if (x->poll && !x->ended)
+        xt_poll(x);
     return in->len;
 }
 
 unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_key *k,
                        unsigned max_insns, unsigned *n_insns)
 {
-    struct fetcher f = { .tc = tc, .lin = k->lin, .page_left = 4096 - (k->lin & 0xfff) };
+    struct fetcher f;      /* not cleared: its buffer is large */
     struct xlat x;
     struct x86_insn in;
     unsigned pos = 0, n = 0, len;
 
     *n_insns = 0;
     xlat_init(&x, tc, b, k);
+    f.tc = tc;
+    f.lin = k->lin;
+    f.page_left = 4096 - (k->lin & 0xfff);
+    f.stuck = false;
     ir_begin(b, &x86_target);
     if (!k->flat && k->pc > k->cs_limit) {
         x86_raise_err(X86(tc), EXC_GP, 0);
@@ -326,7 +334,9 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
     } while (!x.ended && n < max_insns && pos < f.page_left && room_left(&x));
     if (!n)
         return 0;
-    if (!x.ended)
+    if (x.sti)
+        xt_sti_last(&x);
+    else if (!x.ended)
         xt_goto(&x, x.next_off, 0);
     emit_slow_paths(&x);
     *n_insns = n;

@@ -166,6 +166,25 @@ Test(translate, single_step_ends_the_block)
     guest_free(g);
 }
 
+/* STI alone in a block leaves its shadow to the next; otherwise a poll follows the next
+ * instruction, never STI itself */
+Test(translate, sti_shadow_covers_one_instruction)
+{
+    struct guest *g = guest_new();
+
+    PUT(g, 0x100, 0xfb, 0x90, 0x90);
+    guest_translate(g, GUEST_LONG, 0x100, 1);
+    ops_are(g, "call call exit");
+    guest_translate(g, GUEST_LONG, 0x100, 3);
+    ops_are(g, "call lde brcmp exit label goto_tb");
+    cr_assert_eq(nth(g, IR_EXIT)->imm, 0x102);
+    PUT(g, 0x100, 0xfb, 0xeb, 0x10);
+    guest_translate(g, GUEST_LONG, 0x100, 3);
+    ops_are(g, "call goto_tb");
+    cr_assert(nth(g, IR_GOTO_TB)->poll);
+    guest_free(g);
+}
+
 /* ---- random code --------------------------------------------------------------------- */
 
 static uint64_t rng = 0x9e3779b97f4a7c15ull;
