@@ -6,10 +6,9 @@
  * segment ends, data breakpoints). RCX, RSI and RDI always show whole finished
  * elements, so that a fault or an interrupt restarts exactly.
  *
- * Copies are written as __builtin_memcpy of variable length: with
- * -mgeneral-regs-only -minline-all-stringops -mmemcpy-strategy=rep_byte:-1:noalign
- * (and the same for memset) an x86 host uses REP
- * MOVSB and touches no vector register (which hold the guest's).
+ * Copies are __builtin_memcpy of variable length: built with -mgeneral-regs-only
+ * -minline-all-stringops and the rep_byte strategies, an x86 host uses REP MOVSB and
+ * STOSB and touches no vector register (they may hold the guest's).
  *
  * Source: Intel SDM vol. 1, 7.3.9; vol. 2, MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS, REP.
  */
