@@ -8,7 +8,7 @@
  */
 #include "target-x86/tr-int.h"
 
-#define FETCH_CHUNK 256u
+#define FETCH_CHUNK 128u
 #define MAX_INSN 15u
 /* room one instruction and the block's end may take */
 #define RESERVE_OPS 100

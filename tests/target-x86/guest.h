@@ -105,6 +105,7 @@ static inline void guest_key(struct guest *g, struct tb_key *k, uint32_t mode, u
     bool flat = mode & MODE_FLAT_CS;
 
     g->cpu->mode = mode;
+    g->cpu->cr0 = mode & MODE_PE ? CR0_PE | CR0_NE : 0;
     *k = (struct tb_key){ .mode = mode, .flat = flat, .lin = GUEST_CODE + off,
                           .pc = flat ? GUEST_CODE + off : off,
                           .cs_base = flat ? 0 : GUEST_CODE,
