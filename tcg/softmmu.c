@@ -774,8 +774,13 @@ void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
 
 int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e)
 {
-    struct tcg_mmu *m = xzalloc(sizeof(*m));
-    int r = maps_init(m, e);
+    struct tcg_mmu *m = aligned_alloc(64, align_up(sizeof(*m), 64));
+    int r;
+
+    if (!m)
+        return err_set(e, -ENOMEM, "no memory for the soft MMU");
+    zero_words(m, sizeof(*m));
+    r = maps_init(m, e);
 
     if (r) {
         free(m);

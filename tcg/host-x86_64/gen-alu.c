@@ -279,11 +279,11 @@ void gen_mul(struct gen *g, const struct ir_op *op)
     ins_sz(&g->c, op->size, 0xf6, (int)ext, m);
     if (op->opc != IR_MULX)
         flags_done(g, op);
+    g->locked = 1 << RAX | (op->size > 1) << RDX;        /* inputs are consumed */
     if (op->size == 1) {
         def_done(g, op->d, RAX, 2);
         return;
     }
-    /* d may be a's or b's home only now: inputs are consumed */
     def_done(g, op->d, RAX, op->size);
     if (op->e != IR_NONE)
         def_done(g, op->e, RDX, op->size);
@@ -309,6 +309,7 @@ void gen_div(struct gen *g, const struct ir_op *op)
     s->fpe = true;
     s->op = g->c.p;
     ins_sz(&g->c, op->size, 0xf6, op->opc == IR_DIVU ? 6 : 7, m);
+    g->locked = 1 << RAX | (op->size > 1) << RDX;        /* inputs are consumed */
     if (op->size == 1) {     /* AL quotient, AH remainder */
         if (op->e != IR_NONE) {
             scratch_take(g, RDX);

@@ -200,7 +200,7 @@ void gen_ste(struct gen *g, const struct ir_op *op)
 
 /* ---- control ------------------------------------------------------------------------------------------- */
 
-static void branch_to(struct gen *g, uint8_t *at, uint16_t label)
+void branch_to(struct gen *g, uint8_t *at, uint16_t label)
 {
     if (g->n_fix >= ARRAY_SIZE(g->fix)) {
         g->fail = true;

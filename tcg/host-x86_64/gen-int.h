@@ -90,6 +90,7 @@ static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t
 /* regs.c: where values live */
 int scratch_get(struct gen *g);
 int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
+void scratch_own(struct gen *g, int r);
 void scratch_spill_all(struct gen *g);
 void vals_at_label(struct gen *g);           /* at a label that nothing falls into */
 void vals_settle(struct gen *g);             /* every live temp to its slot */
@@ -131,6 +132,7 @@ bool imm_ok(int64_t k, unsigned size);
 int64_t imm_sx(int64_t k, unsigned size);
 void carry_in(struct gen *g, const struct ir_op *op);
 void settle(struct gen *g);                   /* temps and F to memory: control meets */
+void branch_to(struct gen *g, uint8_t *at, uint16_t label);
 unsigned need_cc(struct gen *g, unsigned cc);
 
 /* one function an operation (or group), in gen-*.c */

@@ -90,10 +90,14 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
         v = val_reg(g, op->b);
     bool bitop = op->rmw >= IRM_BTS;
     if (bitop && !is_k) {    /* inside the operand, or the host would reach beyond it */
-        int r = scratch_get(g);
-        mov_rr(&g->c, 4, r, v);
-        alu_imm(&g->c, 4, ALU_AND, o_reg(r), op->size * 8 - 1);
-        v = r;
+        if (v < N_SCRATCH) {
+            scratch_own(g, v);
+        } else {
+            int r = scratch_get(g);
+            mov_rr(&g->c, 4, r, v);
+            v = r;
+        }
+        alu_imm(&g->c, 4, ALU_AND, o_reg(v), op->size * 8 - 1);
     }
     if (op->rmw == IRM_ADC || op->rmw == IRM_SBB || op->rmw == IRM_INC || op->rmw == IRM_DEC) {
         ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));   /* starts from C, which is in memory now */

@@ -40,6 +40,13 @@ static void evict(struct gen *g, int r)
     g->owner[r] = IR_NONE;
 }
 
+/* The operation may change scratch @r, whatever was in it. */
+void scratch_own(struct gen *g, int r)
+{
+    evict(g, r);
+    g->locked |= 1 << r;
+}
+
 void vals_settle(struct gen *g)
 {
     scratch_spill_all(g);

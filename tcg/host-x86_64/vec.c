@@ -46,6 +46,16 @@ static void emit(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
         emit_x87(c, v, rm);
         return;
     }
+    if (v->rm_kind == VRM_NONE) {    /* EMMS, VZEROUPPER, VZEROALL: no ModRM */
+        if (v->enc == VENC_VEX) {
+            e8(c, 0xc5);
+            e8(c, 0xf8u | v->l << 2 | v->pp);
+        } else {
+            e8(c, 0x0f);
+        }
+        e8(c, v->opcode);
+        return;
+    }
     if (v->enc == VENC_VEX)
         vex(c, v->map, v->pp, v->w, v->l, v->opcode, reg, v->vvvv, rm);
     else
