@@ -141,24 +141,49 @@ static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
         set(out, YMMH_BYTES, XSAVE_LEGACY, 0, 0);
 }
 
-static uint32_t gcd(uint64_t a, uint64_t b)
+/**
+ * ratio() - closest fraction *@num / *@den to @a / @b with numerator <= @max
+ *
+ * Continued fraction; the last step is cut short where the whole one would pass
+ * @max. @a, @b not 0.
+ */
+static void ratio(uint64_t a, uint64_t b, uint64_t max, uint32_t *num, uint32_t *den)
 {
+    uint64_t p0 = 0, q0 = 1, p1 = 1, q1 = 0;
+
     while (b) {
-        uint64_t t = a % b;
+        uint64_t k = a / b, t = a % b;
+        if (p0 + k * p1 > max)
+            k = (max - p0) / p1;
+        uint64_t p2 = p0 + k * p1, q2 = q0 + k * q1;
+        bool cut = k != a / b;
+        if (cut && k * 2 < a / b)        /* a cut step helps from the half on */
+            break;
+        p0 = p1, q0 = q1, p1 = p2, q1 = q2;
+        if (cut)
+            break;
         a = b;
         b = t;
     }
-    return a;
+    *num = p1;
+    *den = q1;
 }
 
-/** leaf_tsc() - leaf 0x15: TSC over a crystal that is the local APIC timer's clock */
+/**
+ * leaf_tsc() - leaf 0x15: TSC over a crystal that is the local APIC timer's clock
+ *
+ * Linux multiplies crystal kHz and numerator in 32 bits, so a numerator that
+ * would overflow is rounded: by less than a millionth.
+ */
 static void leaf_tsc(const struct x86_cpu *cpu, uint32_t out[4])
 {
-    uint64_t hz = cpu->model->tsc_hz;
-    uint32_t g = gcd(hz, LAPIC_HZ);
+    uint64_t hz = cpu->model->tsc_hz, max = 0xffffffffu / (LAPIC_HZ / 1000);
+    uint32_t num, den;
 
-    if (hz && hz / g <= 0xffffffff)
-        set(out, LAPIC_HZ / g, hz / g, LAPIC_HZ, 0);
+    if (!hz || hz / LAPIC_HZ > max)
+        return;
+    ratio(hz, LAPIC_HZ, max, &num, &den);
+    set(out, den, num, LAPIC_HZ, 0);
 }
 
 static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])

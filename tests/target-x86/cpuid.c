@@ -132,13 +132,20 @@ Test(cpuid, xsave_sizes)
 
 Test(cpuid, tsc_leaf_fits_linux_arithmetic)
 {
+    static const uint64_t hz[] = { 1000000000, 2000000000, 2994374123, 3700000001, 2595124000,
+                                   800000000, 4294000000, 1000001, 4999999999 };
     struct sys_rig *r = sr_new();
     uint32_t o[4];
 
-    x86_cpuid(r->cpu, 0x15, 0, o);
-    cr_assert_neq(o[0], 0);
-    cr_assert_eq((uint64_t)o[2] * o[1] / o[0], r->model.tsc_hz);
-    cr_assert_leq((uint64_t)(o[2] / 1000) * o[1], 0xffffffffu, "kHz times numerator in 32 bits");
+    for (unsigned i = 0; i < ARRAY_SIZE(hz); i++) {
+        r->model.tsc_hz = hz[i];
+        x86_cpuid(r->cpu, 0x15, 0, o);
+        cr_assert_neq(o[0], 0);
+        double says = (double)o[2] * o[1] / o[0];
+        cr_assert_lt(says - (double)hz[i], hz[i] * 2e-6, "%.0f for %llu", says, (unsigned long long)hz[i]);
+        cr_assert_gt(says - (double)hz[i], hz[i] * -2e-6, "%.0f for %llu", says, (unsigned long long)hz[i]);
+        cr_assert_leq((uint64_t)(o[2] / 1000) * o[1], 0xffffffffu, "kHz times numerator in 32 bits");
+    }
     sr_free(r);
 }
 
