@@ -30,7 +30,7 @@ struct accel_ops {
     int (*probe)(const struct accel_options *o, struct err *e);
     /**
      * create() - the vCPUs of @m, stopped, and everything they share
-     * @model: copied; tsc_hz is filled in
+     * @model: copied; tsc_hz 0 is the host's rate
      * Installs m->vcpus, m->accel and what the CPU decides in m->cfg; comes
      * before pc_build(). Returns NULL with @e set.
      */

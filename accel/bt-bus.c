@@ -196,9 +196,21 @@ static bool bus_apic_msr(void *opaque, uint32_t msr, uint64_t *v, bool write)
 
 /* ---- time ------------------------------------------------------------------------------------- */
 
+/* The host's counter in guest ticks. */
 static uint64_t host_counter(const struct bt *bt)
 {
-    return bt->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
+    uint64_t t = bt->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
+
+    return bt->tsc_mul ? (uint64_t)((unsigned __int128)t * bt->tsc_mul >> 32) : t;
+}
+
+void bt_tsc_init(struct bt *bt)
+{
+    uint64_t host_hz = accel_tsc_hz(&bt->tsc_fixed), want = bt->model.tsc_hz;
+
+    bt->model.tsc_hz = want ? want : host_hz;
+    if (want && want != host_hz)
+        bt->tsc_mul = (uint64_t)(((unsigned __int128)want << 32) / host_hz);
 }
 
 uint64_t bt_tsc(struct bt *bt)

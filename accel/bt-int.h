@@ -103,6 +103,7 @@ struct bt {
     bool tsc_fixed;             /* host TSC, else the virtual clock */
     bool tsc_running;
     uint64_t tsc_base;          /* host TSC when the guest's was 0; stopped: guest's value */
+    uint64_t tsc_mul;           /* guest ticks a host tick, 32.32 fixed point; 0: one */
 };
 
 /** bt_of() - the translator of @m */
@@ -128,6 +129,7 @@ void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, uns
 
 /** bt_tsc()/bt_tsc_pause()/bt_tsc_resume() - guest TSC before the guest's own
  *  adjustment; it stands still while paused */
+void bt_tsc_init(struct bt *bt);
 uint64_t bt_tsc(struct bt *bt);
 void bt_tsc_pause(struct bt *bt);
 void bt_tsc_resume(struct bt *bt);

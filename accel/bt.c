@@ -234,7 +234,7 @@ static struct accel *bt_create(struct machine *m, const struct x86_model *model,
     bt->n_cpus = 1;
     bt->model = *model;
     bt->model.n_vcpus = bt->n_cpus;
-    bt->model.tsc_hz = accel_tsc_hz(&bt->tsc_fixed);
+    bt_tsc_init(bt);
     if (bt_tcg_init(bt, e) < 0 || bt_cpus_init(bt, e) < 0) {
         bt_destroy(&bt->accel);
         return NULL;

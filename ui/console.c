@@ -1,0 +1,192 @@
+/*
+ * console.c - serial ports, debug console and monitors of a machine
+ */
+#define _GNU_SOURCE 1
+#include <stdlib.h>
+#include "ui/run-int.h"
+
+/* ---- monitor hooks -------------------------------------------------------------- */
+
+static void want(struct run *r, uint32_t what)
+{
+    __atomic_fetch_or(&r->want, what, __ATOMIC_SEQ_CST);
+    loop_wake(r->m->loop);
+}
+
+static void hook_stop(void *opaque)
+{
+    want(opaque, WANT_STOP);
+}
+
+static void hook_cont(void *opaque)
+{
+    want(opaque, WANT_CONT);
+}
+
+static struct x86_cpu *cpu_of(struct run *r)
+{
+    return r->accel->ops->cpu(r->accel);
+}
+
+/* While the guest runs these are the registers as they were last in memory. */
+static void hook_registers(void *opaque, struct monitor *mon)
+{
+    struct run *r = opaque;
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    if (!f)
+        return;
+    x86_log_cpu(&cpu_of(r)->tcg, f);
+    fclose(f);
+    monitor_printf(mon, "%s", text);
+    free(text);
+}
+
+static bool hook_translate(void *opaque, gva_t va, gpa_t *pa)
+{
+    return x86_debug_walk(cpu_of(opaque), va, pa);
+}
+
+static bool hook_reg(void *opaque, const char *name, uint64_t *val)
+{
+    static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                           "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
+    static const char *const seg[S_COUNT] = { "es", "cs", "ss", "ds", "fs", "gs" };
+    struct x86_cpu *cpu = cpu_of(opaque);
+    const struct { const char *name; uint64_t val; } others[] = {
+        { "rip", cpu->tcg.pc }, { "pc", cpu->tcg.pc }, { "cr0", cpu->cr0 }, { "cr2", cpu->cr2 },
+        { "cr3", cpu->cr3 }, { "cr4", cpu->cr4 }, { "efer", cpu->efer },
+        { "eip", (uint32_t)cpu->tcg.pc }, { "eflags", x86_get_eflags(cpu) },
+    };
+
+    for (unsigned i = 0; i < 16; i++) {
+        bool low = i < 8 && name[0] == 'e' && !strcmp(name + 1, names[i] + 1);
+
+        if (low || !strcmp(name, names[i])) {
+            *val = low ? (uint32_t)GPR(cpu, i) : GPR(cpu, i);
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < S_COUNT; i++)
+        if (!strcmp(name, seg[i])) {
+            *val = cpu->seg[i].sel;
+            return true;
+        }
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+        if (!strcmp(name, others[i].name)) {
+            *val = others[i].val;
+            return true;
+        }
+    return false;
+}
+
+static void info_jit(struct monitor *mon, char *rest)
+{
+    struct run *r = monitor_hooks(mon)->opaque;
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    if (!f)
+        return;
+    r->accel->ops->info(r->accel, f);
+    fclose(f);
+    monitor_printf(mon, "%s", text);
+    free(text);
+}
+
+static void info_chardev(struct monitor *mon, char *rest)
+{
+    struct run *r = monitor_hooks(mon)->opaque;
+
+    for (unsigned i = 0; i < r->n_chr; i++)
+        monitor_printf(mon, "%s: filename=%s\n", r->chr[i]->label, chardev_desc(r->chr[i]));
+}
+
+static const struct monitor_cmd infos[] = {
+    { "jit", "", "accelerator and its statistics", info_jit },
+    { "chardev", "", "character devices", info_chardev },
+    { NULL, NULL, NULL, NULL }
+};
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static void mux_quit(void *opaque)
+{
+    struct run *r = opaque;
+
+    machine_request_shutdown(r->m, CAUSE_MONITOR, 0);
+}
+
+/* A monitor at the other port of a mon: multiplexer, or NULL in @port for none. */
+static void add_mux_monitor(struct run *r, struct chardev *chr)
+{
+    struct chardev *port = r->n_chr < RUN_CHARDEVS ? chardev_mux_add(chr, "monitor") : NULL;
+
+    chardev_mux_on_quit(chr, mux_quit, r);
+    if (port)
+        r->chr[r->n_chr++] = port;
+}
+
+/* Back end for option @opt; in *@out, NULL for "none". */
+static int open_one(struct run *r, const char *opt, const char *spec, const char *label,
+                    struct chardev **out, struct err *e)
+{
+    struct err why = { "" };
+
+    *out = NULL;
+    if (!strcmp(spec, "none"))
+        return 0;
+    if (r->n_chr == RUN_CHARDEVS)
+        return err_set(e, -ENOSPC, "%s %s: too many", opt, spec);
+    *out = chardev_new(r->m->loop, spec, label, &why);
+    if (!*out)
+        return err_set(e, -EINVAL, "%s %s", opt, why.msg);
+    r->chr[r->n_chr++] = *out;
+    if (!strncmp(spec, "mon:", 4))
+        add_mux_monitor(r, *out);
+    return 0;
+}
+
+int run_consoles(struct run *r, struct err *e)
+{
+    const struct options *o = r->opt;
+    struct chardev *mon;
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < o->n_serial; i++) {
+        char label[16];
+
+        snprintf(label, sizeof label, "serial%u", i);
+        ret = open_one(r, "-serial", o->serial[i], label, &r->m->cfg.serial[i], e);
+    }
+    if (ret == 0 && o->debugcon)
+        ret = open_one(r, "-debugcon", o->debugcon, "debugcon", &r->m->cfg.debugcon, e);
+    if (ret == 0 && o->monitor)
+        ret = open_one(r, "-monitor", o->monitor, "monitor", &mon, e);
+    return ret;
+}
+
+void run_monitors(struct run *r)
+{
+    const struct monitor_hooks hooks = {
+        .opaque = r, .stop = hook_stop, .cont = hook_cont, .registers = hook_registers,
+        .translate = hook_translate, .reg = hook_reg,
+    };
+
+    for (unsigned i = 0; i < r->n_chr; i++) {
+        if (strcmp(r->chr[i]->label, "monitor"))
+            continue;
+        r->mon[r->n_mon] = monitor_new(r->m, r->chr[i], &hooks);
+        monitor_add_info(r->mon[r->n_mon++], infos);
+    }
+}
+
+void run_consoles_free(struct run *r)
+{
+    for (unsigned i = r->n_chr; i-- > 0; )
+        chardev_free(r->chr[i]);
+    r->n_chr = 0;
+}

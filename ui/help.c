@@ -1,0 +1,85 @@
+/*
+ * help.c - what -help, -version and the "help" arguments print
+ */
+#include "ui/options.h"
+
+static const char *const groups[GRP_COUNT] = {
+    [GRP_STANDARD] = "Machine", [GRP_KERNEL] = "Linux kernel without a disk",
+    [GRP_DEVICES] = "Devices", [GRP_DISPLAY] = "Display and monitor",
+    [GRP_RUN] = "Running", [GRP_DEBUG] = "Traces",
+};
+
+static void print_row(const struct opt_row *r, FILE *f)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "-%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+    if (strlen(left) > 26)
+        fprintf(f, "  %s\n  %-26s %s\n", left, "", r->help);
+    else
+        fprintf(f, "  %-26s %s\n", left, r->help);
+}
+
+static void print_page(FILE *f)
+{
+    size_t n;
+    const struct opt_row *rows = options_table(&n);
+
+    fputs("Usage: transom [OPTION]...\n"
+          "A PC in software. The options are QEMU's.\n", f);
+    for (unsigned g = 0; g < GRP_COUNT; g++) {
+        fprintf(f, "\n%s:\n", groups[g]);
+        for (size_t i = 0; i < n; i++)
+            if (rows[i].group == g && rows[i].help)
+                print_row(&rows[i], f);
+    }
+    fputs("\nCHARDEV: stdio  null  none  file:PATH  pty  mon:CHARDEV (with the monitor)\n"
+          "  unix:PATH[,server=on][,wait=off]  tcp:[HOST]:PORT[,server=on][,wait=off]\n"
+          "\nExample:\n"
+          "  transom -kernel vmlinuz -initrd initrd.img -append console=ttyS0 -m 512 -nographic\n", f);
+}
+
+static void print_roms(FILE *f)
+{
+#ifdef CONFIG_FIRMWARE_DIR
+    fputs(CONFIG_FIRMWARE_DIR "\n", f);
+#endif
+    fputs("/usr/share/seabios\n/usr/share/qemu\n", f);
+}
+
+void options_info(enum opt_action a, FILE *f)
+{
+    switch (a) {
+    case ACT_RUN:
+        break;
+    case ACT_HELP:
+        print_page(f);
+        break;
+    case ACT_VERSION:
+        fputs("Transom emulator version " TRANSOM_VERSION_TEXT "\n", f);
+        break;
+    case ACT_CPU_HELP:
+        x86_model_help(f);
+        break;
+    case ACT_LOG_HELP:
+        log_help(f);
+        break;
+    case ACT_ACCEL_HELP:
+        accel_help(f);
+        break;
+    case ACT_MACHINE_HELP:
+        fputs("Supported machines are:\n"
+              "pc                   Standard PC (i440FX + PIIX, 1996) (default)\n"
+              "pc-i440fx            the same\n", f);
+        break;
+    case ACT_DEVICE_HELP:
+        fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n", f);
+        break;
+    case ACT_DISPLAY_HELP:
+        fputs("Available display backend types:\nnone\n", f);
+        break;
+    case ACT_ROM_HELP:
+        print_roms(f);
+        break;
+    }
+}

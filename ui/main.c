@@ -1,0 +1,205 @@
+/*
+ * main.c - from the command line to a running machine, and back
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#include "ui/run-int.h"
+
+/* One line for the user; @o may be half filled. */
+static int complain(const struct options *o, const char *msg)
+{
+    if (o->timestamps) {
+        struct timespec ts;
+        struct tm tm;
+        char text[32];
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        gmtime_r(&ts.tv_sec, &tm);
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+        fprintf(stderr, "%s.%06ldZ ", text, ts.tv_nsec / 1000);
+    }
+    fprintf(stderr, "transom: %s\n", msg);
+    return 1;
+}
+
+/* ---- terminal and background --------------------------------------------------------- */
+
+/* Before the loop takes signals over, and once it is done with them. */
+static void on_fatal_signal(int sig)
+{
+    ui_tty_restore();
+    _exit(128 + sig);
+}
+
+static void set_signals(void)
+{
+    static const int fatal[] = { SIGINT, SIGTERM, SIGHUP };
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(fatal); i++) {
+        struct sigaction sa = { .sa_handler = on_fatal_signal }, old;
+
+        sigaction(fatal[i], NULL, &old);
+        if (old.sa_handler != SIG_IGN)     /* nohup */
+            sigaction(fatal[i], &sa, NULL);
+        sigaddset(&set, fatal[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* The parent waits here until the child is ready, and ends. Returns the pipe's
+ * end through which daemon_ready() tells it; -1 with @e set. */
+static int daemon_start(struct err *e)
+{
+    int fd[2];
+    pid_t pid;
+    char ok;
+
+    if (pipe2(fd, O_CLOEXEC) < 0 || (pid = fork()) < 0)
+        return err_set(e, -1, "-daemonize: %s", strerror(errno));
+    if (pid > 0) {
+        close(fd[1]);
+        _exit(read(fd[0], &ok, 1) == 1 ? 0 : 1);
+    }
+    close(fd[0]);
+    setsid();
+    umask(027);
+    return fd[1];
+}
+
+static void daemon_ready(int fd)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    if (chdir("/") < 0 || null < 0)
+        return;
+    for (int i = 0; i <= 2; i++)
+        dup2(null, i);
+    close(null);
+    if (write(fd, "", 1) != 1) {
+        /* nobody waits any more */
+    }
+    close(fd);
+}
+
+static int write_pidfile(const char *path, struct err *e)
+{
+    FILE *f = fopen(path, "we");
+
+    if (!f)
+        return err_set(e, -errno, "-pidfile %s: %s", path, strerror(errno));
+    fprintf(f, "%d\n", (int)getpid());
+    if (fclose(f))
+        return err_set(e, -EIO, "-pidfile %s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* ---- a machine -------------------------------------------------------------------------- */
+
+/* Without a display yet, a machine that nobody can see needs a word. */
+static void hint(const struct options *o)
+{
+    bool seen = o->display_given || o->monitor || o->debugcon || o->nodefaults ||
+                o->n_serial > 1 || strcmp(o->n_serial ? o->serial[0] : "", "null");
+
+    if (!seen && isatty(STDERR_FILENO))
+        fputs("transom: there is no window yet; -nographic gives serial port and monitor here\n",
+              stderr);
+}
+
+static int build(struct run *r, struct err *e)
+{
+    const struct options *o = r->opt;
+    int ret;
+
+    r->m = machine_new(&o->cfg, e);
+    if (!r->m)
+        return -ENOMEM;
+    clock_pause(&r->m->clock);             /* until the first cont */
+    r->accel = o->accel.ops->create(r->m, &o->model, &o->accel, e);
+    if (!r->accel)
+        return -EIO;
+    ret = run_consoles(r, e);
+    if (ret == 0)
+        ret = pc_build(r->m, e);
+    if (ret == 0)
+        ret = run_prepare(r, e);
+    if (ret == 0)
+        ret = r->accel->ops->start(r->accel, e);
+    if (ret == 0 && o->pidfile)
+        ret = write_pidfile(o->pidfile, e);
+    return ret;
+}
+
+/* Devices know their back ends and the CPU: they go first. The loop serves
+ * back ends to their end: it goes last. */
+static void tear_down(struct run *r)
+{
+    struct loop *loop = r->m ? r->m->loop : NULL;
+
+    if (r->accel)
+        r->accel->ops->stop(r->accel);
+    for (unsigned i = 0; i < r->n_mon; i++)
+        monitor_free(r->mon[i]);
+    if (r->m)
+        r->m->loop = NULL;
+    machine_free(r->m);
+    if (r->accel)
+        r->accel->ops->destroy(r->accel);
+    run_consoles_free(r);
+    if (r->signal_fd >= 0)
+        close(r->signal_fd);
+    loop_free(loop);
+}
+
+static int run_machine(const struct options *o, struct err *e)
+{
+    struct run r = { .opt = o, .signal_fd = -1 };
+    int background = -1, ret = 0;
+
+    if (o->daemonize && (background = daemon_start(e)) < 0)
+        return -1;
+    if (o->name)
+        prctl(PR_SET_NAME, o->name);
+    set_signals();
+    ret = build(&r, e);
+    if (ret == 0) {
+        run_monitors(&r);
+        if (background >= 0)
+            daemon_ready(background);
+        ret = run_loop(&r);
+        if (o->pidfile)
+            unlink(o->pidfile);
+        set_signals();                     /* from here they end us at once */
+    }
+    tear_down(&r);
+    return ret;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct err e = { "" };
+    int ret;
+
+    if (options_parse(&o, argc, argv, &e) < 0)
+        return complain(&o, e.msg);
+    if (o.action != ACT_RUN) {
+        options_info(o.action, stdout);
+        return 0;
+    }
+    if (options_log(&o, &e) < 0)
+        return complain(&o, e.msg);
+    hint(&o);
+    ret = run_machine(&o, &e);
+    return ret < 0 ? complain(&o, e.msg) : ret;
+}

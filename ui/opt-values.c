@@ -1,0 +1,354 @@
+/*
+ * opt-values.c - options whose argument is a list of its own: -m, -smp,
+ * -machine, -device, -rtc, -boot, -name, -uuid, -msg
+ */
+#define _GNU_SOURCE 1
+#include <ctype.h>
+#include <stdlib.h>
+#include "ui/options.h"
+
+#define ITEM_MAX 256
+
+/** struct item - "key=value" or, for the first, perhaps just "value" */
+struct item {
+    char key[ITEM_MAX];   /* "" when there is no '=' */
+    char val[ITEM_MAX];
+};
+
+/* Next item of the list at *@s, which moves past it; ",," is a plain comma. */
+static bool next_item(const char **s, struct item *it)
+{
+    char text[ITEM_MAX], *eq;
+    size_t n = 0;
+
+    if (!**s)
+        return false;
+    while (**s) {
+        if (**s == ',' && (*s)[1] != ',')
+            break;
+        if (**s == ',')
+            (*s)++;
+        if (n + 1 < sizeof text)
+            text[n++] = **s;
+        (*s)++;
+    }
+    if (**s == ',')
+        (*s)++;
+    text[n] = 0;
+    eq = strchr(text, '=');
+    *it->key = 0;
+    if (eq) {
+        *eq = 0;
+        snprintf(it->key, sizeof it->key, "%s", text);
+    }
+    snprintf(it->val, sizeof it->val, "%s", eq ? eq + 1 : text);
+    return true;
+}
+
+static int bad(struct err *e, const char *opt, const char *val, const char *why)
+{
+    return err_set(e, -EINVAL, "%s %s: %s", opt, val, why);
+}
+
+static int unknown_key(struct err *e, const char *opt, const char *val, const struct item *it,
+                       const char *const *keys, size_t n)
+{
+    const char *key = *it->key ? it->key : it->val;
+
+    return opt_err_near(e, key, keys, n, "", "%s %s: unknown property '%s'", opt, val, key);
+}
+
+static bool to_number(const char *s, uint64_t max, uint64_t *v)
+{
+    char *end;
+
+    errno = 0;
+    *v = strtoull(s, &end, 0);
+    return isdigit((unsigned char)*s) && !*end && !errno && *v <= max;
+}
+
+/* on/off and their like; false: neither */
+static bool to_bool(const char *s, bool *v)
+{
+    *v = !strcmp(s, "on") || !strcmp(s, "yes") || !strcmp(s, "true") || !strcmp(s, "y");
+    return *v || !strcmp(s, "off") || !strcmp(s, "no") || !strcmp(s, "false") || !strcmp(s, "n");
+}
+
+/* ---- -m, -smp ------------------------------------------------------------------ */
+
+int opt_memory(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "size", "slots", "maxmem" };
+    const char *rest = val;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        if (!strcmp(it.key, "slots") || !strcmp(it.key, "maxmem"))
+            return bad(e, "-m", val, "memory cannot be plugged in later yet");
+        if (*it.key && strcmp(it.key, "size"))
+            return unknown_key(e, "-m", val, &it, keys, ARRAY_SIZE(keys));
+        if (parse_size(it.val, MiB, &o->cfg.ram_bytes) < 0)
+            return bad(e, "-m", val, "a size like 512, 512M or 2G is wanted");
+        if (!o->cfg.ram_bytes)
+            return bad(e, "-m", val, "a machine needs memory");
+    }
+    return 0;
+}
+
+int opt_smp(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "cpus", "sockets", "dies", "clusters", "cores",
+                                        "threads", "maxcpus" };
+    const char *rest = val;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        uint64_t n;
+        bool known = !*it.key;
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+            known |= !strcmp(it.key, keys[i]);
+        if (!known)
+            return unknown_key(e, "-smp", val, &it, keys, ARRAY_SIZE(keys));
+        if (!to_number(it.val, 1024, &n) || !n)
+            return bad(e, "-smp", val, "a number of CPUs is wanted");
+        if (n > 1)
+            return bad(e, "-smp", val, "only one vCPU is supported yet");
+    }
+    return 0;
+}
+
+/* ---- -machine ------------------------------------------------------------------------ */
+
+static int machine_type(struct options *o, const char *type, struct err *e)
+{
+    static const char *const ours[] = { "pc", "pc-i440fx" };
+    static const char *const later[] = { "q35", "microvm", "isapc", "none", "xenfv", "xenpv" };
+
+    if (!strcmp(type, "pc") || !strncmp(type, "pc-i440fx", 9))
+        return 0;
+    if (!strncmp(type, "pc-q35", 6))
+        return err_set(e, -EINVAL, "-machine %s: not supported yet (use pc)", type);
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+        if (!strcmp(type, later[i]))
+            return err_set(e, -EINVAL, "-machine %s: not supported yet (use pc)", type);
+    return opt_err_near(e, type, ours, ARRAY_SIZE(ours), "", "-machine %s: unknown machine", type);
+}
+
+static int machine_switch(struct options *o, const char *val, const struct item *it, struct err *e)
+{
+    static const char *const keys[] = { "type", "accel", "acpi", "hpet", "usb", "graphics",
+                                        "dump-guest-core", "mem-merge", "vmport", "smm",
+                                        "kernel", "initrd", "append" };
+    static const char *const must_be_off[] = { "usb", "smm", "vmport" };
+    static const char *const no_effect[] = { "dump-guest-core", "mem-merge", "graphics" };
+    bool on;
+
+    if (!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip") ||
+        !strcmp(it->key, "kvm-shadow-mem"))
+        return err_set(e, -EINVAL, "-machine %s=%s: only with KVM, which is not supported yet",
+                       it->key, it->val);
+    for (size_t i = 0; i < ARRAY_SIZE(must_be_off); i++)
+        if (!strcmp(it->key, must_be_off[i]) &&
+            (!strcmp(it->val, "auto") || (to_bool(it->val, &on) && !on)))
+            return 0;
+        else if (!strcmp(it->key, must_be_off[i]))
+            return err_set(e, -EINVAL, "-machine %s=%s: not supported yet", it->key, it->val);
+    for (size_t i = 0; i < ARRAY_SIZE(no_effect); i++)
+        if (!strcmp(it->key, no_effect[i]) && to_bool(it->val, &on))
+            return 0;
+    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet"))
+        return unknown_key(e, "-machine", val, it, keys, ARRAY_SIZE(keys));
+    if (!to_bool(it->val, &on))
+        return err_set(e, -EINVAL, "-machine %s=%s: on or off is wanted", it->key, it->val);
+    *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi : &o->cfg.no_hpet) = !on;
+    return 0;
+}
+
+int opt_machine(struct options *o, const char *val, struct err *e)
+{
+    const char *rest = val;
+    struct item it;
+    int ret = 0;
+
+    if (!strcmp(val, "help") || !strcmp(val, "?")) {
+        o->action = ACT_MACHINE_HELP;
+        return 0;
+    }
+    while (ret == 0 && next_item(&rest, &it)) {
+        if (!*it.key || !strcmp(it.key, "type")) {
+            ret = machine_type(o, it.val, e);
+        } else if (!strcmp(it.key, "accel")) {
+            if (o->n_accels < OPT_ACCELS)
+                o->accels[o->n_accels++] = xstrdup(it.val);
+        } else {
+            ret = machine_switch(o, val, &it, e);
+        }
+    }
+    return ret;
+}
+
+/* ---- -device --------------------------------------------------------------------------- */
+
+static int debug_exit(struct options *o, const char *val, const char *rest, struct err *e)
+{
+    static const char *const keys[] = { "iobase", "iosize", "id" };
+    uint64_t port = 0x501, size;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        if (!strcmp(it.key, "iobase")) {
+            if (!to_number(it.val, 0xfffc, &port))
+                return bad(e, "-device", val, "iobase is a port, 0 to 0xfffc");
+        } else if (!strcmp(it.key, "iosize")) {
+            if (!to_number(it.val, 4, &size) || !size)
+                return bad(e, "-device", val, "iosize is 1 to 4");
+        } else if (strcmp(it.key, "id")) {
+            return unknown_key(e, "-device", val, &it, keys, ARRAY_SIZE(keys));
+        }
+    }
+    o->cfg.isa_debug_exit = true;
+    o->cfg.isa_debug_exit_port = port;
+    return 0;
+}
+
+int opt_device(struct options *o, const char *val, struct err *e)
+{
+    static const char *const names[] = {
+        "isa-debug-exit", "isa-debugcon", "isa-serial", "VGA", "virtio-blk-pci",
+        "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci", "virtio-serial-pci",
+        "virtio-vga", "virtio-gpu-pci", "virtio-scsi-pci", "virtio-9p-pci", "virtio-keyboard-pci",
+        "e1000", "rtl8139", "ne2k_pci", "ide-hd", "ide-cd", "ahci", "nvme", "scsi-hd", "scsi-cd",
+        "qemu-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-storage",
+        "AC97", "intel-hda", "hda-duplex", "pvpanic", "edu", "loader", "vmgenid",
+        "pcie-root-port", "pci-bridge",
+    };
+    const char *rest = val;
+    struct item it;
+
+    if (!strcmp(val, "help") || !strcmp(val, "?")) {
+        o->action = ACT_DEVICE_HELP;
+        return 0;
+    }
+    if (*val == '{')
+        return bad(e, "-device", val, "JSON is not supported yet");
+    if (!next_item(&rest, &it) || (*it.key && strcmp(it.key, "driver")))
+        return bad(e, "-device", val, "the device's name comes first");
+    if (!strcmp(it.val, "isa-debug-exit"))
+        return debug_exit(o, val, rest, e);
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(it.val, names[i]))
+            return err_set(e, -EINVAL, "-device %s: not supported yet", it.val);
+    return opt_err_near(e, it.val, names, ARRAY_SIZE(names), "", "-device %s: unknown device",
+                        it.val);
+}
+
+/* ---- -rtc, -boot ----------------------------------------------------------------------------- */
+
+int opt_rtc(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "base", "clock", "driftfix" };
+    const char *rest = val;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        if (!strcmp(it.key, "base") && !strcmp(it.val, "utc"))
+            o->cfg.rtc_localtime = false;
+        else if (!strcmp(it.key, "base") && !strcmp(it.val, "localtime"))
+            o->cfg.rtc_localtime = true;
+        else if (!strcmp(it.key, "base"))
+            return bad(e, "-rtc", val, "base is utc or localtime; dates are not supported yet");
+        else if (!strcmp(it.key, "clock") || !strcmp(it.key, "driftfix")) {
+            if (strcmp(it.val, "host") && strcmp(it.val, "none"))
+                return bad(e, "-rtc", val, "only clock=host and driftfix=none are supported yet");
+        } else {
+            return unknown_key(e, "-rtc", val, &it, keys, ARRAY_SIZE(keys));
+        }
+    }
+    return 0;
+}
+
+static int boot_order(struct options *o, const char *val, const char *order, struct err *e)
+{
+    for (const char *p = order; *p; p++)
+        if (*p < 'a' || *p > 'p' || strchr(p + 1, *p))
+            return bad(e, "-boot", val, "an order is letters a to p, each once: "
+                       "a floppy, c disk, d CD, n network");
+    o->cfg.boot_order = xstrdup(order);
+    return 0;
+}
+
+int opt_boot(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "order", "once", "menu", "strict", "splash",
+                                        "splash-time", "reboot-timeout" };
+    const char *rest = val;
+    struct item it;
+    bool on;
+    int ret = 0;
+
+    while (ret == 0 && next_item(&rest, &it)) {
+        if (!*it.key || !strcmp(it.key, "order"))
+            ret = boot_order(o, val, it.val, e);
+        else if (!strcmp(it.key, "strict") && to_bool(it.val, &on))
+            continue;            /* there is nothing else that could boot */
+        else if (!strcmp(it.key, "menu") && to_bool(it.val, &on) && !on)
+            continue;
+        else if (!strcmp(it.key, "menu") || !strcmp(it.key, "once") ||
+                 !strncmp(it.key, "splash", 6) || !strcmp(it.key, "reboot-timeout"))
+            ret = err_set(e, -EINVAL, "-boot %s=%s: not supported yet", it.key, it.val);
+        else
+            ret = unknown_key(e, "-boot", val, &it, keys, ARRAY_SIZE(keys));
+    }
+    return ret;
+}
+
+/* ---- -name, -uuid, -msg -------------------------------------------------------------------------- */
+
+int opt_name(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "guest", "process", "debug-threads" };
+    const char *rest = val;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        if (!*it.key || !strcmp(it.key, "guest"))
+            o->name = xstrdup(it.val);
+        else if (strcmp(it.key, "process") && strcmp(it.key, "debug-threads"))
+            return unknown_key(e, "-name", val, &it, keys, ARRAY_SIZE(keys));
+    }
+    return 0;
+}
+
+int opt_uuid(struct options *o, const char *val, struct err *e)
+{
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    size_t i = 0;
+
+    for (; form[i] && val[i]; i++)
+        if (form[i] == 'x' ? !isxdigit((unsigned char)val[i]) : val[i] != form[i])
+            break;
+    if (form[i] || val[i])
+        return bad(e, "-uuid", val, "not of the form 550e8400-e29b-41d4-a716-446655440000");
+    o->cfg.uuid = val;
+    return 0;
+}
+
+int opt_msg(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "timestamp", "guest-name" };
+    const char *rest = val;
+    struct item it;
+
+    while (next_item(&rest, &it)) {
+        bool on;
+
+        if (strcmp(it.key, "timestamp") && strcmp(it.key, "guest-name"))
+            return unknown_key(e, "-msg", val, &it, keys, ARRAY_SIZE(keys));
+        if (!to_bool(it.val, &on))
+            return bad(e, "-msg", val, "on or off is wanted");
+        if (!strcmp(it.key, "timestamp"))
+            o->timestamps = on;
+    }
+    return 0;
+}

@@ -1,0 +1,429 @@
+/*
+ * options.c - the command line: the table of options, and reading it
+ *
+ * One row an option. What QEMU has and Transom has not built yet is in a table
+ * of its own, so that people get "not supported yet" and not a wrong guess.
+ */
+#include <stdlib.h>
+#include "ui/options.h"
+
+/* ---- plain options ------------------------------------------------------------- */
+
+#define TEXT(field) \
+    static int set_##field(struct options *o, const char *v, struct err *e) \
+    { o->field = v; return 0; }
+#define CFG_TEXT(field) \
+    static int set_##field(struct options *o, const char *v, struct err *e) \
+    { o->cfg.field = v; return 0; }
+#define FLAG(field) \
+    static int set_##field(struct options *o, const char *v, struct err *e) \
+    { o->field = true; return 0; }
+#define CFG_FLAG(field) \
+    static int set_##field(struct options *o, const char *v, struct err *e) \
+    { o->cfg.field = true; return 0; }
+
+TEXT(pidfile)
+TEXT(log_file)
+TEXT(log_filter)
+TEXT(debugcon)
+TEXT(monitor)
+CFG_TEXT(kernel)
+CFG_TEXT(initrd)
+CFG_TEXT(append)
+CFG_TEXT(bios)
+FLAG(nodefaults)
+FLAG(paused)
+FLAG(daemonize)
+CFG_FLAG(no_reboot)
+CFG_FLAG(no_shutdown)
+CFG_FLAG(no_hpet)
+CFG_FLAG(no_acpi)
+
+static int set_help(struct options *o, const char *v, struct err *e)
+{
+    o->action = ACT_HELP;
+    return 0;
+}
+
+static int set_version(struct options *o, const char *v, struct err *e)
+{
+    o->action = ACT_VERSION;
+    return 0;
+}
+
+static int set_nothing(struct options *o, const char *v, struct err *e)
+{
+    return 0;
+}
+
+static int set_cpu(struct options *o, const char *v, struct err *e)
+{
+    if (!strcmp(v, "help") || !strcmp(v, "?")) {
+        o->action = ACT_CPU_HELP;
+        return 0;
+    }
+    return x86_model_parse(v, &o->model, e);
+}
+
+static int set_accel(struct options *o, const char *v, struct err *e)
+{
+    if (!strcmp(v, "help") || !strcmp(v, "?"))
+        o->action = ACT_ACCEL_HELP;
+    else if (o->n_accels == OPT_ACCELS)
+        return err_set(e, -EINVAL, "-accel %s: more than %d of them", v, OPT_ACCELS);
+    else
+        o->accels[o->n_accels++] = v;
+    return 0;
+}
+
+static int set_kvm(struct options *o, const char *v, struct err *e)
+{
+    return err_set(e, -ENOTSUP, "-enable-kvm: KVM is not supported yet "
+                   "(-accel kvm:tcg falls back to the translator)");
+}
+
+static int set_one_insn(struct options *o, const char *v, struct err *e)
+{
+    return set_accel(o, "tcg,one-insn-per-tb=on", e);
+}
+
+static int set_log(struct options *o, const char *v, struct err *e)
+{
+    if (!strcmp(v, "help") || !strcmp(v, "?"))
+        o->action = ACT_LOG_HELP;
+    o->log_items = v;
+    return 0;
+}
+
+static int set_rom_dir(struct options *o, const char *v, struct err *e)
+{
+    if (!strcmp(v, "help"))
+        o->action = ACT_ROM_HELP;
+    else if (o->n_rom_dirs == OPT_ROM_DIRS)
+        return err_set(e, -EINVAL, "-L %s: more than %d directories", v, OPT_ROM_DIRS);
+    else
+        o->rom_dirs[o->n_rom_dirs++] = v;
+    return 0;
+}
+
+static int set_serial(struct options *o, const char *v, struct err *e)
+{
+    if (o->n_serial == OPT_SERIALS)
+        return err_set(e, -EINVAL, "-serial %s: a PC has %d ports", v, OPT_SERIALS);
+    o->serial[o->n_serial++] = v;
+    return 0;
+}
+
+static int set_nographic(struct options *o, const char *v, struct err *e)
+{
+    o->nographic = o->display_given = true;
+    return 0;
+}
+
+static int set_display(struct options *o, const char *v, struct err *e)
+{
+    static const char *const kinds[] = { "none", "gtk", "sdl", "curses", "vnc", "spice-app",
+                                         "egl-headless", "dbus" };
+    size_t len = strcspn(v, ",=:");
+
+    if (!strcmp(v, "help") || !strcmp(v, "?"))
+        o->action = ACT_DISPLAY_HELP;
+    o->display_given = true;
+    if (!strcmp(v, "none") || o->action == ACT_DISPLAY_HELP)
+        return 0;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (len == strlen(kinds[i]) && !strncmp(v, kinds[i], len))
+            return err_set(e, -EINVAL, "-display %s: not supported yet (use none, or -nographic)",
+                           v);
+    return opt_err_near(e, v, kinds, ARRAY_SIZE(kinds), "", "-display %s: unknown display", v);
+}
+
+static int set_vga(struct options *o, const char *v, struct err *e)
+{
+    if (strcmp(v, "std"))
+        return err_set(e, -EINVAL, "-vga %s: only std is supported yet", v);
+    return 0;
+}
+
+static int none_only(const char *opt, const char *what, const char *v, struct err *e)
+{
+    if (strcmp(v, "none") && strcmp(v, "null"))
+        return err_set(e, -EINVAL, "%s %s: %s not supported yet (only none)", opt, v, what);
+    return 0;
+}
+
+static int set_net(struct options *o, const char *v, struct err *e)
+{
+    return none_only("-net", "network cards are", v, e);
+}
+
+static int set_nic(struct options *o, const char *v, struct err *e)
+{
+    return none_only("-nic", "network cards are", v, e);
+}
+
+static int set_parallel(struct options *o, const char *v, struct err *e)
+{
+    return none_only("-parallel", "parallel ports are", v, e);
+}
+
+static int set_overcommit(struct options *o, const char *v, struct err *e)
+{
+    if (strstr(v, "=on") || strstr(v, "=yes"))
+        return err_set(e, -EINVAL, "-overcommit %s: not supported yet", v);
+    return 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+static const struct opt_row rows[] = {
+    { "h", NULL, GRP_STANDARD, NULL, set_help },
+    { "help", NULL, GRP_STANDARD, "this page", set_help },
+    { "version", NULL, GRP_STANDARD, "version", set_version },
+    { "M", "", GRP_STANDARD, NULL, opt_machine },
+    { "machine", "[type=]TYPE[,prop=on|off]", GRP_STANDARD,
+      "pc; accel=LIST, acpi=, hpet= (-M; 'help' lists)", opt_machine },
+    { "cpu", "MODEL[,+FLAG][,-FLAG]", GRP_STANDARD, "CPU model and features ('help' lists)", set_cpu },
+    { "accel", "NAME[:NAME][,prop=value]", GRP_STANDARD,
+      "what runs the CPU: tcg (or bt); repeatable ('help' lists)", set_accel },
+    { "enable-kvm", NULL, GRP_STANDARD, NULL, set_kvm },
+    { "smp", "[cpus=]N", GRP_STANDARD, "number of vCPUs (1)", opt_smp },
+    { "m", "[size=]MIB", GRP_STANDARD, "RAM, suffixes K M G (default 128M)", opt_memory },
+    { "bios", "FILE", GRP_STANDARD, "firmware (default bios-256k.bin)", set_bios },
+    { "L", "DIR", GRP_STANDARD, "look for firmware there first; repeatable ('help' lists)", set_rom_dir },
+    { "boot", "[order=]LETTERS", GRP_STANDARD, "order: a floppy, c disk, d CD, n network", opt_boot },
+    { "rtc", "base=utc|localtime", GRP_STANDARD, "time of the CMOS clock", opt_rtc },
+    { "name", "NAME", GRP_STANDARD, "name of the guest", opt_name },
+    { "uuid", "UUID", GRP_STANDARD, "the machine's UUID", opt_uuid },
+    { "kernel", "FILE", GRP_KERNEL, "Linux bzImage; entered directly unless -bios is given", set_kernel },
+    { "initrd", "FILE", GRP_KERNEL, "its initial RAM disk", set_initrd },
+    { "append", "TEXT", GRP_KERNEL, "its command line", set_append },
+    { "device", "NAME[,prop=value]", GRP_DEVICES,
+      "isa-debug-exit,iobase=PORT ('help' lists)", opt_device },
+    { "serial", "CHARDEV", GRP_DEVICES, "a serial port; repeatable, up to 4", set_serial },
+    { "debugcon", "CHARDEV", GRP_DEVICES, "firmware debug console at port 0x402", set_debugcon },
+    { "nodefaults", NULL, GRP_DEVICES, "no default serial port and monitor", set_nodefaults },
+    { "no-hpet", NULL, GRP_DEVICES, "without HPET", set_no_hpet },
+    { "no-acpi", NULL, GRP_DEVICES, "without ACPI", set_no_acpi },
+    { "vga", "std", GRP_DEVICES, "display adapter", set_vga },
+    { "net", "none", GRP_DEVICES, NULL, set_net },
+    { "nic", "none", GRP_DEVICES, NULL, set_nic },
+    { "parallel", "none", GRP_DEVICES, NULL, set_parallel },
+    { "nographic", NULL, GRP_DISPLAY,
+      "serial port and monitor on this terminal (Ctrl-A h: keys)", set_nographic },
+    { "display", "none", GRP_DISPLAY, "no window", set_display },
+    { "monitor", "CHARDEV", GRP_DISPLAY, "monitor prompt there", set_monitor },
+    { "S", NULL, GRP_RUN, "do not start the CPU; 'cont' in the monitor does", set_paused },
+    { "no-reboot", NULL, GRP_RUN, "end instead of a reset", set_no_reboot },
+    { "no-shutdown", NULL, GRP_RUN, "stop instead of ending at power-off", set_no_shutdown },
+    { "pidfile", "FILE", GRP_RUN, "write the process id there", set_pidfile },
+    { "daemonize", NULL, GRP_RUN, "to the background once everything is set up", set_daemonize },
+    { "msg", "timestamp=on|off", GRP_RUN, "time stamps on messages", opt_msg },
+    { "no-user-config", NULL, GRP_RUN, NULL, set_nothing },
+    { "nodefconfig", NULL, GRP_RUN, NULL, set_nothing },
+    { "overcommit", "mem-lock=off", GRP_RUN, NULL, set_overcommit },
+    { "d", "ITEM[,ITEM...]", GRP_DEBUG, "log these ('help' lists)", set_log },
+    { "D", "FILE", GRP_DEBUG, "log to FILE instead of standard error", set_log_file },
+    { "dfilter", "RANGE[,RANGE...]", GRP_DEBUG, "log only code there: START+LEN, START..END", set_log_filter },
+    { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },
+    { "singlestep", NULL, GRP_DEBUG, NULL, set_one_insn },
+};
+
+/* What QEMU has and we do not, yet: name, whether it takes an argument, what it is. */
+static const struct { const char *name; bool arg; const char *what; } later[] = {
+    { "hda", true, "disks are" }, { "hdb", true, "disks are" }, { "hdc", true, "disks are" },
+    { "hdd", true, "disks are" }, { "cdrom", true, "disks are" }, { "fda", true, "disks are" },
+    { "fdb", true, "disks are" }, { "drive", true, "disks are" }, { "blockdev", true, "disks are" },
+    { "sd", true, "disks are" }, { "mtdblock", true, "disks are" }, { "pflash", true, "flash is" },
+    { "snapshot", false, "disks are" }, { "netdev", true, "network cards are" },
+    { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
+    { "object", true, "" }, { "global", true, "" }, { "usb", false, "USB is" },
+    { "usbdevice", true, "USB is" }, { "vnc", true, "VNC is" }, { "sdl", false, "a window is" },
+    { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
+    { "k", true, "" }, { "s", false, "the gdb stub is" }, { "gdb", true, "the gdb stub is" },
+    { "incoming", true, "" }, { "loadvm", true, "" }, { "icount", true, "" }, { "smbios", true, "" },
+    { "acpitable", true, "" }, { "fw_cfg", true, "" }, { "option-rom", true, "" },
+    { "audiodev", true, "sound is" }, { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
+    { "virtfs", true, "" }, { "fsdev", true, "" }, { "tpmdev", true, "" }, { "numa", true, "" },
+    { "spice", true, "" }, { "watchdog", true, "" }, { "watchdog-action", true, "" },
+    { "mem-path", true, "" }, { "mem-prealloc", false, "" }, { "sandbox", true, "" },
+    { "runas", true, "" }, { "run-with", true, "" }, { "chroot", true, "" }, { "dtb", true, "" },
+    { "trace", true, "" }, { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
+    { "readconfig", true, "" }, { "semihosting", false, "" }, { "win2k-hack", false, "" },
+    { "perfmap", false, "" }, { "jitdump", false, "" }, { "preconfig", false, "" }, { "shim", true, "" },
+};
+
+const struct opt_row *options_table(size_t *n)
+{
+    *n = ARRAY_SIZE(rows);
+    return rows;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
+                 const char *dash, const char *fmt, ...)
+{
+    const char *near = nearest_word(word, words, n);
+    char text[320];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return err_set(e, -EINVAL, "%s%s%s%s%s", text, near ? " (did you mean " : "",
+                   near ? dash : "", near ? near : "", near ? "?)" : "");
+}
+
+static int unknown_option(const char *arg, const char *name, struct err *e)
+{
+    const char *names[ARRAY_SIZE(rows)];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].help)
+            names[n++] = rows[i].name;
+    return opt_err_near(e, name, names, n, "-", "%s: unknown option", arg);
+}
+
+static int not_yet(const char *arg, const char *name, const char *val, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+        const char *what = later[i].what;
+
+        if (strcmp(name, later[i].name))
+            continue;
+        return err_set(e, -ENOTSUP, "%s%s%s: %s%snot supported yet", arg,
+                       later[i].arg && val ? " " : "", later[i].arg && val ? val : "",
+                       what, *what ? " " : "");
+    }
+    return unknown_option(arg, name, e);
+}
+
+static const struct opt_row *find_row(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (!strcmp(name, rows[i].name))
+            return &rows[i];
+    return NULL;
+}
+
+/* One option at argv[*i], which moves past it and its argument. */
+static int parse_one(struct options *o, int argc, char **argv, int *i, struct err *e)
+{
+    const char *arg = argv[*i], *name = arg + 1, *val = NULL;
+    const struct opt_row *r;
+
+    if (*arg != '-' || !arg[1])
+        return err_set(e, -ENOTSUP, "%s: disk images are not supported yet", arg);
+    if (*name == '-')
+        name++;
+    ++*i;
+    r = find_row(name);
+    if (!r)
+        return not_yet(arg, name, *i < argc ? argv[*i] : NULL, e);
+    if (r->arg) {
+        if (*i == argc)
+            return err_set(e, -EINVAL, "%s: needs an argument%s%s", arg, *r->arg ? ": " : "", r->arg);
+        val = argv[(*i)++];
+    }
+    return r->set(o, val, e);
+}
+
+/* Which accelerator: the first -accel that works; its error when there is one only. */
+static int choose_accel(struct options *o, struct err *e)
+{
+    struct err why = { "" };
+    int ret = -EINVAL;
+
+    if (!o->n_accels) {
+        accel_default(&o->accel);
+        return 0;
+    }
+    for (unsigned i = 0; ret < 0 && i < o->n_accels; i++)
+        ret = accel_parse(o->accels[i], &o->accel, &why);
+    return ret < 0 ? err_set(e, ret, "-accel %s", why.msg) : 0;
+}
+
+static bool has_monitor(const struct options *o)
+{
+    for (unsigned i = 0; i < o->n_serial; i++)
+        if (!strncmp(o->serial[i], "mon:", 4))
+            return true;
+    return o->debugcon && !strncmp(o->debugcon, "mon:", 4);
+}
+
+/* Where serial port and monitor go when nothing was said. */
+static void default_consoles(struct options *o)
+{
+    bool serial = !o->n_serial && !o->nodefaults;
+    bool monitor = !o->monitor && !o->nodefaults && !has_monitor(o);
+
+    if (o->nographic && serial && monitor) {
+        o->serial[o->n_serial++] = "mon:stdio";
+    } else {
+        if (serial)
+            o->serial[o->n_serial++] = o->nographic ? "stdio" : "null";
+        if (monitor && o->nographic)
+            o->monitor = "stdio";
+    }
+}
+
+/* The TSC runs at the host's rate unless tsc-frequency= says otherwise. */
+static int finish_cpu(struct options *o, struct err *e)
+{
+    struct x86_model plain;
+
+    if (x86_model_parse("qemu64", &plain, e) < 0)
+        return -EINVAL;
+    if (!o->model.name)
+        o->model = plain;
+    if (o->model.tsc_hz == plain.tsc_hz)
+        o->model.tsc_hz = 0;
+    return 0;
+}
+
+static int finish(struct options *o, struct err *e)
+{
+    if (o->cfg.initrd && !o->cfg.kernel)
+        return err_set(e, -EINVAL, "-initrd: only with -kernel");
+    if (o->cfg.append && !o->cfg.kernel)
+        return err_set(e, -EINVAL, "-append: only with -kernel");
+    o->cfg.kernel_via_firmware = o->cfg.kernel && o->cfg.bios;
+    o->cfg.nographic = o->nographic;
+    o->cfg.rom_dirs = o->rom_dirs;
+#ifdef CONFIG_FIRMWARE_DIR
+    o->rom_dirs[o->n_rom_dirs] = CONFIG_FIRMWARE_DIR;
+#endif
+    default_consoles(o);
+    if (finish_cpu(o, e) < 0)
+        return -EINVAL;
+    return choose_accel(o, e);
+}
+
+int options_parse(struct options *o, int argc, char **argv, struct err *e)
+{
+    int ret = 0;
+
+    memset(o, 0, sizeof *o);
+    o->cfg.ram_bytes = 128 * MiB;
+    o->cfg.n_vcpus = 1;
+    for (int i = 1; ret == 0 && i < argc && o->action == ACT_RUN; )
+        ret = parse_one(o, argc, argv, &i, e);
+    if (ret == 0 && o->action == ACT_RUN)
+        ret = finish(o, e);
+    return ret;
+}
+
+int options_log(const struct options *o, struct err *e)
+{
+    struct err why = { "" };
+
+    if (o->log_items && log_set_items(o->log_items, &why) < 0)
+        return err_set(e, -EINVAL, "-d %s: %s", o->log_items, why.msg);
+    if (o->log_file && log_set_file(o->log_file, &why) < 0)
+        return err_set(e, -EINVAL, "-D %s", why.msg);
+    if (o->log_filter)
+        return log_set_filter(o->log_filter, e);
+    return 0;
+}

@@ -1,0 +1,87 @@
+/*
+ * options.h - the command line, with QEMU's spelling and meaning
+ */
+#ifndef UI_OPTIONS_H
+#define UI_OPTIONS_H
+
+#include "accel/accel.h"
+
+#define OPT_SERIALS 4
+#define OPT_ROM_DIRS 16
+#define OPT_ACCELS 8
+
+#ifdef CONFIG_VERSION
+#define TRANSOM_VERSION_TEXT CONFIG_VERSION
+#else
+#define TRANSOM_VERSION_TEXT "0.1"
+#endif
+
+/** enum opt_action - what to do instead of running a machine */
+enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, ACT_ACCEL_HELP,
+                  ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP };
+
+/** struct options - the command line; strings are those of argv unless said */
+struct options {
+    enum opt_action action;
+    struct machine_config cfg;       /* without back ends; rom_dirs is ours */
+    struct x86_model model;
+    struct accel_options accel;
+    const char *accels[OPT_ACCELS];  /* -accel arguments, tried in order */
+    unsigned n_accels;
+    const char *serial[OPT_SERIALS]; /* chardev specs; "none": no port */
+    unsigned n_serial;
+    const char *monitor;             /* chardev spec, "none", or NULL: default */
+    const char *debugcon;
+    const char *rom_dirs[OPT_ROM_DIRS + 2]; /* -L, then configure's */
+    unsigned n_rom_dirs;
+    const char *pidfile;
+    const char *name;
+    const char *log_items, *log_file, *log_filter;
+    bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
+};
+
+enum opt_group { GRP_STANDARD, GRP_KERNEL, GRP_DEVICES, GRP_DISPLAY, GRP_RUN, GRP_DEBUG,
+                 GRP_COUNT };
+
+/** struct opt_row - one option; a row without @set is known but not built yet */
+struct opt_row {
+    const char *name;                /* without dash */
+    const char *arg;                 /* as help shows it; NULL: takes none */
+    enum opt_group group;
+    const char *help;
+    /** @val is NULL for options without argument; -errno with @e complete */
+    int (*set)(struct options *o, const char *val, struct err *e);
+};
+
+/** options_table() - all rows, in the order of help */
+const struct opt_row *options_table(size_t *n);
+
+/**
+ * options_parse() - read a command line
+ * @o: filled in; points into @argv
+ * Returns 0, or -EINVAL with @e set to one line that names the option.
+ */
+int options_parse(struct options *o, int argc, char **argv, struct err *e) MUST_CHECK;
+
+/** options_log() - carry out -d, -D and -dfilter; 0 or -errno with @e set */
+int options_log(const struct options *o, struct err *e) MUST_CHECK;
+
+/** options_info() - print what the action asks for (help.c) */
+void options_info(enum opt_action a, FILE *f);
+
+/** opt_err() - err_set() with the nearest of @words appended as a suggestion */
+int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
+                 const char *dash, const char *fmt, ...) PRINTF(6, 7);
+
+/* options with a syntax of their own (opt-values.c); same contract as set() */
+int opt_memory(struct options *o, const char *val, struct err *e);
+int opt_smp(struct options *o, const char *val, struct err *e);
+int opt_machine(struct options *o, const char *val, struct err *e);
+int opt_device(struct options *o, const char *val, struct err *e);
+int opt_rtc(struct options *o, const char *val, struct err *e);
+int opt_boot(struct options *o, const char *val, struct err *e);
+int opt_name(struct options *o, const char *val, struct err *e);
+int opt_uuid(struct options *o, const char *val, struct err *e);
+int opt_msg(struct options *o, const char *val, struct err *e);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * run-int.h - a machine being run: its consoles, its main loop
+ */
+#ifndef UI_RUN_INT_H
+#define UI_RUN_INT_H
+
+#include "ui/options.h"
+#include "ui/ui.h"
+
+#define RUN_CHARDEVS 16
+
+enum { WANT_STOP = 1, WANT_CONT = 2 };
+
+/** struct run - everything between command line and exit */
+struct run {
+    const struct options *opt;
+    struct machine *m;
+    struct accel *accel;
+    struct chardev *chr[RUN_CHARDEVS];   /* freed after the machine */
+    struct monitor *mon[RUN_CHARDEVS];
+    unsigned n_chr, n_mon;
+    int64_t wake_at_ns;   /* virtual time the loop wakes by itself; machine lock */
+    uint32_t want;        /* WANT_*, from the monitor; atomic */
+    int signal_fd;
+    bool quit;
+    int exit_code;
+};
+
+/**
+ * run_consoles() - open serial ports, debug console and monitors (console.c)
+ * Between machine_new() and pc_build(). 0 or -errno with @e set.
+ */
+int run_consoles(struct run *r, struct err *e) MUST_CHECK;
+/** run_monitors() - start the monitors, once the machine is built */
+void run_monitors(struct run *r);
+void run_consoles_free(struct run *r);
+
+/** run_prepare() - what the loop needs of machine and signals; 0 or -errno */
+int run_prepare(struct run *r, struct err *e) MUST_CHECK;
+/** run_loop() - reset, start, serve until the end; returns the exit code */
+int run_loop(struct run *r);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * run.c - the main thread: timers, descriptors, requests to the machine
+ *
+ * The vCPUs are stopped and started here and only here, without the machine
+ * lock, which a vCPU may need to reach the point where it can stop.
+ */
+#define _GNU_SOURCE 1
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "hw/pci/pci.h"
+#include "ui/run-int.h"
+
+#define TIMER_SLACK_NS 1000   /* Linux's default of 50 us is long for a guest's timer */
+
+/* ---- signals, timers ------------------------------------------------------------- */
+
+static void on_signal(void *opaque, int fd, short revents)
+{
+    struct run *r = opaque;
+    struct signalfd_siginfo si;
+
+    if (read(fd, &si, sizeof si) == sizeof si)
+        machine_request_shutdown(r->m, CAUSE_HOST_SIGNAL, 0);
+}
+
+static int catch_signals(struct run *r, struct err *e)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (r->signal_fd < 0)
+        return err_set(e, -errno, "signalfd: %s", strerror(errno));
+    loop_add_fd(r->m->loop, r->signal_fd, POLLIN, on_signal, r);
+    return 0;
+}
+
+/* The earliest timer changed; the loop need not hear of it when it looks anyway. */
+static void timer_moved(void *opaque)
+{
+    struct run *r = opaque;
+    const struct timer *t = r->m->timers.head;
+
+    if (!t || t->deadline_ns >= r->wake_at_ns)
+        return;
+    r->wake_at_ns = t->deadline_ns;
+    loop_wake(r->m->loop);
+}
+
+int run_prepare(struct run *r, struct err *e)
+{
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+    r->wake_at_ns = INT64_MIN;
+    r->m->timers.notify = timer_moved;
+    r->m->timers.notify_opaque = r;
+    return catch_signals(r, e);
+}
+
+/* Run what is due; returns how long to wait, -1 for ever. */
+static int64_t run_timers(struct run *r)
+{
+    struct machine *m = r->m;
+    int64_t left = -1;
+
+    machine_lock(m);
+    r->wake_at_ns = INT64_MIN;    /* we are awake */
+    if (m->clock.running)
+        left = timer_list_run(&m->timers);
+    r->wake_at_ns = left >= 0 ? m->timers.head->deadline_ns : INT64_MAX;
+    machine_unlock(m);
+    return left;
+}
+
+/* ---- run states ------------------------------------------------------------------------ */
+
+static void stop(struct run *r, enum run_state why)
+{
+    r->m->accel->pause_all(r->m);
+    r->m->run_state = why;
+}
+
+static void cont(struct run *r)
+{
+    if (r->m->run_state == RUN_RUNNING || r->m->run_state == RUN_SHUTDOWN)
+        return;
+    r->m->run_state = RUN_RUNNING;
+    r->m->accel->resume_all(r->m);
+}
+
+static void reset(struct run *r)
+{
+    struct machine *m = r->m;
+
+    m->accel->pause_all(m);
+    machine_lock(m);
+    machine_reset(m);
+    m->accel->reset_all(m);
+    machine_unlock(m);
+    if (m->run_state == RUN_RUNNING)
+        m->accel->resume_all(m);
+    else if (m->run_state == RUN_SHUTDOWN)
+        m->run_state = RUN_PAUSED;
+}
+
+static void powerdown(struct run *r)
+{
+    machine_lock(r->m);
+    pm_power_button(r->m);
+    machine_unlock(r->m);
+}
+
+/* What the guest itself brought about, -no-shutdown keeps to look at. */
+static void shutdown_request(struct run *r, enum shutdown_cause why)
+{
+    bool guest = why == CAUSE_GUEST_SHUTDOWN || why == CAUSE_GUEST_RESET ||
+                 why == CAUSE_TRIPLE_FAULT;
+
+    if (guest && r->m->cfg.no_shutdown) {
+        stop(r, RUN_SHUTDOWN);
+        return;
+    }
+    r->quit = true;
+    r->exit_code = __atomic_load_n(&r->m->exit_code, __ATOMIC_ACQUIRE) & 0xff;
+}
+
+static int32_t take(int32_t *request)
+{
+    if (!__atomic_load_n(request, __ATOMIC_RELAXED))
+        return 0;
+    return __atomic_exchange_n(request, 0, __ATOMIC_ACQ_REL);
+}
+
+/* The loop is woken for each, so one round a wake is enough. */
+static void do_requests(struct run *r)
+{
+    uint32_t want = __atomic_exchange_n(&r->want, 0, __ATOMIC_SEQ_CST);
+    int32_t why;
+
+    if ((why = take(&r->m->request_shutdown)))
+        shutdown_request(r, why);
+    if (r->quit)
+        return;
+    if (take(&r->m->request_reset))
+        reset(r);
+    if (take(&r->m->request_powerdown))
+        powerdown(r);
+    if ((want & WANT_STOP) && r->m->run_state == RUN_RUNNING)
+        stop(r, RUN_PAUSED);
+    if (want & WANT_CONT)
+        cont(r);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static void lock(void *opaque)
+{
+    machine_lock(opaque);
+}
+
+static void unlock(void *opaque)
+{
+    machine_unlock(opaque);
+}
+
+int run_loop(struct run *r)
+{
+    reset(r);
+    if (!r->opt->paused)
+        cont(r);
+    while (!r->quit) {
+        int64_t left = run_timers(r);
+
+        loop_run_once(r->m->loop, left, lock, unlock, r->m);
+        do_requests(r);
+    }
+    return r->exit_code;
+}
