@@ -182,6 +182,7 @@ static struct sf overflow(struct sf_env *e, struct sf s, const struct sf_fmt *f,
             s.exp -= 24576;
             if (s.exp > f->emax) {             /* FSCALE by a huge amount */
                 e->flags |= FE_P;
+                e->up = true;
                 return sf_inf(s.sign);
             }
         }

@@ -21,6 +21,8 @@ enum {
  * struct fpu - one x87 instruction in execution
  * @fault: a stack fault happened (IE and SF; C1 tells over- from underflow)
  * @over: it was an overflow
+ * @quiet: the status word stays as it is
+ * @keep_c1: C1 stays unless there is a stack fault
  * @cc: C0, C2, C3 (and C1 when @cc_all) to set
  * @cc_mask: which of them the instruction defines; C1 always
  */
@@ -29,7 +31,7 @@ struct fpu {
     const struct ir_vec *v;
     uint8_t *mem;
     struct sf_env e;
-    bool fault, over, quiet;
+    bool fault, over, quiet, keep_c1;
     uint16_t cc, cc_mask;
 };
 
@@ -156,7 +158,7 @@ static void finish(struct fpu *f)
 
     if (f->quiet)
         return;
-    *fsw &= (uint16_t)~(FSW_C1 | f->cc_mask);
+    *fsw &= (uint16_t)~((f->keep_c1 && !f->fault ? 0 : FSW_C1) | f->cc_mask);
     *fsw |= f->cc | f->e.flags;
     if (f->fault)
         *fsw |= FSW_SF | (f->over ? FSW_C1 : 0);
@@ -260,11 +262,9 @@ static void fcom(struct fpu *f, struct sf b, bool quiet, unsigned pops)
 {
     uint16_t cc = relation(f, fetch(f, 0), b, quiet);
 
-    if (stopped(f))
-        return;
-    f->cc = cc;
+    f->cc = cc;                                /* even when the exception is unmasked */
     f->cc_mask = FSW_CC;
-    while (pops--)
+    while (pops-- && !stopped(f))
         pop(f);
 }
 
@@ -273,11 +273,10 @@ static void fcomi(struct fpu *f, bool quiet, bool pops)
     struct sf b = fetch(f, f->v->rm & 7);
     uint16_t cc = relation(f, fetch(f, 0), b, quiet);
 
-    if (stopped(f))
-        return;
+    f->keep_c1 = true;
     f->cpu->tcg.fl = (cc & FSW_C3 ? TCG_FL_Z : 0) | (cc & FSW_C2 ? TCG_FL_P : 0) |
                      (cc & FSW_C0 ? TCG_FL_C : 0);
-    if (pops)
+    if (pops && !stopped(f))
         pop(f);
 }
 
@@ -302,8 +301,10 @@ static void fld(struct fpu *f, struct sf s)
 {
     want_room(f);
     if (!f->fault) {
-        if (s.den)
+        if (s.den) {
             f->e.flags |= FE_D;
+            f->e.masked |= FE_D;               /* loads all the same */
+        }
         if (s.cls == SF_SNAN) {
             f->e.flags |= FE_I;
             s = sf_quiet(s);
@@ -325,7 +326,8 @@ static void fst(struct fpu *f, const struct sf_fmt *fmt, bool pops)
     f->e.wrap = false;
     s = sf_round(&f->e, s, fmt);
     if (f->e.flags & ~f->e.masked & (FE_O | FE_U)) {
-        f->e.up = false;                       /* nothing is stored */
+        f->e.up = false;                       /* nothing is stored, PE not looked for */
+        f->e.flags &= ~FE_P;
         return;
     }
     uint64_t v = sf_pack(fmt, s);
@@ -369,6 +371,14 @@ static void fst_reg(struct fpu *f, bool pops)
     set_raw(f, f->v->rm & 7, v);
     if (pops)
         pop(f);
+}
+
+/* D9 D8+i, the undocumented FSTPNCE: FSTP that only pops when ST(0) is empty */
+static void fstpnce(struct fpu *f)
+{
+    if (!empty(f, 0))
+        set_raw(f, f->v->rm & 7, get_raw(f, 0));
+    pop(f);
 }
 
 static void fbld(struct fpu *f)
@@ -422,6 +432,7 @@ static void fcmov(struct fpu *f, bool negate)
     bool take = ((f->cpu->tcg.fl & cond[f->v->reg & 3]) != 0) != negate;
     unsigned i = f->v->rm & 7;
 
+    f->keep_c1 = true;
     if (empty(f, 0) || empty(f, i)) {
         stack_fault(f, false);
         if (!stopped(f))
@@ -484,6 +495,17 @@ static void result(struct fpu *f, unsigned dst, struct sf r, bool pops)
     set(f, dst, sf_round(&f->e, r, &sf_f80));
     if (pops)
         pop(f);
+}
+
+/* ST(0) stays; a pseudo-denormal becomes the normal number it stands for */
+static void unchanged(struct fpu *f)
+{
+    struct fx80 v = get_raw(f, 0);
+
+    if (!stopped(f) && !(v.se & 0x7fff) && v.m >> 63) {
+        v.se |= 1;
+        set_raw(f, 0, v);
+    }
 }
 
 static struct sf unsup(void)
@@ -578,7 +600,10 @@ static void trig_store(struct fpu *f, unsigned kind, struct sf sine, struct sf c
         break;
     }
     default:
-        result(f, 0, sf_divw(sine, cosine), false);
+        sine = sf_divw(sine, cosine);
+        if (sine.cls == SF_NORM)
+            sine.m |= 1;                       /* never exact */
+        result(f, 0, sine, false);
         if (!stopped(f)) {
             rotate(f->cpu, 7);
             set(f, 0, sf_from_int(1));
@@ -640,16 +665,19 @@ static struct sf ylog_special(struct fpu *f, struct sf x, struct sf y)
 static void fyl2x(struct fpu *f)
 {
     struct sf x, y, r;
+    bool exact = true;
 
     if (!binary(f, &x, &y, 1, true))
         return;
     if (x.cls == SF_NORM && !x.sign)
-        r = sf_mul(y, x87_log2(x));
+        r = sf_mul(y, x87_log2(x)), exact = r.cls != SF_NORM;
     else
         r = ylog_special(f, x, y);
-    if (r.cls != SF_UNSUP && (x.den || y.den))
+    if (r.cls != SF_UNSUP && !(f->e.flags & FE_Z) && (x.den || y.den))
         f->e.flags |= FE_D;
     result(f, 1, r, true);
+    if (!exact && !stopped(f))
+        f->e.flags |= FE_P;                    /* even for a power of two */
 }
 
 static void fyl2xp1(struct fpu *f)
@@ -704,21 +732,26 @@ static void fpatan(struct fpu *f)
 static void fscale(struct fpu *f)
 {
     struct sf a, b;
+    int32_t n = 0;
 
     if (!binary(f, &a, &b, 0, false))
         return;
+    bool den = a.den || b.den;
     if (b.cls == SF_INF) {
         if (a.cls == (b.sign ? SF_INF : SF_ZERO))
             a = unsup();
         else
             a = b.sign ? sf_zero(a.sign) : sf_inf(a.sign);
     } else if (a.cls == SF_NORM && b.cls == SF_NORM && b.exp >= 0) {
-        int32_t n = b.exp > 16 ? 1 << 17 : (int32_t)(b.m >> (126 - b.exp));
+        n = b.exp > 16 ? 1 << 17 : (int32_t)(b.m >> (126 - b.exp));
         a.exp += b.sign ? -n : n;
     }
-    if (a.cls != SF_UNSUP && (a.den || b.den))
+    if (a.cls != SF_UNSUP && den)
         f->e.flags |= FE_D;
-    result(f, 0, a, false);
+    if (a.cls == SF_NORM && b.cls == SF_ZERO)
+        unchanged(f);
+    else
+        result(f, 0, a, false);
 }
 
 static void fxtract(struct fpu *f)
@@ -767,7 +800,7 @@ static struct sf reduce(struct fpu *f, struct sf a, struct sf b, bool nearest)
 
     if (d >= 64) {                             /* partial: exponent falls by 32..63 */
         int n = 32 + d % 32;
-        struct sf r = sf_make(sign, ((u128)ma << (n - 1)) % mb, b.exp - 63 + d - n + 1);
+        struct sf r = sf_make(sign, ((u128)ma << n) % mb, b.exp - 63 + d - n);
         f->cc = FSW_C2;
         return r.cls == SF_ZERO ? sf_zero(sign) : r;
     }
@@ -802,7 +835,10 @@ static void fprem(struct fpu *f, bool nearest)
     r = a;
     if (a.cls == SF_NORM && b.cls == SF_NORM && a.exp - b.exp >= (nearest ? -1 : 0))
         r = reduce(f, a, b, nearest);
-    result(f, 0, r, false);
+    if (b.cls == SF_INF)
+        unchanged(f);                          /* and no underflow */
+    else
+        result(f, 0, r, false);
     f->e.up = false;                           /* C1 is a quotient bit */
 }
 
@@ -850,7 +886,7 @@ static bool no_wait(struct fpu *f, uint64_t *gpr)
     else if (v->opcode == 0xDB && !mem && digit == 4 && (v->rm & 7) == 3)
         fninit(f->cpu);
     else
-        return v->opcode == 0xDB && !mem && digit == 4;    /* 8087, 287 relics */
+        return v->opcode == 0xDB && !mem && digit == 4 && (v->rm & 7) < 5; /* 8087, 287 relics */
     return true;
 }
 
@@ -995,7 +1031,7 @@ static bool reg_d9(struct fpu *f)
         return true;
     case 1: fxch(f); return true;
     case 2: f->quiet = true; return i == 0;                /* FNOP */
-    case 3: fst_reg(f, true); return true;
+    case 3: fstpnce(f); return true;
     case 5:
         if (i < 7)
             load_constant(f, i);
@@ -1009,7 +1045,6 @@ static bool reg_dd(struct fpu *f)
     switch (f->v->reg & 7) {
     case 0:                                                /* FFREE */
         f->cpu->fx.ftw &= (uint8_t)~tag_bit(f->cpu, f->v->rm & 7);
-        f->quiet = true;
         return true;
     case 1: fxch(f); return true;
     case 2: fst_reg(f, false); return true;
@@ -1026,7 +1061,6 @@ static bool reg_df(struct fpu *f)
     case 0:                                                /* FFREEP */
         f->cpu->fx.ftw &= (uint8_t)~tag_bit(f->cpu, f->v->rm & 7);
         pop(f);
-        f->quiet = true;
         return true;
     case 1: fxch(f); return true;
     case 2:
