@@ -106,10 +106,10 @@ void tr_mul(struct xlat *x)
     op->wf = x->row->wf;
 }
 
-/* AL, AH = AX / E */
+/* AL, AH = AX / E; of the temps only the low bytes count */
 static void div8(struct xlat *x, ir_val c)
 {
-    ir_val q = xt_imm(x, 0), r = xt_imm(x, 0);
+    ir_val q = ir_temp(x->b), r = ir_temp(x->b);
     struct ir_op *op = ir_emit(x->b, x->row->arg, 1, q, G_RAX, IR_NONE);
 
     op->e = r;

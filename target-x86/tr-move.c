@@ -136,10 +136,17 @@ static void xchg_regs(struct xlat *x, unsigned size, unsigned r1, unsigned r2)
     xt_set_reg(x, r2, size, a);
 }
 
+/* where an exchange with memory leaves what was there: the register, or for AH..BH a
+ * fresh temp, of which only the low byte counts */
+static ir_val old_value(struct xlat *x, unsigned size)
+{
+    return xt_is_high(x, x->in->reg, size) ? ir_temp(x->b) : x->in->reg;
+}
+
 void tr_xchg(struct xlat *x)
 {
     unsigned size = opnd_bytes(x->in, x->row->dst);
-    ir_val addr, v;
+    ir_val addr, v, old;
 
     if (!x->in->mem) {
         xchg_regs(x, size, x->in->rm, x->in->reg);
@@ -147,9 +154,10 @@ void tr_xchg(struct xlat *x)
     }
     addr = xt_addr(x, size, true);
     v = xt_reg(x, x->in->reg, size);
-    ir_emit(x->b, IR_XCHGM, size, v, addr, v);
-    if (xt_is_high(x, x->in->reg, size))
-        xt_set_reg(x, x->in->reg, size, v);
+    old = old_value(x, size);
+    ir_emit(x->b, IR_XCHGM, size, old, addr, v);
+    if (old != x->in->reg)
+        xt_set_reg(x, x->in->reg, size, old);
 }
 
 /* 90 is NOP: it must not clear the upper half of RAX */
@@ -216,7 +224,7 @@ static void xadd_reg(struct xlat *x, unsigned size)
 void tr_xadd(struct xlat *x)
 {
     unsigned size = opnd_bytes(x->in, x->row->dst);
-    ir_val addr, v;
+    ir_val addr, v, old;
     struct ir_op *op;
 
     if (!x->in->mem) {
@@ -225,11 +233,12 @@ void tr_xadd(struct xlat *x)
     }
     addr = xt_addr(x, size, true);
     v = xt_reg(x, x->in->reg, size);
-    op = ir_emit(x->b, IR_XADDM, size, v, addr, v);
+    old = old_value(x, size);
+    op = ir_emit(x->b, IR_XADDM, size, old, addr, v);
     op->wf = x->row->wf;
     op->lock = x->in->prefixes & PFX_LOCK;
-    if (xt_is_high(x, x->in->reg, size))
-        xt_set_reg(x, x->in->reg, size, v);
+    if (old != x->in->reg)
+        xt_set_reg(x, x->in->reg, size, old);
 }
 
 void tr_cmpxchg8b(struct xlat *x)

@@ -25,7 +25,10 @@ struct guest {
     struct x86_cpu *cpu;
     struct ir_block *b;
     struct x86_model model;
+    struct x86_bus bus;
+    bool faulted;             /* an exception went out: without an IDT that is a triple fault */
 };
+enum { GUEST_INTR_EXIT = 1 << 7 };   /* VCPU_INTR_EXIT */
 
 static inline enum phys_kind guest_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page)
 {
@@ -52,14 +55,28 @@ static inline uint64_t guest_a20(void *opaque)
     return ~0ull;
 }
 
-static inline struct guest *guest_new(void)
+/* whenever the CPU looks for work, it is to stop */
+static inline uint32_t guest_intr(void *opaque)
 {
-    static const struct x86_bus bus = { .a20_mask = guest_a20 };
+    return GUEST_INTR_EXIT;
+}
+
+static inline void guest_intr_clear(void *opaque, uint32_t bits)
+{
+}
+
+static inline void guest_triple_fault(void *opaque)
+{
+    ((struct guest *)opaque)->faulted = true;
+}
+
+static inline struct guest *guest_new_on(enum tcg_backend backend, bool opt)
+{
     struct guest *g = xzalloc(sizeof(*g));
     struct phys_ops phys = { .lookup = guest_lookup, .mmio_read = guest_mmio_read,
                              .mmio_write = guest_mmio_write, .n_ram_pages = GUEST_PAGES,
                              .opaque = g };
-    struct tcg_config cfg = { .backend = TCG_BACKEND_INTERP, .cache_bytes = 1 << 20 };
+    struct tcg_config cfg = { .backend = backend, .optimise = opt, .cache_bytes = 4 << 20 };
     struct err e;
 
     g->ram = mmap((void *)(uintptr_t)GUEST_BASE, GUEST_PAGES * 4096u,
@@ -72,12 +89,19 @@ static inline struct guest *guest_new(void)
     cr_assert(g->cpu, "%s", e.msg);
     memset(g->model.feat, 0xff, sizeof(g->model.feat));
     g->cpu->model = &g->model;
-    g->cpu->bus = &bus;
+    g->bus = (struct x86_bus){ .a20_mask = guest_a20, .intr = guest_intr, .opaque = g,
+                               .intr_clear = guest_intr_clear, .triple_fault = guest_triple_fault };
+    g->cpu->bus = &g->bus;
     g->cpu->tcg.run = 1;
     g->cpu->df = 1;
     g->cpu->eflags = EF_1;
     g->b = ir_block_new();
     return g;
+}
+
+static inline struct guest *guest_new(void)
+{
+    return guest_new_on(TCG_BACKEND_INTERP, false);
 }
 
 static inline void guest_free(struct guest *g)
