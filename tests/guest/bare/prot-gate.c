@@ -1,0 +1,3 @@
+#include "lib/desc.h"
+void test_prot_gate(void);
+void test_prot_gate(void) {}

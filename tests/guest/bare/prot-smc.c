@@ -1,0 +1,3 @@
+#include "lib/desc.h"
+void test_prot_smc(void);
+void test_prot_smc(void) {}
