@@ -188,7 +188,7 @@ static void leaf_tsc(const struct x86_cpu *cpu, uint32_t out[4])
 
 static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
-    uint32_t mhz = cpu->model->tsc_hz / 1000000;
+    uint32_t mhz = (cpu->model->tsc_hz + 500000) / 1000000;
 
     switch (leaf) {
     case 0: leaf_vendor(cpu, cpu->model->level, out); break;
