@@ -4,6 +4,7 @@
  * and must leave the same registers, flags and memory. Only on x86-64 hosts.
  */
 #include "tests/target-x86/guest.h"
+#include "target-x86/tr-int.h"
 
 #ifdef __x86_64__
 #include <setjmp.h>
@@ -189,6 +190,7 @@ static void open_segments(struct guest *g)
 struct way {
     uint32_t mode;
     bool opt, host;           /* optimised; host code instead of the interpreter */
+    unsigned insns;           /* instructions in the code */
 };
 
 /* the whole path: cache, host code, run loop; HLT behind the instruction ends it */
@@ -224,7 +226,7 @@ static uint32_t run_guest(struct guest *g, const uint8_t *code, unsigned n, cons
     if (w->host) {
         exc = run_translated(g, n, w);
     } else {
-        cr_assert_gt(guest_translate(g, w->mode, 0x100, 1), 0);
+        cr_assert_gt(guest_translate(g, w->mode, 0x100, w->insns), 0);
         open_segments(g);
         ir_optimise(g->b, w->opt);
         ir_interp(&g->cpu->tcg, g->b);
@@ -504,7 +506,7 @@ static bool host_runs(struct guest *g, unsigned bits)
 
 static void check_rows(unsigned bits, uint32_t mode, bool opt, bool host)
 {
-    const struct way w = { mode, opt, host };
+    const struct way w = { mode, opt, host, 1 };
     struct guest *g = guest_new_on(host ? TCG_BACKEND_HOST : TCG_BACKEND_INTERP, opt);
     unsigned rows = 0, bad = 0, cases = 0;
 
@@ -582,5 +584,144 @@ Test(native, rows32_host_code)
 Test(native, rows32_host_code_checked_segments)
 {
     check_rows(32, GUEST_PROT_SEG, true, true);
+}
+
+/* ---- sequences: what optimisation and register allocation make of several together ----- */
+
+/* no operand is a register that addresses need, and the data address stays put */
+static bool sequence_ok(const struct x86_insn *in)
+{
+    static const char *const no[] = { "DIV", "IDIV", "PUSHA", "POPA", "AAM", "BSF", "BSR" };
+    const unsigned ops[3] = { in->row->dst, in->row->a, in->row->b };
+
+    if (ROW_HAS(in->row, REPOK) || (in->mem && (in->index != REGNO_NONE || in->addrsize != in->bits / 8)))
+        return false;
+    if (!strncmp(in->row->name, "BT", 2) && in->mem && opnd_kind(in->row->b) == K_G)
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(no); i++)
+        if (!strcmp(in->row->name, no[i]))
+            return false;
+    for (unsigned i = 0; i < 3; i++) {
+        enum opnd_kind k = opnd_kind(ops[i]);
+        unsigned r = k == K_G ? in->reg : k == K_E && !in->mem ? in->rm : k == K_B ? in->vvvv :
+                     k == K_Z ? (in->opcode & 7u) | (in->rex & 1u) << 3 : 0;
+        if (r == R_SI || r == R_DI || r == R_SP)
+            return false;
+    }
+    return true;
+}
+
+/* flags that are undefined after @in when @undef were before; false: it reads one of them */
+static bool next_undefined(const struct x86_insn *in, uint32_t *undef)
+{
+    const struct state none = { .r = { 0 } };
+    uint32_t wf = 0, rf = 0, u;
+    static const uint32_t ef[6] = { EF_CF, EF_PF, EF_AF, EF_ZF, EF_SF, EF_OF };
+
+    for (unsigned i = 0; i < 6; i++) {
+        wf |= in->row->wf >> i & 1 ? ef[i] : 0;
+        rf |= in->row->rf >> i & 1 ? ef[i] : 0;
+    }
+    if (!strcmp(in->row->name, "LAHF"))
+        rf = EF_ARITH & ~EF_OF;
+    if (rf & *undef)
+        return false;
+    u = undefined_flags(in, &none);
+    if (opnd_kind(in->row->b) == K_C || in->row->op == (MAP_0F << 8 | 0xa5) ||
+        in->row->op == (MAP_0F << 8 | 0xad))
+        *undef |= wf;                     /* the count decides */
+    else if (in->row->tr == tr_shift || in->row->tr == tr_shld)
+        *undef |= wf;                     /* so it does when it masks to 0 */
+    else
+        *undef = (*undef & ~wf) | (u & wf);
+    return true;
+}
+
+/* up to @want instructions into @code; returns bytes, *n instructions */
+static unsigned make_sequence(unsigned bits, unsigned want, uint8_t *code, unsigned *n, uint32_t *undef)
+{
+    unsigned len = 0, last = x86_last_integer_row();
+
+    *n = 0;
+    *undef = 0;
+    while (*n < want) {
+        const struct x86_row *r = &x86_rows[1 + rnd() % last];
+        struct x86_insn in;
+        uint32_t u = *undef;
+        unsigned k;
+        if (!wanted(r, bits) || !have(r->name))
+            continue;
+        k = make_insn(r, bits, code + len, &in);
+        if (!k || (in.prefixes & (PFX_LOCK | PFX_ADSIZE)) || !sequence_ok(&in) || !next_undefined(&in, &u))
+            continue;
+        *undef = u;
+        len += k;
+        ++*n;
+    }
+    return len;
+}
+
+static bool one_sequence(struct guest *g, unsigned bits, struct way *w, unsigned *compared)
+{
+    struct state before, host, guest;
+    struct x86_insn in;
+    uint8_t code[15 * 8 + 16];
+    uint32_t undef;
+    unsigned n = make_sequence(bits, 2 + (unsigned)rnd() % 6, code, &w->insns, &undef);
+
+    x86_decode(code, n, bits, &in);
+    in.mem = false;
+    random_state(&before, &in);
+    host = guest = before;
+    if (run_native(g, code, n, bits, &host) || run_guest(g, code, n, w, &guest))
+        return true;                      /* PMODE, and other faults */
+    ++*compared;
+    if (same(&host, &guest, undef))
+        return true;
+    for (unsigned at = 0; at < n; at += in.len) {
+        x86_decode(code + at, n - at, bits, &in);
+        fprintf(stderr, "%s; ", in.row->name);
+    }
+    in.len = n < 120 ? n : 120;
+    show(&in, code, &before, &host, &guest);
+    return false;
+}
+
+static void check_sequences(unsigned bits, uint32_t mode, bool host, uint64_t seed)
+{
+    struct way w = { mode, true, host, 0 };
+    struct guest *g = guest_new_on(host ? TCG_BACKEND_HOST : TCG_BACKEND_INTERP, true);
+    unsigned bad = 0, compared = 0;
+
+    rng = seed;
+    mmap(SLOTS, 0x3000, PROT_READ | PROT_WRITE | PROT_EXEC,
+         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (!host_runs(g, bits))
+        return;
+    for (unsigned i = 0; i < 3000 && bad < 10; i++)
+        bad += !one_sequence(g, bits, &w, &compared);
+    cr_assert_eq(bad, 0);
+    cr_assert_gt(compared, 1500, "%u", compared);
+    guest_free(g);
+}
+
+Test(native, sequences64)
+{
+    check_sequences(64, GUEST_LONG, false, 0x9e3779b97f4a7c15);
+}
+
+Test(native, sequences64_host_code)
+{
+    check_sequences(64, GUEST_LONG, true, 0xbf58476d1ce4e5b9);
+}
+
+Test(native, sequences32_host_code)
+{
+    check_sequences(32, GUEST_PROT, true, 0x94d049bb133111eb);
+}
+
+Test(native, sequences32_checked_segments)
+{
+    check_sequences(32, GUEST_PROT_SEG, true, 0xd6e8feb86659fd93);
 }
 #endif
