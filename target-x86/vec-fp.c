@@ -353,7 +353,7 @@ void vx_cvtps2ph(struct vx *x)
     if (!(x->imm & 4))
         e.rm = x->imm & 3;
     for (unsigned i = 0; i < x->n / 4; i++) {
-        struct sf_env all = { .rm = e.rm, .masked = FE_X86_ALL, .daz = e.daz };
+        struct sf_env all = { .rm = e.rm, .masked = e.masked | FE_U, .daz = e.daz };
         cvt_f2f(&e, &sf_f16, &sf_f32, x->a.d[i]);
         x->d.w[i] = (uint16_t)cvt_f2f(&all, &sf_f16, &sf_f32, x->a.d[i]);
         e.flags |= all.flags;
@@ -404,8 +404,10 @@ static void dot(struct vx *x, const struct sf_fmt *f)
             put(&t, f, i, lane_mul(&x->env, f, get(&x->a, f, i), get(&x->b, f, i)));
     if (!vx_fp_step(x))
         return;
-    for (unsigned i = 0; i < n; i++)
-        put(&s, f, i, lane_add(&x->env, f, get(&t, f, i ^ 1), get(&t, f, i)));
+    for (unsigned i = 0; i < n; i++) {
+        unsigned first = per == 4 ? i ^ 1 : i;
+        put(&s, f, i, lane_add(&x->env, f, get(&t, f, first), get(&t, f, first ^ 1)));
+    }
     r = s;
     if (!vx_fp_step(x))
         return;

@@ -245,3 +245,116 @@ Test(x87_exec, as_host)
 }
 
 #endif
+
+/* ---- known answers, for every host ------------------------------------------------ */
+
+static struct x86_cpu *fpu_cpu(void)
+{
+    struct x86_cpu *c = aligned_alloc(64, align_up(sizeof(*c), 64));
+
+    memset(c, 0, sizeof(*c));
+    c->cr0 = CR0_NE;
+    c->fx.fcw = 0x37f;
+    return c;
+}
+
+/* run @op with register-form or (@mem) memory-form @modrm */
+static bool fpu_run(struct x86_cpu *c, uint8_t op, uint8_t modrm, void *mem, unsigned bytes)
+{
+    struct ir_vec v = { .enc = VENC_X87, .opcode = op, .reg = (modrm >> 3) & 7, .rm = modrm & 7,
+                        .is_x87 = true, .rm_kind = mem ? VRM_MEM : VRM_NONE, .mem_bytes = (uint8_t)bytes };
+    return x86_vec_exec(&c->tcg, &v, mem, NULL);
+}
+
+Test(x87_exec, constants_and_arithmetic)
+{
+    struct x86_cpu *c = fpu_cpu();
+    uint8_t out[10];
+
+    fpu_run(c, 0xD9, 0xEB, NULL, 0);                         /* FLDPI */
+    cr_assert_eq(ldl64(c->fx.st[0]), 0xc90fdaa22168c235);
+    cr_assert_eq(c->fx.fsw >> 11 & 7, 7);
+    cr_assert_eq(c->fx.ftw, 0x80);
+    fpu_run(c, 0xD9, 0xE8, NULL, 0);                         /* FLD1 */
+    fpu_run(c, 0xDE, 0xF9, NULL, 0);                         /* FDIVP: pi / 1 */
+    fpu_run(c, 0xD9, 0xFA, NULL, 0);                         /* FSQRT */
+    fpu_run(c, 0xDB, 0x3F, out, 10);                         /* FSTP m80 */
+    cr_assert_eq(ldl64(out), 0xe2dfc48da77b553d);
+    cr_assert_eq(ldl16(out + 8), 0x3fff);
+    cr_assert_eq(c->fx.ftw, 0);
+    cr_assert_eq(c->fx.fsw, 0x0020 | (c->fx.fsw & 0x200));
+    free(c);
+}
+
+Test(x87_exec, transcendental)
+{
+    static const struct { uint8_t modrm; uint64_t st1, st0, want; uint16_t e1, e0, we; } t[] = {
+        { 0xFE, 0, 1ull << 63, 0xd76aa47848677021, 0, 0x3fff, 0x3ffe },                 /* sin 1 */
+        { 0xFF, 0, 1ull << 63, 0x8a51407da8345c92, 0, 0x3fff, 0x3ffe },                 /* cos 1 */
+        { 0xF0, 0, 1ull << 63, 0xd413cccfe7799211, 0, 0x3ffe, 0x3ffd },                 /* sqrt 2 - 1 */
+        { 0xF3, 1ull << 63, 1ull << 63, 0xc90fdaa22168c235, 0x3fff, 0x3fff, 0x3ffe },   /* pi / 4 */
+        { 0xF1, 1ull << 63, 0xa000000000000000, 0xd49a784bcd1b8afe, 0x3fff, 0x4002, 0x4000 }, /* log2 10 */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+        struct x86_cpu *c = fpu_cpu();
+        c->fx.ftw = 0xff;
+        stl64(c->fx.st[0], t[i].st0);
+        stl16(c->fx.st[0] + 8, t[i].e0);
+        stl64(c->fx.st[1], t[i].st1);
+        stl16(c->fx.st[1] + 8, t[i].e1);
+        cr_assert(fpu_run(c, 0xD9, t[i].modrm, NULL, 0));
+        cr_assert_eq(ldl64(c->fx.st[0]), t[i].want, "D9 %02x: %016llx", t[i].modrm,
+                     (unsigned long long)ldl64(c->fx.st[0]));
+        cr_assert_eq(ldl16(c->fx.st[0] + 8), t[i].we);
+        free(c);
+    }
+}
+
+Test(x87_exec, unmasked_exception_waits)
+{
+    struct x86_cpu *c = fpu_cpu();
+
+    c->fx.fcw = 0x37f & ~4;                                  /* divide by zero unmasked */
+    fpu_run(c, 0xD9, 0xE8, NULL, 0);
+    fpu_run(c, 0xD9, 0xEE, NULL, 0);                         /* FLDZ */
+    cr_assert(fpu_run(c, 0xDE, 0xF9, NULL, 0));              /* FDIVP */
+    cr_assert_eq(c->fx.fsw & 0x80bf, 0x8084);
+    cr_assert_eq(c->fx.ftw, 0xc0, "no pop");
+    cr_assert_eq(c->tcg.exception, 0);
+    cr_assert_not(fpu_run(c, 0xD9, 0xD0, NULL, 0));          /* FNOP waits */
+    cr_assert_eq(c->tcg.exception, EXC_MF + 1);
+    c->tcg.exception = 0;
+    cr_assert(fpu_run(c, 0xDB, 0xE2, NULL, 0));              /* FNCLEX does not */
+    cr_assert(fpu_run(c, 0xD9, 0xD0, NULL, 0));
+    free(c);
+}
+
+Test(x87_exec, stack_faults)
+{
+    struct x86_cpu *c = fpu_cpu();
+
+    fpu_run(c, 0xD8, 0xC1, NULL, 0);                         /* FADD on an empty stack */
+    cr_assert_eq(c->fx.fsw & 0x241, 0x41);
+    cr_assert_eq(ldl64(c->fx.st[0]), 0xc000000000000000);
+    c->fx.ftw = 0xff;
+    fpu_run(c, 0xD9, 0xE8, NULL, 0);                         /* FLD1 on a full one */
+    cr_assert_eq(c->fx.fsw & 0x241, 0x241);
+    cr_assert_eq(ldl16(c->fx.st[0] + 8), 0xffff);
+    free(c);
+}
+
+Test(x87_exec, mmx_aliases_mantissas)
+{
+    struct x86_cpu *c = fpu_cpu();
+    struct ir_vec v = { .map = 1, .opcode = 0xFC, .reg = 2, .reg_mmx = true, .rm = 3,
+                        .rm_kind = VRM_MMX, .is_mmx = true };    /* PADDB mm2, mm3 */
+    c->fx.fsw = 1 << 11;                                     /* TOP = 1: mm2 is ST(1) */
+    stl64(c->fx.st[1], 0x01020304050607ff);
+    stl64(c->fx.st[2], 0x1010101010101001);
+    cr_assert(x86_vec_exec(&c->tcg, &v, NULL, NULL));
+    cr_assert_eq(ldl64(c->fx.st[2]), 0x1112131415161700);
+    cr_assert_eq(ldl16(c->fx.st[2] + 8), 0xffff);
+    cr_assert_eq(c->fx.fsw, 0);
+    cr_assert_eq(c->fx.ftw, 0xff);
+    free(c);
+}
