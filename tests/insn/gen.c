@@ -1,0 +1,808 @@
+/*
+ * gen.c - random cases from rows of the instruction table
+ *
+ * An encoding is drawn from what the row allows, decoded again (it must come
+ * out as that row), and registers are then set so that its memory operand lies
+ * where the case wants it.
+ */
+#include "tests/insn/insn.h"
+
+static uint64_t rng_state;
+
+void rng_seed(uint64_t seed)
+{
+    rng_state = (seed + 1) * 0x9e3779b97f4a7c15ull;
+    for (int i = 0; i < 4; i++)
+        rng();
+}
+
+uint64_t rng(void)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 7;
+    rng_state ^= rng_state << 17;
+    return rng_state * 0x2545f4914f6cdd1dull >> 8;
+}
+
+static unsigned below(unsigned n) { return (unsigned)(rng() % n); }
+static bool one_in(unsigned n) { return below(n) == 0; }
+
+static uint64_t value(void)
+{
+    static const uint64_t corner[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff,
+                                       0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff,
+                                       0x8000000000000000, ~0ull, 31, 32, 63, 64, 8 };
+    if (one_in(2))
+        return corner[below(ARRAY_SIZE(corner))];
+    if (one_in(4))
+        return (uint64_t)(int64_t)((int)below(512) - 256);
+    return rng() << 32 ^ rng();
+}
+
+/* ---- rows ---------------------------------------------------------------------- */
+
+static bool named(const char *name, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name, list[i]))
+            return true;
+    return false;
+}
+#define NAMED(name, list) named(name, list, ARRAY_SIZE(list))
+
+/* not the same twice, or the host kernel's answer rather than the CPU's */
+static const char *const host_bound[] = {
+    "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED", "RDPID", "XGETBV", "LSL", "LAR", "VERR",
+    "VERW", "SLDT", "STR", "SMSW", "SGDT", "SIDT", "MONITOR", "MWAIT", "RDFSBASE", "RDGSBASE",
+    "WRFSBASE", "WRGSBASE", "LSS", "LFS", "LGS", "LDS", "LES", "CALLF", "JMPF", "RETF", "IRET", "RSM",
+    "INT", "INT1", "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "INS", "OUTS", "IN", "OUT", "CLI", "STI",
+    "CLAC", "STAC", "UD2",
+};
+/* results that are not defined to the last bit, or need an image with pointers in it */
+static const char *const images[] = {
+    "FXSAVE", "FXRSTOR", "XSAVE", "XRSTOR", "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTORS", "FNSTENV",
+    "FLDENV", "FNSAVE", "FRSTOR",
+};
+
+const char *gen_wanted(unsigned row, const struct x86_model *m)
+{
+    const struct x86_row *r = &x86_rows[row];
+    unsigned ft = r->attr >> AB_FT_SHIFT & 255;
+    const unsigned ops[3] = { r->dst, r->a, r->b };
+
+    if (r->attr & A_(CPL0))
+        return "privileged";
+    if (r->attr & A_(NO64))
+        return "not in 64-bit code";
+    if (NAMED(r->name, host_bound))
+        return "system";
+    if (NAMED(r->name, images))
+        return "state image";
+    for (unsigned i = 0; i < 3; i++)
+        if (opnd_kind(ops[i]) == K_S || opnd_kind(ops[i]) == K_Cr || opnd_kind(ops[i]) == K_Dr)
+            return "system";
+    if (!r->dst && !r->a && (!strcmp(r->name, "POP") || !strcmp(r->name, "PUSH")))
+        return "segment register";
+    if (ft && m) {
+        extern const struct x86_ft_bit { uint8_t word, bit; } x86_ft_bits[];
+        if (!(m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1))
+            return "host lacks it";
+    }
+    return NULL;
+}
+
+static bool is_vec_row(const struct x86_row *r)
+{
+    return r > &x86_rows[x86_last_integer_row()];
+}
+
+/* ---- encoding ------------------------------------------------------------------- */
+
+/* what a case's instructions may use for addresses; single instructions: anything */
+struct regs {
+    bool fixed;                   /* only these: */
+    uint8_t base[2], index;       /* the index register holds 0..15 */
+    uint64_t at[2], index_value;
+};
+
+/* the parts of an encoding that are patched afterwards */
+struct enc {
+    uint8_t b[24];
+    unsigned n, disp_at, disp_n;
+    bool sib;
+    uint8_t base;                 /* which of regs.base was used */
+};
+
+static unsigned pick(const struct x86_row *r, unsigned first, unsigned n)
+{
+    unsigned have[16], k = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        if (row_has(r, first + i))
+            have[k++] = i;
+    return k ? have[below(k)] : below(n);
+}
+
+static bool names_any(const struct x86_row *r, unsigned first, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (row_has(r, first + i))
+            return true;
+    return false;
+}
+
+static void put(struct enc *e, unsigned byte) { e->b[e->n++] = (uint8_t)byte; }
+
+static void put_disp(struct enc *e, unsigned n, int32_t v)
+{
+    e->disp_at = e->n;
+    e->disp_n = n;
+    stl32(e->b + e->n, (uint32_t)v);
+    e->n += n;
+}
+
+/* memory operand; @rex: REX bits given (B 1, X 2); bits of addressing registers are set here */
+static unsigned put_mem(struct enc *e, const struct x86_row *r, unsigned reg, const struct regs *rg, bool vsib)
+{
+    unsigned mod = below(3), base = below(16), index = below(16), scale = below(4);
+    unsigned rex;
+
+    if (!vsib && one_in(8)) {                   /* [rip + disp32] */
+        put(e, 0x05 | reg << 3);
+        put_disp(e, 4, 0);
+        return 0;
+    }
+    if (rg->fixed) {
+        e->base = (uint8_t)below(2);
+        base = rg->base[e->base];
+        index = one_in(2) ? 4 : rg->index;
+        mod = (base & 7) == 5 && mod == 0 ? 1 : mod;
+    }
+    rex = base >> 3 | (index >> 3) << 1;
+    if (!vsib && (rg->fixed ? index == 4 : one_in(2)) && (base & 7) != 4) {
+        put(e, mod << 6 | reg << 3 | (base & 7));
+        rex &= 1;
+        if (mod == 0 && (base & 7) == 5) {      /* RIP after all */
+            put_disp(e, 4, 0);
+            return rex;
+        }
+    } else {
+        e->sib = true;
+        put(e, mod << 6 | reg << 3 | 4);
+        put(e, scale << 6 | (index & 7) << 3 | (base & 7));
+        if (mod == 0 && (base & 7) == 5) {
+            put_disp(e, 4, (int32_t)(DATA_VA + 0x800 + below(64)));
+            return rex;
+        }
+    }
+    if (mod == 1)
+        put_disp(e, 1, (int)below(256) - 128);
+    else if (mod == 2)
+        put_disp(e, 4, one_in(2) ? (int)below(512) - 256 : (int32_t)rng());
+    if (rg->fixed && e->disp_n == 4)
+        stl32(e->b + e->disp_at, (uint32_t)((int)below(256) - 128));
+    return rex;
+}
+
+static void put_legacy_prefixes(struct enc *e, const struct x86_row *r)
+{
+    unsigned pp = pick(r, AB_PNP, 4);
+    bool free66 = !names_any(r, AB_PNP, 4) || (ROW_HAS(r, PNP) && ROW_HAS(r, P66));
+
+    if (names_any(r, AB_PNP, 4)) {
+        if (pp == 1 || (ROW_HAS(r, P66) && free66 && one_in(3)))
+            put(e, 0x66);
+        if (pp >= 2) {
+            if (one_in(6) && !is_vec_row(r))
+                put(e, 0x66);
+            put(e, pp == 2 ? 0xf3 : 0xf2);
+        }
+    } else {
+        if (one_in(4))
+            put(e, 0x66);
+        if (ROW_HAS(r, REPOK) && one_in(2))
+            put(e, one_in(2) ? 0xf3 : 0xf2);
+    }
+    if (ROW_HAS(r, LOCKABLE) && one_in(6))
+        put(e, 0xf0);
+    if (one_in(24))
+        put(e, 0x67);
+}
+
+static unsigned put_imm(struct enc *e, const struct x86_row *r, unsigned opsize)
+{
+    static const unsigned bytes[] = { 0, 1, 2, 4, 8, 8, 0 };
+    unsigned n = bytes[r->imm];
+    uint64_t v = value();
+
+    if (r->imm == IMM_Z)
+        n = opsize == 2 ? 2 : 4;
+    if (r->imm == IMM_V)
+        n = opsize;
+    if (r->imm == IMM_O)
+        v = DATA_VA + 0x700 + below(512);
+    memcpy(e->b + e->n, &v, 8);
+    e->n += n;
+    if (r->imm != IMM_B && ROW_HAS(r, IMM8)) {
+        e->b[e->n++] = (uint8_t)below(3);
+    }
+    return n;
+}
+
+/* A random encoding of @r into @e; decoded into @in. */
+static bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg,
+                   const struct x86_model *m, struct x86_insn *in)
+{
+    unsigned map = r->op >> 8 & 3, reg = pick(r, AB_X0, 8), rm = pick(r, AB_RM0, 8);
+    bool vex = ROW_HAS(r, VEX), mem = r->modrm && pick(r, AB_MEM, 2) == 0, vsib = ROW_HAS(r, VSIB);
+    unsigned rex = below(16), want_w = pick(r, AB_W0, 2), ext = 0, opsize = 4;
+    struct enc modrm = { .n = 0 };
+
+    *e = (struct enc){ .n = 0 };
+    if (ROW_HAS(r, EVEX))
+        return false;
+    if (names_any(r, AB_W0, 2))
+        rex = (rex & 7) | want_w << 3;
+    if (r->modrm) {
+        if (mem) {
+            ext = put_mem(&modrm, r, reg, rg, vsib);
+            rex = (rex & ~3u) | ext;
+        } else {
+            put(&modrm, 0xc0 | reg << 3 | rm);
+            rex &= ~2u;
+        }
+        if (names_any(r, AB_X0, 8) && one_in(4))
+            rex &= ~4u;
+    }
+    if (vex) {
+        put(e, 0xc4);
+        put(e, (~rex & 7) << 5 | map);
+        put(e, (rex >> 3) << 7 | (r->vvvv ? below(16) : 15) << 3 | pick(r, AB_L0, 2) << 2 |
+               pick(r, AB_PNP, 4));
+    } else {
+        put_legacy_prefixes(e, r);
+        if ((rex && one_in(2)) || (mem && ext) || names_any(r, AB_W0, 2))
+            put(e, 0x40 | rex);
+        else
+            rex = 0;
+        for (unsigned i = 0; i < e->n; i++)
+            if (e->b[i] == 0x66)
+                opsize = 2;
+        if (rex & 8)
+            opsize = 8;
+        if (map)
+            put(e, 0x0f);
+        if (map > 1)
+            put(e, map == 2 ? 0x38 : 0x3a);
+    }
+    if (ROW_HAS(r, PLUSC) || ROW_HAS(r, PLUSR))
+        put(e, r->op + below(r->span + 1u));
+    else
+        put(e, r->op);
+    modrm.disp_at += modrm.disp_n ? e->n : 0;
+    memcpy(e->b + e->n, modrm.b, modrm.n);
+    e->n += modrm.n;
+    e->disp_at = modrm.disp_at;
+    e->disp_n = modrm.disp_n;
+    e->base = modrm.base;
+    put_imm(e, r, opsize);
+    return e->n <= 15 && x86_decode_with(e->b, e->n, 64, m, in) == (int)e->n && !in->err && in->row == r;
+}
+
+/* ---- facts about an instruction ----------------------------------------------------- */
+
+static bool is_push_pop(const struct x86_insn *in)
+{
+    static const char *const names[] = { "PUSH", "POP", "CALL", "RET", "ENTER", "LEAVE", "PUSHF", "POPF" };
+    return NAMED(in->row->name, names);
+}
+
+static unsigned byte_reg(const struct x86_insn *in, unsigned n, unsigned o)
+{
+    return opnd_size(o) == Z_b && !in->rex && n >= 4 && n < 8 ? n - 4 : n;
+}
+
+static uint32_t opnd_reg(const struct x86_insn *in, unsigned o)
+{
+    switch (opnd_kind(o)) {
+    case K_E: return in->mem ? 0 : 1u << byte_reg(in, in->rm, o);
+    case K_R: return 1u << in->rm;
+    case K_G: return 1u << byte_reg(in, in->reg, o);
+    case K_Z: return 1u << byte_reg(in, (in->opcode & 7) | (in->rex & 1) << 3, o);
+    case K_A: return 1u << R_AX;
+    case K_B: return 1u << in->vvvv;
+    default: return 0;
+    }
+}
+
+/* registers that may change */
+static uint32_t regs_written(const struct x86_insn *in)
+{
+    static const char *const both[] = { "XCHG", "XADD", "MULX" };
+    static const char *const ax[] = { "CMPXCHG", "CMPXCHG8B", "CMPXCHG16B", "XLAT", "LAHF", "CBW", "FNSTSW" };
+    static const char *const ax_dx[] = { "MUL", "IMUL", "DIV", "IDIV", "CWD", "CMPXCHG8B", "CMPXCHG16B" };
+    static const char *const cx[] = { "LOOP", "LOOPE", "LOOPNE", "PCMPESTRI", "PCMPISTRI", "VPCMPESTRI",
+                                      "VPCMPISTRI" };
+    const struct x86_row *r = in->row;
+    uint32_t w = opnd_reg(in, r->dst);
+
+    if (NAMED(r->name, both))
+        w |= opnd_reg(in, r->a) | opnd_reg(in, r->b);
+    if (NAMED(r->name, ax))
+        w |= 1u << R_AX;
+    if (NAMED(r->name, ax_dx))
+        w |= 1u << R_AX | 1u << R_DX;
+    if (NAMED(r->name, cx))
+        w |= 1u << R_CX;
+    if (ROW_HAS(r, REPOK))
+        w |= 1u << R_AX | 1u << R_CX | 1u << R_SI | 1u << R_DI;
+    if (is_push_pop(in))
+        w |= 1u << R_SP | 1u << R_BP;
+    return w;
+}
+
+/* bytes of the memory operand, as far as known */
+static unsigned mem_bytes(const struct x86_insn *in)
+{
+    const unsigned ops[3] = { in->row->dst, in->row->a, in->row->b };
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < 3; i++)
+        switch (opnd_kind(ops[i])) {
+        case K_E: case K_M: case K_W: case K_Q: n = MAX(n, opnd_bytes(in, ops[i])); break;
+        default: break;
+        }
+    return n ? n : 16;
+}
+
+static bool is_atomic(const struct x86_insn *in)
+{
+    return in->prefixes & PFX_LOCK || (!strcmp(in->row->name, "XCHG") && in->mem);
+}
+
+/* ---- states ----------------------------------------------------------------------------- */
+
+/* doubles and singles with few bits: results that are exact, rounded, special */
+static void float_bytes(uint8_t *p, unsigned n)
+{
+    static const uint32_t f32[] = { 0, 0x80000000, 0x3f800000, 0xbf800000, 0x40490fdb, 0x7f800000, 0xff800000,
+                                    0x7fc00000, 0x7f800001, 0x00000001, 0x00800000, 0x7f7fffff, 0x4f000000,
+                                    0xcf000000, 0x3effffff, 0x40000000 };
+    static const uint64_t f64[] = { 0, 0x8000000000000000, 0x3ff0000000000000, 0xbff0000000000000,
+                                    0x400921fb54442d18, 0x7ff0000000000000, 0xfff8000000000000,
+                                    0x7ff0000000000001, 1, 0x0010000000000000, 0x7fefffffffffffff,
+                                    0x41dfffffffc00000, 0xc1e0000000000000, 0x43e0000000000000,
+                                    0x4000000000000000, 0x3fe0000000000000 };
+    unsigned kind = below(4);
+
+    for (unsigned i = 0; i < n; i += 8) {
+        uint64_t v = rng() << 32 ^ rng();
+        if (kind == 0)
+            v = one_in(4) ? v : f64[below(16)];
+        else if (kind == 1)
+            v = (uint64_t)f32[below(16)] << 32 | f32[below(16)];
+        else if (kind == 2)
+            v = value();
+        memcpy(p + i, &v, MIN(8u, n - i));
+    }
+}
+
+static void random_fpu(struct tcase *c)
+{
+    struct x86_fxarea *fx = &c->init.f.fx;
+    static const uint16_t fcw[] = { 0x37f, 0x37f, 0x27f, 0x77f, 0xb7f, 0xf7f, 0x07f };
+
+    memset(&c->init.f, 0, sizeof(c->init.f));
+    fx->fcw = 0x37f;
+    fx->mxcsr = 0x1f80;
+    fx->mxcsr_mask = 0xffff;
+    if (!c->fpu)
+        return;
+    fx->mxcsr |= below(4) << 13;
+    if (one_in(4))
+        fx->mxcsr |= (rng() & 1) << 15 | (rng() & 1) << 6;
+    if (one_in(16))
+        fx->mxcsr &= ~(uint32_t)(BIT(7) << below(6));
+    for (unsigned i = 0; i < 16; i++) {
+        float_bytes(fx->xmm[i], 16);
+        if (one_in(2))
+            float_bytes(c->init.f.ymmh[i], 16);
+    }
+    fx->fcw = fcw[below(ARRAY_SIZE(fcw))];
+    fx->fsw = (uint16_t)(below(8) << 11 | below(2) << 8 | below(2) << 14);
+    fx->ftw = one_in(2) ? 0xff : (uint8_t)rng();
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t man = rng() << 20 | BIT(63);
+        uint16_t se = (uint16_t)(0x3fff - 20 + below(60)) | (uint16_t)(below(2) << 15);
+        if (one_in(8))
+            se = one_in(2) ? 0x7fff : 0, man = one_in(2) ? BIT(63) : BIT(63) | BIT(62);
+        if (one_in(8))
+            se = 0, man = one_in(2) ? 0 : rng() >> 8;
+        if (one_in(4))
+            man = (BIT(63) | BIT(62) * below(2)) & ~0ull;
+        memcpy(fx->st[i], &man, 8);
+        memcpy(fx->st[i] + 8, &se, 2);
+    }
+}
+
+static void random_state(struct tcase *c)
+{
+    struct state *s = &c->init;
+
+    for (unsigned i = 0; i < 16; i++)
+        s->r[i] = value();
+    s->flags = (rng() & EF_ARITH) | EF_1 | EF_IF;
+    for (unsigned i = 0; i < DATA_BYTES; i += 64) {
+        if (c->fpu)
+            float_bytes(s->data + i, 64);
+        else
+            for (unsigned k = 0; k < 64; k += 8)
+                stl64(s->data + i + k, value());
+    }
+    for (unsigned i = 0; i < STACK_BYTES; i += 8)
+        stl64(s->stack + i, (i & 63) == 0 ? rng() : i);
+    random_fpu(c);
+}
+
+/* where a memory operand of @n bytes shall lie */
+static uint64_t choose_ea(const struct x86_insn *in, unsigned n)
+{
+    uint64_t mid = DATA_VA + 0x800 + 64 * below(8);
+
+    if (is_atomic(in))              /* within a cache line: split locks are another matter */
+        return one_in(16) ? DATA_VA + DATA_BYTES : mid + below(64 / n) * n;
+    switch (below(16)) {
+    case 0: return DATA_VA + 0x1000 - 1 - below(n + 1);
+    case 1: return one_in(2) ? DATA_VA + DATA_BYTES - below(n + 1) : DATA_VA - 1 - below(n);
+    case 2: return one_in(4) ? 0x1234567812345678ull : mid;   /* upper half: Linux edits its error code */
+    case 3: case 4: case 5: return mid + below(64);
+    case 6: return mid + 60 + below(8);
+    default: return mid + below(4) * MAX(n, 1u);
+    }
+}
+
+static uint64_t low_part(uint64_t v, uint64_t with, unsigned n)
+{
+    uint64_t mask = n >= 8 ? ~0ull : BIT(n * 8) - 1;
+
+    return (v & mask) | (with & ~mask);
+}
+
+/* Set registers (or the displacement) so that the operand of @in is at @ea. */
+static bool aim(struct tcase *c, struct ins *i, const struct enc *e, const struct x86_insn *in, uint64_t ea)
+{
+    uint64_t *r = c->init.r, idx = 0;
+    bool vsib = ROW_HAS(in->row, VSIB);
+
+    i->ea = ea;
+    if (in->base == REGNO_RIP) {
+        i->rip_at = (uint8_t)e->disp_at;
+        if (ea - CODE_VA > 0x60000000)
+            i->ea = DATA_VA + 0x800;
+        return true;
+    }
+    if (in->base == REGNO_NONE) {
+        if (in->index == REGNO_NONE || vsib)
+            return true;                /* disp32: put_mem() chose it */
+        r[in->index] = below(16) >> in->scale;
+        return true;
+    }
+    if (in->index != REGNO_NONE && !vsib) {
+        if (in->index == in->base) {
+            r[in->base] = (ea - (uint64_t)(int64_t)in->disp) / (1 + (1ull << in->scale));
+            if (in->addrsize == 4)
+                r[in->base] &= 0xffffffff;
+            return true;
+        }
+        r[in->index] = one_in(2) ? below(64) : value();
+        idx = r[in->index] << in->scale;
+    }
+    r[in->base] = ea - idx - (uint64_t)(int64_t)in->disp;
+    if (in->addrsize == 4)
+        r[in->base] = low_part(r[in->base], rng() << 32, 4);
+    return true;
+}
+
+/* vector index of a gather: small elements */
+static void set_vector_index(struct tcase *c, const struct x86_insn *in)
+{
+    bool wide = (in->opcode & 1) != 0;  /* 91, 93: qword indices */
+    unsigned reg = in->index & 15;
+
+    for (unsigned k = 0; k < 4; k++) {
+        int64_t v = (int64_t)below(64) - 16;
+        uint8_t *p = k < 2 ? c->init.f.fx.xmm[reg] + k * 8 : c->init.f.ymmh[reg] + (k - 2) * 8;
+        if (wide)
+            stl64(p, (uint64_t)v);
+        else {
+            stl32(p, (uint32_t)v);
+            stl32(p + 4, (uint32_t)((int)below(64) - 16));
+        }
+    }
+}
+
+/* operands beyond the modrm one: stack, strings, counts, bit offsets */
+static void set_implicit(struct tcase *c, const struct x86_insn *in)
+{
+    uint64_t *r = c->init.r;
+    const char *n = in->row->name;
+
+    if (is_push_pop(in)) {
+        r[R_SP] = STACK_VA + 0x800 + (one_in(4) ? below(16) : 8 * below(8));
+        if (one_in(12))
+            r[R_SP] = STACK_VA + (one_in(2) ? below(9) : STACK_BYTES - below(9));
+        if (!strcmp(n, "LEAVE") || !strcmp(n, "ENTER"))
+            r[R_BP] = STACK_VA + 0x900 + below(64);
+    }
+    if (ROW_HAS(in->row, REPOK)) {
+        if (one_in(3))
+            c->init.flags |= EF_DF;
+        r[R_SI] = DATA_VA + 0x400 + below(64);
+        r[R_DI] = DATA_VA + (one_in(2) ? 0x440 : 0x900) + below(64);
+        if (one_in(6))
+            r[one_in(2) ? R_SI : R_DI] = DATA_VA + 0x1000 - below(32);
+        if (one_in(12))
+            r[one_in(2) ? R_SI : R_DI] = one_in(2) ? DATA_VA + 0x2000 - below(32) : DATA_VA + below(32);
+        r[R_CX] = one_in(4) ? below(200) : below(9);
+        if (one_in(3))
+            memset(c->init.data, 0x11, DATA_BYTES);
+        if (in->addrsize == 4)
+            for (unsigned k = 0; k < 16; k++)
+                if (k == R_SI || k == R_DI || k == R_CX)
+                    r[k] |= rng() << 32;
+    }
+    if (!strcmp(n, "XLAT"))
+        r[R_BX] = DATA_VA + 0x800 + below(64);
+    if (!strncmp(n, "MASKMOV", 7) || !strncmp(n, "VMASKMOVDQU", 11))
+        r[R_DI] = DATA_VA + (one_in(4) ? 0xff8 : 0x800) + below(16);
+    if (!strncmp(n, "LOOP", 4) || !strcmp(n, "JCXZ"))
+        r[R_CX] = below(3) | (one_in(2) ? rng() << 32 : 0);
+    if (!strcmp(n, "POPF"))
+        for (unsigned k = 0; k < STACK_BYTES; k += 8)
+            stl64(c->init.stack + k, ((rng() & (EF_ARITH | EF_DF)) | EF_IF | EF_1) * 0x100000001ull);
+    if (!strncmp(n, "PCMPEST", 7) || !strncmp(n, "VPCMPEST", 8)) {
+        r[R_AX] = one_in(8) ? value() : (uint64_t)((int64_t)below(40) - 20);
+        r[R_DX] = one_in(8) ? value() : (uint64_t)((int64_t)below(40) - 20);
+    }
+}
+
+static bool is_bit_string(const struct x86_insn *in)
+{
+    return in->mem && !strncmp(in->row->name, "BT", 2) && opnd_kind(in->row->b) == K_G;
+}
+
+/* BSWAP of 16 bits is undefined; POP to a 16-bit stack pointer and the like are left out */
+static bool avoid(const struct x86_insn *in)
+{
+    if (!strcmp(in->row->name, "BSWAP") && in->opsize == 2)
+        return true;
+    if (!strcmp(in->row->name, "ENTER") && (in->imm2 & 31) > 3)
+        return true;
+    /* near branches of 16 bits: Intel ignores the prefix, AMD does not */
+    return ROW_HAS(in->row, F64) && in->prefixes & PFX_OPSIZE;
+}
+
+/* ---- cases ------------------------------------------------------------------------------------ */
+
+static void set_insn(struct ins *i, const struct enc *e, const struct x86_insn *in, unsigned row)
+{
+    enum opnd_kind k = opnd_kind(in->row->a);
+
+    *i = (struct ins){ .n = (uint8_t)e->n, .target = -1, .row = (uint16_t)row };
+    memcpy(i->b, e->b, e->n);
+    if (k == K_J || k == K_Jz) {
+        i->rel = k == K_J ? 1 : 4;
+        i->target = 1;
+    }
+}
+
+void case_assemble(struct tcase *c)
+{
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < c->n; i++) {
+        c->start[i] = at;
+        memcpy(c->code + at, c->in[i].b, c->in[i].n);
+        at += c->in[i].n;
+    }
+    c->start[c->n] = c->len = at;
+    for (unsigned i = 0; i < c->n; i++) {
+        const struct ins *in = &c->in[i];
+        unsigned next = c->start[i + 1];
+        if (in->rel) {
+            int32_t rel = (int32_t)(c->start[MIN((unsigned)in->target, c->n)] - next);
+            memcpy(c->code + next - in->rel, &rel, in->rel);
+        }
+        if (in->rip_at)
+            stl32(c->code + c->start[i] + in->rip_at,
+                  (uint32_t)(in->ea - (CODE_VA + c->off + next)));
+    }
+}
+
+static void aim_indirect_branch(struct tcase *c, const struct x86_insn *in)
+{
+    uint64_t to = CODE_VA + c->off + c->len;
+    const char *n = in->row->name;
+
+    uint64_t sp = c->init.r[R_SP] - STACK_VA;
+
+    if (!strcmp(n, "RET") && sp <= STACK_BYTES - 8)
+        stl64(c->init.stack + sp, to);
+    if ((strcmp(n, "JMP") && strcmp(n, "CALL")) || opnd_kind(in->row->a) != K_E)
+        return;
+    if (!in->mem) {
+        c->init.r[in->rm] = to;
+        return;
+    }
+    uint64_t ea = c->in[0].ea;
+    if (ea - DATA_VA <= DATA_BYTES - 8)
+        stl64(c->init.data + (ea - DATA_VA), to);
+}
+
+bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m)
+{
+    static const struct regs any = { .fixed = false };
+    const struct x86_row *r = &x86_rows[row];
+    struct x86_insn in;
+    struct enc e;
+
+    c->n = 1;
+    c->bits = 64;
+    c->fpu = is_vec_row(r);
+    c->off = one_in(4) ? 0xff0 + below(16) : 0x100 + below(16);
+    if (!encode(&e, r, &any, m, &in) || avoid(&in))
+        return false;
+    random_state(c);
+    set_insn(&c->in[0], &e, &in, row);
+    set_implicit(c, &in);
+    if (in.mem) {
+        uint64_t ea = choose_ea(&in, mem_bytes(&in));
+        if (ROW_HAS(r, VSIB) || is_bit_string(&in))
+            ea = DATA_VA + 0x1000 - below(64);
+        if (c->fpu && !one_in(8))
+            ea &= ~15ull;
+        aim(c, &c->in[0], &e, &in, ea);
+        if (is_bit_string(&in) && in.reg != in.base && in.reg != in.index)
+            c->init.r[in.reg] = low_part(below(1024) - 512ull, value(), in.opsize);
+        if (ROW_HAS(r, VSIB))
+            set_vector_index(c, &in);
+    }
+    case_assemble(c);
+    aim_indirect_branch(c, &in);
+    if (in.mem && is_atomic(&in) && in.base < 16 && in.base == in.index)
+        return false;
+    c->ignore = c->in[0].undef = flags_undefined(&in, (int)(c->init.r[R_CX] & 0xff));
+    return true;
+}
+
+/* ---- sequences ------------------------------------------------------------------------------------ */
+
+static void choose_regs(struct regs *rg)
+{
+    uint32_t used = 1u << R_SP;
+    uint8_t *slot[3] = { &rg->base[0], &rg->base[1], &rg->index };
+
+    rg->fixed = true;
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned r;
+        do
+            r = below(16);
+        while (used >> r & 1);
+        used |= 1u << r;
+        *slot[i] = (uint8_t)r;
+    }
+    rg->at[0] = DATA_VA + 0x800 + below(64) * (one_in(2) ? 8 : 1);
+    rg->at[1] = one_in(8) ? DATA_VA + DATA_BYTES - below(100) : DATA_VA + 0x1000 - below(32);
+    rg->index_value = below(16);
+}
+
+static bool usable(const struct x86_insn *in, const struct enc *e, const struct regs *rg, uint32_t tainted)
+{
+    uint32_t fixed = 1u << rg->base[0] | 1u << rg->base[1] | 1u << rg->index;
+    uint32_t w = regs_written(in);
+
+    if (avoid(in) || in->addrsize == 4 || flags_read(in) & tainted)
+        return false;
+    if (is_push_pop(in) ? w & fixed : w & (fixed | 1u << R_SP))
+        return false;
+    if (in->mem && is_atomic(in) && (in->base != rg->base[0] || in->index != REGNO_NONE))
+        return false;
+    return !is_bit_string(in);
+}
+
+static bool seq_row_ok(const struct x86_row *r)
+{
+    static const char *const not[] = { "RET", "JMP", "CALL", "POPF", "PUSHF", "LOOP", "LOOPE", "LOOPNE", "JCXZ",
+                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF" };
+
+    if (ROW_HAS(r, REPOK) && !one_in(6))
+        return false;
+    if (!strcmp(r->name, "JMP") || !strcmp(r->name, "JCXZ"))
+        return opnd_kind(r->a) == K_J || opnd_kind(r->a) == K_Jz;
+    return !NAMED(r->name, not) || (strcmp(r->name, "DIV") == 0 && one_in(4)) ||
+           (!strcmp(r->name, "LAHF"));
+}
+
+/* atomic operands must not straddle cache lines */
+static bool line_ok(const struct x86_insn *in, const struct regs *rg)
+{
+    uint64_t ea = rg->at[0] + (uint64_t)(int64_t)in->disp;
+
+    return !is_atomic(in) || !in->mem || (ea & 63) + mem_bytes(in) <= 64;
+}
+
+/* DEC reg; JNZ back to the start, with a small count */
+static void close_loop(struct tcase *c, const struct regs *rg, uint32_t written)
+{
+    unsigned r;
+
+    for (r = 0; r < 16; r++)
+        if (!(written >> r & 1) && r != R_SP && r != rg->base[0] && r != rg->base[1] && r != rg->index)
+            break;
+    if (r == 16 || c->n + 2 > MAX_INS)
+        return;
+    c->init.r[r] = 1 + below(6);
+    c->in[c->n++] = (struct ins){ .b = { 0x48 | r >> 3, 0xff, (uint8_t)(0xc8 | (r & 7)) }, .n = 3, .target = -1 };
+    c->in[c->n++] = (struct ins){ .b = { 0x0f, 0x85 }, .n = 6, .rel = 4, .target = 0 };
+}
+
+bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, const struct x86_model *m)
+{
+    uint32_t tainted = 0, written = 0, read = 0;
+    unsigned want = 2 + below(7);
+    struct regs rg;
+    struct x86_insn in;
+    struct enc e;
+
+    c->n = 0;
+    c->bits = 64;
+    c->fpu = false;
+    c->ignore = 0;
+    c->off = one_in(6) ? 0xfc0 + below(64) : 0x100 + below(16);
+    for (unsigned i = 0; i < n_rows && !c->fpu; i++)
+        c->fpu = is_vec_row(&x86_rows[rows[i]]);
+    choose_regs(&rg);
+    random_state(c);
+    for (unsigned tries = 0; c->n < want && tries < 200; tries++) {
+        unsigned row = rows[below(n_rows)];
+        if (!seq_row_ok(&x86_rows[row]) || !encode(&e, &x86_rows[row], &rg, m, &in) ||
+            !usable(&in, &e, &rg, tainted) || !line_ok(&in, &rg))
+            continue;
+        struct ins *i = &c->in[c->n];
+        set_insn(i, &e, &in, row);
+        if (in.mem && in.base == REGNO_RIP) {
+            i->rip_at = (uint8_t)e.disp_at;
+            i->ea = DATA_VA + 0x800 + below(64);
+            if (is_atomic(&in))
+                continue;
+        }
+        if (i->rel)
+            i->target = (int8_t)(c->n + 1 + below(3));
+        i->undef = flags_undefined(&in, -1);
+        tainted = (tainted & ~flags_written(&in)) | i->undef;
+        c->ignore |= tainted;
+        read |= flags_read(&in);
+        written |= regs_written(&in) | opnd_reg(&in, in.row->a) | opnd_reg(&in, in.row->b) | opnd_reg(&in, in.row->dst);
+        c->n++;
+    }
+    /* branches may skip what would have cleared an undefined flag: once there are
+     * both, nothing may have read one */
+    for (unsigned i = 0; i < c->n; i++)
+        if (c->in[i].rel && read & c->ignore)
+            return false;
+    for (unsigned i = 0; i < c->n; i++)
+        if (ROW_HAS(&x86_rows[c->in[i].row], REPOK)) {
+            c->init.r[R_CX] = below(20);
+            c->init.r[R_SI] = DATA_VA + 0x400;
+            c->init.r[R_DI] = DATA_VA + 0xc00;
+            written |= 0xffff;
+        }
+    c->init.r[rg.base[0]] = rg.at[0];
+    c->init.r[rg.base[1]] = rg.at[1];
+    c->init.r[rg.index] = rg.index_value;
+    c->init.r[R_SP] = STACK_VA + 0x800 + (one_in(4) ? below(16) : 0);
+    if (one_in(3) && !(read & c->ignore))
+        close_loop(c, &rg, written);
+    case_assemble(c);
+    return c->n >= 2;
+}

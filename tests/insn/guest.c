@@ -1,0 +1,214 @@
+/*
+ * guest.c - a case on a bare translator instance: RAM, page tables, one vCPU at
+ * CPL 3 in 64-bit or compatibility mode; any exception ends it
+ */
+#include "tests/insn/insn.h"
+#include <stdlib.h>
+
+#define RAM_PAGES 32u
+enum { PG_PML4 = 1, PG_PDPT, PG_PD, PG_PT_CODE, PG_PT_DATA,
+       /* pages of one stretch do not follow one another */
+       PG_CODE0 = 16, PG_CODE1 = 18, PG_DATA0 = 21, PG_DATA1 = 20, PG_STACK = 24 };
+enum { PTE_RWU = 7 };
+
+struct guest {
+    uint8_t *ram;
+    struct tcg_target target;
+    struct tcg *tcg;
+    struct x86_cpu *cpu;
+    struct x86_bus bus;
+    uint64_t flush;
+};
+
+static struct {
+    struct x86_cpu *volatile running;
+    volatile int hang;
+} now;
+
+void guest_kick(void)
+{
+    now.hang = 1;
+    if (now.running)
+        tcg_kick(&now.running->tcg);
+}
+
+static enum phys_kind lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page)
+{
+    struct guest *g = opaque;
+
+    if (gpa >= RAM_PAGES * 4096)
+        return PHYS_NONE;
+    *host = g->ram + gpa;
+    *page = (uint32_t)(gpa >> 12);
+    return PHYS_RAM;
+}
+
+static uint64_t no_mmio(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size) { return ~0ull; }
+static void no_mmio_w(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size) { }
+static uint32_t no_intr(void *opaque) { return 0; }
+static uint64_t tsc(void *opaque) { return 1000; }
+static uint32_t port_in(void *opaque, uint16_t port, unsigned size) { return 0; }
+static void port_out(void *opaque, uint16_t port, uint32_t v, unsigned size) { }
+static void set_ferr(void *opaque, int level) { }
+static uint64_t a20_mask(void *opaque) { return ~0ull; }
+
+static bool service(struct tcg_cpu *tc)
+{
+    if (tc->exception || now.hang)
+        return false;
+    __atomic_store_n(&tc->run, 1, __ATOMIC_SEQ_CST);
+    return !now.hang;
+}
+
+static void set_entry(struct guest *g, unsigned table, unsigned i, unsigned page)
+{
+    stl64(g->ram + table * 4096 + i * 8, (uint64_t)page << 12 | PTE_RWU);
+}
+
+static void make_tables(struct guest *g)
+{
+    set_entry(g, PG_PML4, 0, PG_PDPT);
+    set_entry(g, PG_PDPT, 0, PG_PD);
+    set_entry(g, PG_PD, CODE_VA >> 21, PG_PT_CODE);
+    set_entry(g, PG_PD, DATA_VA >> 21, PG_PT_DATA);
+    set_entry(g, PG_PT_CODE, CODE_VA >> 12 & 511, PG_CODE0);
+    set_entry(g, PG_PT_CODE, (CODE_VA >> 12 & 511) + 1, PG_CODE1);
+    set_entry(g, PG_PT_DATA, DATA_VA >> 12 & 511, PG_DATA0);
+    set_entry(g, PG_PT_DATA, (DATA_VA >> 12 & 511) + 1, PG_DATA1);
+    set_entry(g, PG_PT_DATA, STACK_VA >> 12 & 511, PG_STACK);
+}
+
+static void set_seg(struct x86_cpu *cpu, unsigned s, uint16_t sel, uint16_t attr)
+{
+    cpu->seg[s] = (struct x86_seg){ .sel = sel, .attr = attr, .limit = 0xffffffff };
+    x86_seg_derive(&cpu->seg[s], true);
+}
+
+/* as Linux runs a process */
+static void set_mode(struct x86_cpu *cpu, unsigned bits)
+{
+    enum { USER = SEG_P | SEG_S | SEG_G | 3 << SEG_DPL_SHIFT, NULL_SEG = 0 };
+
+    set_seg(cpu, S_CS, bits == 64 ? 0x33 : 0x23, USER | 0xb | (bits == 64 ? SEG_L : SEG_DB));
+    set_seg(cpu, S_SS, 0x2b, USER | 3 | SEG_DB);
+    for (unsigned s = 0; s < S_COUNT; s++)
+        if (s != S_CS && s != S_SS)
+            set_seg(cpu, s, bits == 64 ? 0 : 0x2b, bits == 64 ? NULL_SEG : USER | 3 | SEG_DB);
+    cpu->cpl = 3;
+    x86_update_mode(cpu);
+}
+
+static void start_cpu(struct x86_cpu *cpu)
+{
+    x86_reset(cpu, false);
+    cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET | CR0_AM;
+    cpu->cr3 = PG_PML4 * 4096;
+    cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
+    cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
+    cpu->xcr0 = 7;
+    cpu->eflags |= EF_IF;
+    tcg_mmu_switch(&cpu->tcg, 0, true);
+    tcg_mmu_flush(&cpu->tcg, true);
+}
+
+/* @va's place in RAM; all pages of a case are listed */
+static void copy_in(struct guest *g, unsigned page0, unsigned page1, unsigned off, const uint8_t *p,
+                    unsigned n)
+{
+    unsigned first = off < 4096 ? MIN(n, 4096 - off) : 0;
+
+    memcpy(g->ram + page0 * 4096 + off, p, first);
+    if (n > first)
+        memcpy(g->ram + page1 * 4096 + (off + first) - 4096, p + first, n - first);
+}
+
+static void put_code(struct guest *g, const struct tcase *c)
+{
+    static const uint8_t end[END_BYTES] = { 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc, 0xcc };
+
+    copy_in(g, PG_CODE0, PG_CODE1, c->off, c->code, c->len);
+    copy_in(g, PG_CODE0, PG_CODE1, c->off + c->len, end, sizeof(end));
+    tcg_invalidate_phys(g->tcg, PG_CODE0, 0, 4096);
+    tcg_invalidate_phys(g->tcg, PG_CODE1, 0, 4096);
+}
+
+static void take_event(struct x86_cpu *cpu, const struct tcase *c, struct state *out)
+{
+    uint64_t end = CODE_VA + c->off + c->len;
+
+    out->vector = now.hang && !cpu->tcg.exception ? VEC_HANG : (int)cpu->tcg.exception - 1;
+    out->pc = cpu->tcg.pc;
+    out->error = cpu->exc_has_error ? cpu->exc_error : 0;
+    out->cr2 = out->vector == EXC_PF ? cpu->exc_cr2 : 0;
+    if (out->vector == EXC_BP && out->pc == end)
+        out->vector = VEC_END;
+    else if (cpu->exc_soft)
+        out->pc += cpu->exc_soft_len;
+}
+
+static void run(struct engine *e, const struct tcase *c, struct state *out)
+{
+    struct guest *g = e->priv;
+    struct x86_cpu *cpu = g->cpu;
+
+    put_code(g, c);
+    memcpy(g->ram + PG_DATA0 * 4096, c->init.data, 4096);
+    memcpy(g->ram + PG_DATA1 * 4096, c->init.data + 4096, 4096);
+    memcpy(g->ram + PG_STACK * 4096, c->init.stack, 4096);
+    memcpy(cpu->tcg.regs, c->init.r, sizeof(c->init.r));
+    cpu->tcg.exception = 0;
+    cpu->exc_soft = cpu->exc_has_error = false;
+    cpu->tf_trap = cpu->shadow = false;
+    cpu->eflags = EF_IF | EF_1;
+    x86_set_eflags(cpu, (uint32_t)c->init.flags | EF_IF | EF_1);
+    set_mode(cpu, c->bits);
+    cpu->fx = c->init.f.fx;
+    memcpy(cpu->ymmh, c->init.f.ymmh, sizeof(cpu->ymmh));
+    cpu->tcg.pc = CODE_VA + c->off;
+    if (++g->flush % 8 == 0)
+        tcg_mmu_flush(&cpu->tcg, true);
+    watchdog_reset();
+    now.hang = 0;
+    now.running = cpu;
+    tcg_run(&cpu->tcg);
+    now.running = NULL;
+    take_event(cpu, c, out);
+    memcpy(out->r, cpu->tcg.regs, sizeof(out->r));
+    out->flags = x86_get_eflags(cpu);
+    out->f.fx = cpu->fx;
+    memcpy(out->f.ymmh, cpu->ymmh, sizeof(out->f.ymmh));
+    memcpy(out->data, g->ram + PG_DATA0 * 4096, 4096);
+    memcpy(out->data + 4096, g->ram + PG_DATA1 * 4096, 4096);
+    memcpy(out->stack, g->ram + PG_STACK * 4096, 4096);
+}
+
+bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
+                  const struct x86_model *m)
+{
+    struct guest *g = xzalloc(sizeof(*g));
+    struct tcg_config cfg = { .backend = interp ? TCG_BACKEND_INTERP : TCG_BACKEND_HOST,
+                              .optimise = optimise, .cache_bytes = 8 * MiB };
+    struct phys_ops phys = { .lookup = lookup, .mmio_read = no_mmio, .mmio_write = no_mmio_w,
+                             .n_ram_pages = RAM_PAGES, .opaque = g };
+    struct err err;
+
+    g->ram = aligned_alloc(4096, RAM_PAGES * 4096);
+    memset(g->ram, 0, RAM_PAGES * 4096);
+    make_tables(g);
+    g->target = x86_target;
+    g->target.service = service;
+    g->bus = (struct x86_bus){ .intr = no_intr, .tsc = tsc, .port_in = port_in, .port_out = port_out,
+                               .set_ferr = set_ferr, .a20_mask = a20_mask, .opaque = g };
+    g->tcg = tcg_new(&g->target, &cfg, &phys, &err);
+    struct tcg_cpu *tc = g->tcg ? tcg_cpu_alloc(g->tcg, &err) : NULL;
+    if (!tc) {
+        fprintf(stderr, "insn: no %s: %s\n", name, err.msg);
+        return false;
+    }
+    g->cpu = X86(tc);
+    g->cpu->model = m;
+    g->cpu->bus = &g->bus;
+    start_cpu(g->cpu);
+    *e = (struct engine){ .name = name, .run = run, .priv = g };
+    return true;
+}

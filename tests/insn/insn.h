@@ -1,0 +1,116 @@
+/*
+ * insn.h - instruction tests: one guest program of a few instructions, run on the
+ * host CPU, on the interpreter and by translation, must leave the same state
+ *
+ *   gen.c    makes cases from rows of the instruction table
+ *   native.c runs one on the host CPU (x86-64 hosts)
+ *   guest.c  runs one on a bare translator instance
+ *   flags.c  what the manual leaves undefined
+ *   main.c   drives, compares, reduces, reports
+ *
+ * Everywhere the case's code, data and stack stand at the same linear addresses.
+ */
+#ifndef TESTS_INSN_INSN_H
+#define TESTS_INSN_INSN_H
+
+#include "target-x86/decode-int.h"
+#include <string.h>
+
+#define CODE_VA 0x10000000u       /* two pages */
+#define DATA_VA 0x20000000u       /* two pages, nothing after them */
+#define STACK_VA 0x20010000u      /* one page, nothing around it */
+#define CODE_BYTES 8192u
+#define DATA_BYTES 8192u
+#define STACK_BYTES 4096u
+#define MAX_INS 12
+#define END_BYTES 8               /* what an engine puts after the code */
+
+enum { VEC_END = -1, VEC_HANG = -2 };
+
+/** struct fpu - x87, vector registers, MXCSR */
+struct fpu {
+    struct x86_fxarea fx;
+    uint8_t ymmh[16][16];
+};
+
+/** struct state - what a case starts from and what it leaves
+ *  @flags: EFLAGS; @vector: exception that ended it, or VEC_*; @pc: where */
+struct state {
+    uint64_t r[16], flags, pc, cr2;
+    int vector;
+    uint32_t error;
+    struct fpu f;
+    uint8_t data[DATA_BYTES], stack[STACK_BYTES];
+};
+
+/** struct ins - one instruction of a case
+ *  @target: index of the instruction it branches to, or -1; @rel: width of that
+ *  displacement, which ends the instruction
+ *  @rip_at: where a RIP-relative displacement stands, or 0; @ea: what it shall reach
+ *  @undef: EFLAGS bits undefined after it */
+struct ins {
+    uint8_t b[16], n;
+    int8_t target;
+    uint8_t rel, rip_at;
+    uint64_t ea;
+    uint16_t row;
+    uint32_t undef;
+};
+
+struct tcase {
+    struct ins in[MAX_INS];
+    unsigned n, bits;             /* instructions; code size 64 or 32 */
+    unsigned off;                 /* of the first byte in the code pages */
+    uint8_t code[MAX_INS * 16 + END_BYTES];
+    unsigned len, start[MAX_INS + 1];
+    uint32_t ignore;              /* EFLAGS bits not compared */
+    bool fpu;                     /* vector or x87 state matters */
+    bool no_x87;                  /* x87 results are the host's own (not compared) */
+    struct state init;
+};
+
+/* ---- gen.c ------------------------------------------------------------------ */
+
+/** rng_seed()/rng() - the case's random numbers */
+void rng_seed(uint64_t seed);
+uint64_t rng(void);
+/** gen_wanted() - the row can run here as an unprivileged program; NULL: yes, else why not */
+const char *gen_wanted(unsigned row, const struct x86_model *m);
+/** gen_single() - a case of one instruction of @row; false: no encoding came out */
+bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m);
+/** gen_sequence() - a case of several instructions of rows in @rows */
+bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, const struct x86_model *m);
+/** case_assemble() - place the instructions: code, len, start, branches */
+void case_assemble(struct tcase *c);
+
+/* ---- flags.c ---------------------------------------------------------------- */
+
+/** flags_undefined() - EFLAGS bits undefined after @in
+ *  @cl: the count in CL, or -1 when it is not known: any */
+uint32_t flags_undefined(const struct x86_insn *in, int cl);
+/** flags_read()/flags_written() - EFLAGS bits @in reads, certainly writes */
+uint32_t flags_read(const struct x86_insn *in);
+uint32_t flags_written(const struct x86_insn *in);
+
+/* ---- engines ------------------------------------------------------------------ */
+
+/** struct engine - a way to run a case; run() fills @out from c->init */
+struct engine {
+    const char *name;
+    void (*run)(struct engine *e, const struct tcase *c, struct state *out);
+    void *priv;
+};
+
+/** native_engine() - the host CPU; false: cannot (another architecture, addresses taken) */
+bool native_engine(struct engine *e);
+/** guest_engine() - the translator's back end, or the interpreter; false with a message */
+bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
+                  const struct x86_model *m);
+/** guest_kick() - from a signal handler: leave the running case */
+void guest_kick(void);
+/** watchdog_start() - a case that runs longer than a second or two ends as VEC_HANG */
+void watchdog_start(void);
+/** watchdog_reset() - a case begins */
+void watchdog_reset(void);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * main.c - insn [-seed N] [-count N] [-sequences N] [-row NAME] [-case K] [-v]
+ *
+ * Runs every row of the instruction table that an unprivileged program may use:
+ * random encodings and operands alone, then random short sequences, which is
+ * where flags, temporaries and block ends meet. Exit status 1: states differ.
+ */
+#include "tests/insn/insn.h"
+#include "tcg/tcg-int.h"
+#include <stdlib.h>
+
+#define MAX_ROWS 2048
+#define MAX_ENGINES 4
+
+struct options {
+    uint64_t seed;
+    unsigned count, sequences, shown;
+    const char *row;
+    long only;                    /* case number, or -1 */
+    bool verbose, generic_only;
+};
+
+struct bench {
+    struct engine engine[MAX_ENGINES];
+    unsigned n_engines;
+    struct x86_model model;
+    struct options opt;
+    unsigned tested, differ, seq_differ;
+    uint64_t cases;
+    struct tcase c;
+    struct state out[MAX_ENGINES];
+};
+
+/* ---- comparing -------------------------------------------------------------------- */
+
+static bool same_x87(const struct x86_fxarea *a, const struct x86_fxarea *b)
+{
+    if (a->fcw != b->fcw || a->fsw != b->fsw || a->ftw != b->ftw)
+        return false;
+    for (unsigned i = 0; i < 8; i++)
+        if (memcmp(a->st[i], b->st[i], 10))
+            return false;
+    return true;
+}
+
+static bool same_fpu(const struct fpu *a, const struct fpu *b)
+{
+    return a->fx.mxcsr == b->fx.mxcsr && !memcmp(a->fx.xmm, b->fx.xmm, sizeof(a->fx.xmm)) &&
+           !memcmp(a->ymmh, b->ymmh, sizeof(a->ymmh)) && same_x87(&a->fx, &b->fx);
+}
+
+#define FLAGS_COMPARED (EF_ARITH | EF_DF)
+
+/* #SS for a non-canonical stack address is reported as #GP: see target.c */
+static bool same_vector(int a, int b)
+{
+    return a == b || (a == EXC_SS && b == EXC_GP);
+}
+
+static bool same(const struct tcase *c, const struct state *a, const struct state *b)
+{
+    if (!same_vector(a->vector, b->vector) || a->pc != b->pc || memcmp(a->r, b->r, sizeof(a->r)))
+        return false;
+    if ((a->flags ^ b->flags) & FLAGS_COMPARED & ~c->ignore)
+        return false;
+    if (a->vector >= 0 && (a->error != b->error || (a->vector == EXC_PF && a->cr2 != b->cr2)))
+        return false;
+    return !memcmp(a->data, b->data, DATA_BYTES) && !memcmp(a->stack, b->stack, STACK_BYTES) &&
+           same_fpu(&a->f, &b->f);
+}
+
+/* engines whose state differs from the first one's, as a mask */
+static unsigned run_case(struct bench *b, struct tcase *c)
+{
+    unsigned bad = 0;
+
+    for (unsigned i = 0; i < b->n_engines; i++) {
+        b->engine[i].run(&b->engine[i], c, &b->out[i]);
+        if (i && !same(c, &b->out[0], &b->out[i]))
+            bad |= 1u << i;
+    }
+    b->cases++;
+    return bad;
+}
+
+/* ---- showing ------------------------------------------------------------------------ */
+
+static void show_bytes(const char *what, const uint8_t *init, const uint8_t *a, const uint8_t *b, unsigned n,
+                       uint64_t va)
+{
+    unsigned shown = 0;
+
+    for (unsigned i = 0; i < n && shown < 16; i++)
+        if (a[i] != b[i]) {
+            printf("    %s %#llx: was %02x, %02x, here %02x\n", what, (unsigned long long)(va + i), init[i], a[i], b[i]);
+            shown++;
+        }
+}
+
+static void show_vec(const struct fpu *i, const struct fpu *a, const struct fpu *b)
+{
+    for (unsigned k = 0; k < 16; k++) {
+        show_bytes("xmm byte", i->fx.xmm[k], a->fx.xmm[k], b->fx.xmm[k], 16, k * 0x100);
+        show_bytes("ymmh byte", i->ymmh[k], a->ymmh[k], b->ymmh[k], 16, k * 0x100);
+    }
+    if (a->fx.mxcsr != b->fx.mxcsr)
+        printf("    mxcsr was %#x, %#x, here %#x\n", i->fx.mxcsr, a->fx.mxcsr, b->fx.mxcsr);
+    if (a->fx.fcw != b->fx.fcw || a->fx.fsw != b->fx.fsw || a->fx.ftw != b->fx.ftw)
+        printf("    fcw fsw ftw was %04x %04x %02x, %04x %04x %02x, here %04x %04x %02x\n", i->fx.fcw, i->fx.fsw,
+               i->fx.ftw, a->fx.fcw, a->fx.fsw, a->fx.ftw, b->fx.fcw, b->fx.fsw, b->fx.ftw);
+    for (unsigned k = 0; k < 8; k++)
+        show_bytes("st byte", i->fx.st[k], a->fx.st[k], b->fx.st[k], 10, k * 0x100);
+}
+
+static void show_difference(const struct tcase *c, const struct state *a, const struct state *b)
+{
+    if (a->vector != b->vector || a->pc != b->pc || a->error != b->error || a->cr2 != b->cr2)
+        printf("    end: vector=%d error=%#x cr2=%#llx pc=%#llx, here vector=%d error=%#x cr2=%#llx pc=%#llx\n",
+               a->vector, a->error, (unsigned long long)a->cr2, (unsigned long long)a->pc, b->vector, b->error,
+               (unsigned long long)b->cr2, (unsigned long long)b->pc);
+    for (unsigned i = 0; i < 16; i++)
+        if (a->r[i] != b->r[i])
+            printf("    r%u was %#llx, %#llx, here %#llx\n", i, (unsigned long long)c->init.r[i],
+                   (unsigned long long)a->r[i], (unsigned long long)b->r[i]);
+    if ((a->flags ^ b->flags) & FLAGS_COMPARED & ~c->ignore)
+        printf("    flags was %#x, %#x, here %#x (differ %#x)\n", (unsigned)c->init.flags, (unsigned)a->flags,
+               (unsigned)b->flags, (unsigned)((a->flags ^ b->flags) & FLAGS_COMPARED & ~c->ignore));
+    show_bytes("data", c->init.data, a->data, b->data, DATA_BYTES, DATA_VA);
+    show_bytes("stack", c->init.stack, a->stack, b->stack, STACK_BYTES, STACK_VA);
+    show_vec(&c->init.f, &a->f, &b->f);
+}
+
+static void show_case(struct bench *b, const char *what, unsigned bad)
+{
+    const struct tcase *c = &b->c;
+
+    printf("--- %s: seed=%llu", what, (unsigned long long)b->opt.seed);
+    for (unsigned i = 1; i < b->n_engines; i++)
+        if (bad >> i & 1)
+            printf(" [%s]", b->engine[i].name);
+    printf(" differs from %s\n", b->engine[0].name);
+    tcg_disas(stdout, c->code, c->len, CODE_VA + c->off, c->bits);
+    printf("  bytes:");
+    for (unsigned i = 0; i < c->len; i++)
+        printf(" %02x", c->code[i]);
+    printf("\n  flags=%#x", (unsigned)c->init.flags);
+    for (unsigned i = 0; i < 16; i++)
+        printf(" r%u=%#llx", i, (unsigned long long)c->init.r[i]);
+    printf("\n");
+    for (unsigned i = 1; i < b->n_engines; i++)
+        if (bad >> i & 1) {
+            printf("  %s (was / %s / here):\n", b->engine[i].name, b->engine[0].name);
+            show_difference(c, &b->out[0], &b->out[i]);
+        }
+    fflush(stdout);
+}
+
+/* run again with IR and host code shown */
+static void show_translation(struct bench *b, unsigned bad)
+{
+    struct err e;
+
+    for (unsigned i = 1; i < b->n_engines; i++) {
+        if (!(bad >> i & 1) || log_set_items("op,op_opt,out_asm", &e))
+            continue;
+        printf("  translation, %s:\n", b->engine[i].name);
+        fflush(stdout);
+        b->engine[i].run(&b->engine[i], &b->c, &b->out[i]);
+        fflush(NULL);
+        log_mask = 0;
+    }
+}
+
+/* ---- cases ------------------------------------------------------------------------------ */
+
+static uint64_t case_seed(const struct bench *b, unsigned row, unsigned k)
+{
+    return b->opt.seed * 1000003ull + row * 7919ull * 65536 + k;
+}
+
+/* Drop instructions while the same engines still differ. */
+static unsigned reduce(struct bench *b, unsigned bad)
+{
+    struct tcase best = b->c;
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (unsigned i = 0; i < best.n && best.n > 1; i++) {
+            b->c = best;
+            for (unsigned k = i; k + 1 < best.n; k++)
+                b->c.in[k] = best.in[k + 1];
+            b->c.n--;
+            for (unsigned k = 0; k < b->c.n; k++)
+                if (b->c.in[k].rel && b->c.in[k].target > (int)i)
+                    b->c.in[k].target--;
+            case_assemble(&b->c);
+            if (run_case(b, &b->c) & bad) {
+                best = b->c;
+                again = true;
+                break;
+            }
+        }
+    }
+    b->c = best;
+    return run_case(b, &b->c);
+}
+
+static void report(struct bench *b, const char *what, unsigned bad)
+{
+    if (b->opt.shown == 0 && !b->opt.verbose)
+        return;
+    if (b->opt.shown)
+        b->opt.shown--;
+    show_case(b, what, bad);
+    if (b->opt.verbose)
+        show_translation(b, bad);
+}
+
+/* false: the row differs, or never produced a case */
+static bool test_row(struct bench *b, unsigned row)
+{
+    unsigned ran = 0, differ = 0;
+    char what[96];
+
+    for (unsigned k = 0; k < b->opt.count * 4 && ran < b->opt.count; k++) {
+        if (b->opt.only >= 0 && b->opt.only != (long)k)
+            continue;
+        rng_seed(case_seed(b, row, k));
+        if (!gen_single(&b->c, row, &b->model))
+            continue;
+        ran++;
+        unsigned bad = run_case(b, &b->c);
+        if (bad && !differ++) {
+            snprintf(what, sizeof(what), "-row %s (%u) -case %u", x86_row_name(row), row, k);
+            report(b, what, bad);
+        }
+    }
+    if (!ran && b->opt.only < 0)
+        printf("row %u %s: no encoding came out\n", row, x86_row_name(row));
+    if (differ)
+        printf("row %u %s: %u of %u cases differ\n", row, x86_row_name(row), differ, ran);
+    b->tested += ran > 0;
+    return ran && !differ;
+}
+
+static void test_sequences(struct bench *b, const uint16_t *rows, unsigned n, unsigned salt, unsigned count)
+{
+    char what[96];
+
+    for (unsigned k = 0; k < count; k++) {
+        if (b->opt.only >= 0 && b->opt.only != (long)k)
+            continue;
+        rng_seed(case_seed(b, salt, k));
+        if (!gen_sequence(&b->c, rows, n, &b->model))
+            continue;
+        unsigned bad = run_case(b, &b->c);
+        if (!bad)
+            continue;
+        b->seq_differ++;
+        if (b->opt.shown || b->opt.verbose) {
+            bad = reduce(b, bad);
+            snprintf(what, sizeof(what), "sequence %u -case %u", salt, k);
+            report(b, what, bad);
+        }
+    }
+}
+
+/* ---- all -------------------------------------------------------------------------------- */
+
+static bool parse(struct options *o, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (!strcmp(argv[i], "-v"))
+            o->verbose = true;
+        else if (!strcmp(argv[i], "-seed") && more)
+            o->seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-count") && more)
+            o->count = (unsigned)strtoul(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-sequences") && more)
+            o->sequences = (unsigned)strtoul(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-row") && more)
+            o->row = argv[++i];
+        else if (!strcmp(argv[i], "-case") && more)
+            o->only = strtol(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-show") && more)
+            o->shown = (unsigned)strtoul(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-integer"))
+            o->generic_only = true;
+        else
+            return false;
+    }
+    return true;
+}
+
+static bool add_engines(struct bench *b)
+{
+    struct engine *e = b->engine;
+    struct err err;
+
+    if (x86_model_parse("max", &b->model, &err)) {
+        fprintf(stderr, "insn: %s\n", err.msg);
+        return false;
+    }
+    b->n_engines += native_engine(e);
+    b->n_engines += guest_engine(&e[b->n_engines], "interpreter", true, true, &b->model);
+#ifdef __x86_64__
+    b->n_engines += guest_engine(&e[b->n_engines], "translated", false, false, &b->model);
+    b->n_engines += guest_engine(&e[b->n_engines], "optimised", false, true, &b->model);
+#endif
+    return b->n_engines > 0;
+}
+
+/* the back end installs its fault handlers when it first runs */
+static void warm_up(struct bench *b)
+{
+    rng_seed(1);
+    memset(&b->c, 0, sizeof(b->c));
+    b->c = (struct tcase){ .n = 1, .bits = 64, .in[0] = { .b = { 0x90 }, .n = 1, .target = -1 } };
+    b->c.init.f.fx.fcw = 0x37f;
+    b->c.init.f.fx.mxcsr = 0x1f80;
+    case_assemble(&b->c);
+    for (unsigned i = 0; i < b->n_engines; i++)
+        b->engine[i].run(&b->engine[i], &b->c, &b->out[i]);
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench bench;
+    static uint16_t integer[MAX_ROWS], all[MAX_ROWS];
+    unsigned n_int = 0, n_all = 0;
+    struct bench *b = &bench;
+
+    b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1 };
+    if (!parse(&b->opt, argc, argv)) {
+        fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-row NAME] [-case K] [-show N] [-v]\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!add_engines(b))
+        return 1;
+    warm_up(b);
+    watchdog_start();
+    printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
+    for (unsigned i = 1; i < x86_row_count(); i++) {
+        if (gen_wanted(i, &b->model) || (b->opt.generic_only && i > x86_last_integer_row()))
+            continue;
+        all[n_all++] = (uint16_t)i;
+        if (i <= x86_last_integer_row())
+            integer[n_int++] = (uint16_t)i;
+        if ((!b->opt.row || !strcmp(b->opt.row, x86_row_name(i))) &&
+            !(b->opt.row == NULL && b->opt.only >= 0) && !test_row(b, i))
+            b->differ++;
+    }
+    if (!b->opt.row) {
+        test_sequences(b, integer, n_int, 5000, b->opt.sequences);
+        if (!b->opt.generic_only)
+            test_sequences(b, all, n_all, 5001, b->opt.sequences / 3);
+    }
+    printf("insn: %u rows, %u tested on %u engines, %u differ; %llu cases, %u sequences differ\n",
+           x86_row_count() - 1, b->tested, b->n_engines, b->differ, (unsigned long long)b->cases, b->seq_differ);
+    return b->differ || b->seq_differ;
+}

@@ -1,0 +1,169 @@
+/*
+ * native.c - a case on the host CPU
+ *
+ * The entry routine loads the case's registers from fixed low addresses and
+ * jumps to its code, which ends with a jump back; a fault's handler records it
+ * and continues at the same place, so that the state is saved by one routine.
+ */
+#define _GNU_SOURCE
+#include "tests/insn/insn.h"
+
+#if defined(__x86_64__)
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+#define SLOTS_VA 0x2f5a0000
+struct slots {
+    uint64_t r[16], flags, host_sp, code, exit;
+    uint8_t rsvd[1024 - 160];
+    struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
+    uint64_t xstate_bv, header[7];
+    uint8_t ymmh[16][16];
+};
+#define SLOTS ((struct slots *)(uintptr_t)SLOTS_VA)
+
+asm(".pushsection .text\n"
+    ".set SL, 0x2f5a0000\n"
+    "insn_native_enter:\n"
+    "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+    "movq %rsp, SL+0x88\n"
+    "movl $7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
+    "pushq SL+0x80\n popfq\n"
+    "movq SL+0x00, %rax\n movq SL+0x08, %rcx\n movq SL+0x10, %rdx\n movq SL+0x18, %rbx\n"
+    "movq SL+0x20, %rsp\n movq SL+0x28, %rbp\n movq SL+0x30, %rsi\n movq SL+0x38, %rdi\n"
+    "movq SL+0x40, %r8\n movq SL+0x48, %r9\n movq SL+0x50, %r10\n movq SL+0x58, %r11\n"
+    "movq SL+0x60, %r12\n movq SL+0x68, %r13\n movq SL+0x70, %r14\n movq SL+0x78, %r15\n"
+    "jmp *SL+0x90\n"
+    "insn_native_exit:\n"
+    "movq %rax, SL+0x00\n movq %rcx, SL+0x08\n movq %rdx, SL+0x10\n movq %rbx, SL+0x18\n"
+    "movq %rsp, SL+0x20\n movq %rbp, SL+0x28\n movq %rsi, SL+0x30\n movq %rdi, SL+0x38\n"
+    "movq %r8, SL+0x40\n movq %r9, SL+0x48\n movq %r10, SL+0x50\n movq %r11, SL+0x58\n"
+    "movq %r12, SL+0x60\n movq %r13, SL+0x68\n movq %r14, SL+0x70\n movq %r15, SL+0x78\n"
+    "movq SL+0x88, %rsp\n"
+    "pushfq\n popq SL+0x80\n pushq $0x202\n popfq\n"
+    "movl $7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
+    "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
+    "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
+    ".popsection\n");
+void insn_native_enter(void);
+extern const char insn_native_exit[];
+
+/* what the handlers must know */
+static struct native {
+    volatile sig_atomic_t running;
+    volatile sig_atomic_t ticks;
+    struct state *out;
+    struct sigaction next[NSIG];  /* the translator's own handlers */
+} nat;
+
+static void on_fault(int sig, siginfo_t *si, void *ctx)
+{
+    greg_t *g = ((ucontext_t *)ctx)->uc_mcontext.gregs;
+
+    if (!nat.running) {
+        if (nat.next[sig].sa_flags & SA_SIGINFO)
+            nat.next[sig].sa_sigaction(sig, si, ctx);
+        else
+            signal(sig, SIG_DFL);
+        return;
+    }
+    nat.running = 0;
+    nat.out->vector = (int)g[REG_TRAPNO];
+    nat.out->error = (uint32_t)g[REG_ERR];
+    nat.out->cr2 = (uint64_t)g[REG_CR2];
+    nat.out->pc = (uint64_t)g[REG_RIP];
+    g[REG_RIP] = (greg_t)(uintptr_t)insn_native_exit;
+    g[REG_EFL] &= ~(greg_t)(EF_TF | EF_AC | EF_RF);
+}
+
+static void on_tick(int sig, siginfo_t *si, void *ctx)
+{
+    if (++nat.ticks < 3)
+        return;
+    if (nat.running) {
+        on_fault(sig, si, ctx);
+        nat.out->vector = VEC_HANG;
+    } else {
+        guest_kick();
+    }
+}
+
+static void run(struct engine *e, const struct tcase *c, struct state *out)
+{
+    /* jmp *[exit] */
+    static const uint8_t end[7] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
+    uint8_t *code = (uint8_t *)(uintptr_t)CODE_VA + c->off;
+
+    memcpy((void *)(uintptr_t)DATA_VA, c->init.data, DATA_BYTES);
+    memcpy((void *)(uintptr_t)STACK_VA, c->init.stack, STACK_BYTES);
+    memcpy(code, c->code, c->len);
+    memcpy(code + c->len, end, sizeof(end));
+    memcpy(SLOTS->r, c->init.r, sizeof(SLOTS->r));
+    SLOTS->flags = c->init.flags | EF_IF | EF_1;
+    SLOTS->code = (uintptr_t)code;
+    SLOTS->exit = (uintptr_t)insn_native_exit;
+    SLOTS->fx = c->init.f.fx;
+    memcpy(SLOTS->ymmh, c->init.f.ymmh, sizeof(SLOTS->ymmh));
+    SLOTS->xstate_bv = 7;
+    memset(SLOTS->header, 0, sizeof(SLOTS->header));
+    out->vector = VEC_END;
+    out->error = 0;
+    out->cr2 = 0;
+    out->pc = CODE_VA + c->off + c->len;
+    nat.out = out;
+    nat.ticks = 0;
+    asm volatile("" ::: "memory");
+    nat.running = 1;
+    insn_native_enter();
+    nat.running = 0;
+    memcpy(out->r, SLOTS->r, sizeof(out->r));
+    out->flags = SLOTS->flags;
+    out->f.fx = SLOTS->fx;
+    memcpy(out->f.ymmh, SLOTS->ymmh, sizeof(out->f.ymmh));
+    memcpy(out->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
+    memcpy(out->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
+    memset(code, 0x90, c->len + sizeof(end));
+}
+
+static bool map_at(uintptr_t va, size_t bytes, int prot)
+{
+    return mmap((void *)va, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)
+           == (void *)va;
+}
+
+bool native_engine(struct engine *e)
+{
+    int rw = PROT_READ | PROT_WRITE;
+
+    _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98, "asm");
+    *e = (struct engine){ .name = "host CPU", .run = run };
+    return __builtin_cpu_supports("avx2") && map_at(CODE_VA, CODE_BYTES, rw | PROT_EXEC) &&
+           map_at(DATA_VA, DATA_BYTES, rw) && map_at(STACK_VA, STACK_BYTES, rw) &&
+           map_at(SLOTS_VA, 8192, rw);
+}
+
+void watchdog_start(void)
+{
+    static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+    struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    struct itimerval every = { { 0, 700000 }, { 0, 700000 } };
+    stack_t ss = { .ss_size = 256 * 1024 };
+
+    ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    sigaltstack(&ss, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++)
+        sigaction(sigs[i], &sa, &nat.next[sigs[i]]);
+    sa.sa_sigaction = on_tick;
+    sa.sa_flags |= SA_RESTART;
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+}
+
+void watchdog_reset(void) { nat.ticks = 0; }
+#else
+bool native_engine(struct engine *e) { return false; }
+void watchdog_start(void) { }
+void watchdog_reset(void) { }
+#endif
