@@ -126,7 +126,7 @@ static int set_option(const char *key, const char *val, struct accel_options *o,
         if (!strcmp(key, kvm_keys[i]))
             return err_set(e, -ENOTSUP, "%s: only with kvm, which is not supported yet", key);
     near = nearest_word(key, keys, ARRAY_SIZE(keys));
-    return err_set(e, -EINVAL, "%s: unknown property%s%s%s", key,
+    return err_set(e, -EINVAL, "unknown property '%s'%s%s%s", key,
                    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 }
 
@@ -141,6 +141,7 @@ void accel_default(struct accel_options *o)
 int accel_parse(const char *arg, struct accel_options *o, struct err *e)
 {
     char *copy = xstrdup(arg), *rest = copy, *names, *item;
+    struct err why = { "" };
     int ret = 0;
 
     accel_default(o);
@@ -152,7 +153,9 @@ int accel_parse(const char *arg, struct accel_options *o, struct err *e)
 
         if (val)
             *val++ = 0;
-        ret = set_option(item, val ? val : "on", o, e);
+        ret = set_option(item, val ? val : "on", o, &why);
+        if (ret < 0)
+            err_set(e, ret, "%s: %s", arg, why.msg);
     }
     if (ret == 0)
         ret = choose(names, o, e);

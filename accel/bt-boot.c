@@ -25,6 +25,26 @@ static void flat_segments(struct x86_cpu *cpu, const struct boot_state *b)
     cpu->gdt = (struct x86_dtr){ b->gdt, b->gdt_limit };
 }
 
+/*
+ * Memory types as firmware sets them: everything write-back, except devices:
+ * the VGA window, ROMs, and the hole below 4 GiB.
+ * Source: Intel SDM vol. 3A, "Memory Type Range Registers (MTRRs)".
+ */
+static void set_mtrrs(struct x86_cpu *cpu, const struct machine *m)
+{
+    enum { UC = 0, WP = 5, WB = 6, MTRR_ON = 0xc00, MTRR_VALID = 0x800 };
+    uint64_t hole = m->ram_low.len <= 2 * GiB ? 2 * GiB : 3 * GiB;
+    uint64_t addr = BIT(cpu->model->phys_bits) - 1;
+
+    if (!x86_has(cpu, FEAT_1_EDX, 12))
+        return;
+    cpu->mtrr_def = MTRR_ON | WB;
+    for (unsigned i = 0; i < 11; i++)      /* 64 KiB, 16 KiB x 2, 4 KiB x 8 */
+        cpu->mtrr_fix[i] = (i < 2 ? WB : i == 2 ? UC : WP) * 0x0101010101010101ull;
+    cpu->mtrr_var[0] = hole | UC;
+    cpu->mtrr_var[1] = (addr & ~(4 * GiB - hole - 1)) | MTRR_VALID;
+}
+
 static void enter_kernel(struct x86_cpu *cpu, const struct boot_state *b)
 {
     cpu->cr0 = CR0_PE | CR0_ET;
@@ -49,6 +69,8 @@ void bt_cpu_start_state(struct bt_cpu *c)
     const struct boot_state *b = machine_boot_state(c->bt->m);
 
     x86_reset(c->cpu, false);
-    if (b && b->valid && c->vcpu.index == 0)
-        enter_kernel(c->cpu, b);
+    if (!b || !b->valid || c->vcpu.index != 0)
+        return;
+    enter_kernel(c->cpu, b);
+    set_mtrrs(c->cpu, c->bt->m);
 }
