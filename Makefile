@@ -77,7 +77,7 @@ $(transom): $(objs) $(main_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(CONFIG_DIR)/config.mk: configure
-	./configure --config-dir=$(CONFIG_DIR) $(CONFIGURE_ARGS)
+	./configure $(CONFIGURE_ARGS) --config-dir=$(CONFIG_DIR)
 $(CONFIG_DIR)/config.h: $(CONFIG_DIR)/config.mk ;
 
 $(BUILD)/%.o: %.c $(CONFIG_DIR)/config.mk $(CONFIG_DIR)/config.h
@@ -118,7 +118,7 @@ endif
 ifeq ($(HAVE_CRITERION),yes)
 test_flags = $(CRITERION_CFLAGS)
 test_libs = $(CRITERION_LIBS)
-test_run = -j2
+test_run = -j2 --timeout 300
 else
 test_flags = -Itests/mini -Wno-format-zero-length
 test_srcs += tests/mini-criterion.c
@@ -142,22 +142,20 @@ check-unit: $(BUILD)/tests/unit
 # Instruction tests: tests/insn/ is a program that runs every row of the table
 insn_srcs := $(wildcard tests/insn/*.c)
 insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
-$(BUILD)/tests/insn/run: $(insn_objs) $(objs)
+$(BUILD)/tests/insn/insn: $(insn_objs) $(objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 ifneq ($(insn_srcs),)
-check-insn: $(BUILD)/tests/insn/run
+check-insn: $(BUILD)/tests/insn/insn
 	$(emulator) $<
 else
 check-insn: ;
 endif
 
-ifneq ($(wildcard tests/guest/run),)
+# Guest tests: firmware images of our own and real kernels, on ./transom
 check-guest: $(transom)
+	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run
-else
-check-guest: ;
-endif
 
 # "check" may have to install packages and to configure first, so it starts anew
 check:
