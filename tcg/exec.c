@@ -600,6 +600,7 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     cpu->tcg = t;
     cpu->slow = (struct tcg_slow *)cpu->slow_area;
     cpu->va_mask = ~0ull;
+    cpu->map_mask = MAP_MASK;
     cpu->jc = xmalloc(sizeof(*cpu->jc) << JC_BITS);
     jc_clear(cpu);
     if (tcg_mmu_init(cpu, &t->phys, e))

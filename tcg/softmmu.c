@@ -66,7 +66,7 @@ static inline uint8_t *view_base(const struct tcg_mmu *m, unsigned set, enum tcg
 static inline uint64_t *map_slot(const struct tcg_mmu *m, unsigned set, enum tcg_view v,
                                  enum tcg_access k, uint64_t vpn)
 {
-    return (uint64_t *)(view_base(m, set, v) + (uint64_t)k * MAP_KIND_BYTES) + vpn;
+    return (uint64_t *)view_base(m, set, v) + vpn * MAP_WORDS + k;
 }
 
 static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tcg_access k,
@@ -185,8 +185,7 @@ static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
 static void clear_slots(struct tcg_mmu *m, unsigned set, uint64_t vpn, unsigned n)
 {
     for (unsigned v = 0; v < VIEW_COUNT; v++)
-        for (unsigned k = 0; k < 3; k++)
-            zero_words(map_slot(m, set, v, k, vpn), n * 8ull);
+        zero_words(map_slot(m, set, v, ACC_READ, vpn), n * MAP_WORDS * 8ull);
 }
 
 static void set_flush_page(struct tcg_mmu *m, unsigned i, uint64_t va)

@@ -11,22 +11,22 @@
 /* ---- page maps ----------------------------------------------------------- */
 
 /*
- * One map is a sparse array indexed by virtual page number (bits 47..12 of the
- * address). Read and write maps hold host - guest for the page, the exec map the
- * page's identity (RAM page number + 1); 0 is a miss. What is special (devices,
- * clean pages, pages with translated code in the write map) is simply absent.
- *
- * A view has its three maps side by side, an address-space set has VIEW_COUNT
- * views. The inline path reaches view maps from one base register:
- *   base + (vpn | kind << MAP_KIND_BIT) * 8
+ * A view's map is a sparse array indexed by virtual page number (bits 47..12 of
+ * the address) of four words: for reads and writes host - guest for the page, for
+ * execution the page's identity (RAM page number + 1); 0 is a miss. What is special
+ * (devices, clean pages, pages with translated code in the write word) is simply
+ * absent. The inline path is
+ *   rorx i, address, 10 ; and i, MAP_MASK ; mov d, base[i * 8 + kind * 8]
+ * An address-space set has VIEW_COUNT views.
  */
 #define PAGE_BITS 12
 #define PAGE_SIZE 4096u
 #define PAGE_MASK 4095u
 #define MAP_VPN_BITS 36
-#define MAP_KIND_BIT MAP_VPN_BITS                     /* write: bit 36, exec: bit 37 */
-#define MAP_KIND_BYTES (8ull << MAP_VPN_BITS)         /* 512 GiB of address space */
-#define MAP_VIEW_BYTES (3 * MAP_KIND_BYTES)
+#define MAP_WORDS 4
+#define MAP_SHIFT 10                                  /* PAGE_BITS - log2(MAP_WORDS) */
+#define MAP_MASK (((1ull << MAP_VPN_BITS) - 1) << 2)
+#define MAP_VIEW_BYTES (8ull * MAP_WORDS << MAP_VPN_BITS) /* 2 TiB of address space */
 #define MAP_SET_BYTES (VIEW_COUNT * MAP_VIEW_BYTES)
 #define MAP_SETS 8
 

@@ -240,6 +240,7 @@ struct tcg_cpu {
     uint32_t run;             /* 0: leave translated code at the next poll (any thread clears it) */
     uint32_t fl;              /* F */
     uint32_t exception;       /* not 0: a guest exception is pending (target's number + 1) */
+    uint64_t map_mask;        /* constant of the inline page-map path: MAP_MASK */
     uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
     /* -- less hot ------------------------------------------------------------ */
     uint8_t vec_loaded;       /* host vector registers hold the guest's */
@@ -252,8 +253,6 @@ struct tcg_cpu {
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
-    uint64_t map_index_mask;  /* constants for the inline page-map path */
-    uint64_t map_write_bit;
     uint64_t map_base;        /* GS base: the current view's page map */
     struct tcg_mmu *mmu;
     struct tcg *tcg;

@@ -49,14 +49,9 @@ static void gen_page2_guard(struct gen *g)
 
     mov_load(c, RAX, ENV(pcbase));
     alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), PAGE_SIZE);
-    ins(c, 8, 0xc1, 4, o_reg(RAX));
-    e8(c, 16);
-    ins(c, 8, 0xc1, 5, o_reg(RAX));
-    e8(c, 28);
-    ins(c, 8, X0F | 0xba, 5, o_reg(RAX));
-    e8(c, MAP_KIND_BIT + 1);
-    ins(c, 4, XGS | 0x81, 7, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = RAX, .scale = 3 });
-    e32(c, g->tb->page2 + 1);
+    map_lookup(c, RAX, RAX, ACC_EXEC);
+    alu_imm(c, 4, ALU_CMP, o_reg(RAX), 0x7fffffff); /* a 32-bit immediate, whatever its value */
+    stl32(c->p - 4, g->tb->page2 + 1);
     s->from[0] = jcc32(c, 5);
     s->thunk = TH_LEAVE_INTR;
 }

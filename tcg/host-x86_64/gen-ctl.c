@@ -288,16 +288,10 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         int32_t delta = (int32_t)(op->imm & ~(int64_t)PAGE_MASK);
         mov_load(c, RAX, ENV(pcbase));
         alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
-        mov_rr(c, 8, RCX, RAX);
-        ins(c, 8, 0xc1, 4, o_reg(RCX));
-        e8(c, 16);
-        ins(c, 8, 0xc1, 5, o_reg(RCX));
-        e8(c, 28);
-        ins(c, 8, X0F | 0xba, 5, o_reg(RCX));
-        e8(c, MAP_KIND_BIT + 1);
-        ins(c, 4, XGS | 0x81, 7, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = RCX, .scale = 3 });
-        l->guard_off = (uint32_t)(c->p - g->start);
-        e32(c, 0xffffffff);
+        map_lookup(c, RAX, RCX, ACC_EXEC);
+        alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff);
+        l->guard_off = (uint32_t)(c->p - 4 - g->start);
+        stl32(c->p - 4, 0xffffffff);
         s->from[1] = jcc32(c, 5);
         mov_store(c, ENV(pcbase), RAX);
     }
@@ -348,14 +342,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
     ins(c, 8, 0x03, RCX, ENV(jc));
     ins(c, 8, 0x3b, RAX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG });
     s->from[0] = jcc32(c, 5);
-    mov_rr(c, 8, RDX, RAX);
-    ins(c, 8, 0xc1, 4, o_reg(RDX));
-    e8(c, 16);
-    ins(c, 8, 0xc1, 5, o_reg(RDX));
-    e8(c, 28);
-    ins(c, 8, X0F | 0xba, 5, o_reg(RDX));
-    e8(c, MAP_KIND_BIT + 1);
-    ins(c, 4, XGS | 0x8b, RDX, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = RDX, .scale = 3 });
+    map_lookup(c, RAX, RDX, ACC_EXEC);
     ins(c, 8, 0x0b, RDX, ENV(mode_salt));
     ins(c, 8, 0x3b, RDX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 8 });
     s->from[1] = jcc32(c, 5);

@@ -110,6 +110,8 @@ void flags_clobber(struct gen *g, uint8_t live); /* EFLAGS are about to be lost 
 void flags_set(struct gen *g);               /* EFLAGS have just become F */
 
 /* mem.c */
+/* @d = the page map's word for the address in @t; flags are lost; @d may be @t */
+void map_lookup(struct code *c, int t, int d, enum tcg_access k);
 struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
                      unsigned align);
 void mem_end(struct gen *g);

@@ -3,9 +3,8 @@
  *
  *   [test  t, size-1 ; jnz misaligned]         sizes over 1
  * lookup:
- *   mov   c, t ; shl c, 16 ; shr c, 28         page number of a 48-bit address
- *   [bts  c, 36]                               the write map
- *   mov   c, gs:[c*8]                          host - guest, or 0
+ *   rorx  c, t, 10 ; and c, [mask]             page number of a 48-bit address, times 4
+ *   mov   c, gs:[c*8 + kind*8]                 host - guest, or 0
  *   test  c, c ; jz miss
  * op:
  *   the operation on [t + c]
@@ -46,19 +45,13 @@ void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind)
 
 static bool pow2(unsigned n) { return (n & (n - 1)) == 0; }
 
-static void lookup(struct code *c, int t, int d, bool write)
+void map_lookup(struct code *c, int t, int d, enum tcg_access k)
 {
-    mov_rr(c, 8, d, t);
-    ins(c, 8, 0xc1, 4, o_reg(d));        /* shl d, 16 */
-    e8(c, 16);
-    ins(c, 8, 0xc1, 5, o_reg(d));        /* shr d, 28 */
-    e8(c, 28);
-    if (write) {
-        ins(c, 8, X0F | 0xba, 5, o_reg(d)); /* bts d, 36 */
-        e8(c, MAP_KIND_BIT);
-    }
-    ins(c, 8, XGS | 0x8b, d, (struct opn){ .kind = ON_MEM, .base = NOREG, .index = (int8_t)d, .scale = 3 });
-    ins(c, 8, 0x85, d, o_reg(d));        /* test d, d */
+    vex(c, 3, 3, 1, 0, 0xf0, d, 0, o_reg(t));     /* rorx d, t, 10 */
+    e8(c, MAP_SHIFT);
+    ins(c, 8, 0x23, d, ENV(map_mask));            /* and d, mask */
+    ins(c, k == ACC_EXEC ? 4 : 8, XGS | 0x8b, d,
+        (struct opn){ .kind = ON_MEM, .base = NOREG, .index = (int8_t)d, .scale = 3, .disp = k * 8 });
 }
 
 struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
@@ -96,7 +89,8 @@ struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool
         s->from[0] = jcc32(c, 7);
     }
     s->lookup = c->p;
-    lookup(c, t, d, write);
+    map_lookup(c, t, d, write ? ACC_WRITE : ACC_READ);
+    ins(c, 8, 0x85, d, o_reg(d));
     s->from[1] = jcc32(c, 4);
     s->op = c->p;
     return o_mem(t, d);
