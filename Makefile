@@ -41,6 +41,7 @@ src_block := $(wildcard block/*.c)
 src_net := $(wildcard net/*.c)
 src_ui := $(filter-out ui/main.c,$(wildcard ui/*.c))
 src_main := $(wildcard ui/main.c)
+src_img := $(wildcard block/tool/*.c)
 
 srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) $(src_hw) \
 	$(src_block) $(src_net) $(src_ui)
@@ -57,13 +58,16 @@ novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 
 objs = $(srcs:%.c=$(BUILD)/%.o)
 main_objs = $(src_main:%.c=$(BUILD)/%.o)
+img_objs = $(src_img:%.c=$(BUILD)/%.o)
 
 # ---- targets --------------------------------------------------------------------
 
 ifeq ($(CROSS)$(SAN),no)
 transom := transom
+transom_img := transom-img
 else
 transom = $(BUILD)/transom
+transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-all check-unit check-insn check-guest check-lists check-cross \
@@ -71,9 +75,12 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(transom)
+all: $(transom) $(if $(src_img),$(transom_img))
 
 $(transom): $(objs) $(main_objs)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+$(transom_img): $(img_objs) $(src_block:%.c=$(BUILD)/%.o) $(src_util:%.c=$(BUILD)/%.o)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(CONFIG_DIR)/config.mk: configure
@@ -184,7 +191,7 @@ bench: all
 	else echo "no benchmarks yet"; fi
 
 clean:
-	rm -rf build build-san build-aarch64 build-aarch64-san transom
+	rm -rf build build-san build-aarch64 build-aarch64-san transom transom-img
 
 help:
 	@echo "make              build ./transom (runs ./configure when that has not been done)"
@@ -196,5 +203,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(main_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
+-include $(objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
 endif
