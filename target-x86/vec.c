@@ -223,6 +223,7 @@ bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_
 
     if (!gpr)
         gpr = &dummy;
+    assert(mem || v->rm_kind != VRM_MEM);
     if (v->enc == VENC_X87)
         return x87_exec(cpu, v, mem, gpr);
 

@@ -33,6 +33,14 @@ static void native_signal(int sig, siginfo_t *si, void *uc)
     siglongjmp(native_env, sig == SIGFPE ? NATIVE_FPE : NATIVE_ILL);
 }
 
+/* What our code copies where the manuals leave a choice: bits after an unmasked
+ * exception, partial FPREM steps, the pi that FSIN reduces with. Other vendors'
+ * hosts compare less. */
+static inline bool host_is_intel(void)
+{
+    return __builtin_cpu_is("intel");
+}
+
 static uint8_t *put_bytes(uint8_t *p, const void *b, unsigned n)
 {
     memcpy(p, b, n);

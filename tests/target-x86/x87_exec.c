@@ -67,7 +67,7 @@ static void random_state(struct native *s, uint8_t *mem, unsigned trial)
     s->fx.fcw = 0x37f;
     if (trial & 1)
         s->fx.fcw = 0x7f | (uint16_t)((rnd() & 3) << 10 | (rnd() % 3 == 0 ? 0 : rnd() & 1 ? 0x200 : 0x300));
-    if (trial % 4 == 3)
+    if (trial % 4 == 3 && host_is_intel())
         s->fx.fcw &= (uint16_t)~(rnd() & rnd() & 0x3f);
     s->fx.fsw = (uint16_t)(rnd() & 0x7f00);
     if (trial % 8 == 7)
@@ -110,6 +110,14 @@ static bool undefined(uint8_t op, uint8_t modrm, const struct native *s)
         return ex > 0x3fff || (ex == 0x3fff && m != 1ull << 63);
     if (op == 0xD9 && modrm == 0xF9)           /* FYL2XP1 beyond 1 - sqrt(1/2) */
         return ex > 0x3ffd || (ex == 0x3ffd && m > 0x95f619980c4336f7);
+    if (host_is_intel())
+        return false;
+    if (op == 0xD9 && (modrm == 0xF5 || modrm == 0xF8)) /* FPREM in several steps */
+        return ex > (ldl16(s->fx.st[1] + 8) & 0x7fff) + 63;
+    if (op == 0xD9 && (modrm & 0xf8) == 0xd8)  /* FSTPNCE */
+        return true;
+    if (op == 0xD9 && (modrm == 0xF2 || modrm == 0xFB || modrm >= 0xFE))
+        return ex >= 0x3fff;                   /* reduced with another pi */
     return false;
 }
 
