@@ -391,7 +391,8 @@ static bool map_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, enum t
 {
     uint64_t d;
 
-    if (acc == ACC_EXEC || !(d = map_get(cpu->mmu, view, acc, va)))
+    /* an address that is not canonical would find the entry of one that is */
+    if (acc == ACC_EXEC || !canonical(va) || !(d = map_get(cpu->mmu, view, acc, va)))
         return false;
     p->host = (uint8_t *)(uintptr_t)(va + d);
     p->rom = p->has_code = false;

@@ -255,10 +255,8 @@ static ir_val gen_address(struct gen *g)
 {
     ir_val t = ir_temp(g->b), u = ir_temp(g->b);
 
-    if (!pick(g, 40)) {
-        ir_emit_imm(g->b, IR_AND, 8, t, any_in(g), 0x1ffff);
-        return t;
-    }
+    if (!pick(g, 40))
+        return any_in(g);
     ir_emit_imm(g->b, IR_AND, 8, t, any_in(g), 0xff8);
     ir_lea(g->b, 8, u, t, IR_NONE, 0, 0x1000);
     return u;

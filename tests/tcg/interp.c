@@ -466,6 +466,24 @@ Test(interp, a_fault_changes_nothing)
     cr_assert_eq(g()[0], 7);
 }
 
+/* bits 47..12 name a page that is mapped; the address is still not canonical */
+Test(interp, address_outside_the_canonical_range)
+{
+    g()[1] = 0x1000;
+    emit(IR_LD, 4)->wf = 0;
+    rig_run(rig);
+    cr_assert_eq(rig->cpu->tcg.exception, 0);
+    g()[0] = 7;
+    g()[1] = 0x1000 | 1ull << 63;
+    emit(IR_LD, 4)->wf = 0;
+    rig_run(rig);
+    cr_assert_eq(rig->cpu->tcg.exception, RIG_EXC_PAGE);
+    cr_assert_eq(g()[0], 7);
+    emit(IR_RMW, 4)->rmw = IRM_ADD;
+    rig_run(rig);
+    cr_assert_eq(rig->cpu->tcg.exception, RIG_EXC_PAGE);
+}
+
 static uint64_t rmw_on(uint64_t va, enum ir_rmw how, unsigned size, bool lock, uint64_t b)
 {
     struct ir_op *op = emit(IR_RMW, size);
