@@ -369,6 +369,7 @@ static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t 
             tb->len = (uint16_t)len;
             tb->n_insns = (uint16_t)n;
             tb->seq = t->seq++;
+            tb->once = !keep || page == NO_PAGE;
             if (tb->off + len > PAGE_SIZE && page != NO_PAGE) {
                 uint8_t *host;
                 uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;

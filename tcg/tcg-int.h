@@ -64,6 +64,7 @@ struct tb {
     uint16_t off, len;        /* in page; guest bytes */
     uint16_t n_insns;
     bool flat, dead;
+    bool once;                /* for one run: every exit goes to the run loop */
     const uint8_t *code;      /* executable address (host back end) */
     uint32_t code_len;
     struct ir_block *ir;      /* interpreter */

@@ -253,7 +253,8 @@ struct tcg_cpu {
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
-    uint64_t map_base;        /* GS base: the current view's page map */
+    uint64_t map_base;        /* the current view's page map */
+    uint64_t map_base_now;    /* what GS base is, while in translated code */
     struct tcg_mmu *mmu;
     struct tcg *tcg;
     struct jump_cache_entry *jc;   /* indirect-jump cache */

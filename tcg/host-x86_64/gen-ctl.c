@@ -301,38 +301,26 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
     l->jmp_off = (uint32_t)(s->from[0] - g->start);
 }
 
-void gen_goto_pc(struct gen *g, const struct ir_op *op)
+/*
+ * RAX = pc: through the jump cache. Whatever does not match leaves to the run loop
+ * with @thunk, which knows pc from memory; so does a poll that says so.
+ */
+static void jump_cached(struct gen *g, enum thunk thunk)
 {
     struct code *c = &g->c;
-    struct stub *s, *i;
+    struct stub *s;
 
-    flags_save(g);
-    g->fl_host = false;
-    if (!g->tb->flat) {
-        int a = val_reg(g, op->a);
-        mov_store(c, ENV(pc), a);
-        jmp_to(c, thunk_rw(g, TH_LEAVE_LOOKUP));
+    if (!g->tb->flat || g->tb->once || log_on(LOG_NOCHAIN)) {
+        mov_store(c, ENV(pc), RAX);
+        jmp_to(c, thunk_rw(g, thunk));
         return;
-    }
-    int64_t k;
-    int areg = op->a < IR_MAX_VALS && !is_global(g, op->a) ? g->v[op->a].reg : -1;
-    if (areg != RAX) {
-        if (g->owner[RAX] != IR_NONE) {
-            g->v[g->owner[RAX]].reg = -1;     /* nothing else lives past this */
-            g->owner[RAX] = IR_NONE;
-        }
-        g->locked |= 1 << RAX;
-        if (val_const(g, op->a, op, &k))
-            mov_imm(c, RAX, (uint64_t)k);
-        else
-            mov_load(c, RAX, val_rm(g, op->a));
     }
     s = stub_new(g, STUB_JUMP);
     s->t = RAX;
-    s->thunk = TH_LEAVE_LOOKUP;
-    i = stub_new(g, STUB_JUMP);
+    s->thunk = (uint8_t)thunk;
+    struct stub *i = stub_new(g, STUB_JUMP);
     i->t = RAX;
-    i->thunk = TH_LEAVE_LOOKUP;
+    i->thunk = (uint8_t)thunk;
     alu_imm(c, 4, ALU_CMP, ENV(run), 0);
     i->from[0] = jcc32(c, 4);
     ins(c, 4, 0x8b, RCX, o_reg(RAX));
@@ -351,6 +339,28 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
     ins(c, 4, 0xff, 4, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 16 });
 }
 
+void gen_goto_pc(struct gen *g, const struct ir_op *op)
+{
+    struct code *c = &g->c;
+
+    flags_save(g);
+    g->fl_host = false;
+    int64_t k;
+    int areg = op->a < IR_MAX_VALS && !is_global(g, op->a) ? g->v[op->a].reg : -1;
+    if (areg != RAX) {
+        if (g->owner[RAX] != IR_NONE) {
+            g->v[g->owner[RAX]].reg = -1;     /* nothing else lives past this */
+            g->owner[RAX] = IR_NONE;
+        }
+        g->locked |= 1 << RAX;
+        if (val_const(g, op->a, op, &k))
+            mov_imm(c, RAX, (uint64_t)k);
+        else
+            mov_load(c, RAX, val_rm(g, op->a));
+    }
+    jump_cached(g, TH_LEAVE_LOOKUP);
+}
+
 void gen_exit(struct gen *g, const struct ir_op *op)
 {
     flags_save(g);
@@ -358,7 +368,8 @@ void gen_exit(struct gen *g, const struct ir_op *op)
     if (op->opc == IR_EXIT) {
         mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)op->imm);
         jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));
-    } else {
-        jmp_to(&g->c, thunk_rw(g, TH_LEAVE_PC));
+    } else {                 /* the mode may be another: the cache's check includes it */
+        mov_load(&g->c, RAX, ENV(pc));
+        jump_cached(g, TH_LEAVE_PC);
     }
 }

@@ -51,6 +51,7 @@ static void th_enter(struct code *c, const struct tcg *t)
     mov_rr(c, 8, RAX, RSI);
     mov_load(c, RCX, ENV(map_base));
     ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
+    mov_store(c, ENV(map_base_now), RCX);
     pins(c, t, 0, false);
     e8(c, 0xff);
     e8(c, 0xe0);                                         /* jmp rax */
@@ -166,8 +167,16 @@ static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
     mov_load(c, RCX, o_env((unsigned)adj + SLOW_OFF(arg) + 16));
     e8(c, 0xff);
     e8(c, 0xd0);
-    if (sync) {
+    if (sync) {              /* it may have changed the view or the address space */
         rsp_add(c, 8);
+        mov_load(c, RCX, o_env(8 + offsetof(struct tcg_cpu, map_base)));
+        ins(c, 8, 0x3b, RCX, o_env(8 + offsetof(struct tcg_cpu, map_base_now)));
+        e8(c, 0x74);
+        uint8_t *at = c->p;
+        e8(c, 0);
+        ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));
+        mov_store(c, o_env(8 + offsetof(struct tcg_cpu, map_base_now)), RCX);
+        *at = (uint8_t)(c->p - at - 1);
         pins(c, t, 8, false);
     } else {
         rsp_add(c, 8);
