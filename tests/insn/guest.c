@@ -1,8 +1,14 @@
 /*
  * guest.c - a case on a bare translator instance: RAM, page tables, one vCPU at
  * CPL 3 in 64-bit or compatibility mode; any exception ends it
+ *
+ * A vCPU takes too much address space for several of them, so the engines share
+ * one and change the instance's back end and optimiser between cases; each case
+ * drops all blocks of the case before.
  */
 #include "tests/insn/insn.h"
+#include "tcg/tcg-int.h"
+#include <setjmp.h>
 #include <stdlib.h>
 
 #define RAM_PAGES 32u
@@ -18,12 +24,29 @@ struct guest {
     struct x86_cpu *cpu;
     struct x86_bus bus;
     uint64_t flush;
+    struct tcg_config cfg;
+    struct phys_ops phys;
+    const struct x86_model *model;
+    const struct host_code *host;
+};
+
+struct guest_mode {
+    struct guest *g;
+    bool interp, optimise;
 };
 
 static struct {
     struct x86_cpu *volatile running;
+    struct guest *shared;
     volatile int hang;
+    sigjmp_buf crash;
 } now;
+
+void guest_crashed(void)
+{
+    if (now.running)
+        siglongjmp(now.crash, 1);
+}
 
 void guest_kick(void)
 {
@@ -146,9 +169,8 @@ static void take_event(struct x86_cpu *cpu, const struct tcase *c, struct state 
         out->pc += cpu->exc_soft_len;
 }
 
-static void run(struct engine *e, const struct tcase *c, struct state *out)
+static void put_case(struct guest *g, const struct tcase *c)
 {
-    struct guest *g = e->priv;
     struct x86_cpu *cpu = g->cpu;
 
     put_code(g, c);
@@ -167,11 +189,12 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     cpu->tcg.pc = CODE_VA + c->off;
     if (++g->flush % 8 == 0)
         tcg_mmu_flush(&cpu->tcg, true);
-    watchdog_reset();
-    now.hang = 0;
-    now.running = cpu;
-    tcg_run(&cpu->tcg);
-    now.running = NULL;
+}
+
+static void get_state(struct guest *g, const struct tcase *c, struct state *out)
+{
+    struct x86_cpu *cpu = g->cpu;
+
     take_event(cpu, c, out);
     memcpy(out->r, cpu->tcg.regs, sizeof(out->r));
     out->flags = x86_get_eflags(cpu);
@@ -182,16 +205,70 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     memcpy(out->stack, g->ram + PG_STACK * 4096, 4096);
 }
 
-bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
-                  const struct x86_model *m)
+static bool make_cpu(struct guest *g, struct err *e)
 {
-    struct guest *g = xzalloc(sizeof(*g));
-    struct tcg_config cfg = { .backend = interp ? TCG_BACKEND_INTERP : TCG_BACKEND_HOST,
-                              .optimise = optimise, .cache_bytes = 8 * MiB };
-    struct phys_ops phys = { .lookup = lookup, .mmio_read = no_mmio, .mmio_write = no_mmio_w,
-                             .n_ram_pages = RAM_PAGES, .opaque = g };
+    g->tcg = tcg_new(&g->target, &g->cfg, &g->phys, e);
+    struct tcg_cpu *tc = g->tcg ? tcg_cpu_alloc(g->tcg, e) : NULL;
+
+    if (!tc)
+        return false;
+    g->host = g->tcg->host;
+    g->cpu = X86(tc);
+    g->cpu->model = g->model;
+    g->cpu->bus = &g->bus;
+    start_cpu(g->cpu);
+    return true;
+}
+
+static void set_engine(const struct guest_mode *m)
+{
+    struct tcg *t = m->g->tcg;
+
+    t->host = m->g->host;
+    if (t->arena_used > t->arena_bytes / 2 || t->cache.used > t->cache.bytes / 2)
+        tcg_flush_all(t);        /* never while the interpreter runs: thunks would be lost */
+    if (m->interp)
+        t->host = NULL;
+    t->cfg.optimise = m->optimise;
+}
+
+static void run(struct engine *e, const struct tcase *c, struct state *out)
+{
+    const struct guest_mode *m = e->priv;
+    struct guest *g = m->g;
     struct err err;
 
+    set_engine(m);
+    put_case(g, c);
+    watchdog_reset();
+    now.hang = 0;
+    now.running = g->cpu;
+    if (!sigsetjmp(now.crash, 1)) {
+        tcg_run(&g->cpu->tcg);
+        now.running = NULL;
+        get_state(g, c, out);
+        return;
+    }
+    /* the instance is in an unknown state: make another */
+    now.running = NULL;
+    *out = c->init;
+    out->vector = VEC_CRASH;
+    tcg_cpu_free(&g->cpu->tcg);
+    if (!make_cpu(g, &err))
+        exit(2);
+}
+
+static struct guest *guest_new(const struct x86_model *m, struct err *err)
+{
+    struct guest *g = xzalloc(sizeof(*g));
+
+    g->cfg = (struct tcg_config){ .backend = TCG_BACKEND_HOST, .cache_bytes = 8 * MiB };
+#ifndef __x86_64__
+    g->cfg.backend = TCG_BACKEND_INTERP;
+#endif
+    g->phys = (struct phys_ops){ .lookup = lookup, .mmio_read = no_mmio, .mmio_write = no_mmio_w,
+                                 .n_ram_pages = RAM_PAGES, .opaque = g };
+    g->model = m;
     g->ram = aligned_alloc(4096, RAM_PAGES * 4096);
     memset(g->ram, 0, RAM_PAGES * 4096);
     make_tables(g);
@@ -199,16 +276,22 @@ bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise
     g->target.service = service;
     g->bus = (struct x86_bus){ .intr = no_intr, .tsc = tsc, .port_in = port_in, .port_out = port_out,
                                .set_ferr = set_ferr, .a20_mask = a20_mask, .opaque = g };
-    g->tcg = tcg_new(&g->target, &cfg, &phys, &err);
-    struct tcg_cpu *tc = g->tcg ? tcg_cpu_alloc(g->tcg, &err) : NULL;
-    if (!tc) {
+    return make_cpu(g, err) ? g : NULL;
+}
+
+bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
+                  const struct x86_model *m)
+{
+    struct guest_mode *mode = xzalloc(sizeof(*mode));
+    struct err err;
+
+    if (!now.shared)
+        now.shared = guest_new(m, &err);
+    if (!now.shared) {
         fprintf(stderr, "insn: no %s: %s\n", name, err.msg);
         return false;
     }
-    g->cpu = X86(tc);
-    g->cpu->model = m;
-    g->cpu->bus = &g->bus;
-    start_cpu(g->cpu);
-    *e = (struct engine){ .name = name, .run = run, .priv = g };
+    *mode = (struct guest_mode){ now.shared, interp, optimise };
+    *e = (struct engine){ .name = name, .run = run, .priv = mode };
     return true;
 }

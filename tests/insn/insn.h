@@ -25,7 +25,7 @@
 #define MAX_INS 12
 #define END_BYTES 8               /* what an engine puts after the code */
 
-enum { VEC_END = -1, VEC_HANG = -2 };
+enum { VEC_END = -1, VEC_HANG = -2, VEC_CRASH = -3 };
 
 /** struct fpu - x87, vector registers, MXCSR */
 struct fpu {
@@ -108,6 +108,9 @@ bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise
                   const struct x86_model *m);
 /** guest_kick() - from a signal handler: leave the running case */
 void guest_kick(void);
+/** guest_crashed() - from a signal handler: the translator failed; does not return
+ *  when a case is running, which then ends as VEC_CRASH */
+void guest_crashed(void);
 /** watchdog_start() - a case that runs longer than a second or two ends as VEC_HANG */
 void watchdog_start(void);
 /** watchdog_reset() - a case begins */

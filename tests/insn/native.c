@@ -56,17 +56,31 @@ static struct native {
     volatile sig_atomic_t ticks;
     struct state *out;
     struct sigaction next[NSIG];  /* the translator's own handlers */
+    struct sigaction action;
 } nat;
+
+/* The translator's own handler first: it gives up by restoring the default. */
+static void translator_fault(int sig, siginfo_t *si, void *ctx)
+{
+    struct sigaction now;
+
+    if (nat.next[sig].sa_flags & SA_SIGINFO)
+        nat.next[sig].sa_sigaction(sig, si, ctx);
+    else
+        signal(sig, SIG_DFL);
+    sigaction(sig, NULL, &now);
+    if (now.sa_handler != SIG_DFL)
+        return;
+    sigaction(sig, &nat.action, NULL);
+    guest_crashed();
+}
 
 static void on_fault(int sig, siginfo_t *si, void *ctx)
 {
     greg_t *g = ((ucontext_t *)ctx)->uc_mcontext.gregs;
 
     if (!nat.running) {
-        if (nat.next[sig].sa_flags & SA_SIGINFO)
-            nat.next[sig].sa_sigaction(sig, si, ctx);
-        else
-            signal(sig, SIG_DFL);
+        translator_fault(sig, si, ctx);
         return;
     }
     nat.running = 0;
@@ -74,6 +88,8 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
     nat.out->error = (uint32_t)g[REG_ERR];
     nat.out->cr2 = (uint64_t)g[REG_CR2];
     nat.out->pc = (uint64_t)g[REG_RIP];
+    if (nat.out->cr2 >> 63)         /* Linux hides what is mapped in its half */
+        nat.out->error &= ~(uint32_t)PF_P;
     g[REG_RIP] = (greg_t)(uintptr_t)insn_native_exit;
     g[REG_EFL] &= ~(greg_t)(EF_TF | EF_AC | EF_RF);
 }
@@ -146,11 +162,12 @@ bool native_engine(struct engine *e)
 
 void watchdog_start(void)
 {
-    static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
+    static const int sigs[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT };
     struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
     struct itimerval every = { { 0, 700000 }, { 0, 700000 } };
     stack_t ss = { .ss_size = 256 * 1024 };
 
+    nat.action = sa;
     ss.ss_sp = mmap(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     sigaltstack(&ss, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++)
