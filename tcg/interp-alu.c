@@ -475,19 +475,27 @@ static const struct ir_op *scanned(struct ir_run *r, const struct ir_op *op, uin
     return op + 1;
 }
 
+/* source 0: the old destination, all of it */
+static const struct ir_op *scanned_none(struct ir_run *r, const struct ir_op *op)
+{
+    if (op->wf)
+        fl_set(r->cpu, op->wf, TCG_FL_Z);
+    ir_out(r, op->d, 8, ir_in(r, op, op->b));
+    return op + 1;
+}
+
 DO(BSF)
 {
     uint64_t a = ir_in_sz(r, op, op->a);
 
-    return a ? scanned(r, op, __builtin_ctzll(a), 0) : scanned(r, op, ir_in(r, op, op->b), TCG_FL_Z);
+    return a ? scanned(r, op, __builtin_ctzll(a), 0) : scanned_none(r, op);
 }
 
 DO(BSR)
 {
     uint64_t a = ir_in_sz(r, op, op->a);
 
-    return a ? scanned(r, op, 63 - __builtin_clzll(a), 0)
-             : scanned(r, op, ir_in(r, op, op->b), TCG_FL_Z);
+    return a ? scanned(r, op, 63 - __builtin_clzll(a), 0) : scanned_none(r, op);
 }
 
 static const struct ir_op *counted(struct ir_run *r, const struct ir_op *op, uint64_t n, bool none)

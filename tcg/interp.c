@@ -372,7 +372,8 @@ static bool vec_load(struct ir_run *r, const struct ir_vec *v, uint64_t va, void
     }
     if (v->mem_write && !tcg_probe(r->cpu, va, v->mem_bytes, ACC_WRITE))
         return false;
-    return !v->mem_read || tcg_load_bytes(r->cpu, va, mem, v->mem_bytes);
+    /* a store that an unmasked exception suppresses writes back what was there */
+    return !(v->mem_read || v->is_x87) || tcg_load_bytes(r->cpu, va, mem, v->mem_bytes);
 }
 
 DO(VEC)

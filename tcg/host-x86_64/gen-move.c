@@ -65,10 +65,10 @@ int start_dest(struct gen *g, const struct ir_op *op, int busy)
             val_to(g, p, op->a);
         return p;
     }
-    if (op->a == op->d && p < 0 && !is_global(g, op->d) && g->v[op->d].reg >= 0
-        && g->v[op->d].reg != busy) {
-        g->locked |= 1 << g->v[op->d].reg;
-        return g->v[op->d].reg;
+    if (op->a == op->d && p < 0 && !is_global(g, op->d)) {
+        r = val_reg(g, op->d);
+        if (r != busy)
+            return r;
     }
     r = dying_reg(g, op, op->a, 2);
     if (r >= 0 && r != busy && !(op->a == op->b)) {

@@ -239,6 +239,8 @@ static void def_temp(struct gen *g, ir_val v, int reg, unsigned size)
     if (tv->reg == reg && g->owner[reg] == v)
         goto out;
     if (size < 4 && tv->defined) {   /* merge into the old value */
+        if ((g->locked & 7) == 7)
+            g->locked = (uint8_t)(1 << reg);     /* the operation's inputs are consumed */
         int r = val_reg(g, v);
         ins_sz(&g->c, size, 0x8a, r, o_reg(reg));
         goto out;
