@@ -85,7 +85,7 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     if (is_fnstsw_ax(v))
         scratch_take(g, RAX);
     if (v->mem_bytes)
-        rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read, v->mem_write, v->mem_align);
+        rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
     if (v->gpr_in) {
         int r = val_const(g, op->b, op, &k) ? val_reg(g, op->b) : val_reg(g, op->b);
         if (v->reg_gpr)
