@@ -1,0 +1,310 @@
+/*
+ * bt.c - the translator driving a machine: small real-mode firmware, run on a
+ * vCPU thread, with its effects seen from outside
+ *
+ * Nothing here depends on how long anything takes; a guest that never gets
+ * there is ended by the test runner.
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "accel/bt-int.h"
+
+#define ROM_BYTES 65536
+#define EXIT_PORT 0x501
+
+struct rig {
+    struct machine *m;
+    struct accel *a;
+    char path[64];
+};
+
+/* A ROM whose code starts at F000:0000; the rest is HLT. */
+static void write_rom(struct rig *r, const uint8_t *code, size_t len)
+{
+    static const uint8_t reset[] = { 0xea, 0x00, 0x00, 0x00, 0xf0 };  /* jmp f000:0000 */
+    uint8_t *rom = malloc(ROM_BYTES);
+    int fd;
+
+    memset(rom, 0xf4, ROM_BYTES);
+    memcpy(rom, code, len);
+    memcpy(rom + 0xfff0, reset, sizeof reset);
+    strcpy(r->path, "/tmp/transom-test-XXXXXX");
+    fd = mkstemp(r->path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, rom, ROM_BYTES), ROM_BYTES);
+    close(fd);
+    free(rom);
+}
+
+static void rig_start(struct rig *r, const char *accel, const uint8_t *code, size_t len)
+{
+    struct machine_config cfg = { .ram_bytes = 16 * MiB, .n_vcpus = 1, .isa_debug_exit = true,
+                                  .isa_debug_exit_port = EXIT_PORT };
+    struct accel_options o;
+    struct x86_model model;
+    struct err e = { "" };
+
+    write_rom(r, code, len);
+    cfg.bios = r->path;
+    cr_assert_eq(x86_model_parse("qemu64", &model, &e), 0, "%s", e.msg);
+    model.tsc_hz = 0;
+    cr_assert_eq(accel_parse(accel, &o, &e), 0, "%s", e.msg);
+    r->m = machine_new(&cfg, &e);
+    cr_assert_not_null(r->m, "%s", e.msg);
+    clock_pause(&r->m->clock);
+    r->a = o.ops->create(r->m, &model, &o, &e);
+    cr_assert_not_null(r->a, "%s", e.msg);
+    cr_assert_eq(pc_build(r->m, &e), 0, "%s", e.msg);
+    machine_reset(r->m);
+    r->m->accel->reset_all(r->m);
+    cr_assert_eq(r->a->ops->start(r->a, &e), 0, "%s", e.msg);
+    r->m->accel->resume_all(r->m);
+}
+
+static void rig_end(struct rig *r)
+{
+    r->a->ops->stop(r->a);
+    machine_free(r->m);
+    r->a->ops->destroy(r->a);
+    unlink(r->path);
+}
+
+/* Serve the machine until a device asks for something; returns what. */
+static int32_t wait_for(struct rig *r, int32_t *request)
+{
+    for (;;) {
+        int32_t why = __atomic_load_n(request, __ATOMIC_ACQUIRE);
+        int64_t left;
+
+        if (why)
+            return why;
+        machine_lock(r->m);
+        left = timer_list_run(&r->m->timers);
+        machine_unlock(r->m);
+        loop_run_once(r->m->loop, left, NULL, NULL, NULL);
+    }
+}
+
+/* Code exits with AL through the port: exit code 2 * AL + 1. */
+static unsigned exit_value(const char *accel, const uint8_t *code, size_t len)
+{
+    struct rig r;
+    unsigned v;
+
+    rig_start(&r, accel, code, len);
+    cr_assert_eq(wait_for(&r, &r.m->request_shutdown), CAUSE_DEBUG_EXIT);
+    v = (unsigned)r.m->exit_code >> 1;
+    rig_end(&r);
+    return v;
+}
+
+static const char *const backends[] = {
+    "tcg,backend=interp",
+    "tcg,backend=interp,one-insn-per-tb=on,optimise=off",
+#if defined(__x86_64__)
+    "tcg", "tcg,one-insn-per-tb=on", "tcg,optimise=off",
+#endif
+};
+
+/* Runs @code on every back end; all must exit with @want. */
+static void expect(unsigned want, const uint8_t *code, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+        cr_assert_eq(exit_value(backends[i], code, len), want, "%s", backends[i]);
+}
+
+#define OUT_AL 0xba, 0x01, 0x05, 0xee, 0xf4   /* mov dx, 0x501; out dx, al; hlt */
+
+Test(bt, firmware_runs_to_a_port, .timeout = 60)
+{
+    static const uint8_t code[] = { 0xb0, 0x2a, OUT_AL };
+
+    expect(0x2a, code, sizeof code);
+}
+
+Test(bt, nothing_runs_before_resume, .timeout = 60)
+{
+    static const uint8_t code[] = { 0xb0, 0x07, OUT_AL };
+    struct rig r;
+
+    rig_start(&r, backends[0], code, sizeof code);
+    wait_for(&r, &r.m->request_shutdown);
+    /* it has stopped itself at the access, so this returns */
+    r.m->accel->pause_all(r.m);
+    cr_assert_not(r.m->clock.running);
+    r.m->request_shutdown = 0;
+    r.m->accel->reset_all(r.m);
+    cr_assert_eq(r.a->ops->cpu(r.a)->tcg.pc, 0xfff0);
+    cr_assert_eq(r.m->request_shutdown, 0);
+    r.m->accel->resume_all(r.m);
+    cr_assert_eq(wait_for(&r, &r.m->request_shutdown), CAUSE_DEBUG_EXIT);
+    rig_end(&r);
+}
+
+Test(bt, endless_loop_can_be_stopped, .timeout = 60)
+{
+    static const uint8_t code[] = { 0xeb, 0xfe };     /* jmp $ */
+
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+        struct rig r;
+
+        rig_start(&r, backends[i], code, sizeof code);
+        for (int n = 0; n < 20; n++) {
+            r.m->accel->pause_all(r.m);
+            r.m->accel->resume_all(r.m);
+        }
+        rig_end(&r);
+    }
+}
+
+/* Timer interrupt out of HLT: mode 2 of the 8254, unmasked at the 8259. */
+Test(bt, timer_wakes_a_halted_cpu, .timeout = 60)
+{
+    static const uint8_t code[] = {
+        0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0,           /* xor ax,ax; mov ds,ax; mov ss,ax */
+        0xbc, 0x00, 0x70,                             /* mov sp, 0x7000 */
+        0xc7, 0x06, 0x20, 0x00, 0x40, 0x00,           /* mov word [0x20], 0x40: vector 8 */
+        0xc7, 0x06, 0x22, 0x00, 0x00, 0xf0,           /* mov word [0x22], 0xf000 */
+        0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21,
+        0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe, 0xe6, 0x21,  /* 8259: base 8, IRQ 0 open */
+        0xb0, 0x34, 0xe6, 0x43, 0xb0, 0x00, 0xe6, 0x40, 0xe6, 0x40, /* 8254: mode 2 */
+        0xfb, 0xf4, 0xeb, 0xfd,                       /* sti; hlt; jmp to hlt */
+        [0x40] = 0xb0, 0x33, OUT_AL,
+    };
+
+    expect(0x33, code, sizeof code);
+}
+
+Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 60)
+{
+    static const uint8_t code[] = {
+        0xfa, 0x2e, 0x0f, 0x01, 0x1e, 0x20, 0x00,     /* cli; lidt cs:[0x20] */
+        0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, /* CR0.PE = 1 */
+        0xcc,                                         /* int3 */
+        [0x20] = 0, 0, 0, 0, 0, 0,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+        struct rig r;
+
+        rig_start(&r, backends[i], code, sizeof code);
+        cr_assert_eq(wait_for(&r, &r.m->request_reset), CAUSE_TRIPLE_FAULT);
+        r.m->accel->pause_all(r.m);
+        cr_assert(r.a->ops->cpu(r.a)->shutdown);
+        r.m->accel->reset_all(r.m);
+        cr_assert_not(r.a->ops->cpu(r.a)->shutdown);
+        rig_end(&r);
+    }
+}
+
+Test(bt, tsc_stands_still_while_paused, .timeout = 60)
+{
+    static const uint8_t code[] = { 0xeb, 0xfe };
+    struct rig r;
+    struct bt *bt;
+    uint64_t t;
+
+    rig_start(&r, backends[0], code, sizeof code);
+    bt = container_of(r.a, struct bt, accel);
+    t = bt_tsc(bt);
+    while (bt_tsc(bt) == t)
+        ;
+    cr_assert_gt(bt_tsc(bt), t);
+    r.m->accel->pause_all(r.m);
+    t = bt_tsc(bt);
+    usleep(1000);
+    cr_assert_eq(bt_tsc(bt), t);
+    r.m->accel->resume_all(r.m);
+    cr_assert_geq(bt_tsc(bt), t);
+    r.m->accel->pause_all(r.m);
+    r.m->accel->reset_all(r.m);
+    cr_assert_eq(bt_tsc(bt), 0);
+    rig_end(&r);
+}
+
+/* Copies a routine to RAM, runs it, has fw_cfg DMA overwrite it, runs it again:
+ * what a device writes must be what executes. */
+Test(bt, dma_over_code_that_has_run, .timeout = 60)
+{
+    static const uint8_t code[] = {
+        0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70,
+        0xc7, 0x06, 0x00, 0x05, 0xb0, 0x01,           /* [0x500]: mov al, 1 */
+        0xc7, 0x06, 0x02, 0x05, 0xcb, 0x90,           /* [0x502]: retf */
+        0x9a, 0x00, 0x05, 0x00, 0x00,                 /* call 0:0x500 */
+        0x88, 0xc3,                                   /* mov bl, al: 1 */
+        /* fw_cfg DMA descriptor at 0x600, big-endian: select 0 (signature "QEMU"),
+         * read, 1 byte to 0x501: "mov al, 'Q'" */
+        0x66, 0xc7, 0x06, 0x00, 0x06, 0x00, 0x00, 0x00, 0x0a, /* control 0x0000000a */
+        0x66, 0xc7, 0x06, 0x04, 0x06, 0x00, 0x00, 0x00, 0x01, /* length 1 */
+        0x66, 0xc7, 0x06, 0x08, 0x06, 0x00, 0x00, 0x00, 0x00,
+        0x66, 0xc7, 0x06, 0x0c, 0x06, 0x00, 0x00, 0x05, 0x01, /* address 0x501 */
+        0xba, 0x18, 0x05, 0x66, 0xb8, 0x00, 0x00, 0x06, 0x00, /* mov dx,0x518; mov eax,be(0x600) */
+        0x66, 0xef,                                   /* out dx, eax: runs it */
+        0x9a, 0x00, 0x05, 0x00, 0x00,                 /* call 0:0x500 */
+        0x00, 0xd8,                                   /* add al, bl: 'Q' + 1 */
+        OUT_AL,
+    };
+
+    /* out dx,eax goes to 0x518 as the low half of the big-endian address */
+    expect('Q' + 1, code, sizeof code);
+}
+
+/* A window of shadow RAM opened by a PAM register must be seen at once. */
+Test(bt, shadow_ram_appears_under_running_code, .timeout = 60)
+{
+    static const uint8_t code[] = {
+        0xb8, 0x00, 0xd0, 0x8e, 0xd8,                 /* ds = 0xd000 */
+        0xa0, 0x00, 0x00,                             /* al = [d0000]: open bus, ff */
+        0x88, 0xc3,                                   /* bl = al */
+        0x66, 0xb8, 0x5c, 0x00, 0x00, 0x80, 0xba, 0xf8, 0x0c, 0x66, 0xef, /* 00:00.0 reg 5c */
+        0xba, 0xfc, 0x0c, 0xb0, 0x33, 0xee,           /* PAM3 (d0000..d7fff) = read, write RAM */
+        0xc6, 0x06, 0x00, 0x00, 0x12,                 /* [d0000] = 0x12 */
+        0xa0, 0x00, 0x00,                             /* al = 0x12 */
+        0x28, 0xd8,                                   /* al -= bl: 0x13 */
+        OUT_AL,
+    };
+
+    expect(0x13, code, sizeof code);
+}
+
+Test(bt, pages_keep_their_numbers_when_the_map_changes)
+{
+    struct machine_config cfg = { .ram_bytes = 4 * MiB };
+    struct err e = { "" };
+    struct machine *m = machine_new(&cfg, &e);
+    uint8_t *rom = aligned_alloc(4096, 8192), *host;
+    struct mem_region r = { .name = "rom", .base = 0xf0000, .len = 8192, .kind = MEM_ROM,
+                            .prio = 1, .enabled = true, .host = rom };
+    struct mem_region alias = { .name = "alias", .base = 0x80000000, .len = 4096, .kind = MEM_ROM,
+                                .prio = 1, .enabled = true, .host = m->ram + 0x3000 };
+    struct bt_phys *p = xzalloc(sizeof *p);
+    uint32_t page, again;
+
+    bt_phys_init(p, m);
+    mem_add(&m->mem, &r);
+    mem_add(&m->mem, &alias);
+    bt_phys_rebuild(p, m);
+    cr_assert_eq(bt_phys_find(p, 0x3000, &host, &page), PHYS_RAM);
+    cr_assert_eq(page, 3);
+    cr_assert_eq(host, m->ram + 0x3000);
+    cr_assert_eq(bt_phys_find(p, 0x80000000, &host, &again), PHYS_ROM);
+    cr_assert_eq(again, 3, "the same RAM elsewhere is the same page");
+    cr_assert_eq(bt_phys_find(p, 0xf1000, &host, &page), PHYS_ROM);
+    cr_assert_eq(host, rom + 4096);
+    cr_assert_geq(page, 1024);
+    cr_assert_lt(page, p->max_pages);
+    r.base = 0xe0000;
+    mem_update(&m->mem);
+    bt_phys_rebuild(p, m);
+    cr_assert_eq(bt_phys_find(p, 0xe1000, &host, &again), PHYS_ROM);
+    cr_assert_eq(again, page);
+    cr_assert_eq(bt_phys_find(p, 0xf1000, &host, &again), PHYS_RAM);
+    cr_assert_eq(again, 0xf1);
+    cr_assert_eq(bt_phys_find(p, 0x90000000, &host, &again), PHYS_MMIO);
+    mem_remove(&m->mem, &r);
+    mem_remove(&m->mem, &alias);
+    machine_free(m);
+    free(rom);
+    free(p);
+}

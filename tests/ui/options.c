@@ -1,0 +1,310 @@
+/*
+ * options.c - the command line: what is read, and what wrong input is told
+ */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include "ui/options.h"
+
+#define MAX_ARGS 16
+
+/* Parses the words of @line after "transom"; the strings live for the test. */
+static int parse(struct options *o, struct err *e, const char *line)
+{
+    char *argv[MAX_ARGS + 2] = { "transom" }, *rest = strdup(line), *word;
+    int argc = 1;
+
+    while ((word = strsep(&rest, " ")) && argc < MAX_ARGS)
+        if (*word)
+            argv[argc++] = word;
+    e->msg[0] = 0;
+    return options_parse(o, argc, argv, e);
+}
+
+static void good(struct options *o, const char *line)
+{
+    struct err e;
+
+    cr_assert_eq(parse(o, &e, line), 0, "%s: %s", line, e.msg);
+}
+
+/* @line fails with exactly @msg */
+static void fails(const char *line, const char *msg)
+{
+    struct options o;
+    struct err e;
+
+    cr_assert_lt(parse(&o, &e, line), 0, "'%s' is accepted", line);
+    cr_assert_str_eq(e.msg, msg);
+}
+
+/* @line fails with one line that has @part in it */
+static void fails_with(const char *line, const char *part)
+{
+    struct options o;
+    struct err e;
+
+    cr_assert_lt(parse(&o, &e, line), 0, "'%s' is accepted", line);
+    cr_assert_not_null(strstr(e.msg, part), "'%s' says '%s', not '%s'", line, e.msg, part);
+    cr_assert_null(strchr(e.msg, '\n'));
+}
+
+Test(options, nothing_gives_a_pc_with_128_mib)
+{
+    struct options o;
+
+    good(&o, "");
+    cr_assert_eq(o.action, ACT_RUN);
+    cr_assert_eq(o.cfg.ram_bytes, 128 * MiB);
+    cr_assert_eq(o.cfg.n_vcpus, 1);
+    cr_assert_str_eq(o.model.name, "qemu64");
+    cr_assert_eq(o.accel.ops, &accel_bt);
+    cr_assert_eq(o.accel.tb_bytes, 64 * MiB);
+    cr_assert(o.accel.optimise);
+    cr_assert_eq(o.n_serial, 1);
+    cr_assert_str_eq(o.serial[0], "null");
+    cr_assert_null(o.monitor);
+}
+
+Test(options, one_dash_or_two)
+{
+    struct options o;
+
+    good(&o, "--m 64 --no-reboot -no-shutdown");
+    cr_assert_eq(o.cfg.ram_bytes, 64 * MiB);
+    cr_assert(o.cfg.no_reboot);
+    cr_assert(o.cfg.no_shutdown);
+}
+
+Test(options, memory_sizes)
+{
+    static const struct { const char *line; uint64_t bytes; } rows[] = {
+        { "-m 512", 512 * MiB }, { "-m 512M", 512 * MiB }, { "-m 1G", GiB },
+        { "-m size=2048k", 2 * MiB }, { "-m 1.5G", 1536 * MiB }, { "-m size=64", 64 * MiB },
+    };
+    struct options o;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        good(&o, rows[i].line);
+        cr_assert_eq(o.cfg.ram_bytes, rows[i].bytes, "%s", rows[i].line);
+    }
+    fails_with("-m 12Q", "-m 12Q: ");
+    fails_with("-m 0", "-m 0: ");
+    fails_with("-m", "-m: needs an argument");
+    fails_with("-m 512,maxmem=1G", "plugged");
+    fails("-m siez=512", "-m siez=512: unknown property 'siez' (did you mean size?)");
+}
+
+Test(options, unknown_words_get_the_nearest)
+{
+    fails("-frobnicate", "-frobnicate: unknown option");
+    fails("-bot c", "-bot: unknown option (did you mean -boot?)");
+    fails("--no-rebot", "--no-rebot: unknown option (did you mean -no-reboot?)");
+    fails("-device isa-debug-exti", "-device isa-debug-exti: unknown device (did you mean isa-debug-exit?)");
+    fails("-device isa-debug-exit,iobas=1", "-device isa-debug-exit,iobas=1: unknown property "
+          "'iobas' (did you mean iobase?)");
+    fails_with("-cpu qemu46", "qemu64");
+    fails_with("-cpu max,+ssse33", "ssse3");
+    fails_with("-machine pk", "did you mean pc?");
+    fails("-accel tgc", "-accel tgc: unknown accelerator (did you mean tcg?)");
+    fails("-accel tcg,tb-sise=3", "-accel tcg,tb-sise=3: unknown property 'tb-sise' "
+          "(did you mean tb-size?)");
+}
+
+Test(options, what_is_not_built_yet_says_so)
+{
+    static const char *const lines[] = {
+        "-hda x.img", "-drive file=x", "-cdrom x", "x.img", "-netdev user,id=n", "-vnc :1", "-s",
+        "-machine q35", "-device e1000", "-display gtk", "-enable-kvm", "-accel kvm",
+        "-machine pc,accel=kvm", "-smp 2", "-smp cpus=4", "-smp 1,cores=2", "-net nic",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        fails_with(lines[i], "support");
+}
+
+Test(options, kvm_only_flags)
+{
+    fails_with("-machine pc,kernel-irqchip=on", "only with KVM");
+    fails_with("-accel tcg,kernel-irqchip=on", "only with kvm");
+    fails_with("-cpu max,+kvm_pv_eoi", "KVM");
+}
+
+Test(options, accelerator_lists_fall_back)
+{
+    struct options o;
+
+    good(&o, "-accel kvm:tcg");
+    cr_assert_eq(o.accel.ops, &accel_bt);
+    good(&o, "-accel bt,backend=interp,optimise=off,tb-size=8,one-insn-per-tb=on");
+    cr_assert_eq(o.accel.backend, TCG_BACKEND_INTERP);
+    cr_assert_not(o.accel.optimise);
+    cr_assert(o.accel.one_insn);
+    cr_assert_eq(o.accel.tb_bytes, 8 * MiB);
+    good(&o, "-accel kvm -accel tcg,tb-size=16");
+    cr_assert_eq(o.accel.tb_bytes, 16 * MiB);
+    good(&o, "-machine pc,accel=kvm:mshv:tcg,usb=off");
+    cr_assert_eq(o.accel.ops, &accel_bt);
+    fails_with("-accel kvm:hvf", "none of these");
+    fails_with("-accel tcg,tb-size=0", "tb-size=0");
+    fails_with("-accel tcg,tb-size=4096", "tb-size=4096");
+    fails_with("-accel tcg,backend=llvm", "backend=llvm");
+}
+
+Test(options, machine_properties)
+{
+    struct options o;
+
+    good(&o, "-M pc-i440fx-7.2,acpi=off,hpet=off,dump-guest-core=off");
+    cr_assert(o.cfg.no_acpi);
+    cr_assert(o.cfg.no_hpet);
+    good(&o, "-machine type=pc,acpi=on");
+    cr_assert_not(o.cfg.no_acpi);
+    fails_with("-machine pc,usb=on", "usb=on");
+    fails_with("-machine pc,acpi=maybe", "on or off");
+}
+
+Test(options, nographic_puts_serial_and_monitor_together)
+{
+    struct options o;
+
+    good(&o, "-nographic");
+    cr_assert_str_eq(o.serial[0], "mon:stdio");
+    cr_assert_null(o.monitor);
+    cr_assert(o.cfg.nographic);
+    good(&o, "-nographic -serial file:x");
+    cr_assert_str_eq(o.monitor, "stdio");
+    good(&o, "-nographic -monitor none");
+    cr_assert_str_eq(o.serial[0], "stdio");
+    good(&o, "-nographic -serial mon:stdio");
+    cr_assert_null(o.monitor);
+    good(&o, "-nographic -nodefaults");
+    cr_assert_eq(o.n_serial, 0);
+    cr_assert_null(o.monitor);
+}
+
+Test(options, serial_ports_up_to_four)
+{
+    struct options o;
+
+    good(&o, "-serial stdio -serial none -serial null -serial pty");
+    cr_assert_eq(o.n_serial, 4);
+    cr_assert_str_eq(o.serial[3], "pty");
+    fails_with("-serial null -serial null -serial null -serial null -serial null", "4 ports");
+}
+
+Test(options, kernel_goes_direct_unless_firmware_is_named)
+{
+    struct options o;
+
+    good(&o, "-kernel k -initrd i -append console=ttyS0");
+    cr_assert_str_eq(o.cfg.kernel, "k");
+    cr_assert_not(o.cfg.kernel_via_firmware);
+    good(&o, "-kernel k -bios b");
+    cr_assert(o.cfg.kernel_via_firmware);
+    fails_with("-initrd i", "only with -kernel");
+    fails_with("-append a", "only with -kernel");
+}
+
+Test(options, debug_exit_port)
+{
+    struct options o;
+
+    good(&o, "-device isa-debug-exit");
+    cr_assert(o.cfg.isa_debug_exit);
+    cr_assert_eq(o.cfg.isa_debug_exit_port, 0x501);
+    good(&o, "-device isa-debug-exit,iobase=0xf4,iosize=0x04");
+    cr_assert_eq(o.cfg.isa_debug_exit_port, 0xf4);
+    fails_with("-device isa-debug-exit,iobase=0x10000", "iobase");
+    fails_with("-device isa-debug-exit,iobase=-1", "iobase");
+}
+
+Test(options, rom_directories_keep_their_order)
+{
+    struct options o;
+
+    good(&o, "-L a -L b");
+    cr_assert_str_eq(o.cfg.rom_dirs[0], "a");
+    cr_assert_str_eq(o.cfg.rom_dirs[1], "b");
+    cr_assert_null(o.rom_dirs[OPT_ROM_DIRS + 1]);
+}
+
+Test(options, rtc_boot_name_uuid)
+{
+    struct options o;
+
+    good(&o, "-rtc base=localtime -boot order=dc,strict=on -name guest=vm,debug-threads=on "
+         "-uuid 550e8400-e29b-41d4-a716-446655440000 -msg timestamp=on -overcommit mem-lock=off");
+    cr_assert(o.cfg.rtc_localtime);
+    cr_assert_str_eq(o.cfg.boot_order, "dc");
+    cr_assert_str_eq(o.name, "vm");
+    cr_assert_str_eq(o.cfg.uuid, "550e8400-e29b-41d4-a716-446655440000");
+    cr_assert(o.timestamps);
+    good(&o, "-boot d");
+    cr_assert_str_eq(o.cfg.boot_order, "d");
+    fails_with("-boot cc", "-boot cc: ");
+    fails_with("-boot order=x", "letters");
+    fails_with("-uuid 550e8400", "-uuid 550e8400: ");
+    fails_with("-rtc base=2024-01-01", "dates");
+    fails_with("-overcommit mem-lock=on", "not supported yet");
+}
+
+Test(options, questions)
+{
+    static const struct { const char *line; enum opt_action a; } rows[] = {
+        { "-h", ACT_HELP }, { "-help", ACT_HELP }, { "--help", ACT_HELP }, { "-version", ACT_VERSION },
+        { "-cpu help", ACT_CPU_HELP }, { "-d help", ACT_LOG_HELP }, { "-accel help", ACT_ACCEL_HELP },
+        { "-machine help", ACT_MACHINE_HELP }, { "-M ?", ACT_MACHINE_HELP },
+        { "-device help", ACT_DEVICE_HELP }, { "-L help", ACT_ROM_HELP },
+        { "-display help", ACT_DISPLAY_HELP },
+        { "-help -nonsense", ACT_HELP },
+    };
+    struct options o;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        good(&o, rows[i].line);
+        cr_assert_eq(o.action, rows[i].a, "%s", rows[i].line);
+    }
+}
+
+Test(options, help_has_every_group_and_fits_a_terminal)
+{
+    char *text = NULL, *line, *rest;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    options_info(ACT_HELP, f);
+    fclose(f);
+    for (const char *const *w = (const char *const[]){ "-kernel", "-serial", "-nographic",
+                                                       "-no-reboot", "-dfilter", NULL }; *w; w++)
+        cr_assert_not_null(strstr(text, *w), "%s", *w);
+    rest = text;
+    while ((line = strsep(&rest, "\n")))
+        cr_assert_leq(strlen(line), 100, "%s", line);
+    free(text);
+}
+
+Test(options, table_has_no_name_twice)
+{
+    size_t n;
+    const struct opt_row *r = options_table(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        cr_assert_not_null(r[i].set, "%s", r[i].name);
+        for (size_t j = 0; j < i; j++)
+            cr_assert_str_neq(r[i].name, r[j].name);
+    }
+}
+
+Test(options, log_items_are_checked)
+{
+    struct options o;
+    struct err e = { "" };
+
+    good(&o, "-d in_asn");
+    cr_assert_lt(options_log(&o, &e), 0);
+    cr_assert_not_null(strstr(e.msg, "-d in_asn: "));
+    cr_assert_not_null(strstr(e.msg, "in_asm"));
+    good(&o, "-D /nonexistent/dir/log");
+    cr_assert_lt(options_log(&o, &e), 0);
+    cr_assert_not_null(strstr(e.msg, "-D /nonexistent/dir/log: "));
+}
