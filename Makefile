@@ -44,7 +44,8 @@ src_main := $(wildcard ui/main.c)
 src_img := $(wildcard block/tool/*.c)
 
 srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) $(src_hw) \
-	$(src_block) $(src_net) $(src_ui)
+	$(src_net) $(src_ui)
+block_objs = $(src_block:%.c=$(BUILD)/%.o)
 
 # Code that runs while the host's vector registers hold the guest's: page walks,
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
@@ -80,7 +81,7 @@ all: $(transom) $(if $(src_img),$(transom_img))
 $(transom): $(objs) $(main_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
-$(transom_img): $(img_objs) $(src_block:%.c=$(BUILD)/%.o) $(src_util:%.c=$(BUILD)/%.o)
+$(transom_img): $(img_objs) $(block_objs) $(src_util:%.c=$(BUILD)/%.o)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(CONFIG_DIR)/config.mk: configure
@@ -140,7 +141,7 @@ endif
 
 $(BUILD)/tests/%.o: CFLAGS_ALL += $(test_flags)
 
-$(BUILD)/tests/unit: $(test_objs) $(objs)
+$(BUILD)/tests/unit: $(test_objs) $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(test_libs) $(LDLIBS)
 
 check-unit: $(BUILD)/tests/unit
@@ -203,5 +204,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
+-include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
 endif
