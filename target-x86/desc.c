@@ -347,6 +347,38 @@ static bool stack_addr(struct x86_cpu *cpu, const struct x86_stack *st, uint64_t
     return true;
 }
 
+/** whole() - @ok; when a bulk access faulted, forget that: it is done again in parts */
+static bool whole(struct x86_cpu *cpu, bool ok)
+{
+    if (!ok)
+        cpu->tcg.exception = 0;
+    return ok;
+}
+
+bool x86_stack_store(struct x86_cpu *cpu, bool sys, uint64_t va, const void *buf, unsigned len)
+{
+    uint64_t mask;
+    bool ok;
+
+    if (!x86_canonical(va) || !x86_canonical(va + len))
+        return false;
+    if (!sys)
+        return whole(cpu, tcg_store_bytes(&cpu->tcg, va, buf, len));
+    mask = begin_implicit(cpu);
+    tcg_mmu_set_view(&cpu->tcg, VIEW_KERNEL);
+    ok = tcg_store_bytes(&cpu->tcg, va, buf, len);
+    x86_update_view(cpu);
+    end_implicit(cpu, mask);
+    return whole(cpu, ok);
+}
+
+bool x86_stack_load(struct x86_cpu *cpu, uint64_t va, void *buf, unsigned len)
+{
+    if (!x86_canonical(va) || !x86_canonical(va + len))
+        return false;
+    return whole(cpu, tcg_load_bytes(&cpu->tcg, va, buf, len));
+}
+
 bool x86_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t v)
 {
     uint64_t sp = (st->sp - size) & st->mask;

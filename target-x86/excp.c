@@ -288,20 +288,27 @@ static bool deliver_pm32(struct x86_cpu *cpu, const struct event *ev)
 
 /* ---- long mode (SDM vol. 3, 6.14) --------------------------------------------------- */
 
-/** frame64() - SS RSP RFLAGS CS RIP [error], below 16-byte aligned *@rsp */
+/**
+ * frame64() - SS RSP RFLAGS CS RIP [error], below 16-byte aligned *@rsp
+ *
+ * Stored in one piece; where that faults, push by push, so that CR2 is that of
+ * the first push to fault.
+ */
 static bool frame64(struct x86_cpu *cpu, const struct event *ev, uint64_t *rsp, bool inner)
 {
-    uint64_t old_rsp = GPR(cpu, R_SP);
+    uint64_t frame[6] = { ev->error, ev->ret_pc, cpu->seg[S_CS].sel, pushed_flags(cpu, ev),
+                          GPR(cpu, R_SP), cpu->seg[S_SS].sel };
     struct x86_stack st = { .sp = *rsp & ~15ull, .mask = ~0ull, .long_mode = true, .sys = inner };
-    bool ok = x86_push(cpu, &st, 8, cpu->seg[S_SS].sel) &&
-              x86_push(cpu, &st, 8, old_rsp) &&
-              x86_push(cpu, &st, 8, pushed_flags(cpu, ev)) &&
-              x86_push(cpu, &st, 8, cpu->seg[S_CS].sel) &&
-              x86_push(cpu, &st, 8, ev->ret_pc) &&
-              (!ev->has_error || x86_push(cpu, &st, 8, ev->error));
+    unsigned from = ev->has_error ? 0 : 1;
+    uint64_t low = st.sp - (6 - from) * 8;
 
-    *rsp = st.sp;
-    return ok;
+    *rsp = low;
+    if (x86_stack_store(cpu, inner, low, &frame[from], (6 - from) * 8))
+        return true;
+    for (unsigned i = 6; i-- > from;)
+        if (!x86_push(cpu, &st, 8, frame[i]))
+            return false;
+    return true;
 }
 
 static bool deliver_long(struct x86_cpu *cpu, const struct event *ev)
@@ -396,6 +403,7 @@ static void triple_fault(struct x86_cpu *cpu)
     cpu->tcg.exception = 0;
     cpu->delivering = 0;
     cpu->shutdown = cpu->halted = true;
+    cpu->tcg.run = 0;
     cpu->bus->triple_fault(cpu->bus->opaque);
 }
 
@@ -513,8 +521,10 @@ static bool take_irq(struct x86_cpu *cpu)
 {
     int v = cpu->bus->ack_irq(cpu->bus->opaque);
 
-    if (v >= 0)
+    if (v >= 0) {
+        log_ev(LOG_INT, "Servicing hardware INT=0x%02x", v & 0xff);
         deliver_external(cpu, v & 0xff);
+    }
     return v >= 0;
 }
 
@@ -565,11 +575,11 @@ bool x86_service(struct tcg_cpu *tc)
 {
     struct x86_cpu *cpu = X86(tc);
 
-    /* whoever has work for us also clears run: mostly there is none */
-    if (likely(!tc->exception && __atomic_load_n(&tc->run, __ATOMIC_RELAXED)))
-        return true;
     if (tc->exception)
         deliver_pending(cpu);
+    /* whoever has work for us also clears run: mostly there is none */
+    if (likely(__atomic_load_n(&tc->run, __ATOMIC_RELAXED)))
+        return true;
     for (;;) {
         uint32_t pending;
 

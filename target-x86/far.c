@@ -459,6 +459,32 @@ static uint64_t iret_vm86(struct x86_cpu *cpu, struct ret *r, uint32_t ef)
     return 1;
 }
 
+/** iret_pop() - what every IRET pops, and SS:SP too when @n is 5 */
+static bool iret_pop(struct x86_cpu *cpu, struct ret *r, uint64_t *fl, unsigned n)
+{
+    uint64_t *to[] = { &r->pc, &r->cs, fl, &r->sp, &r->ss };
+
+    for (unsigned i = 0; i < n; i++)
+        if (!x86_pop(cpu, &r->st, r->size, to[i]))
+            return false;
+    return true;
+}
+
+/** iret_pop64() - the whole frame at once; false: nothing popped */
+static bool iret_pop64(struct x86_cpu *cpu, struct ret *r, uint64_t *fl)
+{
+    uint64_t f[5];
+
+    if (!r->force_ss || r->size != 8 || !x86_stack_load(cpu, r->st.sp, f, sizeof(f)))
+        return false;
+    r->pc = f[0];
+    r->cs = f[1];
+    *fl = f[2];
+    r->sp = f[3];
+    r->ss = f[4];
+    return true;
+}
+
 static uint64_t iret_protected(struct x86_cpu *cpu, unsigned size)
 {
     struct ret r = { .size = size, .force_ss = x86_code64(cpu) };
@@ -466,17 +492,17 @@ static uint64_t iret_protected(struct x86_cpu *cpu, unsigned size)
     uint64_t fl;
 
     x86_stack_current(cpu, &r.st);
-    if (!x86_pop(cpu, &r.st, size, &r.pc) || !x86_pop(cpu, &r.st, size, &r.cs) ||
-        !x86_pop(cpu, &r.st, size, &fl))
+    if (!iret_pop64(cpu, &r, &fl) && !iret_pop(cpu, &r, &fl, r.force_ss ? 5 : 3))
         return 0;
     log_far(cpu, "iret", r.cs, r.pc);
     if (size == 4 && (fl & EF_VM) && cpl == 0 && !x86_lma(cpu))
         return iret_vm86(cpu, &r, fl);
     if (!ret_code(cpu, &r))
         return 0;
-    if ((r.outer || r.force_ss) &&
-        (!x86_pop(cpu, &r.st, size, &r.sp) || !x86_pop(cpu, &r.st, size, &r.ss) ||
-         !ret_stack(cpu, &r)))
+    if (r.outer && !r.force_ss &&
+        (!x86_pop(cpu, &r.st, size, &r.sp) || !x86_pop(cpu, &r.st, size, &r.ss)))
+        return 0;
+    if ((r.outer || r.force_ss) && !ret_stack(cpu, &r))
         return 0;
     ret_commit(cpu, &r);
     x86_set_eflags(cpu, iret_flags(x86_get_eflags(cpu), fl, cpl, iopl, size));
