@@ -1,5 +1,22 @@
+/* prot.c - 32 bit protected mode: the groups in order */
 #include "lib/desc.h"
-CODE(leave3, "int $0x80");
-int main(void){ trap_init(); TRY("int $0x21", :::"memory"); check_trap("INT n",0x21,0); TRY("ud2",:::"memory"); check_trap("UD2",6,0);
-in_ring3(leave3); check_trap("ring3",0x80,0);
- finish(); }
+
+void test_prot_seg(void), test_prot_gate(void), test_prot_excp(void), test_prot_task(void);
+void test_prot_page(void), test_prot_pae(void), test_prot_vm86(void), test_prot_smc(void);
+void test_prot_dev(void), test_prot_fpu(void);
+
+int main(void)
+{
+    trap_init();
+    test_prot_seg();
+    test_prot_gate();
+    test_prot_excp();
+    test_prot_task();
+    test_prot_page();
+    test_prot_pae();
+    test_prot_vm86();
+    test_prot_smc();
+    test_prot_fpu();
+    test_prot_dev();
+    finish();
+}

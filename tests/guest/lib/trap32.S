@@ -49,8 +49,6 @@ trap_resume:
 	mov $0x10, %eax
 	mov %eax, %ss
 	mov trap+4, %esp
-	mov %eax, %fs
-	mov %eax, %gs
 	push $2
 	popf
 	push trap
