@@ -106,7 +106,7 @@ static int check_thread(const char *val, struct err *e)
 
 static int set_option(const char *key, const char *val, struct accel_options *o, struct err *e)
 {
-    static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb",
+    static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb", "perf-map",
                                         "thread" };
     static const char *const kvm_keys[] = { "kernel-irqchip", "kvm-shadow-mem", "dirty-ring-size",
                                             "notify-vmexit", "eager-split-size" };
@@ -118,6 +118,8 @@ static int set_option(const char *key, const char *val, struct accel_options *o,
         return on_off(key, val, &o->optimise, e);
     if (!strcmp(key, "one-insn-per-tb"))
         return on_off(key, val, &o->one_insn, e);
+    if (!strcmp(key, "perf-map"))
+        return on_off(key, val, &o->perf_map, e);
     if (!strcmp(key, "tb-size"))
         return set_tb_size(val, o, e);
     if (!strcmp(key, "thread"))
@@ -173,5 +175,6 @@ void accel_help(FILE *f)
           "  optimise=on|off         passes over the intermediate code\n"
           "  tb-size=MIB             room for translations (default 64)\n"
           "  one-insn-per-tb=on|off  translate every instruction on its own\n"
+          "  perf-map=on|off         name guest blocks for perf in /tmp/perf-PID.map\n"
           "  thread=single|multi     taken for compatibility\n", f);
 }

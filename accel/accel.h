@@ -20,6 +20,7 @@ struct accel_options {
     bool optimise;             /* optimise=on|off */
     bool one_insn;             /* one-insn-per-tb=on|off */
     uint64_t tb_bytes;         /* tb-size=MiB */
+    bool perf_map;             /* perf-map=on|off */
 };
 
 /** struct accel_ops - one implementation */

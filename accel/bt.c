@@ -198,7 +198,8 @@ static int bt_cpus_init(struct bt *bt, struct err *e)
 static int bt_tcg_init(struct bt *bt, struct err *e)
 {
     struct tcg_config cfg = { .backend = bt->opt.backend, .optimise = bt->opt.optimise,
-                              .one_insn = bt->opt.one_insn, .cache_bytes = bt->opt.tb_bytes };
+                              .one_insn = bt->opt.one_insn, .perf_map = bt->opt.perf_map,
+                              .cache_bytes = bt->opt.tb_bytes };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 

@@ -386,6 +386,9 @@ static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t 
         tcg_flush_all(t);    /* full: start over with an empty cache */
     }
     t->stats.host_bytes += tb->code_len;
+    if (t->perf_map && t->host)
+        fprintf(t->perf_map, "%llx %x guest:%llx.%x\n", (unsigned long long)(uintptr_t)tb->code,
+                tb->code_len, (unsigned long long)k->lin, k->mode);
     if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
         log_host_code(tb);
     t->tbs[t->n_tbs++] = tb;
@@ -567,6 +570,13 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
                 (unsigned long long)(c->cache_bytes >> 20));
         return NULL;
     }
+    if (c->perf_map) {
+        char *name = xasprintf("/tmp/perf-%d.map", (int)getpid());
+        t->perf_map = fopen(name, "w");
+        free(name);
+        if (t->perf_map)
+            setvbuf(t->perf_map, NULL, _IOLBF, 0);
+    }
     if (c->backend == TCG_BACKEND_HOST) {
         t->host = host_code_here(e);
         if (!t->host || cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e))
@@ -581,6 +591,8 @@ void tcg_free(struct tcg *t)
     munmap(t->arena, t->arena_bytes);
     munmap(t->tbs, t->max_tbs * sizeof(*t->tbs));
     free(t->host_priv);
+    if (t->perf_map)
+        fclose(t->perf_map);
     ir_block_free(t->work);
     free(t->pages);
     free(t);

@@ -146,7 +146,7 @@ static void drop_everything(struct tcg_mmu *m)
         struct mmu_set *s = &m->set[i];
         if (s->n_touched)
             set_release(m, i);
-        s->journal = 0;
+        s->journal[0] = s->journal[1] = 0;
         s->huge = false;
         zero_words(s->large_bloom, sizeof(s->large_bloom));
         zero_words(s->global_bloom, sizeof(s->global_bloom));
@@ -156,29 +156,26 @@ static void drop_everything(struct tcg_mmu *m)
     m->flushes++;
 }
 
+static void journal_empty(struct tcg_mmu *m, uint32_t *head)
+{
+    for (uint32_t n = *head; n; n = m->nodes[n - 1].next_set)
+        *(uint64_t *)m->nodes[n - 1].slot = 0;
+    *head = 0;
+}
+
 /* Empty one set; @keep_global leaves entries of global pages. */
 static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
 {
     struct mmu_set *s = &m->set[i];
-    uint32_t kept = 0, next;
 
-    for (uint32_t n = s->journal; n; n = next) {
-        struct mmu_node *nd = &m->nodes[n - 1];
-        next = nd->next_set;
-        if (keep_global && (nd->slot & 1)) {
-            nd->next_set = kept;
-            kept = n;
-        } else {
-            *(uint64_t *)(nd->slot & ~1ull) = 0;
-        }
-    }
-    s->journal = kept;
-    if (!kept) {
-        zero_words(s->large_bloom, sizeof(s->large_bloom));
-        zero_words(s->global_bloom, sizeof(s->global_bloom));
-        s->huge = false;
-    }
-    if (s->n_touched > MMU_TOUCH * 3 / 4 && !kept)
+    journal_empty(m, &s->journal[0]);
+    if (keep_global && s->journal[1])
+        return;
+    journal_empty(m, &s->journal[1]);
+    zero_words(s->large_bloom, sizeof(s->large_bloom));
+    zero_words(s->global_bloom, sizeof(s->global_bloom));
+    s->huge = false;
+    if (s->n_touched > MMU_TOUCH * 3 / 4)
         set_release(m, i);
 }
 
@@ -230,7 +227,7 @@ void tcg_mmu_flush(struct tcg_cpu *cpu, bool global)
     struct tcg_mmu *m = cpu->mmu;
 #if TCG_FLAT_MAPS
     for (unsigned i = 0; i < MAP_SETS; i++)
-        if (m->set[i].journal)
+        if (m->set[i].journal[0] | m->set[i].journal[1])
             set_flush(m, i, !global);
     m->flushes++;
 #else
@@ -283,7 +280,7 @@ void tcg_mmu_flush_page(struct tcg_cpu *cpu, uint64_t va)
 #if TCG_FLAT_MAPS
     set_flush_page(m, m->cur, va);
     for (unsigned i = 0; i < MAP_SETS; i++)
-        if (i != m->cur && m->set[i].journal
+        if (i != m->cur && m->set[i].journal[1]
             && (m->set[i].huge || bloom_test(m->set[i].global_bloom, vpn_of(va))
                 || bloom_test(m->set[i].global_bloom, vpn_of(va) | 511)))
             set_flush_page(m, i, va);
@@ -327,7 +324,7 @@ void mmu_protect_page(struct tcg *t, uint32_t page)
             continue;
 #if TCG_FLAT_MAPS
         for (uint32_t n = m->page_head[page]; n; n = m->nodes[n - 1].next_page)
-            *(uint64_t *)(m->nodes[n - 1].slot & ~1ull) = 0;
+            *(uint64_t *)m->nodes[n - 1].slot = 0;
         m->page_head[page] = 0;
 #else
         for (unsigned v = 0; v < VIEW_COUNT; v++)
@@ -354,9 +351,9 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k,
         touch(s, slot);
     }
     struct mmu_node *nd = &m->nodes[m->n_nodes++];
-    nd->slot = (uintptr_t)slot | (f->global ? 1 : 0);
-    nd->next_set = s->journal;
-    s->journal = m->n_nodes;
+    nd->slot = (uintptr_t)slot;
+    nd->next_set = s->journal[f->global];
+    s->journal[f->global] = m->n_nodes;
     nd->next_page = 0;
     if (k == ACC_WRITE) {
         nd->next_page = m->page_head[page];

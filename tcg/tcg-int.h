@@ -114,6 +114,7 @@ struct tcg {
     struct tcg_stats stats;
     const struct host_code *host; /* NULL: interpreter */
     void *host_priv;         /* back end's work area */
+    FILE *perf_map;
     uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
     uint32_t seq;
     pthread_mutex_t lock;
@@ -127,7 +128,7 @@ struct tcg {
 
 /** struct mmu_node - one filled map entry, to find it again */
 struct mmu_node {
-    uint64_t slot;           /* address of the entry; bit 0: global */
+    uint64_t slot;           /* address of the entry */
     uint32_t next_set;       /* journal of the set; index + 1 */
     uint32_t next_page;      /* write entries of one RAM page; index + 1 */
 };
@@ -136,7 +137,7 @@ struct mmu_set {
     uint32_t tag;
     bool valid;
     uint64_t used;           /* for replacement */
-    uint32_t journal;        /* node index + 1 */
+    uint32_t journal[2];     /* node index + 1; [1]: global pages */
     uint8_t large_bloom[MMU_BLOOM / 8];  /* 2 MiB regions with entries of large pages */
     uint8_t global_bloom[MMU_BLOOM / 8];
     bool huge;               /* entries of 1 GiB pages exist */

@@ -414,6 +414,7 @@ struct tcg_config {
     bool optimise;           /* false: passes that change code are off */
     bool one_insn;           /* one guest instruction a block (debugging, tests) */
     uint64_t cache_bytes;    /* code cache, default 64 MiB */
+    bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
 };
 
 struct tcg_stats {
