@@ -250,8 +250,8 @@ Test(bt, dma_over_code_that_has_run, .timeout = 60)
     expect('Q' + 1, code, sizeof code);
 }
 
-/* A window of shadow RAM opened by a PAM register must be seen at once. */
-Test(bt, shadow_ram_appears_under_running_code, .timeout = 60)
+/* A window of shadow RAM opened and closed by a PAM register is seen at once. */
+Test(bt, shadow_ram_comes_and_goes_under_running_code, .timeout = 60)
 {
     static const uint8_t code[] = {
         0xb8, 0x00, 0xd0, 0x8e, 0xd8,                 /* ds = 0xd000 */
@@ -261,11 +261,15 @@ Test(bt, shadow_ram_appears_under_running_code, .timeout = 60)
         0xba, 0xfc, 0x0c, 0xb0, 0x33, 0xee,           /* PAM3 (d0000..d7fff) = read, write RAM */
         0xc6, 0x06, 0x00, 0x00, 0x12,                 /* [d0000] = 0x12 */
         0xa0, 0x00, 0x00,                             /* al = 0x12 */
-        0x28, 0xd8,                                   /* al -= bl: 0x13 */
+        0x88, 0xc7,                                   /* bh = al */
+        0xb0, 0x00, 0xee,                             /* PAM3 = closed */
+        0xa0, 0x00, 0x00,                             /* al = ff */
+        0x00, 0xf8,                                   /* al += bh: 11 */
+        0x28, 0xd8,                                   /* al -= bl: 12 */
         OUT_AL,
     };
 
-    expect(0x13, code, sizeof code);
+    expect(0x12, code, sizeof code);
 }
 
 Test(bt, pages_keep_their_numbers_when_the_map_changes)
