@@ -347,36 +347,46 @@ static bool stack_addr(struct x86_cpu *cpu, const struct x86_stack *st, uint64_t
     return true;
 }
 
-/** whole() - @ok; when a bulk access faulted, forget that: it is done again in parts */
-static bool whole(struct x86_cpu *cpu, bool ok)
+/** frame_page() - host address of @n quadwords at @va when they lie in one page of RAM,
+ *  else NULL with nothing raised */
+static uint8_t *frame_page(struct x86_cpu *cpu, uint64_t va, unsigned n, enum tcg_access acc)
 {
-    if (!ok)
-        cpu->tcg.exception = 0;
-    return ok;
+    uint8_t *p;
+
+    if ((va & 4095) + n * 8 > 4096 || !x86_canonical(va))
+        return NULL;
+    p = tcg_host_page(&cpu->tcg, va, acc);
+    if (!p)
+        cpu->tcg.exception = 0;          /* the caller meets the fault again, in its place */
+    return p;
 }
 
-bool x86_stack_store(struct x86_cpu *cpu, bool sys, uint64_t va, const void *buf, unsigned len)
+bool x86_frame_store(struct x86_cpu *cpu, bool sys, uint64_t va, const uint64_t *v, unsigned n)
 {
     uint64_t mask;
-    bool ok;
+    uint8_t *p;
 
-    if (!x86_canonical(va) || !x86_canonical(va + len))
-        return false;
-    if (!sys)
-        return whole(cpu, tcg_store_bytes(&cpu->tcg, va, buf, len));
-    mask = begin_implicit(cpu);
-    tcg_mmu_set_view(&cpu->tcg, VIEW_KERNEL);
-    ok = tcg_store_bytes(&cpu->tcg, va, buf, len);
-    x86_update_view(cpu);
-    end_implicit(cpu, mask);
-    return whole(cpu, ok);
+    if (sys) {
+        mask = begin_implicit(cpu);
+        tcg_mmu_set_view(&cpu->tcg, VIEW_KERNEL);
+        p = frame_page(cpu, va, n, ACC_WRITE);
+        x86_update_view(cpu);
+        end_implicit(cpu, mask);
+    } else {
+        p = frame_page(cpu, va, n, ACC_WRITE);
+    }
+    for (unsigned i = 0; p && i < n; i++)
+        stl64(p + i * 8, v[i]);
+    return p;
 }
 
-bool x86_stack_load(struct x86_cpu *cpu, uint64_t va, void *buf, unsigned len)
+bool x86_frame_load(struct x86_cpu *cpu, uint64_t va, uint64_t *v, unsigned n)
 {
-    if (!x86_canonical(va) || !x86_canonical(va + len))
-        return false;
-    return whole(cpu, tcg_load_bytes(&cpu->tcg, va, buf, len));
+    uint8_t *p = frame_page(cpu, va, n, ACC_READ);
+
+    for (unsigned i = 0; p && i < n; i++)
+        v[i] = ldl64(p + i * 8);
+    return p;
 }
 
 bool x86_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t v)

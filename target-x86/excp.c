@@ -303,7 +303,7 @@ static bool frame64(struct x86_cpu *cpu, const struct event *ev, uint64_t *rsp, 
     uint64_t low = st.sp - (6 - from) * 8;
 
     *rsp = low;
-    if (x86_stack_store(cpu, inner, low, &frame[from], (6 - from) * 8))
+    if (x86_frame_store(cpu, inner, low, &frame[from], 6 - from))
         return true;
     for (unsigned i = 6; i-- > from;)
         if (!x86_push(cpu, &st, 8, frame[i]))

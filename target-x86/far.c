@@ -475,7 +475,7 @@ static bool iret_pop64(struct x86_cpu *cpu, struct ret *r, uint64_t *fl)
 {
     uint64_t f[5];
 
-    if (!r->force_ss || r->size != 8 || !x86_stack_load(cpu, r->st.sp, f, sizeof(f)))
+    if (!r->force_ss || r->size != 8 || !x86_frame_load(cpu, r->st.sp, f, 5))
         return false;
     r->pc = f[0];
     r->cs = f[1];

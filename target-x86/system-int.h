@@ -189,13 +189,13 @@ void x86_stack_new(struct x86_stack *st, const struct x86_seg *ss, uint64_t sp, 
 bool x86_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t v) MUST_CHECK;
 bool x86_pop(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t *v) MUST_CHECK;
 /**
- * x86_stack_store()/x86_stack_load() - a whole frame at linear @va of 64-bit code
+ * x86_frame_store()/x86_frame_load() - @n quadwords at linear @va, the stack of 64-bit code
  * @sys: as supervisor; else (and for loads) in the current view
- * Returns false with nothing raised when it cannot be done in one piece: do it
+ * Returns false with nothing raised when they are not simply RAM of one page: do it
  * with x86_push() or x86_pop(), which find the exact fault.
  */
-bool x86_stack_store(struct x86_cpu *cpu, bool sys, uint64_t va, const void *buf, unsigned len) MUST_CHECK;
-bool x86_stack_load(struct x86_cpu *cpu, uint64_t va, void *buf, unsigned len) MUST_CHECK;
+bool x86_frame_store(struct x86_cpu *cpu, bool sys, uint64_t va, const uint64_t *v, unsigned n) MUST_CHECK;
+bool x86_frame_load(struct x86_cpu *cpu, uint64_t va, uint64_t *v, unsigned n) MUST_CHECK;
 /** x86_stack_commit() - write @st's pointer into RSP/ESP/SP of the current stack width */
 void x86_stack_commit(struct x86_cpu *cpu, const struct x86_stack *st);
 /** x86_tss_stack() - SS:SP for privilege @dpl from a 16- or 32-bit TSS, checked (#TS, #SS) */
