@@ -28,7 +28,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->end = t->cache.rw + t->cache.bytes;
     for (unsigned i = 0; i < t->target->n_globals; i++)
         g->pin[i] = t->target->globals[i].pin < 0 ? -1 : pin_reg[t->target->globals[i].pin];
-    for (unsigned i = t->target->n_globals; i < b->n_vals; i++)
+    for (unsigned i = 0; i < b->n_vals; i++)
         g->v[i] = (struct tval){ .reg = -1, .home = -1 };
     for (unsigned i = 0; i < N_SCRATCH; i++)
         g->owner[i] = IR_NONE;

@@ -100,12 +100,13 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
         is_k = imm_ok(k, op->size);
     }
     /* [env] op= value */
-    if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size != 4) {
+    if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size < 4) {
         struct opn m = o_env(g->b->target->globals[op->d].offset);
         if (is_k)
             alu_imm(&g->c, op->size, n, m, k);
         else
             alu_mr(&g->c, op->size, n, m, val_reg(g, op->b));
+        global_drop(g, op->d);
         flags_done(g, op);
         return;
     }
@@ -174,7 +175,8 @@ void gen_unary(struct gen *g, const struct ir_op *op)
         }
         flags_prepare(g, op);
     }
-    if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size != 4) {
+    if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size < 4) {
+        global_drop(g, op->d);
         ins_sz(&g->c, op->size, tab[i].grp, tab[i].ext, o_env(g->b->target->globals[op->d].offset));
         flags_done(g, op);
         return;

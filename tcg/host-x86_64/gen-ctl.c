@@ -150,6 +150,7 @@ void gen_call(struct gen *g, const struct ir_op *op)
     patch32(g->c.p - 4, thunk_rw(g, (enum thunk)(TH_CALL + (sync ? 2 : 0) + (novec ? 1 : 0))));
     if (!novec)
         g->vec_ok = g->x87_ok = false;
+    globals_drop(g);
     if (op->callf & IRCALL_FAULT) {
         struct stub *s = stub_new(g, STUB_FAULT);
         alu_imm(&g->c, 4, ALU_CMP, ENV(exception), 0);

@@ -92,6 +92,8 @@ int scratch_get(struct gen *g);
 int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
 void scratch_own(struct gen *g, int r);
 void scratch_spill_all(struct gen *g);
+void global_drop(struct gen *g, ir_val v);
+void globals_drop(struct gen *g);
 void vals_at_label(struct gen *g);           /* at a label that nothing falls into */
 void vals_settle(struct gen *g);             /* every live temp to its slot */
 int val_reg(struct gen *g, ir_val v);        /* in a register; locked */

@@ -188,7 +188,7 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op)
         mov_store(&g->c, SLOW(va), m.base);
         ins(&g->c, 8, 0x03, m.index, o_reg(m.base));
         if (av != IR_NONE) {
-            assert(dies(op, 2));
+            assert(is_global(g, av) || dies(op, 2));
             g->v[av].reg = -1;
             g->owner[m.base] = IR_NONE;
         }
@@ -216,6 +216,8 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op)
                 mov_rr(&g->c, 4, p, RAX);
             else
                 mov_store(&g->c, o_env(g->b->target->globals[op->d].offset), RAX);
+            if (p < 0)
+                global_drop(g, op->d);
             *skip = (uint8_t)(g->c.p - skip - 1);
             return;
         }

@@ -65,7 +65,7 @@ int start_dest(struct gen *g, const struct ir_op *op, int busy)
             val_to(g, p, op->a);
         return p;
     }
-    if (op->a == op->d && p < 0 && !is_global(g, op->d)) {
+    if (op->a == op->d && p < 0 && (!is_global(g, op->d) || op->size >= 4)) {
         r = val_reg(g, op->d);
         if (r != busy)
             return r;
@@ -96,6 +96,8 @@ void gen_mov(struct gen *g, const struct ir_op *op)
         struct opn m = p >= 0 ? o_reg(p) : o_env(g->b->target->globals[op->d].offset);
         if (op->size == 4)
             k = (int64_t)(uint32_t)k;
+        if (p < 0)
+            global_drop(g, op->d);
         if (op->size >= 4 && p >= 0) {
             mov_imm(&g->c, p, (uint64_t)k);
         } else if (op->size >= 4 && fits32(k)) {
@@ -124,6 +126,7 @@ void gen_mov(struct gen *g, const struct ir_op *op)
                 mov_rr(&g->c, 4, s, r);
                 r = s;
             }
+            global_drop(g, op->d);
             mov_store(&g->c, o_env(g->b->target->globals[op->d].offset), r);
         } else {
             int r = dying_reg(g, op, op->b, 3);
@@ -141,6 +144,7 @@ void gen_mov(struct gen *g, const struct ir_op *op)
         ins_sz(&g->c, op->size, 0x8a, p, is_k ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b));
     } else if (is_global(g, op->d)) {
         ins_sz(&g->c, op->size, 0x88, val_reg(g, op->b), o_env(g->b->target->globals[op->d].offset));
+        global_drop(g, op->d);
     } else if (g->v[op->d].defined) {
         int s = val_reg(g, op->b), r = val_reg(g, op->d);
         ins_sz(&g->c, op->size, 0x8a, r, o_reg(s));
@@ -221,11 +225,14 @@ void gen_deph(struct gen *g, const struct ir_op *op)
     if (r < 0) {
         if (is_global(g, op->d)) {   /* memory: the byte itself */
             struct opn m = o_env(g->b->target->globals[op->d].offset + 1);
+            if (s < 0 || g->v[op->d].reg != s)
+                global_drop(g, op->d);
             if (is_k) {
                 ins(&g->c, 1, 0xc6 | XBM, 0, m);
                 e8(&g->c, (unsigned)k);
             } else {
                 ins(&g->c, 1, 0x88 | XB, s, m);
+                global_drop(g, op->d);
             }
             return;
         }

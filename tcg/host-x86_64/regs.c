@@ -34,7 +34,7 @@ static void evict(struct gen *g, int r)
 
     if (v == IR_NONE)
         return;
-    if (!g->v[v].is_const)
+    if (!is_global(g, v) && !g->v[v].is_const)
         home_store(g, &g->v[v], r);
     g->v[v].reg = -1;
     g->owner[r] = IR_NONE;
@@ -119,9 +119,28 @@ void scratch_spill_all(struct gen *g)
         evict(g, r);
 }
 
+/* A global without a register of its own is kept in a scratch register as long as
+ * nobody wants that; memory always has it too. */
+void global_drop(struct gen *g, ir_val v)
+{
+    int r = g->v[v].reg;
+
+    if (r >= 0)
+        g->owner[r] = IR_NONE;
+    g->v[v].reg = -1;
+}
+
+void globals_drop(struct gen *g)
+{
+    for (int r = 0; r < N_SCRATCH; r++)
+        if (g->owner[r] != IR_NONE && is_global(g, g->owner[r]))
+            global_drop(g, g->owner[r]);
+}
+
 /* Reached by branches only: what they left is in the slots. */
 void vals_at_label(struct gen *g)
 {
+    globals_drop(g);
     for (int r = 0; r < N_SCRATCH; r++)
         g->owner[r] = IR_NONE;
     for (ir_val v = (ir_val)g->b->target->n_globals; v < g->b->n_vals; v++) {
@@ -166,13 +185,13 @@ int val_reg(struct gen *g, ir_val v)
 
     if (r >= 0)
         return r;
-    if (v < IR_MAX_VALS && !is_global(g, v) && g->v[v].reg >= 0) {
+    if (v < IR_MAX_VALS && g->v[v].reg >= 0) {
         g->locked |= 1 << g->v[v].reg;
         return g->v[v].reg;
     }
     r = scratch_get(g);
     val_to(g, r, v);
-    if (v < IR_MAX_VALS && !is_global(g, v)) {
+    if (v < IR_MAX_VALS) {
         g->owner[r] = v;
         g->v[v].reg = (int8_t)r;
     }
@@ -185,12 +204,12 @@ struct opn val_rm(struct gen *g, ir_val v)
 
     if (r >= 0)
         return o_reg(r);
-    if (is_global(g, v))
-        return o_env(g->b->target->globals[v].offset);
     if (g->v[v].reg >= 0) {
         g->locked |= 1 << g->v[v].reg;
         return o_reg(g->v[v].reg);
     }
+    if (is_global(g, v))
+        return o_env(g->b->target->globals[v].offset);
     if (g->v[v].is_const) {
         int t = scratch_get(g);
         mov_imm(&g->c, t, (uint64_t)g->v[v].cval);
@@ -274,10 +293,20 @@ void def_done(struct gen *g, ir_val v, int reg, unsigned size)
             ins_sz(&g->c, size, 0x8a, p, o_reg(reg));
     } else if (is_global(g, v)) {
         struct opn m = o_env(g->b->target->globals[v].offset);
-        if (size >= 4)
+        if (g->v[v].reg != reg)
+            global_drop(g, v);
+        if (size >= 4) {
             mov_store(&g->c, m, reg);
-        else
+            if (reg < N_SCRATCH && g->v[v].reg != reg) {
+                if (g->owner[reg] != IR_NONE)
+                    g->v[g->owner[reg]].reg = -1;
+                g->owner[reg] = v;
+                g->v[v].reg = (int8_t)reg;
+            }
+        } else {
             ins_sz(&g->c, size, 0x88, reg, m);
+            global_drop(g, v);
+        }
     } else {
         def_temp(g, v, reg, size);
     }
