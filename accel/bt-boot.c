@@ -2,8 +2,9 @@
  * bt-boot.c - the state in which a vCPU starts
  *
  * After reset the boot CPU begins at the reset vector, or, with a kernel given
- * on the command line, as the Linux boot protocol wants it: flat segments
- * 0x10 and 0x18, interrupts off, RSI at boot_params.
+ * on the command line, as its boot protocol wants it: flat segments 0x10 and
+ * 0x18, interrupts off; Linux has RSI at boot_params, Multiboot a magic number
+ * in EAX and EBX at its information.
  */
 #include "accel/bt-int.h"
 
@@ -55,6 +56,8 @@ static void enter_kernel(struct x86_cpu *cpu, const struct boot_state *b)
         cpu->efer = EFER_LME | EFER_LMA;
     }
     flat_segments(cpu, b);
+    GPR(cpu, R_AX) = b->eax;
+    GPR(cpu, R_BX) = b->ebx;
     GPR(cpu, R_DX) = 0;
     GPR(cpu, R_SI) = b->rsi;
     GPR(cpu, R_SP) = b->rsp;

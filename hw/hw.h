@@ -297,6 +297,7 @@ struct machine_config {
     bool nographic;                        /* firmware's console is COM1 too */
     bool isa_debug_exit;                   /* -device isa-debug-exit */
     uint16_t isa_debug_exit_port;
+    bool pc_testdev;                       /* -device pc-testdev */
     const char *boot_order;                /* "c", "d", ... or NULL */
     uint64_t tsc_hz;                       /* guest TSC frequency */
     uint32_t cpu_signature;                /* CPUID.1 EAX, for tables */
@@ -372,6 +373,7 @@ struct boot_state {
     gpa_t gdt;                     /* GDT: 0x10 code64, 0x18 data */
     uint32_t gdt_limit;
     bool long_mode;                /* false: 32-bit protected, paging off */
+    uint32_t eax, ebx;             /* Multiboot, PVH: magic, information */
 };
 const struct boot_state *machine_boot_state(struct machine *m);
 

@@ -9,6 +9,7 @@
  *   0x80000000 or 0xc0000000  PCI memory     0x100000000 RAM above 3 GiB
  */
 #include "hw/acpi/acpi.h"
+#include "hw/boot/direct.h"
 #include "hw/boot/firmware.h"
 #include "hw/boot/linux.h"
 #include "hw/char/debugcon.h"
@@ -19,6 +20,7 @@
 #include "hw/intc/intc.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/isa_debug_exit.h"
+#include "hw/misc/pc_testdev.h"
 #include "hw/misc/port92.h"
 #include "hw/pci/pci.h"
 #include "hw/timer/timer.h"
@@ -80,6 +82,8 @@ static int add_ports(struct machine *m, struct err *e)
         ret = debugcon_add(m, DEBUGCON_PORT, m->cfg.debugcon, e);
     if (ret == 0 && m->cfg.isa_debug_exit)
         ret = isa_debug_exit_add(m, m->cfg.isa_debug_exit_port, e);
+    if (ret == 0 && m->cfg.pc_testdev)
+        ret = pc_testdev_add(m, e);
     return ret;
 }
 
@@ -130,6 +134,17 @@ static void cmos_boot(struct machine *m, struct device *rtc)
 
 /* ---- ways to boot ------------------------------------------------------------------ */
 
+/* By what the file is; a Linux kernel also when it is nothing else, so that the
+ * message says what was expected. */
+static int add_direct_boot(struct machine *m, struct err *e)
+{
+    int ret = multiboot_boot_add(m, e);
+
+    if (ret > 0)
+        ret = pvh_boot_add(m, e);
+    return ret > 0 ? linux_boot_add(m, e) : ret;
+}
+
 static int add_boot(struct machine *m, struct err *e)
 {
     bool direct = m->cfg.kernel && !m->cfg.kernel_via_firmware;
@@ -143,7 +158,7 @@ static int add_boot(struct machine *m, struct err *e)
     if (ret < 0)
         return ret;
     if (direct)
-        return linux_boot_add(m, e);
+        return add_direct_boot(m, e);
     if (m->cfg.kernel)
         ret = linux_firmware_add(m, e);
     if (ret < 0)

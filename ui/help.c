@@ -73,7 +73,8 @@ void options_info(enum opt_action a, FILE *f)
               "pc-i440fx            the same\n", f);
         break;
     case ACT_DEVICE_HELP:
-        fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n", f);
+        fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
+              "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
         break;
     case ACT_DISPLAY_HELP:
         fputs("Available display backend types:\nnone\n", f);

@@ -215,7 +215,7 @@ static int debug_exit(struct options *o, const char *val, const char *rest, stru
 int opt_device(struct options *o, const char *val, struct err *e)
 {
     static const char *const names[] = {
-        "isa-debug-exit", "isa-debugcon", "isa-serial", "VGA", "virtio-blk-pci",
+        "isa-debug-exit", "pc-testdev", "isa-debugcon", "isa-serial", "VGA", "virtio-blk-pci",
         "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci", "virtio-serial-pci",
         "virtio-vga", "virtio-gpu-pci", "virtio-scsi-pci", "virtio-9p-pci", "virtio-keyboard-pci",
         "e1000", "rtl8139", "ne2k_pci", "ide-hd", "ide-cd", "ahci", "nvme", "scsi-hd", "scsi-cd",
@@ -236,6 +236,10 @@ int opt_device(struct options *o, const char *val, struct err *e)
         return bad(e, "-device", val, "the device's name comes first");
     if (!strcmp(it.val, "isa-debug-exit"))
         return debug_exit(o, val, rest, e);
+    if (!strcmp(it.val, "pc-testdev") && !*rest) {
+        o->cfg.pc_testdev = true;
+        return 0;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (!strcmp(it.val, names[i]))
             return err_set(e, -EINVAL, "-device %s: not supported yet", it.val);

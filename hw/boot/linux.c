@@ -1,15 +1,14 @@
 /*
  * linux.c - direct entry into a Linux kernel, without firmware
  *
- * Low memory:  0x00400  BIOS data area      0x10000  boot_params
- *              0x11000  GDT                 0x12000  page tables (6 pages)
- *              0x20000  command line        0xf5000  RSDP, SMBIOS
- * The kernel goes to its preferred address, the initrd as high as allowed, the
- * ACPI tables to the top of low RAM.
+ * Low memory, beside what direct.c puts there:
+ *              0x10000  boot_params         0x11000  GDT
+ *              0x12000  page tables (6)     0x20000  command line
+ * The kernel goes to its preferred address, the initrd as high as allowed.
  */
 #include <stdlib.h>
 #include <unistd.h>
-#include "hw/acpi/acpi.h"
+#include "hw/boot/direct.h"
 #include "hw/boot/linux.h"
 #include "hw/display/vga.h"
 #include "hw/pci/pci.h"
@@ -20,27 +19,18 @@
 #define STACK_AT     0x10000u
 #define CMDLINE_AT   0x20000u
 #define CMDLINE_ROOM 0x10000u
-#define RSDP_AT      0xf5000u
-#define ANCHOR_AT    0xf5040u
-#define SMBIOS_AT    0xf5080u
-#define BASE_RAM_END 0x9fc00u         /* EBDA follows */
 #define ENTRY64      0x200            /* from the load address */
 
 /* boot_params outside the setup header */
 enum { BP_SCREEN_INFO = 0x000, BP_EXT_MEM_K = 0x002, BP_RSDP_ADDR = 0x070,
        BP_ALT_MEM_K = 0x1e0, BP_E820_ENTRIES = 0x1e8, BP_E820_TABLE = 0x2d0 };
-enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3 };
 
 struct linux_boot {
-    struct device dev;
+    struct direct_boot b;
     struct bzimage kernel;
     int initrd_fd;                    /* -1: none */
     uint32_t initrd_len, initrd_at;
     uint32_t load_at;
-    struct acpi_tables *acpi;         /* NULL: no ACPI; placed at acpi_at */
-    struct smbios *smbios;
-    uint32_t acpi_at;                 /* end of usable low RAM */
-    struct boot_state state;
 };
 
 /* ---- layout --------------------------------------------------------------------------- */
@@ -50,21 +40,21 @@ static int layout_kernel(struct linux_boot *b, struct err *e)
     struct bzimage *k = &b->kernel;
     uint64_t at = k->pref_address;
 
-    if (k->relocatable && at + k->init_size > b->acpi_at && k->alignment <= GiB)
+    if (k->relocatable && at + k->init_size > b->b.tables.acpi_at && k->alignment <= GiB)
         at = align_up(MiB, k->alignment);       /* small machine: as low as it goes */
-    if (at + k->init_size > b->acpi_at)
+    if (at + k->init_size > b->b.tables.acpi_at)
         return err_set(e, -ENOMEM, "-kernel %s: needs %llu MiB of RAM, the machine has "
                        "%llu (-m)", k->path,
                        (unsigned long long)((at + k->init_size) / MiB + 1),
-                       (unsigned long long)(b->dev.machine->cfg.ram_bytes / MiB));
+                       (unsigned long long)(b->b.dev.machine->cfg.ram_bytes / MiB));
     b->load_at = at;
     return 0;
 }
 
 static int layout_initrd(struct linux_boot *b, struct err *e)
 {
-    struct machine *m = b->dev.machine;
-    uint64_t len, top = MIN((uint64_t)b->kernel.initrd_addr_max + 1, b->acpi_at);
+    struct machine *m = b->b.dev.machine;
+    uint64_t len, top = MIN((uint64_t)b->kernel.initrd_addr_max + 1, b->b.tables.acpi_at);
     uint64_t low = b->load_at + b->kernel.init_size;
 
     if (!m->cfg.initrd)
@@ -84,7 +74,7 @@ static int layout_initrd(struct linux_boot *b, struct err *e)
 
 static int check_cmdline(struct linux_boot *b, struct err *e)
 {
-    const char *s = b->dev.machine->cfg.append;
+    const char *s = b->b.dev.machine->cfg.append;
     uint32_t max = MIN(b->kernel.cmdline_max, CMDLINE_ROOM - 1);
 
     if (s && strlen(s) > max)
@@ -93,62 +83,21 @@ static int check_cmdline(struct linux_boot *b, struct err *e)
     return 0;
 }
 
-static int layout_tables(struct linux_boot *b, struct err *e)
-{
-    struct machine *m = b->dev.machine;
-    uint64_t low = m->ram_low.len;
-
-    b->smbios = smbios_build(m);
-    if (SMBIOS_AT + b->smbios->len > 0x100000)
-        return err_set(e, -ENOSPC, "SMBIOS tables do not fit below 1 MiB");
-    smbios_place(b->smbios, SMBIOS_AT);
-    b->acpi_at = low;
-    if (m->cfg.no_acpi)
-        return 0;
-    b->acpi = acpi_build(m);
-    b->acpi_at = align_down(low - b->acpi->len, 64 * KiB);
-    acpi_place(b->acpi, b->acpi_at);
-    return 0;
-}
-
 /* ---- filling memory ---------------------------------------------------------------------- */
-
-static void put(struct machine *m, gpa_t at, const void *p, size_t n)
-{
-    mem_write(&m->mem, at, p, n);
-}
-
-static int put_file(struct machine *m, gpa_t at, int fd, uint64_t off, uint64_t len)
-{
-    enum { CHUNK = 64 * 1024 };
-    uint8_t *buf = xmalloc(CHUNK);
-    int ret = 0;
-
-    while (len && ret == 0) {
-        size_t n = MIN(len, (uint64_t)CHUNK);
-
-        ret = boot_read(fd, buf, n, off);
-        if (ret == 0)
-            put(m, at, buf, n);
-        at += n, off += n, len -= n;
-    }
-    free(buf);
-    return ret;
-}
 
 static void put_page_tables(struct machine *m)
 {
     uint64_t table[512] = { 0 };
 
     table[0] = (PAGES_AT + 0x1000) | 3;          /* PML4: present, writable */
-    put(m, PAGES_AT, table, 4096);
+    boot_put(m, PAGES_AT, table, 4096);
     for (unsigned i = 0; i < 4; i++)
         table[i] = (PAGES_AT + 0x2000 + i * 0x1000) | 3;
-    put(m, PAGES_AT + 0x1000, table, 4096);
+    boot_put(m, PAGES_AT + 0x1000, table, 4096);
     for (unsigned pd = 0; pd < 4; pd++) {
         for (unsigned i = 0; i < 512; i++)       /* 2 MiB pages, identity */
             table[i] = pd * GiB + i * 2 * MiB + 0x83;
-        put(m, PAGES_AT + 0x2000 + pd * 0x1000, table, 4096);
+        boot_put(m, PAGES_AT + 0x2000 + pd * 0x1000, table, 4096);
     }
 }
 
@@ -157,33 +106,21 @@ static void put_gdt(struct machine *m, bool long_mode)
     uint64_t gdt[4] = { 0, 0, long_mode ? 0x00af9b000000ffff : 0x00cf9b000000ffff,
                         0x00cf93000000ffff };
 
-    put(m, GDT_AT, gdt, sizeof gdt);
-}
-
-static void e820_add(uint8_t *bp, uint64_t base, uint64_t end, uint32_t type)
-{
-    uint8_t *row = bp + BP_E820_TABLE + bp[BP_E820_ENTRIES] * 20;
-
-    if (end <= base)
-        return;
-    stl64(row, base);
-    stl64(row + 8, end - base);
-    stl32(row + 16, type);
-    bp[BP_E820_ENTRIES]++;
+    boot_put(m, GDT_AT, gdt, sizeof gdt);
 }
 
 static void fill_e820(struct linux_boot *b, uint8_t *bp)
 {
-    struct machine *m = b->dev.machine;
+    struct boot_range r[BOOT_MAX_RANGES];
+    unsigned n = boot_memory_map(&b->b.tables, b->b.dev.machine, r);
+    uint8_t *row = bp + BP_E820_TABLE;
 
-    e820_add(bp, 0, BASE_RAM_END, E820_RAM);
-    e820_add(bp, BASE_RAM_END, 0xa0000, E820_RESERVED);
-    e820_add(bp, 0xf0000, 0x100000, E820_RESERVED);
-    e820_add(bp, 0x100000, b->acpi_at, E820_RAM);
-    e820_add(bp, b->acpi_at, m->ram_low.len, E820_ACPI);
-    e820_add(bp, 0xfffc0000, 4 * GiB, E820_RESERVED);
-    if (m->ram_high.len)
-        e820_add(bp, m->ram_high.base, m->ram_high.base + m->ram_high.len, E820_RAM);
+    for (unsigned i = 0; i < n; i++, row += 20) {
+        stl64(row, r[i].base);
+        stl64(row + 8, r[i].end - r[i].base);
+        stl32(row + 16, r[i].type);
+    }
+    bp[BP_E820_ENTRIES] = n;
 }
 
 /* The text mode that vga_set_text_mode() programmed (struct screen_info). */
@@ -212,46 +149,25 @@ static void put_boot_params(struct linux_boot *b)
     stl32(bp + HDR_CMD_LINE_PTR, CMDLINE_AT);
     stl32(bp + HDR_RAMDISK_IMAGE, b->initrd_len ? b->initrd_at : 0);
     stl32(bp + HDR_RAMDISK_SIZE, b->initrd_len);
-    stl64(bp + BP_RSDP_ADDR, b->acpi ? RSDP_AT : 0);
-    stl32(bp + BP_ALT_MEM_K, (b->acpi_at - MiB) / KiB);
-    stl16(bp + BP_EXT_MEM_K, MIN((b->acpi_at - MiB) / KiB, 0xfc00u));
+    stl64(bp + BP_RSDP_ADDR, b->b.tables.acpi ? BOOT_RSDP_AT : 0);
+    stl32(bp + BP_ALT_MEM_K, (b->b.tables.acpi_at - MiB) / KiB);
+    stl16(bp + BP_EXT_MEM_K, MIN((b->b.tables.acpi_at - MiB) / KiB, 0xfc00u));
     fill_e820(b, bp);
-    if (b->dev.machine->vga)
+    if (b->b.dev.machine->vga)
         fill_screen_info(bp);
-    put(b->dev.machine, PARAMS_AT, bp, sizeof bp);
-}
-
-/* What real-mode code of the BIOS era left for its successors. */
-static void put_bios_area(struct linux_boot *b)
-{
-    struct machine *m = b->dev.machine;
-    static const uint16_t com[4] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 }, none = 0;
-    uint16_t ebda = BASE_RAM_END >> 4, base_kib = BASE_RAM_END / 1024;
-    uint8_t ebda_kib = 1;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(com); i++)
-        put(m, 0x400 + 2 * i, m->cfg.serial[i] ? &com[i] : &none, 2);
-    put(m, 0x40e, &ebda, 2);
-    put(m, 0x413, &base_kib, 2);
-    put(m, BASE_RAM_END, &ebda_kib, 1);
-    put(m, ANCHOR_AT, b->smbios->anchor, sizeof b->smbios->anchor);
-    put(m, SMBIOS_AT, b->smbios->tables, b->smbios->len);
-    if (b->acpi) {
-        put(m, RSDP_AT, b->acpi->rsdp, sizeof b->acpi->rsdp);
-        put(m, b->acpi_at, b->acpi->tables, b->acpi->len);
-    }
+    boot_put(b->b.dev.machine, PARAMS_AT, bp, sizeof bp);
 }
 
 static int put_images(struct linux_boot *b)
 {
-    struct machine *m = b->dev.machine;
+    struct machine *m = b->b.dev.machine;
     const char *cmdline = m->cfg.append ? m->cfg.append : "";
-    int ret = put_file(m, b->load_at, b->kernel.fd, b->kernel.setup_len,
+    int ret = boot_put_file(m, b->load_at, b->kernel.fd, b->kernel.setup_len,
                        b->kernel.kernel_len);
 
     if (ret == 0 && b->initrd_len)
-        ret = put_file(m, b->initrd_at, b->initrd_fd, 0, b->initrd_len);
-    put(m, CMDLINE_AT, cmdline, strlen(cmdline) + 1);
+        ret = boot_put_file(m, b->initrd_at, b->initrd_fd, 0, b->initrd_len);
+    boot_put(m, CMDLINE_AT, cmdline, strlen(cmdline) + 1);
     return ret;
 }
 
@@ -266,7 +182,7 @@ static int linux_boot_init(struct device *d, struct err *e)
     ret = bzimage_open(&b->kernel, d->machine->cfg.kernel, e);
     if (ret < 0)
         return ret;
-    ret = layout_tables(b, e);
+    ret = boot_tables_layout(&b->b.tables, d->machine, e);
     if (ret == 0)
         ret = layout_kernel(b, e);
     if (ret == 0)
@@ -285,18 +201,16 @@ static void linux_boot_reset(struct device *d)
     struct machine *m = d->machine;
 
     i440fx_set_pam(m, 3);
-    put_bios_area(b);
+    boot_tables_put(&b->b.tables, m);
     put_page_tables(m);
     put_gdt(m, b->kernel.entry64);
     put_boot_params(b);
-    if (put_images(b) < 0) {
-        fprintf(stderr, "-kernel %s: cannot be read any more\n", b->kernel.path);
-        machine_request_shutdown(m, CAUSE_MONITOR, 1);
-    }
+    if (put_images(b) < 0)
+        boot_unreadable(m, "-kernel", b->kernel.path);
     board_init_like_firmware(m);
     if (m->vga)
         vga_set_text_mode(m->vga);
-    b->state = (struct boot_state){
+    b->b.state = (struct boot_state){
         .valid = true, .long_mode = b->kernel.entry64,
         .rip = b->load_at + (b->kernel.entry64 ? ENTRY64 : 0),
         .rsi = PARAMS_AT, .rsp = STACK_AT, .cr3 = PAGES_AT,
@@ -312,10 +226,7 @@ static void linux_boot_destroy(struct device *d)
     if (b->initrd_fd >= 0)
         close(b->initrd_fd);
     b->initrd_fd = -1;
-    acpi_free(b->acpi);
-    smbios_free(b->smbios);
-    b->acpi = NULL;
-    b->smbios = NULL;
+    boot_tables_free(&b->b.tables);
 }
 
 const struct device_type linux_boot_type = {
@@ -326,15 +237,4 @@ const struct device_type linux_boot_type = {
 int linux_boot_add(struct machine *m, struct err *e)
 {
     return machine_add_device(m, &linux_boot_type, 0, NULL, NULL, NULL, e) ? 0 : -EINVAL;
-}
-
-/**
- * machine_boot_state() - how the boot CPU enters the kernel
- * Returns NULL when it starts at the reset vector. Valid after machine_reset().
- */
-const struct boot_state *machine_boot_state(struct machine *m)
-{
-    struct linux_boot *b = (struct linux_boot *)machine_find_device(m, linux_boot_type.name);
-
-    return b && b->state.valid ? &b->state : NULL;
 }
