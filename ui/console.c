@@ -157,7 +157,7 @@ int run_consoles(struct run *r, struct err *e)
     int ret = 0;
 
     for (unsigned i = 0; ret == 0 && i < o->n_serial; i++) {
-        char label[16];
+        char label[24];
 
         snprintf(label, sizeof label, "serial%u", i);
         ret = open_one(r, "-serial", o->serial[i], label, &r->m->cfg.serial[i], e);
