@@ -91,6 +91,16 @@ const char *gen_wanted(unsigned row, const struct x86_model *m)
     return NULL;
 }
 
+bool case_approximate(unsigned row)
+{
+    static const char *const names[] = {
+        "F2XM1", "FYL2X", "FPTAN", "FPATAN", "FYL2XP1", "FSINCOS", "FSIN", "FCOS", "RSQRTPS", "RSQRTSS",
+        "RCPPS", "RCPSS", "VRSQRTPS", "VRSQRTSS", "VRCPPS", "VRCPSS",
+    };
+
+    return NAMED(x86_rows[row].name, names);
+}
+
 static bool is_vec_row(const struct x86_row *r)
 {
     return r > &x86_rows[x86_last_integer_row()];
@@ -101,6 +111,7 @@ static bool is_vec_row(const struct x86_row *r)
 /* what a case's instructions may use for addresses; single instructions: anything */
 struct regs {
     bool fixed;                   /* only these: */
+    bool aligned;                 /* mostly to 16 bytes */
     uint8_t base[2], index;       /* the index register holds 0..15 */
     uint64_t at[2], index_value;
 };
@@ -181,6 +192,8 @@ static unsigned put_mem(struct enc *e, const struct x86_row *r, unsigned reg, co
         put_disp(e, 4, one_in(2) ? (int)below(512) - 256 : (int32_t)rng());
     if (rg->fixed && e->disp_n == 4)
         stl32(e->b + e->disp_at, (uint32_t)((int)below(256) - 128));
+    if (rg->aligned && e->disp_n && !one_in(8))
+        e->b[e->disp_at] &= 0xf0;
     return rex;
 }
 
@@ -651,6 +664,7 @@ bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m)
     c->n = 1;
     c->bits = 64;
     c->fpu = is_vec_row(r);
+    c->approximate = case_approximate(row);
     c->off = one_in(4) ? 0xff0 + below(16) : 0x100 + below(16);
     if (!encode(&e, r, &any, m, &in) || avoid(&in))
         return false;
@@ -679,7 +693,7 @@ bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m)
 
 /* ---- sequences ------------------------------------------------------------------------------------ */
 
-static void choose_regs(struct regs *rg)
+static void choose_regs(struct regs *rg, bool vec)
 {
     uint32_t used = 1u << R_SP;
     uint8_t *slot[3] = { &rg->base[0], &rg->base[1], &rg->index };
@@ -696,6 +710,12 @@ static void choose_regs(struct regs *rg)
     rg->at[0] = DATA_VA + 0x800 + below(64) * (one_in(2) ? 8 : 1);
     rg->at[1] = one_in(8) ? DATA_VA + DATA_BYTES - below(100) : DATA_VA + 0x1000 - below(32);
     rg->index_value = below(16);
+    if (vec) {
+        rg->aligned = true;
+        rg->at[0] = align_down(rg->at[0], 32);
+        rg->at[1] = align_down(rg->at[1], 16);
+        rg->index_value = 16 * below(3);
+    }
 }
 
 static bool usable(const struct x86_insn *in, const struct enc *e, const struct regs *rg, uint32_t tainted)
@@ -717,6 +737,9 @@ static bool seq_row_ok(const struct x86_row *r)
     static const char *const not[] = { "RET", "JMP", "CALL", "POPF", "PUSHF", "LOOP", "LOOPE", "LOOPNE", "JCXZ",
                                        "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF" };
 
+    /* fault details of these are their own subject */
+    if (ROW_HAS(r, VSIB) || strstr(r->name, "MASKMOV"))
+        return false;
     if (ROW_HAS(r, REPOK) && !one_in(6))
         return false;
     if (!strcmp(r->name, "JMP") || !strcmp(r->name, "JCXZ"))
@@ -755,18 +778,18 @@ bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, const 
 {
     uint32_t tainted = 0, written = 0, read = 0;
     unsigned want = 2 + below(7);
-    struct regs rg;
+    struct regs rg = { .fixed = true };
     struct x86_insn in;
     struct enc e;
 
     c->n = 0;
     c->bits = 64;
-    c->fpu = false;
+    c->fpu = c->approximate = false;
     c->ignore = 0;
     c->off = one_in(6) ? 0xfc0 + below(64) : 0x100 + below(16);
     for (unsigned i = 0; i < n_rows && !c->fpu; i++)
         c->fpu = is_vec_row(&x86_rows[rows[i]]);
-    choose_regs(&rg);
+    choose_regs(&rg, c->fpu);
     random_state(c);
     for (unsigned tries = 0; c->n < want && tries < 200; tries++) {
         unsigned row = rows[below(n_rows)];
@@ -777,7 +800,7 @@ bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, const 
         set_insn(i, &e, &in, row);
         if (in.mem && in.base == REGNO_RIP) {
             i->rip_at = (uint8_t)e.disp_at;
-            i->ea = DATA_VA + 0x800 + below(64);
+            i->ea = DATA_VA + 0x800 + below(64) * (rg.aligned ? 16 : 1);
             if (is_atomic(&in))
                 continue;
         }

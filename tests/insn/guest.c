@@ -292,6 +292,6 @@ bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise
         return false;
     }
     *mode = (struct guest_mode){ now.shared, interp, optimise };
-    *e = (struct engine){ .name = name, .run = run, .priv = mode };
+    *e = (struct engine){ .name = name, .run = run, .priv = mode, .portable = interp };
     return true;
 }

@@ -65,7 +65,7 @@ struct tcase {
     unsigned len, start[MAX_INS + 1];
     uint32_t ignore;              /* EFLAGS bits not compared */
     bool fpu;                     /* vector or x87 state matters */
-    bool no_x87;                  /* x87 results are the host's own (not compared) */
+    bool approximate;             /* results differ in the last bits between implementations */
     struct state init;
 };
 
@@ -76,6 +76,8 @@ void rng_seed(uint64_t seed);
 uint64_t rng(void);
 /** gen_wanted() - the row can run here as an unprivileged program; NULL: yes, else why not */
 const char *gen_wanted(unsigned row, const struct x86_model *m);
+/** case_approximate() - @row's results differ in the last bits between implementations */
+bool case_approximate(unsigned row);
 /** gen_single() - a case of one instruction of @row; false: no encoding came out */
 bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m);
 /** gen_sequence() - a case of several instructions of rows in @rows */
@@ -99,6 +101,7 @@ struct engine {
     const char *name;
     void (*run)(struct engine *e, const struct tcase *c, struct state *out);
     void *priv;
+    bool portable;                /* computes floating point in software */
 };
 
 /** native_engine() - the host CPU; false: cannot (another architecture, addresses taken) */
