@@ -310,8 +310,9 @@ static void gen_other(struct gen *g)
         ir_ste(g->b, any_size(g), off, any_in(g));
         break;
     case 4:
-        ir_call(g->b, (void *)(uintptr_t)mix_helper, IRCALL_SYNC | IRCALL_FAULT, any_out(g, true),
-                any_in(g), any_in(g), IR_NONE);
+        op = ir_call(g->b, (void *)(uintptr_t)mix_helper, IRCALL_SYNC | IRCALL_FAULT, IR_NONE,
+                     any_in(g), any_in(g), IR_NONE);
+        op->d = any_out(g, true);     /* after the inputs: it may be a new temp */
         break;
     case 5:
         op = ir_call(g->b, (void *)(uintptr_t)pure_helper, IRCALL_PURE | IRCALL_NOVEC, IR_NONE,
