@@ -60,7 +60,7 @@ static inline bool canonical(uint64_t va)
 
 static inline uint8_t *view_base(const struct tcg_mmu *m, unsigned set, enum tcg_view v)
 {
-    return m->base + set * MAP_SET_BYTES + (uint64_t)v * MAP_VIEW_BYTES;
+    return m->base[set] + (uint64_t)v * MAP_VIEW_BYTES;
 }
 
 static inline uint64_t *map_slot(const struct tcg_mmu *m, unsigned set, enum tcg_view v,
@@ -83,23 +83,35 @@ static void map_region(uint8_t *at, uint64_t bytes)
     madvise(p, bytes, MADV_NOHUGEPAGE);
 }
 
+/* Address space for a set's maps; false: the host has no gap that large left. */
+static bool set_reserve(struct tcg_mmu *m, unsigned set)
+{
+    void *p;
+
+    if (m->base[set])
+        return true;
+    p = mmap(NULL, MAP_SET_BYTES, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    madvise(p, MAP_SET_BYTES, MADV_NOHUGEPAGE);
+    m->base[set] = p;
+    return true;
+}
+
 static int maps_init(struct tcg_mmu *m, struct err *e)
 {
-    uint64_t bytes = MAP_SETS * MAP_SET_BYTES;
-    void *p = mmap(NULL, bytes, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
+    m->n_sets = MAP_SETS;
+    if (!set_reserve(m, 0))
         return err_set(e, -errno, "cannot reserve %llu TiB of address space for page maps: %s",
-                       (unsigned long long)(bytes >> 40), strerror(errno));
-    m->base = p;
-    map_region(m->base, bytes);
+                       MAP_SET_BYTES >> 40, strerror(errno));
     return 0;
 }
 
 /* Give the memory of a set's maps back, page tables included. */
 static void set_release(struct tcg_mmu *m, unsigned set)
 {
-    map_region(m->base + set * MAP_SET_BYTES, MAP_SET_BYTES);
+    map_region(m->base[set], MAP_SET_BYTES);
     m->set[set].n_touched = 0;
     zero_words(m->set[set].touched, sizeof(m->set[set].touched));
 }
@@ -246,19 +258,33 @@ static int find_set(const struct tcg_mmu *m, uint32_t tag)
 }
 #endif
 
+#if TCG_FLAT_MAPS
+/* A set for a new tag: an unused one, or the one that was switched to longest ago. */
+static unsigned set_choose(struct tcg_mmu *m)
+{
+    unsigned best = 0;
+
+    for (unsigned k = 0; k < m->n_sets; k++) {
+        if (!m->set[k].valid) {
+            if (set_reserve(m, k))
+                return k;
+            m->n_sets = k;   /* no room for more: make do with these */
+            break;
+        }
+        if (m->set[k].used < m->set[best].used)
+            best = k;
+    }
+    return best;
+}
+#endif
+
 void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush)
 {
     struct tcg_mmu *m = cpu->mmu;
 #if TCG_FLAT_MAPS
     int i = find_set(m, tag);
     if (i < 0) {
-        i = 0;
-        for (unsigned k = 0; k < MAP_SETS; k++)
-            if (!m->set[k].valid || m->set[k].used < m->set[i].used) {
-                i = (int)k;
-                if (!m->set[k].valid)
-                    break;
-            }
+        i = (int)set_choose(m);
         set_flush(m, (unsigned)i, true);
         m->set[i].valid = true;
         m->set[i].tag = tag;
@@ -804,7 +830,9 @@ void tcg_mmu_free(struct tcg_cpu *cpu)
     if (!m)
         return;
 #if TCG_FLAT_MAPS
-    munmap(m->base, MAP_SETS * MAP_SET_BYTES);
+    for (unsigned i = 0; i < MAP_SETS; i++)
+        if (m->base[i])
+            munmap(m->base[i], MAP_SET_BYTES);
     munmap(m->nodes, MMU_NODES * sizeof(*m->nodes));
 #endif
     free(m->hash);

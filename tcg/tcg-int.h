@@ -150,7 +150,8 @@ struct mmu_hash_entry { uint64_t tag, val; };
 
 struct tcg_mmu {
     struct tcg *tcg;
-    uint8_t *base;           /* MAP_SETS sets */
+    uint8_t *base[MAP_SETS]; /* each set's maps; NULL until the set is first used */
+    unsigned n_sets;         /* how many the host's address space has room for */
     struct mmu_set set[MAP_SETS];
     unsigned cur;
     enum tcg_view view;

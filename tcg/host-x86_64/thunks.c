@@ -188,7 +188,15 @@ static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
 
 static void raise_divide(struct tcg_cpu *cpu) { cpu->tcg->target->raise_divide(cpu); }
 static void raise_fp_sse(struct tcg_cpu *cpu) { cpu->tcg->target->raise_fp(cpu, false); }
-static void raise_fp_x87(struct tcg_cpu *cpu) { cpu->tcg->target->raise_fp(cpu, true); }
+
+/* MMX conversions can have either kind: a pending x87 exception comes first. */
+static void raise_fp_x87(struct tcg_cpu *cpu)
+{
+    const uint8_t *fx = (const uint8_t *)cpu + cpu->tcg->target->off_xsave;
+
+    cpu->tcg->target->raise_fp(cpu, (ldl16(fx + 2) & ~ldl16(fx) & 0x3f) != 0);
+}
+
 static void raise_align(struct tcg_cpu *cpu) { cpu->tcg->target->raise_align(cpu); }
 
 /* Jumped to: state to memory, void fn(cpu), leave with an exception. */
