@@ -349,6 +349,7 @@ static unsigned result_bytes(const struct ir_op *op)
     case IR_LDS:
         return op->sz2;
     case IR_VEC: case IR_CALL: case IR_CMPXCHG: case IR_DEPH:
+    case IR_BSF: case IR_BSR:     /* of 0: all of b */
         return 8;
     case IR_CRC32C:
         return 4;

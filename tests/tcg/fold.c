@@ -116,6 +116,20 @@ Test(fold, zext_of_short_value_is_a_copy)
     ir_block_free(b);
 }
 
+Test(fold, bit_scan_of_nothing_keeps_the_upper_half)
+{
+    struct ir_block *b = fresh();
+    ir_val t = ir_temp(b), u = ir_temp(b);
+
+    ir_emit(b, IR_BSF, 4, t, G0, G1);
+    ir_emit(b, IR_ZEXT, 4, u, t, IR_NONE);
+    ir_mov(b, 8, G2, u);
+    end(b);
+    ir_fold(b);
+    cr_assert_eq(b->ops[1].opc, IR_ZEXT);
+    ir_block_free(b);
+}
+
 Test(fold, sync_call_may_change_globals)
 {
     struct ir_block *b = fresh();
