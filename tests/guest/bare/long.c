@@ -1,5 +1,16 @@
+/* long.c - long mode: the groups in order */
 #include "lib/desc.h"
-CODE(leave3, "int $0x80");
-int main(void){ trap_init(); TRY("int $0x21", :::"memory"); check_trap("INT n",0x21,0); TRY("ud2",:::"memory"); check_trap("UD2",6,0);
-in_ring3(leave3); check_trap("ring3",0x80,0);
- finish(); }
+
+void test_long_sys(void), test_long_page(void), test_long_seg(void);
+void test_prot_fpu(void), test_prot_dev(void);
+
+int main(void)
+{
+    trap_init();
+    test_long_seg();
+    test_long_sys();
+    test_long_page();
+    test_prot_fpu();
+    test_prot_dev();
+    finish();
+}
