@@ -45,8 +45,14 @@ struct accel_ops {
     void (*destroy)(struct accel *a);
     /** info() - statistics for the monitor */
     void (*info)(struct accel *a, FILE *f);
-    /* the monitor's view of vCPU 0; machine lock held */
+    /** cpu() - vCPU 0, for the monitor; its state is true while it is held or
+     *  paused, else as it last was in memory */
     struct x86_cpu *(*cpu)(struct accel *a);
+    /** hold() - have vCPU 0 stand still for a look, unlike pause_all() not seen
+     *  by the guest's clocks; the machine lock is not held. Gives up after 100 ms
+     *  and returns false. release() goes with it either way. */
+    bool (*hold)(struct accel *a);
+    void (*release)(struct accel *a);
 };
 
 /** struct accel - first member of the implementation's own struct */

@@ -77,7 +77,8 @@ struct bt_cpu {
     pthread_mutex_t lock;       /* what follows */
     pthread_cond_t wake;        /* thread waits: stopped, or halted */
     pthread_cond_t parked_cond; /* others wait for the thread */
-    bool stop;                  /* asked to stand still */
+    bool stop;                  /* asked to stand still, until resume_all() */
+    bool hold;                  /* likewise, for a look at the registers */
     bool parked;                /* does */
     bool quit;
     uint32_t sleeping;          /* halted; atomic */

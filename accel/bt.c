@@ -4,8 +4,11 @@
 #define _GNU_SOURCE 1
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include "accel/bt-int.h"
 #include "hw/intc/intc.h"
+
+#define HOLD_NS 100000000
 
 /* ---- vCPU threads ----------------------------------------------------------------- */
 
@@ -59,7 +62,7 @@ static bool bt_park(struct bt_cpu *c)
     bool quit;
 
     pthread_mutex_lock(&c->lock);
-    while (c->stop && !c->quit) {
+    while ((c->stop || c->hold) && !c->quit) {
         c->parked = true;
         pthread_cond_broadcast(&c->parked_cond);
         pthread_cond_wait(&c->wake, &c->lock);
@@ -344,6 +347,42 @@ static void bt_info(struct accel *a, FILE *f)
             (unsigned long long)(bt->opt.tb_bytes / MiB));
 }
 
+static bool bt_hold(struct accel *a)
+{
+    struct bt_cpu *c = &container_of(a, struct bt, accel)->cpus[0];
+    struct timespec until;
+    bool parked;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += HOLD_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&c->lock);
+    c->hold = true;
+    vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);  /* so that raising it kicks */
+    pthread_mutex_unlock(&c->lock);
+    vcpu_intr_raise(&c->vcpu, VCPU_INTR_EXIT);
+    pthread_mutex_lock(&c->lock);
+    while (c->started && !c->parked)
+        if (pthread_cond_timedwait(&c->parked_cond, &c->lock, &until) == ETIMEDOUT)
+            break;
+    parked = c->parked;
+    pthread_mutex_unlock(&c->lock);
+    return parked;
+}
+
+static void bt_release(struct accel *a)
+{
+    struct bt_cpu *c = &container_of(a, struct bt, accel)->cpus[0];
+
+    pthread_mutex_lock(&c->lock);
+    c->hold = false;
+    if (!c->stop)
+        c->parked = false;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
 static struct x86_cpu *bt_cpu0(struct accel *a)
 {
     return container_of(a, struct bt, accel)->cpus[0].cpu;
@@ -362,5 +401,5 @@ static int bt_probe(const struct accel_options *o, struct err *e)
 const struct accel_ops accel_bt = {
     .name = "tcg", .alias = "bt", .help = "binary translator of our own",
     .probe = bt_probe, .create = bt_create, .start = bt_start, .stop = bt_stop,
-    .destroy = bt_destroy, .info = bt_info, .cpu = bt_cpu0,
+    .destroy = bt_destroy, .info = bt_info, .cpu = bt_cpu0, .hold = bt_hold, .release = bt_release,
 };

@@ -28,7 +28,24 @@ static struct x86_cpu *cpu_of(struct run *r)
     return r->accel->ops->cpu(r->accel);
 }
 
-/* While the guest runs these are the registers as they were last in memory. */
+/*
+ * The vCPU may need the machine lock to come to a stand, so it gets it for that
+ * long: this is a callback of the loop, which took the lock once. If somebody
+ * took it again, hold() gives up and the values are a little old.
+ */
+static struct x86_cpu *hold_cpu(struct run *r)
+{
+    machine_unlock(r->m);
+    r->accel->ops->hold(r->accel);
+    machine_lock(r->m);
+    return cpu_of(r);
+}
+
+static void release_cpu(struct run *r)
+{
+    r->accel->ops->release(r->accel);
+}
+
 static void hook_registers(void *opaque, struct monitor *mon)
 {
     struct run *r = opaque;
@@ -38,7 +55,8 @@ static void hook_registers(void *opaque, struct monitor *mon)
 
     if (!f)
         return;
-    x86_log_cpu(&cpu_of(r)->tcg, f);
+    x86_log_cpu(&hold_cpu(r)->tcg, f);
+    release_cpu(r);
     fclose(f);
     monitor_printf(mon, "%s", text);
     free(text);
@@ -46,15 +64,17 @@ static void hook_registers(void *opaque, struct monitor *mon)
 
 static bool hook_translate(void *opaque, gva_t va, gpa_t *pa)
 {
-    return x86_debug_walk(cpu_of(opaque), va, pa);
+    bool ok = x86_debug_walk(hold_cpu(opaque), va, pa);
+
+    release_cpu(opaque);
+    return ok;
 }
 
-static bool hook_reg(void *opaque, const char *name, uint64_t *val)
+static bool find_reg(const struct x86_cpu *cpu, const char *name, uint64_t *val)
 {
     static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                            "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
     static const char *const seg[S_COUNT] = { "es", "cs", "ss", "ds", "fs", "gs" };
-    struct x86_cpu *cpu = cpu_of(opaque);
     const struct { const char *name; uint64_t val; } others[] = {
         { "rip", cpu->tcg.pc }, { "pc", cpu->tcg.pc }, { "cr0", cpu->cr0 }, { "cr2", cpu->cr2 },
         { "cr3", cpu->cr3 }, { "cr4", cpu->cr4 }, { "efer", cpu->efer },
@@ -80,6 +100,14 @@ static bool hook_reg(void *opaque, const char *name, uint64_t *val)
             return true;
         }
     return false;
+}
+
+static bool hook_reg(void *opaque, const char *name, uint64_t *val)
+{
+    bool ok = find_reg(hold_cpu(opaque), name, val);
+
+    release_cpu(opaque);
+    return ok;
 }
 
 static void info_jit(struct monitor *mon, char *rest)

@@ -158,6 +158,31 @@ Test(bt, endless_loop_can_be_stopped, .timeout = 60)
     }
 }
 
+/* A look at the registers neither starts a paused vCPU nor loses a stop. */
+Test(bt, held_cpu_shows_its_registers, .timeout = 60)
+{
+    static const uint8_t code[] = { 0xb8, 0x34, 0x12, 0x40, 0x48, 0xeb, 0xfc }; /* ax 1234, 1235 */
+
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+        struct rig r;
+        uint64_t ax;
+
+        rig_start(&r, backends[i], code, sizeof code);
+        do {
+            while (!r.a->ops->hold(r.a))
+                r.a->ops->release(r.a);
+            ax = GPR(r.a->ops->cpu(r.a), R_AX);
+            cr_assert_eq(r.a->ops->cpu(r.a)->tcg.pc < 8 || ax == 0, 1);
+            r.a->ops->release(r.a);
+        } while (ax != 0x1234 && ax != 0x1235);
+        r.m->accel->pause_all(r.m);
+        cr_assert(r.a->ops->hold(r.a));
+        r.a->ops->release(r.a);
+        cr_assert(container_of(r.a, struct bt, accel)->cpus[0].parked);
+        rig_end(&r);
+    }
+}
+
 /* Timer interrupt out of HLT: mode 2 of the 8254, unmasked at the 8259. */
 Test(bt, timer_wakes_a_halted_cpu, .timeout = 60)
 {
