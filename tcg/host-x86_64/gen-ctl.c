@@ -155,6 +155,7 @@ void gen_call(struct gen *g, const struct ir_op *op)
         struct stub *s = stub_new(g, STUB_FAULT);
         alu_imm(&g->c, 4, ALU_CMP, ENV(exception), 0);
         s->from[0] = jcc32(&g->c, 5);
+        s->after_call = true;
         s->thunk = TH_LEAVE_EXC;
     }
     g->locked = 0;

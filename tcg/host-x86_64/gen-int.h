@@ -45,6 +45,7 @@ struct stub {
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM */
     bool site, fpe;          /* record host-fault sites */
+    bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
     bool no_commit;          /* MEM: written only by a later operation (LDW) */
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
 };

@@ -176,7 +176,8 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
-    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+    if (!s->after_call)
+        mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     jmp_to(c, thunk_rw(g, s->thunk));
 }
 
