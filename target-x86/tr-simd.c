@@ -174,6 +174,17 @@ static void take_encoding(struct xlat *x, struct ir_vec *v)
     v->wf = x->row->wf;
 }
 
+/** names_gpr() - an operand is a general register, or may be one (memory form) */
+static bool names_gpr(const struct x86_row *r)
+{
+    const unsigned ops[3] = { r->dst, r->a, r->b };
+
+    for (unsigned i = 0; i < 3; i++)
+        if (opnd_kind(ops[i]) == K_E || opnd_kind(ops[i]) == K_G)
+            return true;
+    return false;
+}
+
 /** fix_encoding() - what depends on all operands together */
 static void fix_encoding(struct xlat *x, struct vec_ops *s)
 {
@@ -189,8 +200,10 @@ static void fix_encoding(struct xlat *x, struct vec_ops *s)
     v->is_mmx = v->reg_mmx || v->rm_kind == VRM_MMX || (x->row->arg & VA_MMX);
     if (operands && !s->any_wide && !(x->row->attr & A_GROUP(L0, L2)))
         v->l = 0;                         /* scalar: VEX.L is ignored */
-    if (!xt_64(x) && (v->rm_kind == VRM_GPR || v->reg_gpr))
+    if (!xt_64(x) && names_gpr(x->row))
         v->w = 0;                         /* W widens nothing outside 64-bit code */
+    if (v->is_mmx)
+        v->can_fp_fault = true;           /* a pending x87 exception: #MF */
     if (v->enc == VENC_LEGACY)
         v->mem_align = v->mem_bytes == 16 && !(x->row->arg & VA_UNAL) ? 16 : 0;
     else
