@@ -75,13 +75,14 @@ struct tcase {
 void rng_seed(uint64_t seed);
 uint64_t rng(void);
 /** gen_wanted() - the row can run here as an unprivileged program; NULL: yes, else why not */
-const char *gen_wanted(unsigned row, const struct x86_model *m);
+const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m);
 /** case_approximate() - @row's results differ in the last bits between implementations */
 bool case_approximate(unsigned row);
 /** gen_single() - a case of one instruction of @row; false: no encoding came out */
-bool gen_single(struct tcase *c, unsigned row, const struct x86_model *m);
+bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_model *m);
 /** gen_sequence() - a case of several instructions of rows in @rows */
-bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, const struct x86_model *m);
+bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigned bits,
+                  const struct x86_model *m);
 /** case_assemble() - place the instructions: code, len, start, branches */
 void case_assemble(struct tcase *c);
 

@@ -1,5 +1,5 @@
 /*
- * main.c - insn [-seed N] [-count N] [-sequences N] [-row NAME] [-case K] [-v]
+ * main.c - insn [-seed N] [-count N] [-sequences N] [-bits N] [-row NAME] [-phase N] [-case K] [-v]
  *
  * Runs every row of the instruction table that an unprivileged program may use:
  * random encodings and operands alone, then random short sequences, which is
@@ -16,9 +16,10 @@ struct options {
     uint64_t seed;
     unsigned count, sequences, shown;
     const char *row;
-    long phase;                   /* 5000: integer sequences, 5001: all */
+    long phase;                   /* 5000: integer sequences, 5001: all; 5002, 5003: of 32-bit code */
     long only;                    /* case number, or -1 */
-    bool verbose, generic_only;
+    unsigned bits;                /* only this code size, or 0 */
+    bool verbose, integer;
 };
 
 struct bench {
@@ -26,7 +27,8 @@ struct bench {
     unsigned n_engines;
     struct x86_model model;
     struct options opt;
-    unsigned tested, differ, seq_differ;
+    unsigned differ, seq_differ;
+    bool row_tested[MAX_ROWS];
     uint64_t cases;
     struct tcase c;
     struct state out[MAX_ENGINES];
@@ -232,7 +234,7 @@ static void report(struct bench *b, const char *what, unsigned bad)
 }
 
 /* false: the row differs, or never produced a case */
-static bool test_row(struct bench *b, unsigned row)
+static bool test_row(struct bench *b, unsigned row, unsigned bits)
 {
     unsigned ran = 0, differ = 0;
     char what[96];
@@ -240,25 +242,26 @@ static bool test_row(struct bench *b, unsigned row)
     for (unsigned k = 0; k < b->opt.count * 4 && ran < b->opt.count; k++) {
         if (b->opt.only >= 0 && b->opt.only != (long)k)
             continue;
-        rng_seed(case_seed(b, row, k));
-        if (!gen_single(&b->c, row, &b->model))
+        rng_seed(case_seed(b, row + (bits == 64 ? 0 : 10000), k));
+        if (!gen_single(&b->c, row, bits, &b->model))
             continue;
         ran++;
         unsigned bad = run_case(b, &b->c);
         if (bad && !differ++) {
-            snprintf(what, sizeof(what), "-row %s (%u) -case %u", x86_row_name(row), row, k);
+            snprintf(what, sizeof(what), "-bits %u -row %s (%u) -case %u", bits, x86_row_name(row), row, k);
             report(b, what, bad);
         }
     }
     if (!ran && b->opt.only < 0)
-        printf("row %u %s: no encoding came out\n", row, x86_row_name(row));
+        printf("row %u %s: no encoding came out in %u-bit code\n", row, x86_row_name(row), bits);
     if (differ)
         printf("row %u %s: %u of %u cases differ\n", row, x86_row_name(row), differ, ran);
-    b->tested += ran > 0;
+    b->row_tested[row] |= ran > 0;
     return ran && !differ;
 }
 
-static void test_sequences(struct bench *b, const uint16_t *rows, unsigned n, unsigned salt, unsigned count)
+static void test_sequences(struct bench *b, const uint16_t *rows, unsigned n, unsigned bits, unsigned salt,
+                           unsigned count)
 {
     char what[96];
 
@@ -266,7 +269,7 @@ static void test_sequences(struct bench *b, const uint16_t *rows, unsigned n, un
         if (b->opt.only >= 0 && b->opt.only != (long)k)
             continue;
         rng_seed(case_seed(b, salt, k));
-        if (!gen_sequence(&b->c, rows, n, &b->model))
+        if (!gen_sequence(&b->c, rows, n, bits, &b->model))
             continue;
         unsigned bad = run_case(b, &b->c);
         if (!bad)
@@ -300,10 +303,12 @@ static bool parse(struct options *o, int argc, char **argv)
             o->only = strtol(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "-show") && more)
             o->shown = (unsigned)strtoul(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-bits") && more)
+            o->bits = (unsigned)strtoul(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "-phase") && more)
             o->phase = strtol(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "-integer"))
-            o->generic_only = true;
+            o->integer = true;
         else
             return false;
     }
@@ -341,29 +346,18 @@ static void warm_up(struct bench *b)
         b->engine[i].run(&b->engine[i], &b->c, &b->out[i]);
 }
 
-int main(int argc, char **argv)
+/* all rows alone, then sequences of those that pass */
+static void test_mode(struct bench *b, unsigned bits)
 {
-    static struct bench bench;
-    static uint16_t integer[MAX_ROWS], all[MAX_ROWS];
-    unsigned n_int = 0, n_all = 0;
-    struct bench *b = &bench;
+    uint16_t integer[MAX_ROWS], all[MAX_ROWS];
+    unsigned n_int = 0, n_all = 0, salt = bits == 64 ? 5000 : 5002;
+    const struct options *o = &b->opt;
+    bool singles = o->row || o->only < 0;
 
-    b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1 };
-    if (!parse(&b->opt, argc, argv)) {
-        fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-row NAME] [-case K] [-show N] [-v]\n");
-        return 2;
-    }
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (!add_engines(b))
-        return 1;
-    warm_up(b);
-    watchdog_start();
-    printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
     for (unsigned i = 1; i < x86_row_count(); i++) {
-        if (gen_wanted(i, &b->model) || (b->opt.generic_only && i > x86_last_integer_row()))
+        if (gen_wanted(i, bits, &b->model) || (o->integer && i > x86_last_integer_row()))
             continue;
-        if ((!b->opt.row || !strcmp(b->opt.row, x86_row_name(i))) &&
-            !(b->opt.row == NULL && b->opt.only >= 0) && !test_row(b, i)) {
+        if (singles && (!o->row || !strcmp(o->row, x86_row_name(i))) && !test_row(b, i, bits)) {
             b->differ++;
             continue;             /* known already: sequences are for what alone is right */
         }
@@ -372,13 +366,52 @@ int main(int argc, char **argv)
         if (i <= x86_last_integer_row())
             integer[n_int++] = (uint16_t)i;
     }
-    if (!b->opt.row) {
-        if (b->opt.phase != 5001)
-            test_sequences(b, integer, n_int, 5000, b->opt.sequences);
-        if (!b->opt.generic_only && b->opt.phase != 5000)
-            test_sequences(b, all, n_all, 5001, b->opt.sequences / 3);
+    if (o->row)
+        return;
+    if (!o->phase || o->phase == salt)
+        test_sequences(b, integer, n_int, bits, salt, o->sequences);
+    if (!o->integer && (!o->phase || o->phase == salt + 1))
+        test_sequences(b, all, n_all, bits, salt + 1, o->sequences / 3);
+}
+
+static void summary(const struct bench *b)
+{
+    unsigned tested = 0;
+
+    for (unsigned i = 1; i < x86_row_count(); i++)
+        tested += b->row_tested[i];
+    if (!b->opt.row && !b->opt.integer && b->opt.only < 0) {
+        printf("insn: not tested here:");
+        for (unsigned i = 1; i < x86_row_count(); i++)
+            if (!b->row_tested[i])
+                printf(" %s", x86_row_name(i));
+        printf("\n");
     }
     printf("insn: %u rows, %u tested on %u engines, %u differ; %llu cases, %u sequences differ\n",
-           x86_row_count() - 1, b->tested, b->n_engines, b->differ, (unsigned long long)b->cases, b->seq_differ);
+           x86_row_count() - 1, tested, b->n_engines, b->differ, (unsigned long long)b->cases, b->seq_differ);
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench bench;
+    struct bench *b = &bench;
+
+    b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1 };
+    if (!parse(&b->opt, argc, argv)) {
+        fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-bits 32|64] [-row NAME] [-phase N]\n"
+                "            [-case K] [-integer] [-show N] [-v]\n");
+        return 2;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!add_engines(b))
+        return 1;
+    warm_up(b);
+    watchdog_start();
+    printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
+    if (b->opt.bits != 32)
+        test_mode(b, 64);
+    if (b->opt.bits != 64)
+        test_mode(b, 32);
+    summary(b);
     return b->differ || b->seq_differ;
 }

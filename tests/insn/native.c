@@ -17,11 +17,17 @@
 #define SLOTS_VA 0x2f5a0000
 struct slots {
     uint64_t r[16], flags, host_sp, code, exit;
-    uint8_t rsvd[1024 - 160];
+    uint64_t wide;                /* 0: 32-bit code */
+    uint32_t far_code;
+    uint16_t far_cs, rsvd0;
+    uint8_t rsvd[1024 - 176];
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
 };
+/* far pointer m16:32 and, at BACK_VA, the way back into 64-bit code */
+#define FAR_AT 0xa8
+#define BACK_VA 0x2f5a2000
 #define SLOTS ((struct slots *)(uintptr_t)SLOTS_VA)
 
 asm(".pushsection .text\n"
@@ -36,6 +42,8 @@ asm(".pushsection .text\n"
     "movq SL+0x40, %r8\n movq SL+0x48, %r9\n movq SL+0x50, %r10\n movq SL+0x58, %r11\n"
     "movq SL+0x60, %r12\n movq SL+0x68, %r13\n movq SL+0x70, %r14\n movq SL+0x78, %r15\n"
     "jmp *SL+0x90\n"
+    "insn_native_far:\n"
+    "ljmpl *SL+0xa8\n"
     "insn_native_exit:\n"
     "movq %rax, SL+0x00\n movq %rcx, SL+0x08\n movq %rdx, SL+0x10\n movq %rbx, SL+0x18\n"
     "movq %rsp, SL+0x20\n movq %rbp, SL+0x28\n movq %rsi, SL+0x30\n movq %rdi, SL+0x38\n"
@@ -48,7 +56,7 @@ asm(".pushsection .text\n"
     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
     ".popsection\n");
 void insn_native_enter(void);
-extern const char insn_native_exit[];
+extern const char insn_native_exit[], insn_native_far[];
 
 /* what the handlers must know */
 static struct native {
@@ -91,6 +99,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
     if (nat.out->cr2 >> 63)         /* Linux hides what is mapped in its half */
         nat.out->error &= ~(uint32_t)PF_P;
     g[REG_RIP] = (greg_t)(uintptr_t)insn_native_exit;
+    g[REG_CSGSFS] = (g[REG_CSGSFS] & ~(greg_t)0xffff) | 0x33;
     g[REG_EFL] &= ~(greg_t)(EF_TF | EF_AC | EF_RF);
 }
 
@@ -108,17 +117,22 @@ static void on_tick(int sig, siginfo_t *si, void *ctx)
 
 static void run(struct engine *e, const struct tcase *c, struct state *out)
 {
-    /* jmp *[exit] */
-    static const uint8_t end[7] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
+    /* jmp *[exit], or far to that jump */
+    static const uint8_t end64[7] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
+    static const uint8_t end32[7] = { 0xea, 0x00, 0x20, 0x5a, 0x2f, 0x33, 0x00 };
+    const uint8_t *end = c->bits == 64 ? end64 : end32;
     uint8_t *code = (uint8_t *)(uintptr_t)CODE_VA + c->off;
 
     memcpy((void *)(uintptr_t)DATA_VA, c->init.data, DATA_BYTES);
     memcpy((void *)(uintptr_t)STACK_VA, c->init.stack, STACK_BYTES);
     memcpy(code, c->code, c->len);
-    memcpy(code + c->len, end, sizeof(end));
+    memcpy(code + c->len, end, END_BYTES - 1);
     memcpy(SLOTS->r, c->init.r, sizeof(SLOTS->r));
     SLOTS->flags = c->init.flags | EF_IF | EF_1;
-    SLOTS->code = (uintptr_t)code;
+    SLOTS->code = c->bits == 64 ? (uintptr_t)code : (uintptr_t)insn_native_far;
+    SLOTS->far_code = (uint32_t)(uintptr_t)code;
+    SLOTS->far_cs = 0x23;
+    memcpy((void *)(uintptr_t)BACK_VA, end64, sizeof(end64));
     SLOTS->exit = (uintptr_t)insn_native_exit;
     SLOTS->fx = c->init.f.fx;
     memcpy(SLOTS->ymmh, c->init.f.ymmh, sizeof(SLOTS->ymmh));
@@ -140,7 +154,7 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     memcpy(out->f.ymmh, SLOTS->ymmh, sizeof(out->f.ymmh));
     memcpy(out->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
     memcpy(out->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
-    memset(code, 0x90, c->len + sizeof(end));
+    memset(code, 0x90, c->len + END_BYTES - 1);
 }
 
 static bool map_at(uintptr_t va, size_t bytes, int prot)
@@ -153,11 +167,13 @@ bool native_engine(struct engine *e)
 {
     int rw = PROT_READ | PROT_WRITE;
 
-    _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98, "asm");
+    _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98 &&
+                   offsetof(struct slots, far_code) == FAR_AT, "asm");
+    asm volatile("movl $0x2b, %%eax\n movl %%eax, %%ds\n movl %%eax, %%es" : : : "eax");
     *e = (struct engine){ .name = "host CPU", .run = run };
     return __builtin_cpu_supports("avx2") && map_at(CODE_VA, CODE_BYTES, rw | PROT_EXEC) &&
            map_at(DATA_VA, DATA_BYTES, rw) && map_at(STACK_VA, STACK_BYTES, rw) &&
-           map_at(SLOTS_VA, 8192, rw);
+           map_at(SLOTS_VA, 8192, rw) && map_at(BACK_VA, 4096, rw | PROT_EXEC);
 }
 
 void watchdog_start(void)
