@@ -1,0 +1,32 @@
+#!/bin/bash
+# bare.sh - the bare-metal programs on both back ends
+set -u
+. "$(dirname "$0")/common.sh"
+
+cc=${X86_CC:-gcc}
+if ! echo 'int x;' | "$cc" -m32 -ffreestanding -xc -c -o "$work/m32.o" - 2> /dev/null; then
+    skip "bare-metal programs" "$cc does not build for 32 bit x86"
+    exit 0
+fi
+make -s -C tests/guest BUILD="$BUILD" X86_CC="$cc" > "$work/make.log" 2>&1 || {
+    fail "bare-metal programs" "$(tail_of "$work/make.log")"
+    exit 0
+}
+
+# one IMAGE BACKEND
+one() {
+    local log=$work/bare-$1-${2##*=}.log
+    echo "# bare-metal $1.bin, -accel $2"
+    run_for 120 "$log" -accel "$2" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
+        -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$1.bin"
+    # every line becomes a result of its own; the program's own count is the check of completeness
+    sed -n -E "s/^(ok|skip) /\1 bare $1 ${2##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $1 ${2##*=}: \1:\2/p" "$log"
+    grep -aq ' passed, .* failed, .* skipped' "$log" ||
+        fail "bare $1 ${2##*=}" "ended early, status $status, after: $(tail_of "$log")"
+}
+
+for image in real prot long; do
+    for accel in tcg,backend=interp tcg; do
+        one "$image" "$accel"
+    done
+done

@@ -1,0 +1,51 @@
+#!/bin/bash
+# boot-idle.sh - a guest that halts costs the host next to nothing
+#
+# Loosely: less than half of a CPU over 4 seconds. What it really costs shows in make bench.
+set -u
+. "$(dirname "$0")/common.sh"
+
+# ticks PID: user and system time so far, in clock ticks
+ticks() {
+    local stat
+    stat=$(cat "/proc/$1/stat") || return 1
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    echo $((${12} + ${13}))
+}
+
+# idle NAME LOG PATTERN ARG...: CPU time after PATTERN came on LOG
+idle() {
+    local name=$1 log=$2 pattern=$3 pid before after hz
+    shift 3
+    echo "# $name: less than half of a CPU while it halts"
+    rm -f "$log"
+    "$TRANSOM" "$@" < /dev/null > "$work/idle.err" 2>&1 &
+    pid=$!
+    if ! wait_for 120 "$log" "$pattern" $pid; then
+        fail "$name" "does not get there: $(tail_of "$log") $(tail_of "$work/idle.err")"
+        end $pid
+        return
+    fi
+    sleep 2
+    before=$(ticks $pid)
+    sleep 4
+    after=$(ticks $pid)
+    hz=$(getconf CLK_TCK)
+    if [ -n "$after" ] && [ $((after - before)) -lt $((4 * hz / 2)) ]; then
+        pass "$name"
+    else
+        fail "$name" "$((after - before)) of $((4 * hz)) ticks"
+    fi
+    end $pid
+}
+
+log=$work/idle.log
+idle "idle SeaBIOS" "$log" 'No bootable device' -m 64 -display none -debugcon "file:$log"
+if [ -e "$BUILD/demo/vmlinuz" ] && [ -e "$BUILD/demo/busybox" ]; then
+    tools/mkinitramfs.sh "$BUILD/demo/busybox" "$work/idle.cpio" 'echo sleeping; sleep 1000'
+    idle "idle Linux" "$log" '^sleeping' -kernel "$BUILD/demo/vmlinuz" -initrd "$work/idle.cpio" \
+        -append console=ttyS0 -m 512 -display none -serial "file:$log"
+else
+    skip "idle Linux" "no kernel in $BUILD/demo"
+fi

@@ -1,0 +1,44 @@
+# common.sh - sourced by the guest tests: what is run, and how results are told
+#
+# TRANSOM: the emulator; BUILD: where images, kernels and logs go.
+# A test prints "ok NAME", "FAIL NAME: why" or "skip NAME: why"; tests/guest/run counts.
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+TRANSOM=${TRANSOM:-$top/transom}
+BUILD=${BUILD:-$top/build}
+work=$BUILD/tests/guest/work
+mkdir -p "$work"
+cd "$top"
+
+pass() { echo "ok $1"; }
+fail() { echo "FAIL $1: $2"; }
+skip() { echo "skip $1: $2"; }
+
+# first_words FILE: some lines for a message of failure
+tail_of() { tail -n 3 "$1" | tr -c '[:print:]' ' ' | cut -c 1-200; }
+
+# run_for SECONDS LOG ARG...: transom with a time limit; sets status
+run_for() {
+    local seconds=$1 log=$2
+    shift 2
+    status=0
+    timeout -k 5 "$seconds" "$TRANSOM" "$@" > "$log" 2>&1 < /dev/null || status=$?
+}
+
+# wait_for SECONDS FILE PATTERN PID: until a line matches; fails when the process ends before
+wait_for() {
+    local deadline=$((SECONDS + $1))
+    while [ "$SECONDS" -le "$deadline" ]; do
+        grep -aqE "$3" "$2" 2> /dev/null && return 0
+        kill -0 "$4" 2> /dev/null || break
+        sleep 0.2
+    done
+    grep -aqE "$3" "$2" 2> /dev/null
+}
+
+# end PID: ends an emulator that a test has started
+end() {
+    kill "$1" 2> /dev/null || true
+    wait "$1" 2> /dev/null || true
+}

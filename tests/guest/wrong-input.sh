@@ -1,0 +1,69 @@
+#!/bin/bash
+# wrong-input.sh - what cannot work ends with one line on stderr and status 1
+set -u
+. "$(dirname "$0")/common.sh"
+
+# wrong NAME PATTERN ARG...: the line must match PATTERN
+wrong() {
+    local name=$1 pattern=$2 lines
+    shift 2
+    echo "# $name: one line, status 1"
+    status=0
+    timeout -k 5 20 "$TRANSOM" -display none "$@" < /dev/null > "$work/wrong.out" 2> "$work/wrong.err" || status=$?
+    lines=$(wc -l < "$work/wrong.err")
+    if [ "$status" != 1 ]; then
+        fail "$name" "status $status: $(tail_of "$work/wrong.err")"
+    elif [ "$lines" != 1 ]; then
+        fail "$name" "$lines lines on stderr: $(tail_of "$work/wrong.err")"
+    elif ! grep -aqE -e "$pattern" "$work/wrong.err"; then
+        fail "$name" "the line does not name it ($pattern): $(tail_of "$work/wrong.err")"
+    else
+        pass "$name"
+    fi
+}
+
+kernel=$BUILD/demo/vmlinuz
+head -c 100000 /dev/urandom > "$work/no-kernel"
+: > "$work/empty"
+head -c 8M /dev/zero > "$work/big-initrd"
+
+wrong "-kernel missing" 'no-such-file' -kernel "$work/no-such-file"
+wrong "-kernel is a directory" "$work" -kernel "$work"
+wrong "-kernel is no kernel" 'no-kernel' -kernel "$work/no-kernel"
+wrong "-kernel is empty" 'empty' -kernel "$work/empty"
+if [ "$(id -u)" != 0 ]; then
+    cp "$work/empty" "$work/unreadable"
+    chmod 0 "$work/unreadable"
+    wrong "-kernel unreadable" 'unreadable' -kernel "$work/unreadable"
+else
+    skip "-kernel unreadable" "root can read every file"
+fi
+if [ -e "$kernel" ]; then
+    head -c 300 "$kernel" > "$work/truncated-head"
+    head -c 100000 "$kernel" > "$work/truncated"
+    wrong "-kernel truncated in its header" 'truncated-head' -kernel "$work/truncated-head"
+    wrong "-kernel truncated" 'truncated' -kernel "$work/truncated"
+    wrong "-initrd missing" 'no-such-file' -kernel "$kernel" -initrd "$work/no-such-file"
+    wrong "-initrd larger than RAM" 'initrd|RAM|memory' -kernel "$kernel" -initrd "$work/big-initrd" -m 8
+else
+    skip "-kernel truncated, -initrd" "no kernel in $BUILD/demo"
+fi
+wrong "-initrd without -kernel" 'initrd|kernel' -initrd "$work/empty"
+wrong "-bios missing" 'no-such-file' -bios "$work/no-such-file"
+wrong "-bios empty" 'empty' -bios "$work/empty"
+wrong "unknown option" "kernl.*-kernel" -kernl x
+wrong "option without its argument" 'kernel' -kernel
+wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
+wrong "unknown device property" 'iobas' -device isa-debug-exit,iobas=1
+wrong "unknown CPU model" 'qemu65' -cpu qemu65
+wrong "unknown CPU flag" 'sse9' -cpu qemu64,+sse9
+wrong "unknown machine" 'pd' -M pd
+wrong "unknown accelerator" 'tgc' -accel tgc
+wrong "unknown trace item" 'intt' -d intt
+wrong "RAM of nonsense" '12x' -m 12x
+wrong "more RAM than can be had" 'memory|RAM|-m' -m 900000G
+wrong "no RAM" "memory" -m 0
+wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
+wrong "serial to a socket nobody serves" 'nobody' -serial "unix:$work/nobody"
+wrong "log file that cannot open" 'nowhere' -D /nowhere/log -d int
+wrong "a KVM flag on the translator" 'kvm' -cpu max,kvm=on -accel tcg
