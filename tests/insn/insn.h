@@ -6,6 +6,7 @@
  *   native.c runs one on the host CPU (x86-64 hosts)
  *   guest.c  runs one on a bare translator instance
  *   flags.c  what the manual leaves undefined
+ *   expected.c  known answers, for hosts that are not x86
  *   main.c   drives, compares, reduces, reports
  *
  * Everywhere the case's code, data and stack stand at the same linear addresses.
@@ -119,5 +120,20 @@ void guest_crashed(void);
 void watchdog_start(void);
 /** watchdog_reset() - a case begins */
 void watchdog_reset(void);
+
+/* ---- expected.c: answers kept in a file ----------------------------------------- */
+
+struct expected {
+    uint8_t bits;
+    uint32_t id, inputs, results;
+};
+
+/** row_id() - the row's description as a number */
+uint32_t row_id(unsigned row);
+/** expected_hash() - run the row's kept cases on @e; @c, @out: scratch; false: there are none */
+bool expected_hash(struct engine *e, unsigned row, unsigned bits, const struct x86_model *m, struct tcase *c,
+                   struct state *out, struct expected *x);
+/** expected_read() - at most @max entries of the file; false: cannot open it */
+bool expected_read(const char *path, struct expected *list, unsigned max, unsigned *n);
 
 #endif

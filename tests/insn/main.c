@@ -19,7 +19,8 @@ struct options {
     long phase;                   /* 5000: integer sequences, 5001: all; 5002, 5003: of 32-bit code */
     long only;                    /* case number, or -1 */
     unsigned bits;                /* only this code size, or 0 */
-    bool verbose, integer;
+    const char *expected;         /* file of known answers */
+    bool verbose, integer, record;
 };
 
 struct bench {
@@ -242,7 +243,7 @@ static bool test_row(struct bench *b, unsigned row, unsigned bits)
     for (unsigned k = 0; k < b->opt.count * 4 && ran < b->opt.count; k++) {
         if (b->opt.only >= 0 && b->opt.only != (long)k)
             continue;
-        rng_seed(case_seed(b, row + (bits == 64 ? 0 : 10000), k));
+        rng_seed(case_seed(b, row_id(row) ^ bits, k));
         if (!gen_single(&b->c, row, bits, &b->model))
             continue;
         ran++;
@@ -307,6 +308,10 @@ static bool parse(struct options *o, int argc, char **argv)
             o->bits = (unsigned)strtoul(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "-phase") && more)
             o->phase = strtol(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "-expected") && more)
+            o->expected = argv[++i];
+        else if (!strcmp(argv[i], "-record"))
+            o->record = true;
         else if (!strcmp(argv[i], "-integer"))
             o->integer = true;
         else
@@ -374,6 +379,73 @@ static void test_mode(struct bench *b, unsigned bits)
         test_sequences(b, all, n_all, bits, salt + 1, o->sequences / 3);
 }
 
+/* ---- known answers --------------------------------------------------------------------- */
+
+/* every feature on: the same encodings wherever the file is used */
+static void full_model(struct x86_model *m, const struct x86_model *like)
+{
+    *m = *like;
+    memset(m->feat, 0xff, sizeof(m->feat));
+}
+
+/* Lines of the rows whose cases every engine agrees on. */
+static void record(struct bench *b)
+{
+    struct x86_model full;
+    struct expected x[MAX_ENGINES];
+
+    full_model(&full, &b->model);
+    for (unsigned bits = 64; bits >= 32; bits -= 32)
+        for (unsigned row = 1; row < x86_row_count(); row++) {
+            bool agree = !gen_wanted(row, bits, &b->model);
+            for (unsigned i = 0; agree && i < b->n_engines; i++)
+                agree = expected_hash(&b->engine[i], row, bits, &full, &b->c, &b->out[0], &x[i]) &&
+                        x[i].results == x[0].results;
+            if (agree)
+                printf("%u %08x %08x %08x\n", bits, x[0].id, x[0].inputs, x[0].results);
+        }
+}
+
+static const struct expected *find_expected(const struct expected *list, unsigned n, unsigned bits, uint32_t id)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (list[i].id == id && list[i].bits == bits)
+            return &list[i];
+    return NULL;
+}
+
+/* The last engine against the file. */
+static void check_expected(struct bench *b)
+{
+    static struct expected list[2 * MAX_ROWS];
+    struct x86_model full;
+    struct expected x;
+    unsigned n, checked = 0, other = 0;
+
+    if (!expected_read(b->opt.expected, list, ARRAY_SIZE(list), &n)) {
+        printf("insn: cannot read %s\n", b->opt.expected);
+        b->differ++;
+        return;
+    }
+    full_model(&full, &b->model);
+    for (unsigned bits = 64; bits >= 32; bits -= 32)
+        for (unsigned row = 1; row < x86_row_count(); row++) {
+            const struct expected *want = find_expected(list, n, bits, row_id(row));
+            if (!want || gen_wanted(row, bits, &b->model) ||
+                !expected_hash(&b->engine[b->n_engines - 1], row, bits, &full, &b->c, &b->out[0], &x))
+                continue;
+            checked++;
+            b->row_tested[row] = true;
+            if (x.inputs != want->inputs) {
+                other++;
+            } else if (x.results != want->results) {
+                printf("row %u %s: not the known answer in %u-bit code\n", row, x86_row_name(row), bits);
+                b->differ++;
+            }
+        }
+    printf("insn: %u known answers, %u checked, %u not comparable\n", n, checked, other);
+}
+
 static void summary(const struct bench *b)
 {
     unsigned tested = 0;
@@ -396,10 +468,12 @@ int main(int argc, char **argv)
     static struct bench bench;
     struct bench *b = &bench;
 
-    b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1 };
+    b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1,
+                                .expected = "tests/insn/expected.txt" };
     if (!parse(&b->opt, argc, argv)) {
         fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-bits 32|64] [-row NAME] [-phase N]\n"
-                "            [-case K] [-integer] [-show N] [-v]\n");
+                "            [-case K] [-integer] [-show N] [-v]\n"
+                "            [-expected FILE] [-record > FILE]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -407,11 +481,18 @@ int main(int argc, char **argv)
         return 1;
     warm_up(b);
     watchdog_start();
-    printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
-    if (b->opt.bits != 32)
+    if (!b->opt.record)
+        printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
+    if (b->opt.record) {
+        record(b);
+        return 0;
+    }
+    if (b->n_engines > 1 && b->opt.bits != 32)
         test_mode(b, 64);
-    if (b->opt.bits != 64)
+    if (b->n_engines > 1 && b->opt.bits != 64)
         test_mode(b, 32);
+    if (!b->opt.row && b->opt.only < 0)
+        check_expected(b);
     summary(b);
     return b->differ || b->seq_differ;
 }
