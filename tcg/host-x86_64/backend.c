@@ -37,7 +37,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->fl_host = false;
     g->fl_mem = true;
     g->vec_ok = g->x87_ok = g->fail = false;
-    g->n_fix = g->n_stubs = g->n_sites = 0;
+    g->n_fix = g->n_stubs = g->n_sites = g->skip = 0;
     g->pcoff = tb->off;
 }
 
@@ -92,6 +92,10 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
         if (g->c.p + GEN_MARGIN > g->end || g->fail)
             return false;
         gen_op(g, &b->ops[i], i);
+        if (g->skip) {       /* a branch with both its exits */
+            i += g->skip;
+            g->skip = 0;
+        }
     }
     return gen_finish(g);
 }

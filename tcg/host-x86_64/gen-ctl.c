@@ -220,12 +220,62 @@ void settle(struct gen *g)
     vals_settle(g);
 }
 
+/* The displacement that starts @before bytes further on is patched while others may
+ * run it: it must not straddle words. */
+static void align_link(struct code *c, unsigned before)
+{
+    static const uint8_t nops[3][3] = { { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 } };
+    unsigned n = -((uintptr_t)c->p + before) & 3;
+
+    if (n) {
+        memcpy(c->p, nops[n - 1], n);
+        c->p += n;
+    }
+}
+
+static void link_here(struct gen *g, const struct ir_op *go, uint8_t *rel32)
+{
+    struct stub *s = stub_new(g, STUB_LINK);
+
+    s->slot = go->aux & 1;
+    s->pcoff = (int32_t)go->imm;
+    s->from[0] = rel32;
+    g->tb->link[s->slot].jmp_off = (uint32_t)(rel32 - g->start);
+}
+
+static bool stays_in_page(const struct ir_op *go)
+{
+    return !(go->imm & ~(int64_t)PAGE_MASK);
+}
+
+/* BRCC L; GOTO_TB; L: GOTO_TB, where L has no other way in: the conditional jump
+ * itself can be the link. */
+static bool is_branch_pair(const struct gen *g, const struct ir_op *op)
+{
+    const struct ir_block *b = g->b;
+
+    if (op + 3 != b->ops + b->n_ops - 1 || op[1].opc != IR_GOTO_TB || op[2].opc != IR_LABEL
+        || op[2].imm != op->label || op[3].opc != IR_GOTO_TB || op[3].poll || !stays_in_page(&op[3]))
+        return false;
+    for (unsigned i = 0; i < g->n_fix; i++)
+        if (g->fix[i].label == op->label)
+            return false;
+    return true;
+}
+
 void gen_brcc(struct gen *g, const struct ir_op *op)
 {
     settle(g);
     bool had = g->fl_host;
     unsigned cc = need_cc(g, op->cc);
 
+    if (is_branch_pair(g, op)) {
+        align_link(&g->c, 2);
+        link_here(g, &op[3], jcc32(&g->c, cc));
+        g->skip = 3;
+        gen_goto_tb(g, &op[1]);
+        return;
+    }
     branch_to(g, jcc32(&g->c, cc), op->label);
     if (!had && cc != op->cc)
         g->fl_host = false;
@@ -267,7 +317,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
 {
     struct code *c = &g->c;
     struct tb_link *l = &g->tb->link[op->aux & 1];
-    bool cross = op->imm & ~(int64_t)PAGE_MASK;
+    bool cross = !stays_in_page(op);
     struct stub *s;
 
     flags_save(g);
@@ -297,8 +347,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         s->from[1] = jcc32(c, 5);
         mov_store(c, ENV(pcbase), RAX);
     }
-    while (((uintptr_t)c->p + 1) & 3)   /* the displacement is patched while others may run it */
-        e8(c, 0x90);
+    align_link(c, 1);
     s->from[0] = jmp32(c);
     l->jmp_off = (uint32_t)(s->from[0] - g->start);
 }

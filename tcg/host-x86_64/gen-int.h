@@ -78,6 +78,7 @@ struct gen {
     uint8_t *label[IR_MAX_LABELS];
     struct { uint8_t *at; uint16_t label; } fix[256];
     unsigned n_fix, n_stubs;
+    unsigned skip;           /* operations that the current one has dealt with */
     struct stub stubs[MAX_STUBS];
     struct tb_site sites[2 * MAX_STUBS];
     unsigned n_sites;
