@@ -145,6 +145,8 @@ static void bt_reset_all(struct machine *m)
     struct bt *bt = bt_of(m);
 
     bt_tsc_reset(bt);
+    if (tcg_get_stats(bt->tcg)->translations)
+        tcg_flush_all(bt->tcg);            /* another boot runs other code */
     for (unsigned i = 0; i < bt->n_cpus; i++) {
         vcpu_intr_lower(&bt->cpus[i].vcpu, VCPU_INTR_NMI | VCPU_INTR_SMI | VCPU_INTR_INIT
                         | VCPU_INTR_SIPI | VCPU_INTR_MCE);
