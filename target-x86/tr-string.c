@@ -103,8 +103,11 @@ static void rep_string(struct xlat *x, unsigned size)
     unsigned rep = compares && (x->in->prefixes & PFX_REPNE) ? 2 : 1;
     uint16_t again = ir_label(x->b);
     ir_val r = ir_temp(x->b);
+    struct ir_op *op;
 
-    xt_call_i(x, h_rep_string, r, string_arg(x, size), rep, 0);
+    op = xt_call_i(x, h_rep_string, r, string_arg(x, size), rep, 0);
+    if (x->row->arg != STR_INS && x->row->arg != STR_OUTS && !(x->mode & MODE_DR))
+        op->callf |= IRCALL_NOVEC;
     ir_brcmpi(x->b, IRC_NE, 8, r, 0, again);
     xt_goto(x, x->next_off, 0);
     ir_set_label(x->b, again);

@@ -751,7 +751,7 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
 
 /* ---- slow path of translated code --------------------------------------------------- */
 
-unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
 {
     struct tcg_mmu *m = cpu->mmu;
     unsigned len = sl->desc & SLOW_SIZE;
@@ -778,6 +778,19 @@ unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
     m->bounce_len = len;
     sl->delta = (uintptr_t)m->bounce - va;
     return acc == ACC_WRITE ? 2 : 1;
+}
+
+/* Writing a log goes through libc, which uses vector registers. */
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+
+    if (likely(!log_mask || !what))
+        return slow_access(cpu, sl);
+    cpu->tcg->host->vec_save(cpu);
+    unsigned r = slow_access(cpu, sl);
+    cpu->tcg->host->vec_restore(cpu, what);
+    return r;
 }
 
 /* The pages were resolved for writing just before: this cannot fault. */

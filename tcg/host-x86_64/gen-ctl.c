@@ -134,7 +134,7 @@ static void set_arg(struct gen *g, unsigned i, ir_val v)
 
 void gen_call(struct gen *g, const struct ir_op *op)
 {
-    bool sync = op->callf & IRCALL_SYNC, novec = op->callf & IRCALL_NOVEC;
+    bool sync = op->callf & IRCALL_SYNC, novec = (op->callf & IRCALL_NOVEC) && !log_mask;  /* logging uses libc */
 
     if (sync || (op->callf & IRCALL_FAULT))
         flags_save(g);
