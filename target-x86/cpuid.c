@@ -44,6 +44,15 @@ static uint32_t signature(const struct x86_model *m)
            (ext & 0xff) << 20;
 }
 
+/** apic_off() - the APIC bit follows IA32_APIC_BASE.EN (SDM vol. 3, 10.4.3) */
+static bool apic_off(const struct x86_cpu *cpu)
+{
+    uint64_t base;
+
+    return cpu->bus && cpu->bus->apic_msr &&
+           cpu->bus->apic_msr(cpu->bus->opaque, 0x1b, &base, false) && !(base & 1 << 11);
+}
+
 static void leaf_1(const struct x86_cpu *cpu, uint32_t out[4])
 {
     const struct x86_model *m = cpu->model;
@@ -52,6 +61,8 @@ static void leaf_1(const struct x86_cpu *cpu, uint32_t out[4])
 
     if (cpu->cr4 & CR4_OSXSAVE)
         c |= 1u << 27;
+    if (apic_off(cpu))
+        d &= ~(1u << 9);
     if (n > 1)
         d |= 1u << 28;                   /* EBX 23:16 counts logical processors */
     set(out, signature(m), 8 << 8 | n << 16 | (cpu->apic_id & 0xff) << 24, c, d);

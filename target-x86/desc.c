@@ -283,6 +283,16 @@ bool x86_load_data_seg(struct x86_cpu *cpu, unsigned seg, uint16_t sel, unsigned
     return true;
 }
 
+/* Unusable, but the base stays, as the silicon does it: 64-bit code goes on using
+ * the base of FS and GS. */
+static void drop_seg(struct x86_seg *s)
+{
+    uint64_t base = s->base;
+
+    x86_seg_null(s, 0);
+    s->base = base;
+}
+
 void x86_drop_inner_segs(struct x86_cpu *cpu)
 {
     static const uint8_t data[] = { S_ES, S_DS, S_FS, S_GS };
@@ -292,7 +302,7 @@ void x86_drop_inner_segs(struct x86_cpu *cpu)
         bool conforming_code = (s->attr & 12) == 12;
 
         if ((s->attr & SEG_P) && !conforming_code && (s->attr >> SEG_DPL_SHIFT & 3u) < cpu->cpl)
-            x86_seg_null(s, 0);
+            drop_seg(s);
     }
 }
 

@@ -385,6 +385,11 @@ static void take_pending(struct x86_cpu *cpu, struct event *ev)
     cpu->tcg.exception = 0;
     if (ev->soft)
         return;
+    if (vector == EXC_DB)
+        cpu->exc_dr6 |= cpu->trap_dr6;     /* traps that MOV SS held back join in */
+    if (cpu->exc_canon && x86_stack_access(cpu, cpu->exc_cr2))
+        ev->vector = EXC_SS;
+    cpu->exc_canon = false;
     if (vector == EXC_PF)
         cpu->cr2 = cpu->exc_cr2;
     if (vector == EXC_DB) {
@@ -441,14 +446,21 @@ static void deliver_event(struct x86_cpu *cpu, struct event *ev)
 static void deliver_pending(struct x86_cpu *cpu)
 {
     struct event ev = { 0 };
+    bool held;
 
     if (!cpu->exc_soft)
         log_ev(LOG_INT, "check_exception old: 0xffffffff new 0x%x", cpu->tcg.exception - 1);
+    /* a data breakpoint of MOV SS before INT n is reported in the handler */
+    held = cpu->exc_soft && cpu->shadow_ss && cpu->tf_trap;
     cpu->shadow = cpu->shadow_ss = false;
-    cpu->trap_dr6 = 0;
-    cpu->tf_trap = false;
     take_pending(cpu, &ev);
+    if (!held) {
+        cpu->trap_dr6 = 0;
+        cpu->tf_trap = false;
+    }
     deliver_event(cpu, &ev);
+    if (held)
+        cpu->tcg.run = 0;
 }
 
 static void deliver_external(struct x86_cpu *cpu, unsigned vector)
@@ -484,6 +496,7 @@ uint64_t h_step_end(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 static void debug_trap(struct x86_cpu *cpu)
 {
     x86_raise_db(cpu, cpu->trap_dr6);
+    cpu->halted = false;                   /* the step over HLT ends it */
     deliver_pending(cpu);
 }
 
@@ -588,7 +601,7 @@ bool x86_service(struct tcg_cpu *tc)
         pending = cpu->bus->intr(cpu->bus->opaque);
         if (pending & X86_INTR_EXIT)
             return false;
-        if (cpu->tf_trap) {
+        if (cpu->tf_trap && !cpu->shadow_ss) {
             debug_trap(cpu);
             continue;
         }

@@ -47,6 +47,10 @@ static bool rd_apic(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
 
 static bool wr_apic(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
 {
+    enum { APIC_BASE = 0x1b, EXTD = 1 << 10 };
+
+    if (msr == APIC_BASE && (v & EXTD) && !x86_has(cpu, FEAT_1_ECX, F1C_X2APIC))
+        return false;
     return cpu->bus->apic_msr(cpu->bus->opaque, msr, &v, true);
 }
 
@@ -202,10 +206,13 @@ static bool rd_mc_bank(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
     return true;
 }
 
-/** wr_mc_bank() - CTL keeps anything; STATUS, ADDR, MISC can only be cleared */
+/** wr_mc_bank() - CTL is all on or all off, STATUS can only be cleared, ADDR and MISC
+ *  keep anything (SDM vol. 3, 15.3.2) */
 static bool wr_mc_bank(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
 {
-    if ((msr & 3) != 0 && v != 0)
+    enum { CTL, STATUS };
+
+    if (((msr & 3) == CTL && v != 0 && v != ~0ull) || ((msr & 3) == STATUS && v != 0))
         return false;
     cpu->mc_bank[msr - 0x400] = v;
     return true;

@@ -19,7 +19,7 @@ static void raise(struct x86_cpu *cpu, unsigned vector, uint32_t error)
         error |= 1;
     cpu->exc_has_error = HAS_ERROR >> vector & 1;
     cpu->exc_error = cpu->exc_has_error ? error : 0;
-    cpu->exc_soft = false;
+    cpu->exc_soft = cpu->exc_canon = false;
     cpu->exc_soft_len = 0;
     cpu->exc_vme = false;
     cpu->exc_dr6 = 0;

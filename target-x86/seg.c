@@ -349,7 +349,7 @@ static bool type_allows(const struct x86_seg *s, bool write)
  * @a: offset, @b: segment | size << 8 | write << 16
  *
  * Returns the linear address (32 bits); raises #SS(0) for SS, #GP(0) otherwise.
- * Not for 64-bit code.
+ * In 64-bit code only branch targets come here, to be refused.
  */
 uint64_t h_seg_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -359,12 +359,12 @@ uint64_t h_seg_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     bool write = b >> 16 & 1;
     const struct x86_seg *s = &cpu->seg[seg < S_COUNT ? seg : S_DS];
     uint32_t hi = write ? s->hi_w : s->hi_r;
-    bool ok = off >= s->lo && last <= hi;
+    bool ok = off >= s->lo && last <= hi && b != SEG_CHECK_CANONICAL;
 
     if (ok && x86_pe(cpu))
         ok = type_allows(s, write);
     if (!ok) {
-        x86_raise_err(cpu, seg == S_SS ? EXC_SS : EXC_GP, 0);
+        x86_raise_err(cpu, seg == S_SS && b != SEG_CHECK_CANONICAL ? EXC_SS : EXC_GP, 0);
         return 0;
     }
     return (uint32_t)(s->base + off);

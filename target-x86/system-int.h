@@ -149,6 +149,9 @@ bool x86_desc_accessed(struct x86_cpu *cpu, struct x86_desc *d) MUST_CHECK;
 bool x86_desc_set_type(struct x86_cpu *cpu, struct x86_desc *d, unsigned type) MUST_CHECK;
 /** x86_seg_fill() - segment register from a descriptor; no checks */
 void x86_seg_fill(struct x86_seg *s, uint16_t sel, const struct x86_desc *d);
+/** x86_stack_access() - the instruction at RIP, whose access to @va faulted, meant the
+ *  stack segment (excp-stack.c) */
+bool x86_stack_access(struct x86_cpu *cpu, uint64_t va);
 /** x86_seg_null() - unusable segment that keeps selector @sel */
 void x86_seg_null(struct x86_seg *s, uint16_t sel);
 /** x86_seg_flat() - fixed flat segment as SYSCALL and SYSENTER load: @attr as x86_seg */

@@ -17,10 +17,16 @@ static const struct tcg_global globals[G_COUNT] = {
     { "r12", REG(12), 9 },  { "r13", REG(13), 10 }, { "r14", REG(14), 11 }, { "r15", REG(15), -1 },
 };
 
-/* the stack's #SS is not told from #GP here */
+/* Whether it was the stack segment, and the vector #SS, is found out on delivery. */
 static void canonical_fault(struct tcg_cpu *tc, uint64_t va, enum tcg_access acc)
 {
-    x86_raise_err(X86(tc), EXC_GP, 0);
+    struct x86_cpu *cpu = X86(tc);
+
+    if (tc->exception)
+        return;
+    x86_raise_err(cpu, EXC_GP, 0);
+    cpu->exc_canon = acc != ACC_EXEC;
+    cpu->exc_cr2 = va;
 }
 
 static void raise_divide(struct tcg_cpu *tc)

@@ -111,6 +111,8 @@ void xt_goto_rel(struct xlat *x, int64_t rel, unsigned slot);
 void xt_load_seg(struct xlat *x, unsigned seg, ir_val v);
 /** xt_check_pc() - #GP(0) when @pc lies outside the code segment */
 void xt_check_pc(struct xlat *x, ir_val pc);
+/** xt_check_canonical() - #GP(0) when the 8-byte @pc is not canonical (tr-mem.c) */
+void xt_check_canonical(struct xlat *x, ir_val pc);
 /** xt_dead_end() - end after a helper that always raises */
 void xt_dead_end(struct xlat *x);
 /** xt_poll() - leave before the next instruction when the run loop is wanted */

@@ -144,6 +144,17 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
     }
 }
 
+/* bits 63..47 are all equal: shifted down they are 0 or -1 */
+void xt_check_canonical(struct xlat *x, ir_val pc)
+{
+    struct x86_slow *sp = slow_path(x, pc, SEG_CHECK_CANONICAL);
+    ir_val t = ir_temp(x->b);
+
+    ir_emit_imm(x->b, IR_SAR, 8, t, pc, 47);
+    ir_lea(x->b, 8, t, t, IR_NONE, 0, 1);
+    ir_brcmpi(x->b, IRC_GTU, 8, t, 1, sp->label);
+}
+
 static void check_dr(struct xlat *x, ir_val lin, unsigned size, bool write)
 {
     if (x->mode & MODE_DR)

@@ -99,6 +99,8 @@ void xt_check_pc(struct xlat *x, ir_val pc)
 {
     uint16_t ok;
 
+    if (xt_64(x))
+        xt_check_canonical(x, pc);
     if (x->k->flat)
         return;
     ok = ir_label(x->b);

@@ -162,6 +162,8 @@ struct x86_cpu {
     /* pending exception: tcg.exception = vector + 1 */
     uint32_t exc_error;
     bool exc_has_error, exc_soft;  /* soft: INT n, INT3, INTO */
+    bool exc_canon;           /* the #GP is for the non-canonical address exc_cr2: #SS when
+                               * the instruction meant the stack segment */
     uint8_t exc_soft_len;     /* bytes to skip for soft and trap-like events */
     uint64_t exc_cr2;
     uint64_t exc_dr6;         /* DR6 bits for #DB */
@@ -317,7 +319,9 @@ HELPER(h_cmpxchg8b);      /* a = linear address; F.Z, EAX, EDX */
 HELPER(h_cmpxchg16b);
 HELPER(h_bcd);            /* a = 0 daa 1 das 2 aaa 3 aas 4 aam 5 aad, b = imm */
 HELPER(h_into);           /* raises #OF when O; b = length */
-HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 | write << 16: linear address; raises #GP/#SS */
+HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 | write << 16: linear address; raises #GP/#SS;
+                           * b = SEG_CHECK_CANONICAL: a is a branch target that is not: #GP */
+enum { SEG_CHECK_CANONICAL = 1 << 30 };
 HELPER(h_rsm);            /* (pc) */
 /* Last thing in a block translated with MODE_TF, MODE_SHADOW or MODE_DR (one instruction each), before
  * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has

@@ -80,8 +80,7 @@ void lapic_end_interrupt(struct lapic *a)
         return;
     vec_clear(a->isr, v);
     lapic_update(a);
-    if (unlikely(vec_test(a->tmr, v))) {
-        vec_clear(a->tmr, v);
+    if (unlikely(vec_test(a->tmr, v))) {     /* TMR stays until the vector comes again */
         for (unsigned n = LVT_LINT0; n <= LVT_LINT1; n++)
             if ((a->lvt[n] & LVT_REMOTE_IRR) && (a->lvt[n] & LVT_VECTOR) == (unsigned)v) {
                 a->lvt[n] &= ~LVT_REMOTE_IRR;

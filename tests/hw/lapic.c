@@ -87,6 +87,16 @@ Test(lapic, irr_isr_eoi)
     cr_assert_eq(rd(PPR), 0);
 }
 
+Test(lapic, tmr_outlives_the_interrupt)
+{
+    apic_deliver(b.m, 0, APIC_PHYSICAL, APIC_FIXED, 0x51, APIC_LEVEL);
+    cr_assert_eq(ack(0), 0x51);
+    wr(EOI, 0);
+    cr_assert_eq(rd(TMR + 0x20), 1u << 17);
+    send(0x51);
+    cr_assert_eq(rd(TMR + 0x20), 0, "the next one was edge-triggered");
+}
+
 Test(lapic, priority_classes)
 {
     send(0x51);

@@ -52,7 +52,8 @@ static const struct snippet snippets[] = {
     { GUEST_LONG, 2, { 0x01, 0x03 }, "rmw goto_tb" },
     { GUEST_LONG, 1, { 0x50 }, "lea st mov goto_tb" },
     { GUEST_LONG, 1, { 0x58 }, "ld lea mov goto_tb" },
-    { GUEST_LONG, 1, { 0xc3 }, "ld lea goto_pc" },
+    { GUEST_LONG, 1, { 0xc3 },                                           /* the target is canonical */
+      "ld sar lea brcmp lea goto_pc label call exit" },
     { GUEST_LONG, 5, { 0xe8, 0, 0, 0, 0 }, "lde lea lea st mov goto_tb" },
     { GUEST_LONG, 2, { 0x74, 2 }, "brcc goto_tb label goto_tb" },
     { GUEST_LONG, 3, { 0x48, 0x8d, 0x03 }, "mov goto_tb" },              /* lea rax, [rbx] */
