@@ -374,7 +374,7 @@ static int finish_cpu(struct options *o, struct err *e)
 {
     struct x86_model plain;
 
-    if (x86_model_parse("qemu64", &plain, e) < 0)
+    if (x86_model_parse(NULL, &plain, e) < 0)
         return -EINVAL;
     if (!o->model.name)
         o->model = plain;
