@@ -649,6 +649,8 @@ void case_assemble(struct tcase *c)
             int32_t rel = (int32_t)(c->start[MIN((unsigned)in->target, c->n)] - next);
             memcpy(c->code + next - in->rel, &rel, in->rel);
         }
+        if (in->ea_ins)             /* its operand is the immediate of another instruction */
+            c->in[i].ea = CODE_VA + c->off + c->start[MIN(in->ea_ins - 1u, c->n - 1)] + 2;
         if (in->rip_at)
             stl32(c->code + c->start[i] + in->rip_at,
                   (uint32_t)(in->ea - (CODE_VA + c->off + next)));
@@ -775,7 +777,7 @@ static bool usable(const struct x86_insn *in, const struct enc *e, const struct 
 static bool seq_row_ok(const struct x86_row *r)
 {
     static const char *const not[] = { "RET", "JMP", "CALL", "POPF", "PUSHF", "LOOP", "LOOPE", "LOOPNE", "JCXZ",
-                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA" };
+                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA", "ARPL" };
 
     /* fault details of these are their own subject */
     if (ROW_HAS(r, VSIB) || strstr(r->name, "MASKMOV") || !strncmp(r->name, "FCMOV", 5))
@@ -816,6 +818,97 @@ static void close_loop(struct tcase *c, const struct regs *rg, uint32_t written)
     if (rg->bits != 64)
         c->in[c->n - 1] = (struct ins){ .b = { 0xff, (uint8_t)(0xc8 | r) }, .n = 2, .target = -1 };
     c->in[c->n++] = (struct ins){ .b = { 0x0f, 0x85 }, .n = 6, .rel = 4, .target = 0 };
+}
+
+/* Up to @want instructions of @rows appended to the case; those of the stack too, or not. */
+static void add_plain(struct tcase *c, const uint16_t *rows, unsigned n_rows, const struct regs *rg,
+                      const struct x86_model *m, unsigned want, uint32_t *written)
+{
+    struct x86_insn in;
+    struct enc e;
+
+    for (unsigned tries = 0; want && tries < 200; tries++) {
+        unsigned row = rows[below(n_rows)];
+        if (!seq_row_ok(&x86_rows[row]) || ROW_HAS(&x86_rows[row], REPOK) ||
+            !encode(&e, &x86_rows[row], rg, m, &in) || is_push_pop(&in) || is_atomic(&in) ||
+            !usable(&in, &e, rg, EF_ARITH, *written))
+            continue;
+        struct ins *i = &c->in[c->n];
+        set_insn(i, &e, &in, row);
+        if (i->rel)
+            continue;
+        if (in.mem && in.base == REGNO_RIP) {
+            i->rip_at = (uint8_t)e.disp_at;
+            i->ea = DATA_VA + 0x800 + below(64);
+            if (mem_bytes(&in) <= 4 && one_in(2))
+                i->ea_ins = 1;
+        }
+        i->undef = flags_undefined(&in, -1);
+        c->ignore |= i->undef;
+        *written |= regs_written(&in);
+        c->n++;
+        want--;
+    }
+}
+
+static void add_bytes(struct tcase *c, const uint8_t *b, unsigned n, unsigned rel, int target)
+{
+    struct ins *i = &c->in[c->n++];
+
+    *i = (struct ins){ .n = (uint8_t)n, .rel = (uint8_t)rel, .target = (int8_t)target };
+    memcpy(i->b, b, n);
+}
+
+/*
+ *   0: add patched, imm32
+ *      ...   call f   ...   dec counter   jnz 0   jmp end
+ *   f: ...   ret
+ * Instructions with a RIP-relative operand may store into the first one.
+ */
+bool gen_program(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigned bits,
+                 const struct x86_model *m)
+{
+    struct regs rg = { .bits = bits, .fixed = true };
+    unsigned n_regs = bits == 64 ? 16 : 8, counter, patched, call;
+    uint32_t written = 0, fixed;
+
+    c->n = 0;
+    c->bits = bits;
+    c->fpu = c->approximate = false;
+    c->ignore = 0;
+    c->off = one_in(4) ? 0xfc0 + below(64) : 0x100 + below(16);
+    choose_regs(&rg, false);
+    random_state(c);
+    fixed = 1u << rg.base[0] | 1u << rg.base[1] | 1u << rg.index | 1u << R_SP;
+    do
+        counter = below(8);
+    while (fixed >> counter & 1);
+    rg.index = (uint8_t)counter;               /* nothing else writes it then */
+    fixed |= 1u << counter;
+    do
+        patched = below(8);
+    while (fixed >> patched & 1);
+    add_bytes(c, (uint8_t[]){ 0x81, (uint8_t)(0xc0 | patched), 1, 2, 3, 4 }, 6, 0, -1);
+    add_plain(c, rows, n_rows, &rg, m, below(4), &written);
+    call = c->n;
+    add_bytes(c, (uint8_t[]){ 0xe8, 0, 0, 0, 0 }, 5, 4, 0);
+    add_plain(c, rows, n_rows, &rg, m, below(3), &written);
+    add_bytes(c, (uint8_t[]){ 0xff, (uint8_t)(0xc8 | counter) }, 2, 0, -1);
+    add_bytes(c, (uint8_t[]){ 0x0f, 0x85, 0, 0, 0, 0 }, 6, 4, 0);
+    add_bytes(c, (uint8_t[]){ 0xe9, 0, 0, 0, 0 }, 5, 4, MAX_INS);
+    c->in[call].target = (int8_t)c->n;
+    add_plain(c, rows, n_rows, &rg, m, below(3), &written);
+    add_bytes(c, (uint8_t[]){ 0xc3 }, 1, 0, -1);
+    for (unsigned i = 0; i < n_regs; i++)
+        if (i == counter)
+            c->init.r[i] = 1 + below(5);
+    c->init.r[rg.base[0]] = rg.at[0];
+    c->init.r[rg.base[1]] = rg.at[1];
+    c->init.r[R_SP] = STACK_VA + 0x800;
+    c->ignore = EF_ARITH;
+    narrow(c);
+    case_assemble(c);
+    return true;
 }
 
 bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigned bits,

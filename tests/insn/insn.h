@@ -23,7 +23,7 @@
 #define CODE_BYTES 8192u
 #define DATA_BYTES 8192u
 #define STACK_BYTES 4096u
-#define MAX_INS 12
+#define MAX_INS 20
 #define END_BYTES 8               /* what an engine puts after the code */
 
 enum { VEC_END = -1, VEC_HANG = -2, VEC_CRASH = -3 };
@@ -53,6 +53,7 @@ struct ins {
     uint8_t b[16], n;
     int8_t target;
     uint8_t rel, rip_at;
+    uint8_t ea_ins;               /* @ea is in instruction @ea_ins - 1, or 0 */
     uint64_t ea;
     uint16_t row;
     uint32_t undef;
@@ -84,6 +85,9 @@ bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_m
 /** gen_sequence() - a case of several instructions of rows in @rows */
 bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigned bits,
                   const struct x86_model *m);
+/** gen_program() - a loop with a call in it, whose code may store into itself */
+bool gen_program(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigned bits,
+                 const struct x86_model *m);
 /** case_assemble() - place the instructions: code, len, start, branches */
 void case_assemble(struct tcase *c);
 

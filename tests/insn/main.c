@@ -16,7 +16,8 @@ struct options {
     uint64_t seed;
     unsigned count, sequences, shown;
     const char *row;
-    long phase;                   /* 5000: integer sequences, 5001: all; 5002, 5003: of 32-bit code */
+    long phase;                   /* 5000: integer sequences, 5001: all; 5002, 5003: of 32-bit code;
+                                   * + 10: programs */
     long only;                    /* case number, or -1 */
     unsigned bits;                /* only this code size, or 0 */
     const char *expected;         /* file of known answers */
@@ -253,6 +254,8 @@ static bool test_row(struct bench *b, unsigned row, unsigned bits)
             report(b, what, bad);
         }
     }
+    if (!b->opt.count)
+        return true;
     if (!ran && b->opt.only < 0)
         printf("row %u %s: no encoding came out in %u-bit code\n", row, x86_row_name(row), bits);
     if (differ)
@@ -270,7 +273,7 @@ static void test_sequences(struct bench *b, const uint16_t *rows, unsigned n, un
         if (b->opt.only >= 0 && b->opt.only != (long)k)
             continue;
         rng_seed(case_seed(b, salt, k));
-        if (!gen_sequence(&b->c, rows, n, bits, &b->model))
+        if (!(salt >= 5010 ? gen_program : gen_sequence)(&b->c, rows, n, bits, &b->model))
             continue;
         unsigned bad = run_case(b, &b->c);
         if (!bad)
@@ -377,6 +380,8 @@ static void test_mode(struct bench *b, unsigned bits)
         test_sequences(b, integer, n_int, bits, salt, o->sequences);
     if (!o->integer && (!o->phase || o->phase == salt + 1))
         test_sequences(b, all, n_all, bits, salt + 1, o->sequences / 3);
+    if (!o->phase || o->phase == salt + 10)
+        test_sequences(b, integer, n_int, bits, salt + 10, o->sequences / 3);
 }
 
 /* ---- known answers --------------------------------------------------------------------- */
