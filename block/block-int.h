@@ -231,6 +231,8 @@ int bnode_flush(struct bnode *b) MUST_CHECK;
  *  relative to its folder. NULL with @e when it is no plain file name. */
 char *backing_path(const char *from, const char *name, struct err *e);
 struct bnode *block_node(struct block *b);
+/** block_read_mapped() - preadv for formats whose map() tells all */
+int block_read_mapped(struct bnode *b, uint64_t off, const struct iovec *iov, unsigned n, uint64_t len);
 /** block_from_node() - a drive around a node (owned) */
 struct block *block_from_node(struct block_ctx *c, struct bnode *n);
 

@@ -70,6 +70,7 @@ struct block_opts {
     bool no_io;             /* metadata only: data files are not needed */
     bool allow_dirty;       /* do not repair a dirty image on open (check) */
     uint64_t offset, size;  /* raw: window of the file; size 0: to its end */
+    const void *chain;      /* the block layer's: images above, against loops */
 };
 
 void block_opts_init(struct block_opts *o);

@@ -59,9 +59,34 @@ char *backing_path(const char *from, const char *name, struct err *e)
     return xasprintf("%.*s/%s", (int)(slash - from), from, name);
 }
 
+/* images from the top of a chain to where it is being opened */
+struct chain {
+    dev_t dev;
+    ino_t ino;
+    const struct chain *above;
+};
+
+static int enter_chain(struct bnode *b, struct chain *me, struct err *e)
+{
+    struct stat st;
+
+    me->above = b->opts.chain;
+    me->dev = 0;
+    me->ino = 0;
+    if (b->file->fd < 0 || fstat(b->file->fd, &st))
+        return 0;
+    me->dev = st.st_dev;
+    me->ino = st.st_ino;
+    for (const struct chain *c = me->above; c; c = c->above)
+        if (c->ino == me->ino && c->dev == me->dev)
+            return err_set(e, -ELOOP, "'%s' is its own backing file", b->filename);
+    return 0;
+}
+
 /* the file under @b, opened for reading */
 static int open_backing(struct bnode *b, struct err *e)
 {
+    struct chain me;
     const char *name = b->opts.backing ? b->opts.backing : b->backing_file;
     struct block_opts o;
     char *path;
@@ -71,6 +96,8 @@ static int open_backing(struct bnode *b, struct err *e)
     if (b->depth + 1 >= BLOCK_MAX_CHAIN)
         return err_set(e, -ELOOP, "'%s': more than %d backing files under one another (a loop?)",
                        b->filename, BLOCK_MAX_CHAIN);
+    if (enter_chain(b, &me, e))
+        return -ELOOP;
     path = b->opts.backing ? xstrdup(name) : backing_path(b->filename, name, e);
     if (!path)
         return -EINVAL;
@@ -81,6 +108,7 @@ static int open_backing(struct bnode *b, struct err *e)
     o.force_share = b->opts.force_share;
     o.no_lock = b->opts.no_lock;
     o.allow_dirty = true;
+    o.chain = &me;
     if (b->backing_fmt && !b->opts.backing) {
         if (!block_find_driver(b->backing_fmt)) {
             int r = err_set(e, -EINVAL, "'%s': unknown backing format '%s'", b->filename, b->backing_fmt);
@@ -91,6 +119,8 @@ static int open_backing(struct bnode *b, struct err *e)
     }
     b->backing = bnode_open(&o, b->depth + 1, e);
     block_opts_free(&o);
+    if (b->backing)
+        b->backing->opts.chain = NULL;
     return b->backing ? 0 : -EINVAL;
 }
 
