@@ -16,9 +16,14 @@ apt_i386() {
         -o Dir::Cache="$PWD/cache" -o APT::Sandbox::User=root "$@"
 }
 
+# the lists are fetched at most once, and only when something is missing
+update() {
+    [ -e updated ] || apt_i386 apt-get update > update.log 2>&1 && touch updated || true
+}
+
 # unpack PACKAGE PATTERN FILE
 unpack() {
-    ls "$1"_*.deb > /dev/null 2>&1 || apt_i386 apt-get download "$1" > download.log 2>&1 || {
+    ls "$1"_*.deb > /dev/null 2>&1 || { update; apt_i386 apt-get download "$1" > download.log 2>&1; } || {
         echo "fetch-i386: cannot download package $1 (no network?); missing: $PWD/$3"
         exit 1
     }
@@ -27,11 +32,12 @@ unpack() {
     mv $2 "$3"
 }
 
+rm -f updated
 mkdir -p lists/partial cache/archives/partial
 kernel=$(ls linux-image-[0-9]*-686-pae_*.deb 2> /dev/null | head -n 1)
 kernel=${kernel%%_*}
 if [ -z "$kernel" ]; then
-    apt_i386 apt-get update > update.log 2>&1 || true
+    update
     kernel=$(apt_i386 apt-cache depends linux-image-686-pae 2> /dev/null |
         sed -n 's/^ *Depends: \(linux-image-[0-9].*-686-pae\)\(:i386\)\?$/\1/p' | tail -n 1)
 fi
@@ -42,4 +48,4 @@ fi
 [ -e vmlinuz ] || unpack "$kernel" './boot/vmlinuz-*' vmlinuz
 [ -e busybox ] || unpack busybox-static ./bin/busybox busybox
 rmdir boot bin 2> /dev/null || true
-rm -rf lists cache
+rm -rf lists cache updated

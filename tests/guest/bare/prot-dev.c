@@ -14,6 +14,8 @@ static void pic_init(void)
 
     for (u32 i = 0; i < sizeof(words) / 2; i++)
         outb(words[i][0], words[i][1]);
+    lapic[0xf0 / 4] = 0x1ff;  /* after reset LINT0 is masked: SDM vol. 3, 10.4.7.1 */
+    lapic[0x350 / 4] = 0x700; /* ExtINT: the PIC */
 }
 
 static int hook_irq(struct frame *f)

@@ -10,6 +10,8 @@ static u8 task_stack[1024] __attribute__((aligned(16)));
 
 /* Each leaves through an interrupt, in the new task */
 CODE(task_leave, "pushf\n\tpop %ebx\n\tmov %cr0, %ecx\n\tint $0x22");
+/* 16 bit TSS: the upper halves of the registers are undefined */
+CODE(task_leave16, "movzwl %sp, %esp\n\tmovzwl %ax, %eax\n\tint $0x22");
 CODE(task_iret, "pushf\n\tpop %edi\n\tincl %esi\n\tiret\n\tincl %esi\n\tjmp task_iret");
 CODE(task_fault, "pop %eax\n\tint $0x22");
 
@@ -200,7 +202,7 @@ static void test_tss16(void)
     u16 *t = (u16 *)&tss2;
 
     bytes_set(t, 0, 44);
-    bytes_copy(LOW_CODE, task_leave, 32); /* IP and SP have 16 bits */
+    bytes_copy(LOW_CODE, task_leave16, 16); /* IP and SP have 16 bits */
     t[7] = (u16)(u32)LOW_CODE;
     t[8] = 2;
     t[9] = 0xa1a1;                                          /* AX */

@@ -97,6 +97,13 @@ void trap_arm(void);
     asm(".pushsection .text\n\t.globl " #name "\n" #name ":\n\t" text "\n\t.popsection"); \
     extern u8 name[]
 
+/* Cases after which QEMU's TCG cannot go on, for what the SDM forbids happened there */
+#ifdef UNDER_QEMU
+#define NOT_UNDER_QEMU(...)
+#else
+#define NOT_UNDER_QEMU(...) __VA_ARGS__
+#endif
+
 void put_char(char c);
 void put_str(const char *s);
 void put_hex(u64 v);
