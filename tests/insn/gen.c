@@ -653,7 +653,7 @@ void case_assemble(struct tcase *c)
             c->in[i].ea = CODE_VA + c->off + c->start[MIN(in->ea_ins - 1u, c->n - 1)] + 2;
         if (in->rip_at)
             stl32(c->code + c->start[i] + in->rip_at,
-                  (uint32_t)(in->ea - (CODE_VA + c->off + next)));
+                  (uint32_t)(in->ea - (c->bits == 64 ? CODE_VA + c->off + next : 0)));
     }
 }
 
@@ -820,6 +820,34 @@ static void close_loop(struct tcase *c, const struct regs *rg, uint32_t written)
     c->in[c->n++] = (struct ins){ .b = { 0x0f, 0x85 }, .n = 6, .rel = 4, .target = 0 };
 }
 
+static void add_bytes(struct tcase *c, const uint8_t *b, unsigned n, unsigned rel, int target)
+{
+    struct ins *i = &c->in[c->n++];
+
+    *i = (struct ins){ .n = (uint8_t)n, .rel = (uint8_t)rel, .target = (int8_t)target };
+    memcpy(i->b, b, n);
+}
+
+/* a store into the first instruction's immediate */
+static void add_self_store(struct tcase *c)
+{
+    static const struct { uint8_t b[12], n, at; } forms[] = {
+        { { 0xc6, 0x05, 0, 0, 0, 0, 0x5a }, 7, 2 },                          /* MOV byte */
+        { { 0xc7, 0x05, 0, 0, 0, 0, 1, 0, 0, 0x80 }, 10, 2 },                /* MOV dword */
+        { { 0x66, 0xc7, 0x05, 0, 0, 0, 0, 0xcd, 0xab }, 9, 3 },              /* MOV word */
+        { { 0x81, 0x05, 0, 0, 0, 0, 0x78, 0x56, 0x34, 0x12 }, 10, 2 },       /* ADD dword */
+        { { 0xfe, 0x05, 0, 0, 0, 0 }, 6, 2 },                                /* INC byte */
+        { { 0xf0, 0x01, 0x05, 0, 0, 0, 0 }, 7, 3 },                          /* LOCK ADD dword, eax */
+        { { 0x88, 0x25, 0, 0, 0, 0 }, 6, 2 },                                /* MOV byte, ah */
+        { { 0x0f, 0xc1, 0x15, 0, 0, 0, 0 }, 7, 3 },                          /* XADD dword, edx */
+    };
+    unsigned f = below(ARRAY_SIZE(forms));
+
+    add_bytes(c, forms[f].b, forms[f].n, 0, -1);
+    c->in[c->n - 1].rip_at = forms[f].at;
+    c->in[c->n - 1].ea_ins = 1;
+}
+
 /* Up to @want instructions of @rows appended to the case; those of the stack too, or not. */
 static void add_plain(struct tcase *c, const uint16_t *rows, unsigned n_rows, const struct regs *rg,
                       const struct x86_model *m, unsigned want, uint32_t *written)
@@ -829,6 +857,11 @@ static void add_plain(struct tcase *c, const uint16_t *rows, unsigned n_rows, co
 
     for (unsigned tries = 0; want && tries < 200; tries++) {
         unsigned row = rows[below(n_rows)];
+        if (one_in(8)) {
+            add_self_store(c);
+            want--;
+            continue;
+        }
         if (!seq_row_ok(&x86_rows[row]) || ROW_HAS(&x86_rows[row], REPOK) ||
             !encode(&e, &x86_rows[row], rg, m, &in) || is_push_pop(&in) || is_atomic(&in) ||
             !usable(&in, &e, rg, EF_ARITH, *written))
@@ -849,14 +882,6 @@ static void add_plain(struct tcase *c, const uint16_t *rows, unsigned n_rows, co
         c->n++;
         want--;
     }
-}
-
-static void add_bytes(struct tcase *c, const uint8_t *b, unsigned n, unsigned rel, int target)
-{
-    struct ins *i = &c->in[c->n++];
-
-    *i = (struct ins){ .n = (uint8_t)n, .rel = (uint8_t)rel, .target = (int8_t)target };
-    memcpy(i->b, b, n);
 }
 
 /*
@@ -882,7 +907,9 @@ bool gen_program(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigne
     fixed = 1u << rg.base[0] | 1u << rg.base[1] | 1u << rg.index | 1u << R_SP;
     do
         counter = below(8);
-    while (fixed >> counter & 1);
+    while ((fixed | 1u << R_DX) >> counter & 1);
+    if (fixed >> R_DX & 1 || (c->off & 63) > 54)     /* XADD's; no split locks */
+        return false;
     rg.index = (uint8_t)counter;               /* nothing else writes it then */
     fixed |= 1u << counter;
     do
