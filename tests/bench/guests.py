@@ -1,0 +1,243 @@
+"""guests.py - runs the benchmark programs natively and in emulators
+
+Every way to run them gives the same: a dictionary from (class, name) to a Sample.
+"""
+import os
+import select
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+
+import cpio
+import programs
+
+CLASSES = ["integer", "memory", "float", "system", "jit"]
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+@dataclass
+class Sample:
+    seconds: float  # by the clock of the system that ran it
+    cpu: float      # CPU time of the host that it took, all processes and threads
+    checksum: str
+    host: float     # by the host's clock, from line to line
+
+
+class Failed(Exception):
+    """A guest did not come to its end."""
+
+
+def _descendants(pid):
+    """The process and all it started, dead ones left out."""
+    pids, at = [pid], 0
+    while at < len(pids):
+        try:
+            for task in os.listdir("/proc/%d/task" % pids[at]):
+                with open("/proc/%d/task/%s/children" % (pids[at], task)) as f:
+                    pids += [int(p) for p in f.read().split()]
+        except OSError:
+            pass
+        at += 1
+    return pids
+
+
+def cpu_seconds(pid):
+    """CPU time so far of all threads of a process and its descendants."""
+    total = 0
+    for p in _descendants(pid):
+        try:
+            for task in os.listdir("/proc/%d/task" % p):
+                with open("/proc/%d/task/%s/schedstat" % (p, task)) as f:
+                    total += int(f.read().split()[0])
+        except OSError:
+            pass
+    return total / 1e9
+
+
+class Reader:
+    """Makes samples of the lines "begin NAME" and "NAME SECONDS CHECKSUM CPU"."""
+
+    def __init__(self, pid=None):
+        self.pid, self.samples, self.skipped, self.failed = pid, {}, [], []
+        self.group = self.begun = None
+
+    def line(self, text):
+        words = text.split()
+        if len(words) == 2 and words[0] == "class":
+            self.group = words[1]
+        elif len(words) == 2 and words[0] == "begin":
+            self.begun = (words[1], time.monotonic(), cpu_seconds(self.pid) if self.pid else 0)
+        elif words and words[0] in ("skip", "failed"):
+            (self.skipped if words[0] == "skip" else self.failed).append((self.group, " ".join(words[1:])))
+        elif len(words) == 4 and self.begun and words[0] == self.begun[0]:
+            self._sample(words)
+
+    def _sample(self, words):
+        _, host, cpu = self.begun
+        cpu = cpu_seconds(self.pid) - cpu if self.pid else float(words[3])
+        self.samples[self.group, words[0]] = Sample(float(words[1]), cpu, words[2], time.monotonic() - host)
+        self.begun = None
+
+
+class Suite:
+    """What is to be run: built programs, inputs, and how much of it."""
+
+    def __init__(self, build, busybox, classes, only, percent):
+        self.build, self.busybox, self.percent = build, busybox, percent
+        self.classes, self.only = classes, only
+        self.programs = [c for c in programs.available() if "programs" in classes and (not only or c[0] in only)]
+        self.inputs = os.path.join(build, "inputs")
+        if self.programs and not os.path.exists(os.path.join(self.inputs, ".made")):
+            programs.make_inputs(self.inputs, [os.path.join(HERE, "guest", f) for f in ("integer.c", "memory.c", "float.c")])
+            open(os.path.join(self.inputs, ".made"), "w").close()
+
+    def kernel_commands(self, folder):
+        for c in CLASSES:
+            if c in self.classes:
+                yield c, [os.path.join(folder, c), "-s", str(self.percent)] + self.only
+
+
+    def make_initramfs(self, path):
+        archive = cpio.Archive()
+        for name in CLASSES + ["tiny", "timeit"]:
+            archive.copy(os.path.join(self.build, "guest", name), "bench/" + name)
+        if self.programs:
+            programs.add_to(archive, self.busybox)
+            for folder, _, files in os.walk(self.inputs):
+                for f in files:
+                    full = os.path.join(folder, f)
+                    archive.copy(full, os.path.join("work", os.path.relpath(full, self.inputs)))
+        else:
+            archive.copy(self.busybox, "bin/busybox")
+            for name in ("sh", "mount", "poweroff", "stty"):
+                archive.link("bin/" + name, "busybox")
+        for name in ("dev", "proc", "sys", "tmp", "work"):
+            archive.folder(name)
+        archive.data("init", self._init().encode(), 0o755)
+        archive.write(path)
+
+    def _init(self):
+        lines = ["#!/bin/sh", "export PATH=/bin:/usr/bin:/sbin HOME=/work", "cd /work",
+                 "mount -t proc proc /proc", "mount -t sysfs sys /sys", "mount -t devtmpfs dev /dev 2> /dev/null",
+                 "stty -opost < /dev/console 2> /dev/null", "echo userspace"]
+        for c, command in self.kernel_commands("/bench"):
+            lines += ["echo class " + c, shlex.join(command)]
+        if self.programs:
+            lines.append("echo class programs")
+        lines += [shlex.join(["/bench/timeit", name] + command) for name, _, command in self.programs]
+        lines += ["echo finished", "poweroff -f", ""]
+        return "\n".join(lines)
+
+
+def run_native(suite):
+    """All of the suite on this machine, pinned as in a guest with one CPU."""
+    reader = Reader()
+    folder = os.path.join(suite.build, "guest")
+    with tempfile.TemporaryDirectory() as top:
+        work, tools = os.path.join(top, "work"), os.path.join(top, "bin")
+        os.mkdir(tools)
+        os.symlink(suite.busybox, os.path.join(tools, "busybox"))
+        for name in ("sh", "cat", "cp", "rm", "true"):
+            os.symlink("busybox", os.path.join(tools, name))
+        if suite.programs:
+            shutil.copytree(suite.inputs, work)
+        else:
+            os.mkdir(work)
+        env = {"PATH": tools + ":" + programs.PATH, "HOME": work}
+        for c, command in suite.kernel_commands(folder):
+            reader.group = c
+            _native_lines(reader, command, work, env)
+        reader.group = "programs"
+        for name, _, command in suite.programs:
+            _native_lines(reader, [os.path.join(folder, "timeit"), name] + command, work, env)
+    return reader
+
+
+def _native_lines(reader, command, cwd, env):
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cwd, env=env) as p:
+        for line in p.stdout:
+            reader.line(line)
+
+
+class Emulator:
+    """A command that takes QEMU's options; "chroot DIR ..." gets its files in DIR."""
+
+    def __init__(self, name, command, options):
+        self.name, self.words, self.options = name, shlex.split(command), options
+        self.root = self.words[1] if os.path.basename(self.words[0]) == "chroot" else ""
+
+    def version(self):
+        out = subprocess.run(self.words + ["-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return out.stdout.splitlines()[0] if out.stdout else "unknown"
+
+    def place(self, path):
+        """The name under which the emulator sees a file."""
+        if not self.root:
+            return path
+        name = "/tmp/transom-bench-" + os.path.basename(path)
+        shutil.copyfile(path, self.root + name)
+        return name
+
+    def boot(self, kernel, initrd, memory, timeout):
+        """Yields the lines of the guest's console, the process first; raises Failed."""
+        command = self.words + self.options + [
+            "-kernel", self.place(kernel), "-initrd", self.place(initrd), "-m", str(memory), "-display", "none",
+            "-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0)) as p:
+            yield p
+            try:
+                yield from _lines(p.stdout.fileno(), time.monotonic() + timeout)
+            finally:
+                p.kill()
+
+
+def _lines(fd, end):
+    rest = b""
+    while True:
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([fd], [], [], left)[0]:
+            raise Failed("no end within the time allowed; last line: %r" % rest)
+        got = os.read(fd, 65536)
+        if not got:
+            return
+        *whole, rest = (rest + got).split(b"\n")
+        for line in whole:
+            yield line.decode(errors="replace").strip()
+
+
+def run_guest(emulator, kernel, initrd, memory=1024, timeout=3600):
+    """Boots once and runs all; what was measured before a failure is kept."""
+    reader, last = Reader(), ""
+    lines = emulator.boot(kernel, initrd, memory, timeout)
+    reader.pid = next(lines).pid
+    try:
+        for line in lines:
+            reader.line(line)
+            last = line or last
+            if line == "finished":
+                break
+        else:
+            raise Failed("ended early; last line: " + last)
+    except Failed as e:
+        begun = " during " + reader.begun[0] if reader.begun else ""
+        reader.failed.append((reader.group, "%s%s" % (e, begun)))
+    lines.close()
+    return reader
+
+
+def time_boot(emulator, kernel, initrd, memory=512, timeout=300):
+    """Seconds from start to the first line of user space: (by the clock, CPU time)."""
+    start = time.monotonic()
+    lines = emulator.boot(kernel, initrd, memory, timeout)
+    pid = next(lines).pid
+    try:
+        for line in lines:
+            if line == "userspace":
+                return time.monotonic() - start, cpu_seconds(pid)
+    finally:
+        lines.close()
+    raise Failed("the guest ended before user space")
