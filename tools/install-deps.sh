@@ -6,9 +6,9 @@
 # right to install, it names the missing packages and fails.
 set -eu
 
-build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev liburing-dev libzstd-dev libcriterion-dev
+build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev libslirp-dev liburing-dev libzstd-dev libcriterion-dev
        acpica-tools binutils seabios"
-check="busybox-static cpio qemu-utils"
+check="busybox-static cpio tshark ipxe-qemu qemu-utils"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 demo="busybox-static cpio"
 

@@ -127,7 +127,8 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
     X(PM,           "pm",           "ACPI power management")                \
     X(FWCFG,        "fw_cfg",       "firmware configuration device")        \
     X(VGA,          "vga",          "display adapter")                      \
-    X(DMA,          "dma",          "8237 DMA controller")
+    X(DMA,          "dma",          "8237 DMA controller")                  \
+    X(NET,          "net",          "network cards and back ends")
 
 enum log_bit {
 #define X(e, n, h) LOG_BIT_##e,
