@@ -178,6 +178,7 @@ static void test_stack_faults(void)
     task_set(&tss_df, task_fault);
     task_home();
     idt_default(TS);
+#ifndef UNDER_QEMU /* it raises #TS for a stack that is not present */
     idt_set(SS, SEL_TSS_DF, 0, G_TASK, 0);
     gdt_set(SEL_SCRATCH, 0, 0xfffff, D_DATA & ~D_P);
     tss.ss0 = SEL_SCRATCH;
@@ -193,6 +194,7 @@ static void test_stack_faults(void)
     check("its error code", trap.frame.ax, 0);
     check("its link", tss_df.link & 0xffff, SEL_TSS);
     idt_default(DF);
+#endif
     tss.ss0 = SEL_DATA;
     task_home();
 }
