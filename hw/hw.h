@@ -96,7 +96,20 @@ void mem_write(struct mem_map *mm, gpa_t gpa, const void *buf, uint64_t len);
 uint64_t mmio_read(struct mem_map *mm, gpa_t gpa, unsigned size);
 void mmio_write(struct mem_map *mm, gpa_t gpa, uint64_t val, unsigned size);
 
-/* DMA from a device: the same, named so that it reads as what it is. */
+/**
+ * mem_host() - the bytes at @gpa, for transfers without a copy
+ * @len: wanted; reduced to what lies there in one piece
+ * @write: the caller is going to write: RAM only; else RAM or ROM
+ *
+ * Returns NULL when there is no memory at @gpa (a device, nothing). The pointer
+ * stays valid as long as the machine. After a write: mem_dirtied().
+ */
+uint8_t *mem_host(struct mem_map *mm, gpa_t gpa, uint64_t *len, bool write);
+/** mem_dirtied() - RAM was written through mem_host(): tells the listeners */
+void mem_dirtied(struct mem_map *mm, gpa_t gpa, uint64_t len);
+
+/* DMA from a device: the same, named so that it reads as what it is. Disk and
+ * network controllers use hw/dma/sg.h, which never reaches device registers. */
 #define dma_read(m, gpa, buf, len) mem_read(&(m)->mem, gpa, buf, len)
 #define dma_write(m, gpa, buf, len) mem_write(&(m)->mem, gpa, buf, len)
 
@@ -163,6 +176,7 @@ struct device_type {
     void (*reset)(struct device *d);              /* hardware reset; may be NULL */
     void (*destroy)(struct device *d);            /* may be NULL; struct freed by core */
     const struct dev_field *fields;
+    const struct dev_prop *props;                 /* -device properties; hw/prop.h; or NULL */
     /* the usual single port range, mapped by machine_add_device() when a
      * port is given; chips with more map them in init */
     struct { uint16_t len; struct io_ops ops; } io;
@@ -328,10 +342,13 @@ struct machine {
     struct fw_cfg *fw_cfg;
     struct vga *vga;
     struct kbd8042 *kbd;
+    struct drive *drives;       /* hw/disk/drive.h */
+    struct net *net;            /* packet back ends, net/net.h; or NULL */
     /* run control; requests are made by devices and monitors, carried out by
      * the main loop */
     enum run_state run_state;
     int32_t request_reset, request_shutdown, request_powerdown; /* enum shutdown_cause */
+    int32_t request_stop;       /* a device wants the guest paused (werror=stop) */
     int exit_code;              /* of the process; isa-debug-exit sets it */
     /* set by accel/: stop and start all vCPUs, reset them */
     const struct machine_accel *accel;
@@ -359,6 +376,8 @@ void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int ex
 /** machine_request_powerdown() - press the ACPI power button; the main loop
  *  answers request_powerdown with pm_power_button() (hw/pci/pci.h) */
 void machine_request_powerdown(struct machine *m);
+/** machine_request_stop() - pause the guest until the user continues it; any thread */
+void machine_request_stop(struct machine *m);
 /** machine_read_rom() - find @name along the search path and read it whole
  *  Returns bytes (caller frees) or NULL with @e set. */
 uint8_t *machine_read_rom(struct machine *m, const char *name, size_t *len, struct err *e);

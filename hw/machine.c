@@ -188,6 +188,11 @@ void machine_request_powerdown(struct machine *m)
     request(m, &m->request_powerdown, CAUSE_MONITOR);
 }
 
+void machine_request_stop(struct machine *m)
+{
+    request(m, &m->request_stop, 1);
+}
+
 /* ---- firmware files ------------------------------------------------------------------ */
 
 /* Whole contents of @path; NULL with errno set (EFBIG: not firmware). */

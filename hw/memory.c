@@ -229,6 +229,21 @@ static void ram_written(struct mem_map *mm, gpa_t gpa, uint64_t len)
             l->ram_written(l->opaque, gpa, len);
 }
 
+uint8_t *mem_host(struct mem_map *mm, gpa_t gpa, uint64_t *len, bool write)
+{
+    const struct mem_flat *f = mem_find(mm, gpa);
+
+    if (!f || f->region->kind == MEM_MMIO || (write && f->region->kind != MEM_RAM))
+        return NULL;
+    *len = MIN(*len, f->len - (gpa - f->base));
+    return flat_host(f, gpa);
+}
+
+void mem_dirtied(struct mem_map *mm, gpa_t gpa, uint64_t len)
+{
+    ram_written(mm, gpa, len);
+}
+
 /* One access of at most 8 bytes that lies inside @f. */
 static uint64_t flat_read(const struct mem_flat *f, gpa_t gpa, unsigned size)
 {

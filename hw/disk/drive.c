@@ -1,0 +1,172 @@
+/*
+ * drive.c - drives of the machine, and what happens to requests that fail
+ */
+#include <stdlib.h>
+#include "hw/disk/drive.h"
+
+static void block_changed(void *opaque)
+{
+    struct drive *d = opaque;
+
+    if (d->changed)
+        d->changed(d->changed_opaque);
+}
+
+struct drive *drive_new(struct machine *m, const char *id, struct block *blk)
+{
+    struct drive *d = xzalloc(sizeof *d), **p = &m->drives;
+
+    d->id = xstrdup(id);
+    d->blk = blk;
+    d->machine = m;
+    while (*p)
+        p = &(*p)->next;
+    *p = d;
+    block_set_change(blk, block_changed, d);
+    return d;
+}
+
+struct drive *drive_find(struct machine *m, const char *id)
+{
+    struct drive *d = m->drives;
+
+    while (d && strcmp(d->id, id))
+        d = d->next;
+    return d;
+}
+
+int drive_claim(struct drive *d, struct device *owner, void (*changed)(void *opaque),
+                void *opaque, struct err *e)
+{
+    if (d->owner && d->owner != owner)
+        return err_set(e, -EBUSY, "%s: drive '%s' is in use by %s", owner->type->name, d->id,
+                       d->owner->type->name);
+    d->owner = owner;
+    d->changed = changed;
+    d->changed_opaque = opaque;
+    return 0;
+}
+
+void drive_release(struct drive *d)
+{
+    if (!d)
+        return;
+    drive_drain(d);
+    d->owner = NULL;
+    d->changed = NULL;
+}
+
+int drives_free(struct drive *list, struct err *e)
+{
+    struct drive *next;
+    int first = 0;
+
+    for (struct drive *d = list; d; d = next) {
+        int ret;
+
+        next = d->next;
+        drive_drain(d);
+        ret = block_close(d->blk);
+        if (ret < 0 && !first)
+            first = err_set(e, ret, "drive %s: %s", d->id, strerror(-ret));
+        free(d->id);
+        free(d->serial);
+        free(d);
+    }
+    return first;
+}
+
+/* ---- requests --------------------------------------------------------------------- */
+
+static enum block_onerr on_error(const struct drive_req *r, int err)
+{
+    const struct block_opts *o = block_options(r->drive->blk);
+    enum block_onerr how = r->r.op == BLOCK_READ ? o->rerror : o->werror;
+
+    if (err == -ECANCELED || err == -ENOMEDIUM)
+        return BLOCK_ERR_REPORT;
+    if (how == BLOCK_ERR_ENOSPC)
+        return err == -ENOSPC ? BLOCK_ERR_STOP : BLOCK_ERR_REPORT;
+    return how;
+}
+
+static void finish(struct drive_req *r, int ret)
+{
+    r->drive->in_flight--;
+    r->cb(r, ret);
+}
+
+static void on_done(struct block_req *br, int ret)
+{
+    struct drive_req *r = container_of(br, struct drive_req, r);
+    struct drive *d = r->drive;
+
+    if (likely(!ret)) {
+        finish(r, 0);
+        return;
+    }
+    log_ev(LOG_UNIMP, "drive=%s op=%d off=%#llx len=%#llx error=%s", d->id, r->r.op,
+           (unsigned long long)r->r.off, (unsigned long long)r->r.len, strerror(-ret));
+    switch (on_error(r, ret)) {
+    case BLOCK_ERR_IGNORE:
+        finish(r, 0);
+        break;
+    case BLOCK_ERR_STOP:
+        r->next_parked = d->parked;
+        d->parked = r;
+        fprintf(stderr, "transom: drive %s: %s; the guest is stopped\n", d->id, strerror(-ret));
+        machine_request_stop(d->machine);
+        break;
+    default:
+        finish(r, ret);
+        break;
+    }
+}
+
+void drive_submit(struct drive *d, struct drive_req *r)
+{
+    r->drive = d;
+    r->r.cb = on_done;
+    r->next_parked = NULL;
+    d->in_flight++;
+    block_submit(d->blk, &r->r);
+}
+
+static struct drive_req *take_parked(struct drive *d)
+{
+    struct drive_req *list = d->parked;
+
+    d->parked = NULL;
+    return list;
+}
+
+void drive_drain(struct drive *d)
+{
+    struct drive_req *r, *next;
+
+    do {
+        for (r = take_parked(d); r; r = next) {
+            next = r->next_parked;
+            finish(r, -ECANCELED);
+        }
+        if (d->in_flight)
+            block_drain(d->blk);
+    } while (d->in_flight);
+}
+
+bool drive_busy(const struct drive *d)
+{
+    return d->in_flight != 0;
+}
+
+void drives_resume(struct machine *m)
+{
+    struct drive_req *r, *next;
+
+    for (struct drive *d = m->drives; d; d = d->next)
+        for (r = take_parked(d); r; r = next) {
+            next = r->next_parked;
+            r->next_parked = NULL;
+            block_submit(d->blk, &r->r);
+        }
+}
