@@ -212,7 +212,7 @@ static void fix_encoding(struct xlat *x, struct vec_ops *s)
 
 /**
  * tr_vec() - an instruction kept as it is, described by its row's operands
- * arg: VA_UNAL, VA_IS4, VA_MMX
+ * arg: VA_UNAL, VA_IS4, VA_MMX, VA_ECX
  */
 void tr_vec(struct xlat *x)
 {
@@ -232,14 +232,19 @@ void tr_vec(struct xlat *x)
     take_operand(x, &s, r->dst, true);
     take_operand(x, &s, r->a, false);
     take_operand(x, &s, r->b, false);
+    if (r->arg & VA_ECX) {
+        s.v->gpr_out = s.v->out_cx = true;
+        s.v->gpr_size = 4;
+        s.d = G_RCX;
+    }
     fix_encoding(x, &s);
     xt_vec_emit(x, index, s.d, s.b);
 }
 
 /* ---- through helpers ----------------------------------------------------------------- */
 
-/** tr_pcmpstr() - PCMPESTRI, PCMPESTRM, PCMPISTRI: implicit general registers are
- *  more than an IR_VEC has room for */
+/** tr_pcmpstr() - PCMPESTRI, PCMPESTRM: three implicit general registers are more
+ *  than an IR_VEC has room for */
 void tr_pcmpstr(struct xlat *x)
 {
     const struct x86_insn *in = x->in;

@@ -80,6 +80,7 @@ void tr_arpl(struct xlat *x)
     if (x->in->mem) {
         addr = xt_addr(x, 2, true);
         d = ir_temp(x->b);
+        ir_ld(x->b, 2, d, addr);         /* a page that is not there is a read's fault */
         ir_emit(x->b, IR_LDW, 2, d, addr, IR_NONE);
     } else {
         d = x->in->rm;

@@ -343,65 +343,83 @@ static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned ma
     return len;
 }
 
-static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
+/* A block struct for @k; NULL: the arena is full. @keep: will it be found again? */
+static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, unsigned len,
+                         unsigned n_insns, bool keep)
 {
     struct tcg *t = cpu->tcg;
-    unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1;
-    unsigned len = make_ir(cpu, k, max, &n);
-    struct tb *tb;
+    struct tb *tb = t->n_tbs < t->max_tbs ? tcg_arena(t, sizeof(*tb)) : NULL;
+    uint8_t *host;
 
-    if (!len)
+    if (!tb)
         return NULL;
-    t->stats.translations++;
-    t->stats.guest_bytes += len;
-    for (int attempt = 0;; attempt++) {
-        tb = t->n_tbs < t->max_tbs ? tcg_arena(t, sizeof(*tb)) : NULL;
-        if (tb) {
-            memset(tb, 0, sizeof(*tb));
-            tb->pcbase = k->pc - (k->lin & PAGE_MASK);
-            tb->cs_base = k->cs_base;
-            tb->cs_limit = k->cs_limit;
-            tb->mode = k->mode;
-            tb->flat = k->flat;
-            tb->page = page;
+    *tb = (struct tb){
+        .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
+        .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
+        .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
+        .once = !keep || page == NO_PAGE, .seq = t->seq++,
+    };
+    if (!tb->once && tb->off + len > PAGE_SIZE) {
+        uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+        tb->page2 = mmu_exec_page(cpu, va, &host, false);
+        if (tb->page2 == NO_PAGE || tb->page2 == page || !k->flat) {
+            tb->once = true;
             tb->page2 = NO_PAGE;
-            tb->off = k->lin & PAGE_MASK;
-            tb->len = (uint16_t)len;
-            tb->n_insns = (uint16_t)n;
-            tb->seq = t->seq++;
-            tb->once = !keep || page == NO_PAGE;
-            if (tb->off + len > PAGE_SIZE && page != NO_PAGE) {
-                uint8_t *host;
-                uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
-                tb->page2 = mmu_exec_page(cpu, va, &host, false);
-                if (tb->page2 == NO_PAGE || tb->page2 == page || !k->flat)
-                    keep = false;
-                if (!keep)
-                    tb->page2 = NO_PAGE;
-            }
-            if (build_code(t, tb, t->work))
-                break;
         }
-        assert(attempt == 0);
-        tcg_flush_all(t);    /* full: start over with an empty cache */
     }
-    t->stats.host_bytes += tb->code_len;
-    if (t->perf_map && t->host)
-        fprintf(t->perf_map, "%llx %x guest:%llx.%x\n", (unsigned long long)(uintptr_t)tb->code,
-                tb->code_len, (unsigned long long)k->lin, k->mode);
-    if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
-        log_host_code(tb);
-    t->tbs[t->n_tbs++] = tb;
-    if (!keep || page == NO_PAGE) {
-        tb->dead = true;     /* for one run only: never found, never chained */
-        return tb;
-    }
-    unsigned h = tb_hash(page, tb->off, tb->mode);
+    return tb;
+}
+
+/* From now on the block is found by look-ups, and by stores into its bytes. */
+static void tb_enlist(struct tcg *t, struct tb *tb)
+{
+    unsigned h = tb_hash(tb->page, tb->off, tb->mode);
+
     tb->hash_next = t->hash[h];
     t->hash[h] = tb;
     page_add_tb(t, tb, 0);
     if (tb->page2 != NO_PAGE)
         page_add_tb(t, tb, 1);
+}
+
+static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
+{
+    if (t->perf_map && t->host)
+        fprintf(t->perf_map, "%llx %x guest:%llx.%x\n", (unsigned long long)(uintptr_t)tb->code,
+                tb->code_len, (unsigned long long)k->lin, k->mode);
+    if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
+        log_host_code(tb);
+}
+
+/* Translate the block at @k; NULL: fetching its first instruction faulted. */
+static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
+{
+    struct tcg *t = cpu->tcg;
+    unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1, len;
+    struct tb *tb;
+
+    for (int attempt = 0;; attempt++) {
+        len = make_ir(cpu, k, max, &n);
+        if (!len)
+            return NULL;
+        tb = tb_new(cpu, k, page, len, n, keep);
+        if (tb && build_code(t, tb, t->work))
+            break;
+        if (attempt) {       /* more code than the back end takes in one block */
+            assert(n > 1);
+            max = n / 2;
+        }
+        tcg_flush_all(t);    /* full: start over with an empty cache */
+    }
+    t->stats.translations++;
+    t->stats.guest_bytes += len;
+    t->stats.host_bytes += tb->code_len;
+    tb_log(t, tb, k);
+    t->tbs[t->n_tbs++] = tb;
+    if (tb->once)
+        tb->dead = true;     /* never found, never chained */
+    else
+        tb_enlist(t, tb);
     return tb;
 }
 

@@ -115,6 +115,7 @@ struct ir_vec {
     bool mem_read, mem_write;
     bool gpr_in, gpr_out;  /* a general register is read (b) / written (d) */
     uint8_t gpr_size;    /* its width: 4 or 8 */
+    bool out_cx;         /* the result's register is fixed: x86's ECX (PCMPISTRI) */
     bool is_x87, is_mmx; /* needs the x87/MMX state; otherwise vector state */
     bool can_fp_fault;   /* may raise an unmasked numeric exception */
     uint8_t wf;          /* F bits it writes (comis, ptest); 0 none */

@@ -79,7 +79,7 @@ struct gen {
     struct { uint8_t *at; uint16_t label; } fix[256];
     unsigned n_fix, n_stubs;
     unsigned skip;           /* operations that the current one has dealt with */
-    struct stub stubs[MAX_STUBS];
+    struct stub stubs[MAX_STUBS + 1];
     struct tb_site sites[2 * MAX_STUBS];
     unsigned n_sites;
     int64_t link_target[2];

@@ -19,15 +19,13 @@
 #include "tcg/host-x86_64/gen-int.h"
 #include <stdlib.h>
 
-static struct stub overflow_stub;  /* never emitted: keeps the generator going until it fails */
-
 struct stub *stub_new(struct gen *g, enum stub_kind k)
 {
     struct stub *s;
 
     if (g->n_stubs >= MAX_STUBS) {
         g->fail = true;
-        s = &overflow_stub;
+        s = &g->stubs[MAX_STUBS];    /* never emitted: keeps the generator going until it stops */
     } else {
         s = &g->stubs[g->n_stubs++];
     }

@@ -84,6 +84,8 @@ void gen_vec(struct gen *g, const struct ir_op *op)
         ensure_loaded(g, false);
     if (is_fnstsw_ax(v))
         scratch_take(g, RAX);
+    if (v->out_cx)
+        scratch_take(g, RCX);
     if (v->mem_bytes)
         rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
     if (v->gpr_in) {
@@ -96,6 +98,8 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     if (is_fnstsw_ax(v)) {
         out = RAX;
         mov_imm(c, RAX, 0);
+    } else if (v->out_cx) {
+        out = RCX;
     } else if (v->gpr_out) {
         out = pin_of(g, op->d);
         if (out < 0)
