@@ -78,7 +78,7 @@ endif
 
 all: $(transom) $(if $(src_img),$(transom_img))
 
-$(transom): $(objs) $(main_objs)
+$(transom): $(objs) $(block_objs) $(main_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(transom_img): $(img_objs) $(block_objs) $(src_util:%.c=$(BUILD)/%.o)
@@ -150,7 +150,7 @@ check-unit: $(BUILD)/tests/unit
 # Instruction tests: tests/insn/ is a program that runs every row of the table
 insn_srcs := $(wildcard tests/insn/*.c)
 insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
-$(BUILD)/tests/insn/insn: $(insn_objs) $(objs)
+$(BUILD)/tests/insn/insn: $(insn_objs) $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 ifneq ($(insn_srcs),)
