@@ -479,10 +479,11 @@ uint64_t h_step_end(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     struct x86_cpu *cpu = X86(tc);
 
     /* MOV SS holds back the traps of itself (SDM vol. 3, 6.8.3) */
-    if ((a & MODE_TF) && !(cpu->shadow_ss && !(a & MODE_SHADOW))) {
+    if ((a & MODE_TF) && !cpu->no_step && !(cpu->shadow_ss && !(a & MODE_SHADOW))) {
         cpu->tf_trap = true;
         cpu->trap_dr6 |= DR6_BS;
     }
+    cpu->no_step = false;
     if (a & MODE_SHADOW) {
         cpu->shadow = cpu->shadow_ss = false;
         x86_update_mode(cpu);

@@ -134,6 +134,8 @@ static const struct model_row models[] = {
       MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
     { "qemu64", "AuthenticAMD", "QEMU Virtual CPU version 2.5+", "plain 64-bit CPU with SSE3",
       QEMU64_FEATURES, 15, 107, 1, 0xd, 0x8000000a },
+    { "Opteron_G1", "AuthenticAMD", "AMD Opteron 240 (Gen 1 Class Opteron)", "2003: SSE3",
+      QEMU64_FEATURES, 15, 6, 1, 5, 0x80000008 },
     { "x86-64-v2", "GenuineIntel", "Transom Virtual CPU (x86-64-v2)", "SSE4.2, POPCNT",
       V2_FEATURES, MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
     { "x86-64-v3", "GenuineIntel", "Transom Virtual CPU (x86-64-v3)", "AVX2, FMA, BMI",

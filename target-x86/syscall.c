@@ -37,6 +37,7 @@ static void mask_flags(struct x86_cpu *cpu, uint32_t mask)
     cpu->tcg.fl = x86_eflags_to_fl(ef);
     cpu->eflags = (ef & ~(uint32_t)EF_ARITH) | EF_1;
     cpu->df = ef & EF_DF ? -1 : 1;
+    cpu->no_step = (cpu->mode & MODE_TF) && !(ef & EF_TF);
 }
 
 static uint64_t syscall_long(struct x86_cpu *cpu, uint64_t next)
@@ -74,6 +75,17 @@ uint64_t h_syscall(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 /* RFLAGS that SYSRET takes from R11: all but RF, VM and the reserved ones */
 #define SYSRET_FLAGS 0x3c7fd7u
 
+/** step_after() - TF counts as SYSRET leaves it: the trap comes before the next
+ *  instruction (AMD APM vol. 3, SYSRET) */
+static void step_after(struct x86_cpu *cpu)
+{
+    if (!(cpu->eflags & EF_TF))
+        return;
+    cpu->tf_trap = true;
+    cpu->trap_dr6 |= DR6_BS;
+    cpu->tcg.run = 0;
+}
+
 uint64_t h_sysret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
@@ -93,6 +105,7 @@ uint64_t h_sysret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         x86_set_eflags(cpu, GPR(cpu, 11) & SYSRET_FLAGS);
     else
         x86_set_eflags(cpu, x86_get_eflags(cpu) | EF_IF);
+    step_after(cpu);
     return 1;
 }
 

@@ -172,6 +172,7 @@ struct x86_cpu {
     bool shadow_ss;           /* the shadow is MOV SS's: also delays #DB */
     bool tf_trap;             /* a debug trap (single step, data breakpoint) is due before the
                                * next instruction; h_step_end sets it, x86_service delivers */
+    bool no_step;             /* the instruction has cleared TF before its end: no trap */
     uint32_t trap_dr6;        /* what it reports (DR6 BS, BT, B0..B3) */
     bool exc_ext;             /* errors raised now carry EXT (an event is being delivered) */
     bool exc_vme;             /* pending INT n goes to the VM86 program's own handler (VME) */

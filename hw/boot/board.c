@@ -89,6 +89,19 @@ static void enable_pm(struct machine *m)
     pci_config_write(pm, PCI_INT_LINE, 9, 1);
 }
 
+/* 8259 pair at vectors 0x08 and 0x70, only the timer and the cascade open; 18.2 Hz. */
+static void legacy_interrupts(struct machine *m)
+{
+    static const struct { uint16_t port; uint8_t val; } writes[] = {
+        { 0x20, 0x11 }, { 0x21, 0x08 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xfa },
+        { 0xa0, 0x11 }, { 0xa1, 0x70 }, { 0xa1, 0x02 }, { 0xa1, 0x01 }, { 0xa1, 0xff },
+        { 0x43, 0x34 }, { 0x40, 0x00 }, { 0x40, 0x00 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
+        port_write(m, writes[i].port, writes[i].val, 1);
+}
+
 /* The 8259s' INTR reaches the boot CPU through LINT0, NMI through LINT1. */
 static void virtual_wire(struct machine *m)
 {
@@ -106,6 +119,7 @@ void board_init_like_firmware(struct machine *m)
     assign_all_bars(m);
     route_interrupts(m);
     enable_pm(m);
+    legacy_interrupts(m);
     virtual_wire(m);
     port_write(m, 0x92, 0x02, 1);        /* A20 */
     i440fx_set_pam(m, 1);

@@ -32,6 +32,35 @@ int boot_tables_layout(struct boot_tables *t, struct machine *m, struct err *e)
     return 0;
 }
 
+/*
+ * Interrupts of real-mode code that has no BIOS: F000:FF53 is an IRET, the
+ * traditional place of one; hardware interrupts are acknowledged and the timer
+ * counts the ticks at 0040:006C.
+ */
+static const uint8_t dummy_int[] = { 0xcf };
+static const uint8_t master_irq[] = { 0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, 0xcf };
+static const uint8_t slave_irq[] = { 0x50, 0xb0, 0x20, 0xe6, 0xa0, 0xe6, 0x20, 0x58, 0xcf };
+static const uint8_t timer_irq[] = {
+    0x50, 0x1e, 0x31, 0xc0, 0x8e, 0xd8,          /* push ax, ds; ds = 0 */
+    0x66, 0xff, 0x06, 0x6c, 0x04,                /* inc dword [046c] */
+    0xb0, 0x20, 0xe6, 0x20, 0x1f, 0x58, 0xcf,    /* end of interrupt */
+};
+enum { TIMER_IRQ_AT = 0xfea5, MASTER_IRQ_AT = 0xfec0, SLAVE_IRQ_AT = 0xfed0, DUMMY_AT = 0xff53 };
+
+static void put_vectors(struct machine *m)
+{
+    uint32_t vec[256];
+
+    for (unsigned n = 0; n < 256; n++)
+        vec[n] = 0xf0000000u | (n == 0x08 ? TIMER_IRQ_AT : n > 0x08 && n < 0x10 ? MASTER_IRQ_AT :
+                                n >= 0x70 && n < 0x78 ? SLAVE_IRQ_AT : DUMMY_AT);
+    boot_put(m, 0, vec, sizeof vec);
+    boot_put(m, 0xf0000 + TIMER_IRQ_AT, timer_irq, sizeof timer_irq);
+    boot_put(m, 0xf0000 + MASTER_IRQ_AT, master_irq, sizeof master_irq);
+    boot_put(m, 0xf0000 + SLAVE_IRQ_AT, slave_irq, sizeof slave_irq);
+    boot_put(m, 0xf0000 + DUMMY_AT, dummy_int, sizeof dummy_int);
+}
+
 /* What real-mode code of the BIOS era left for its successors. */
 static void put_bios_area(struct machine *m)
 {
@@ -48,6 +77,7 @@ static void put_bios_area(struct machine *m)
 
 void boot_tables_put(const struct boot_tables *t, struct machine *m)
 {
+    put_vectors(m);
     put_bios_area(m);
     boot_put(m, ANCHOR_AT, t->smbios->anchor, sizeof t->smbios->anchor);
     boot_put(m, SMBIOS_AT, t->smbios->tables, t->smbios->len);

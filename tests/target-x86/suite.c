@@ -112,6 +112,29 @@ Test(debug, stepping_over_hlt_ends_it)
     sr_free(r);
 }
 
+Test(debug, syscall_masks_the_step_and_sysret_brings_it)
+{
+    struct sys_rig *r = sr_long();
+
+    r->cpu->efer |= EFER_SCE;
+    r->cpu->star = (uint64_t)(SEL_CODE64 - 0) << 32 | (uint64_t)SEL_CODE << 48;
+    r->cpu->lstar = SR_CODE + 0x100;
+    r->cpu->sfmask = EF_TF;
+    sr_cpl(r, 3);
+    x86_set_eflags(r->cpu, EF_TF);
+    h_syscall(r->tc, 0, 0, 2);
+    h_step_end(r->tc, MODE_TF, 0, 0);
+    cr_assert_not(r->cpu->tf_trap);
+    cr_assert(GPR(r->cpu, 11) & EF_TF);
+    GPR(r->cpu, R_CX) = SR_CODE + 0x200;
+    h_sysret(r->tc, 8, 0, 0);
+    cr_assert_eq(r->tc->run, 0);
+    sr_deliver(r);
+    cr_assert_eq(r->tc->pc, SR_HANDLER + EXC_DB);
+    cr_assert_eq(ldl64(r->ram + GPR(r->cpu, R_SP)), SR_CODE + 0x200, "before its first instruction");
+    sr_free(r);
+}
+
 /* ---- segments, CPUID, MSRs ------------------------------------------------------------------------ */
 
 Test(far, dropped_segments_keep_their_base)
