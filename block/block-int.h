@@ -188,6 +188,7 @@ struct block_driver {
     int (*snap_list)(struct bnode *b, struct block_snapshot **out, unsigned *n);
     int (*snap_create)(struct bnode *b, struct block_snapshot *s, struct err *e);
     int (*snap_apply)(struct bnode *b, const char *id, struct err *e);
+    int (*snap_load)(struct bnode *b, const char *id, struct err *e); /* read-only view */
     int (*snap_delete)(struct bnode *b, const char *id, struct err *e);
     int (*vmstate)(struct bnode *b, bool write, uint64_t off, void *buf, uint64_t len);
 };

@@ -444,6 +444,28 @@ int q2_snap_delete(struct bnode *b, const char *id, struct err *e)
     return end(q, &range, r, "delete", e);
 }
 
+/** q2_snap_load() - an image that is open read-only shows a snapshot from now on */
+int q2_snap_load(struct bnode *b, const char *id, struct err *e)
+{
+    struct q2 *q = q2_of(b);
+    struct q2_snap *sn = find(q, id);
+    uint64_t *l1;
+    int r;
+
+    if (!sn)
+        return err_set(e, -ENOENT, "Can't find snapshot '%s'", id);
+    if (!b->readonly || q2_l1_needed(q, sn->s.disk_bytes) > sn->l1_size)
+        return err_set(e, -EINVAL, "Snapshot '%s' cannot be loaded", id);
+    r = q2_read_l1(q, sn->l1_off, sn->l1_size, &l1);
+    if (r)
+        return err_set(e, r, "Could not read snapshot '%s': %s", id, strerror(-r));
+    free(q->l1);
+    q->l1 = l1;
+    q->l1_size = sn->l1_size;
+    b->length = sn->s.disk_bytes;
+    return 0;
+}
+
 /** q2_make_empty() - all clusters unallocated (after a commit into the backing file) */
 int q2_make_empty(struct bnode *b)
 {

@@ -595,5 +595,5 @@ const struct block_driver qcow2_driver = {
     .info = q2_info, .write_compressed = q2_write_compressed, .create = qcow2_create,
     .check = q2_check, .set_backing = q2_set_backing, .make_empty = q2_make_empty,
     .snap_list = q2_snap_list, .snap_create = q2_snap_create,
-    .snap_apply = q2_snap_apply, .snap_delete = q2_snap_delete, .vmstate = q2_vmstate,
+    .snap_apply = q2_snap_apply, .snap_load = q2_snap_load, .snap_delete = q2_snap_delete, .vmstate = q2_vmstate,
 };

@@ -196,6 +196,7 @@ int q2_snap_list(struct bnode *b, struct block_snapshot **out, unsigned *n);
 int q2_snap_create(struct bnode *b, struct block_snapshot *s, struct err *e);
 int q2_snap_apply(struct bnode *b, const char *id, struct err *e);
 int q2_snap_delete(struct bnode *b, const char *id, struct err *e);
+int q2_snap_load(struct bnode *b, const char *id, struct err *e);
 int q2_make_empty(struct bnode *b);
 
 /* qcow2-check.c */

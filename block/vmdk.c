@@ -32,6 +32,7 @@ struct extent {
 struct vmdk {
     struct extent x[VMDK_MAX_EXTENTS];
     unsigned n;
+    uint64_t n_gtes;             /* of all extents */
 };
 
 static int vmdk_probe(const uint8_t *head, size_t n, uint64_t bytes)
@@ -59,6 +60,7 @@ static int load_tables(struct bnode *b, struct extent *x, uint64_t gd_off, uint3
 /* a sparse extent in @x->f; its capacity is added to the disk */
 static int open_sparse(struct bnode *b, struct extent *x, struct err *e)
 {
+    struct vmdk *v = b->priv;
     uint8_t h[512];
     int64_t len = bfile_length(x->f);
     uint32_t flags, per;
@@ -82,7 +84,9 @@ static int open_sparse(struct bnode *b, struct extent *x, struct err *e)
     x->bytes *= 512;
     x->grain *= 512;
     x->n_gt = (x->bytes + x->grain - 1) / x->grain;
-    if (x->n_gt > VMDK_MAX_GTES)
+    /* over all extents, and not in more pieces than such a disk has */
+    v->n_gtes += x->n_gt;
+    if (v->n_gtes > VMDK_MAX_GTES || x->n_gt / per > 128 * KiB)
         return err_set(e, -EFBIG, "'%s': VMDK grain tables are too large", x->f->path);
     return b->opts.no_io ? 0 : load_tables(b, x, gd * 512, per, e);
 }

@@ -1,0 +1,389 @@
+/*
+ * convert.c - convert and dd: copying images
+ *
+ * Threads take pieces of the disk in order; each asks what the piece is, reads
+ * what is data, and writes what is not zero. A fresh target reads as zeroes
+ * already; any other gets them written.
+ */
+#define _GNU_SOURCE 1
+#include <sys/stat.h>
+#include "block/tool/img.h"
+
+#define PIECE (2 * MiB)
+
+struct copy {
+    struct block *src, *dst;
+    uint64_t bytes;         /* of the disk */
+    uint64_t src_skip;      /* dd */
+    uint32_t grain;         /* zeroes are looked for in units of this */
+    bool zero_init;         /* the target reads as zeroes */
+    bool compress;
+    bool progress, salvage;
+    unsigned skip_depth;    /* extents from this depth on are the target's backing file's */
+    uint32_t sparse;        /* 0: write zeroes too */
+    pthread_mutex_t lock;   /* below */
+    uint64_t next, done, shown;
+    int ret;
+    char what[64];
+};
+
+static void set_failed(struct copy *c, int r, const char *what)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!c->ret) {
+        c->ret = r;
+        snprintf(c->what, sizeof(c->what), "%s", what);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static int put_zeroes(struct copy *c, uint64_t off, uint64_t len)
+{
+    return c->zero_init ? 0 : block_write_zeroes(c->dst, off, len, BLOCK_REQ_UNMAP);
+}
+
+/* @len bytes at @buf, without the zeroes in them */
+static int put_data(struct copy *c, uint64_t off, const uint8_t *buf, uint64_t len)
+{
+    uint64_t at = 0;
+    int r = 0;
+
+    while (at < len && !r) {
+        uint64_t n = MIN(len - at, c->grain - ((off + at) & (c->grain - 1))), m;
+        bool zero = c->sparse && mem_is_zero(buf + at, n);
+        for (; at + n < len; n += m) {
+            m = MIN(len - at - n, c->grain);
+            if ((c->sparse && mem_is_zero(buf + at + n, m)) != zero)
+                break;
+        }
+        r = zero ? put_zeroes(c, off + at, n) : block_pwrite(c->dst, off + at, buf + at, n);
+        at += n;
+    }
+    return r;
+}
+
+static int put_compressed(struct copy *c, uint64_t off, const uint8_t *buf, uint64_t len)
+{
+    struct bnode *n = block_node(c->dst);
+    int r = 0;
+
+    for (uint64_t at = 0; at < len && !r; at += c->grain) {
+        uint64_t k = MIN(len - at, c->grain);
+        if (mem_is_zero(buf + at, k))
+            r = put_zeroes(c, off + at, k);
+        else
+            r = n->drv->write_compressed(n, off + at, buf + at, k);
+    }
+    return r;
+}
+
+static int read_piece(struct copy *c, uint64_t off, uint8_t *buf, uint64_t len)
+{
+    int r = block_pread(c->src, off + c->src_skip, buf, len);
+
+    if (r && c->salvage) {
+        for (uint64_t at = 0; at < len; at += 512)
+            if (block_pread(c->src, off + c->src_skip + at, buf + at, MIN(512u, len - at))) {
+                fail("warning: error while reading offset %" PRIu64 ": %s", off + at, strerror(EIO));
+                memset(buf + at, 0, MIN(512u, len - at));
+            }
+        r = 0;
+    }
+    return r;
+}
+
+/* compressed clusters are made whole: the piece is read whole unless it is empty */
+static int copy_compressed(struct copy *c, uint64_t off, uint64_t len, uint8_t *buf)
+{
+    struct block_extent x;
+    int r = block_map(c->src, off + c->src_skip, len, &x);
+
+    if (!r && x.len >= len && (!x.data || x.depth >= c->skip_depth))
+        return x.depth >= c->skip_depth ? 0 : put_zeroes(c, off, len);
+    r = read_piece(c, off, buf, len);
+    return r ? r : put_compressed(c, off, buf, len);
+}
+
+static int copy_piece(struct copy *c, uint64_t off, uint64_t len, uint8_t *buf, const char **what)
+{
+    struct block_extent x;
+    int r = 0;
+
+    *what = "writing";
+    if (c->compress)
+        return copy_compressed(c, off, len, buf);
+    for (uint64_t at = 0; at < len && !r; at += x.len) {
+        *what = "reading";
+        if ((r = block_map(c->src, off + at + c->src_skip, len - at, &x)))
+            break;
+        if (x.depth >= c->skip_depth)
+            continue;
+        if (x.zero && !x.data && c->sparse) {
+            *what = "writing";
+            r = put_zeroes(c, off + at, x.len);
+            continue;
+        }
+        if ((r = read_piece(c, off + at, buf, x.len)))
+            break;
+        *what = "writing";
+        r = put_data(c, off + at, buf, x.len);
+    }
+    return r;
+}
+
+static void *copier(void *opaque)
+{
+    struct copy *c = opaque;
+    uint8_t *buf = bfile_buf(PIECE);
+
+    for (;;) {
+        const char *what;
+        uint64_t off, len;
+        int r;
+        pthread_mutex_lock(&c->lock);
+        off = c->next;
+        len = c->ret ? 0 : MIN(PIECE, c->bytes - off);
+        c->next += len;
+        pthread_mutex_unlock(&c->lock);
+        if (!len)
+            break;
+        r = buf ? copy_piece(c, off, len, buf, &what) : -ENOMEM;
+        if (r)
+            set_failed(c, r, buf ? what : "reading");
+        pthread_mutex_lock(&c->lock);
+        c->done += len;
+        if (c->progress && c->done - c->shown >= c->bytes / 1000) {
+            c->shown = c->done;
+            progress_show(true, (double)c->done * 100 / (double)c->bytes);
+        }
+        pthread_mutex_unlock(&c->lock);
+    }
+    free(buf);
+    return NULL;
+}
+
+static int run_copy(struct copy *c, unsigned threads)
+{
+    pthread_t t[16];
+    unsigned n = 0;
+
+    pthread_mutex_init(&c->lock, NULL);
+    progress_show(c->progress, 0);
+    while (n + 1 < threads && !pthread_create(&t[n], NULL, copier, c))
+        n++;
+    copier(c);
+    while (n)
+        pthread_join(t[--n], NULL);
+    if (!c->ret)
+        progress_show(c->progress, 100);
+    progress_end(c->progress);
+    pthread_mutex_destroy(&c->lock);
+    return c->ret ? fail("error while %s at byte %" PRIu64 ": %s", c->what, c->done, strerror(-c->ret)) : 0;
+}
+
+/* the depth in the source's chain of the file that the target will be backed by */
+static unsigned depth_of(struct block *src, const char *path)
+{
+    struct stat a, b;
+    unsigned depth = 0;
+
+    if (!path || stat(path, &a))
+        return UINT32_MAX;
+    for (struct bnode *n = block_node(src); n; n = n->backing, depth++)
+        if (!stat(n->filename, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return depth;
+    return UINT32_MAX;
+}
+
+struct args {
+    struct common k;
+    struct block_create c;
+    const char *snapshot;
+    bool keep_target, target_is_zero, salvage, compress;
+    uint32_t sparse;
+    unsigned threads, flags;
+    uint64_t bs, count, skip;
+};
+
+static int open_target(struct args *a, struct block **dst)
+{
+    struct stat st;
+
+    if (!a->keep_target && create_image(a->k.out_fmt, &a->c, true))
+        return 1;
+    if (stat(a->c.file, &st))
+        return fail("%s: %s", a->c.file, strerror(errno));
+    *dst = img_open(a->c.file, a->k.out_fmt, a->k.cache, IMG_WRITE | IMG_NO_BACKING);
+    return *dst ? 0 : 1;
+}
+
+static int start_copy(struct args *a, struct block *src, struct block *dst, uint64_t bytes)
+{
+    struct copy c = { .src = src, .dst = dst, .bytes = bytes, .progress = a->k.progress, .salvage = a->salvage,
+                      .compress = a->compress, .sparse = a->sparse, .skip_depth = UINT32_MAX };
+    struct bnode *n = block_node(dst);
+    struct block_info i;
+
+    if (block_get_info(dst, &i))
+        return 1;
+    if (a->compress && !n->drv->write_compressed)
+        return fail("Compression not supported for this file format");
+    c.src_skip = a->skip * a->bs;
+    c.grain = i.cluster_bytes && (a->compress || i.cluster_bytes > a->sparse) ? i.cluster_bytes : MAX(a->sparse, 512u);
+    c.zero_init = a->target_is_zero || (!a->keep_target && !n->file->is_blk && !a->c.backing);
+    if (a->c.backing) {
+        struct err e = { "" };
+        char *path = backing_path(a->c.file, a->c.backing, &e);
+        c.skip_depth = depth_of(src, path);
+        free(path);
+    }
+    return run_copy(&c, a->threads);
+}
+
+static int convert(struct args *a, const char *from)
+{
+    struct block *src = img_open(from, a->k.fmt, a->k.src_cache, a->flags), *dst = NULL;
+    struct err e = { "" };
+    uint64_t bytes;
+    int ret = 0, r;
+
+    if (!src)
+        return 1;
+    if (a->snapshot) {
+        struct bnode *n = block_node(src);
+        if (!n->drv->snap_load || n->drv->snap_load(n, a->snapshot, &e))
+            ret = fail("Failed to load snapshot: %s", e.msg[0] ? e.msg : "the format has none");
+    }
+    bytes = block_length(src);
+    bytes -= MIN(bytes, a->skip * a->bs);
+    bytes = a->count != UINT64_MAX ? MIN(bytes, a->count > UINT64_MAX / a->bs ? bytes : a->count * a->bs) : bytes;
+    if (!a->c.size_set)
+        a->c.size = bytes;
+    if (!ret)
+        ret = open_target(a, &dst);
+    if (!ret && block_length(dst) < bytes)
+        ret = fail("output file is smaller than input file");
+    if (!ret)
+        ret = start_copy(a, src, dst, bytes);
+    if (dst && (r = block_close(dst)) && !ret)
+        ret = fail("error while closing '%s': %s", a->c.file, strerror(-r));
+    if (block_close(src) && !ret)
+        ret = 1;
+    return ret;
+}
+
+static void args_init(struct args *a)
+{
+    memset(a, 0, sizeof(*a));
+    a->k.out_fmt = "raw";
+    a->k.cache = "unsafe";
+    a->threads = 4;
+    a->sparse = 4096;
+    a->bs = 512;
+    a->count = UINT64_MAX;
+}
+
+static bool convert_opt(struct args *a, int o)
+{
+    struct common *k = &a->k;
+    uint64_t n;
+
+    switch (o) {
+    case 'f': k->fmt = optarg; break;
+    case 'O': k->out_fmt = optarg; break;
+    case 'B': a->c.backing = optarg; break;
+    case 'F': a->c.backing_fmt = optarg; break;
+    case 'o': return create_opts(&a->c, optarg);
+    case 'c': a->compress = true; break;
+    case 'l': a->snapshot = strncmp(optarg, "snapshot.name=", 14) ? strncmp(optarg, "snapshot.id=", 12) ? optarg : optarg + 12
+                                                                  : optarg + 14; break;
+    case 'p': k->progress = true; break;
+    case 'q': k->quiet = true; break;
+    case 'n': a->keep_target = true; break;
+    case 'W': case OPT_BITMAPS: case OPT_IGNORED: break;
+    case 't': k->cache = optarg; break;
+    case 'T': k->src_cache = optarg; break;
+    case 'U': a->flags |= IMG_SHARE; break;
+    case OPT_SALVAGE: a->salvage = true; break;
+    case OPT_TARGET_IS_ZERO: a->target_is_zero = true; break;
+    case 'S':
+        if (!img_size(optarg, &n) || n > 16 * MiB || (n & (n - 1)))
+            return fail("Invalid buffer size for sparse output specified: a power of two up to 16M, or 0"), false;
+        a->sparse = (uint32_t)n;
+        break;
+    case 'm':
+        n = strtoul(optarg, NULL, 10);
+        if (n < 1 || n > 16)
+            return fail("Invalid number of coroutines. Allowed number of coroutines is between 1 and 16"), false;
+        a->threads = (unsigned)n;
+        break;
+    case 'r':
+        break; /* rate limit: accepted, we have none */
+    default:
+        return false;
+    }
+    return true;
+}
+
+int cmd_convert(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "quiet", 0, 0, 'q' }, { "force-share", 0, 0, 'U' }, { "target-is-zero", 0, 0, OPT_TARGET_IS_ZERO },
+        { "salvage", 0, 0, OPT_SALVAGE }, { "format", 1, 0, 'f' }, { "output-format", 1, 0, 'O' }, { 0 },
+    };
+    struct args a;
+    int o;
+
+    args_init(&a);
+    while ((o = next_opt(argc, argv, "f:O:B:F:co:l:S:pqnWm:t:T:Ur:", longs)) != -1)
+        if (!convert_opt(&a, o))
+            return 1;
+    if (want_args(argc, 2, 2, "a source and an output image file name"))
+        return 1;
+    a.c.file = argv[optind + 1];
+    if (a.compress && !strcmp(a.k.out_fmt, "raw"))
+        return fail("Compression not supported for this file format");
+    if (a.keep_target && a.c.backing)
+        return fail("Having a backing file for the target makes no sense when not creating a new image");
+    if (a.target_is_zero && !a.keep_target)
+        return fail("--target-is-zero requires use of -n flag");
+    if (a.c.backing && !a.c.backing_fmt)
+        return fail("backing file specified without backing format (-F)");
+    a.k.progress = a.k.progress && !a.k.quiet;
+    return convert(&a, argv[optind]);
+}
+
+int cmd_dd(int argc, char **argv)
+{
+    static const struct option longs[] = { { "force-share", 0, 0, 'U' }, { 0 } };
+    const char *from = NULL;
+    struct args a;
+    int o;
+
+    args_init(&a);
+    a.k.cache = NULL;
+    while ((o = next_opt(argc, argv, "f:O:U", longs)) != -1)
+        if (!convert_opt(&a, o))
+            return 1;
+    for (; optind < argc; optind++) {
+        const char *s = argv[optind];
+        bool ok = true;
+        if (!strncmp(s, "if=", 3))
+            from = s + 3;
+        else if (!strncmp(s, "of=", 3))
+            a.c.file = s + 3;
+        else if (!strncmp(s, "bs=", 3))
+            ok = img_size(s + 3, &a.bs) && a.bs && a.bs <= INT32_MAX;
+        else if (!strncmp(s, "count=", 6))
+            ok = img_size(s + 6, &a.count);
+        else if (!strncmp(s, "skip=", 5))
+            ok = img_size(s + 5, &a.skip) && a.skip <= BLOCK_MAX_BYTES / MAX(a.bs, 1u);
+        else
+            return fail("unrecognized operand %s", s);
+        if (!ok)
+            return fail("invalid number: '%s'", s);
+    }
+    if (!from || !a.c.file)
+        return fail("Must specify both input and output file names");
+    return convert(&a, from);
+}
