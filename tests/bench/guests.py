@@ -7,6 +7,7 @@ import select
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -60,12 +61,15 @@ def cpu_seconds(pid):
 class Reader:
     """Makes samples of the lines "begin NAME" and "NAME SECONDS CHECKSUM CPU"."""
 
-    def __init__(self, pid=None):
+    def __init__(self, pid=None, verbose=False):
+        self.verbose = verbose
         self.pid, self.samples, self.skipped, self.failed = pid, {}, [], []
         self.group = self.begun = None
 
     def line(self, text):
         words = text.split()
+        if self.verbose:
+            print("  " + text, file=sys.stderr)
         if len(words) == 2 and words[0] == "class":
             self.group = words[1]
         elif len(words) == 2 and words[0] == "begin":
@@ -91,14 +95,13 @@ class Suite:
         self.programs = [c for c in programs.available() if "programs" in classes and (not only or c[0] in only)]
         self.inputs = os.path.join(build, "inputs")
         if self.programs and not os.path.exists(os.path.join(self.inputs, ".made")):
-            programs.make_inputs(self.inputs, [os.path.join(HERE, "guest", f) for f in ("integer.c", "memory.c", "float.c")])
+            programs.make_inputs(self.inputs, [os.path.join(HERE, "guest", f) for f in ("integer.c", "system.c")])
             open(os.path.join(self.inputs, ".made"), "w").close()
 
     def kernel_commands(self, folder):
         for c in CLASSES:
             if c in self.classes:
                 yield c, [os.path.join(folder, c), "-s", str(self.percent)] + self.only
-
 
     def make_initramfs(self, path):
         archive = cpio.Archive()
@@ -132,9 +135,9 @@ class Suite:
         return "\n".join(lines)
 
 
-def run_native(suite):
+def run_native(suite, verbose=False):
     """All of the suite on this machine, pinned as in a guest with one CPU."""
-    reader = Reader()
+    reader = Reader(None, verbose)
     folder = os.path.join(suite.build, "guest")
     with tempfile.TemporaryDirectory() as top:
         work, tools = os.path.join(top, "work"), os.path.join(top, "bin")
@@ -209,9 +212,9 @@ def _lines(fd, end):
             yield line.decode(errors="replace").strip()
 
 
-def run_guest(emulator, kernel, initrd, memory=1024, timeout=3600):
+def run_guest(emulator, kernel, initrd, verbose=False, memory=1024, timeout=3600):
     """Boots once and runs all; what was measured before a failure is kept."""
-    reader, last = Reader(), ""
+    reader, last = Reader(None, verbose), ""
     lines = emulator.boot(kernel, initrd, memory, timeout)
     reader.pid = next(lines).pid
     try:

@@ -66,8 +66,8 @@ git log --stat | cat; git gc -q 2> /dev/null; git status --short; git fsck 2> /d
 
 # name, program that must exist, arguments ("sh" is busybox's, in the guest and outside)
 COMMANDS = [
-    ("gcc", "gcc", ["sh", "-c", "gcc -O2 -c unit.i -o unit.o && cat unit.o"]),
-    ("gcc_tiny", "gcc", ["sh", "-c", "for i in 1 2 3 4; do gcc -O0 -c tiny.i -o tiny.o; done; cat tiny.o"]),
+    ("gcc", "gcc", ["sh", "-c", "gcc -O2 -c unit0.i unit1.i && cat unit0.o unit1.o"]),
+    ("gcc_tiny", "gcc", ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do gcc -O0 -c tiny.i; done; cat tiny.o"]),
     ("python", "python3", ["/usr/bin/python3", "-S", "-E", "-B", "bench.py"]),
     ("python_start", "python3", ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do python3 -S -E -B -c 'print(1)'; done"]),
     ("perl", "perl", ["perl", "bench.pl"]),
@@ -148,8 +148,9 @@ def make_inputs(folder, sources):
     put("bench.sql", SQL.encode())
     _tree(os.path.join(folder, "tree"))
     if shutil.which("gcc", path=PATH):
-        put("unit.i", b"".join(_run("gcc", "-O2", "-E", "-P", s) for s in sources))
-        put("tiny.i", _run("gcc", "-E", "-P", sources[0]))
+        for number, source in enumerate(sources):
+            put("unit%d.i" % number, _run("gcc", "-O2", "-E", "-P", source))
+        put("tiny.i", b"int main(void) { return 0; }\n")
     if shutil.which("zstd", path=PATH):
         put("text.zst", _run("zstd", "-q", "-c", os.path.join(folder, "text")))
     if shutil.which("gzip", path=PATH):

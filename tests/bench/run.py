@@ -37,6 +37,7 @@ def options():
     p.add_argument("--by", choices=["cpu", "wall"], default="cpu",
                    help="ratios of the host's CPU time, or of the clocks' time (%(default)s)")
     p.add_argument("--json", default="build/bench/result.json", help="(%(default)s)")
+    p.add_argument("--verbose", action="store_true", help="show the guests' lines as they come")
     p.add_argument("--diff", nargs=2, metavar=("OLD", "NEW"), help="compare two results and end")
     return p.parse_args()
 
@@ -71,10 +72,10 @@ def run_all(o, systems, result):
     suite.make_initramfs(initrd)
     for rep in range(o.reps):
         print("repetition %d: native" % (rep + 1), end="", file=sys.stderr, flush=True)
-        add(result, "native", guests.run_native(suite))
+        add(result, "native", guests.run_native(suite, o.verbose))
         for e in systems:
             print(", " + e.name, end="", file=sys.stderr, flush=True)
-            add(result, e.name, guests.run_guest(e, o.kernel, initrd))
+            add(result, e.name, guests.run_guest(e, o.kernel, initrd, o.verbose))
         print(file=sys.stderr)
         save(o.json, result)
 
