@@ -74,7 +74,9 @@ const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m)
         return "privileged";
     if (r->attr & (bits == 64 ? A_(NO64) : A_(ONLY64)))
         return "not in this mode";
-    if (bits == 32 && r->attr & A_(W1) && !(r->attr & A_(VEX)))
+    if (bits != 64 && r->attr & A_(W1) && !(r->attr & A_(VEX)))
+        return "not in this mode";
+    if (bits == 16 && r->attr & A_(VSIB))   /* 32-bit addresses only */
         return "not in this mode";
     if (NAMED(r->name, host_bound))
         return "system";
@@ -202,6 +204,25 @@ static unsigned put_mem(struct enc *e, const struct x86_row *r, unsigned reg, co
     return rex;
 }
 
+/* the same with 16-bit addressing; segments start at the data and at the stack */
+static void put_mem16(struct enc *e, unsigned reg, const struct regs *rg)
+{
+    unsigned mod = below(3), rm = below(8);
+
+    if (rg->fixed) {
+        e->base = (uint8_t)below(2);
+        rm = rg->base[e->base] == R_BX ? 7 : rg->base[e->base] == R_DI ? 5 : 6;
+        mod = 1;
+    }
+    put(e, mod << 6 | reg << 3 | rm);
+    if (mod == 1)
+        put_disp(e, 1, (int)below(256) - 128);
+    else if (mod == 2)
+        put_disp(e, 2, one_in(2) ? (int)below(512) - 256 : (int32_t)rng());
+    else if (rm == 6)
+        put_disp(e, 2, (int)(0x800 + below(64)));
+}
+
 static void put_legacy_prefixes(struct enc *e, const struct x86_row *r, unsigned bits)
 {
     unsigned pp = pick(r, AB_PNP, 4);
@@ -240,7 +261,7 @@ static unsigned put_imm(struct enc *e, const struct x86_row *r, unsigned opsize,
     if (r->imm == IMM_O)
         n = bits / 8;
     if (r->imm == IMM_O)
-        v = DATA_VA + 0x700 + below(512);
+        v = (bits == 16 ? 0 : DATA_VA) + 0x700 + below(512);
     memcpy(e->b + e->n, &v, 8);
     e->n += n;
     if (r->imm != IMM_B && ROW_HAS(r, IMM8)) {
@@ -269,7 +290,10 @@ static bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg
         return false;
     if (r->modrm) {
         if (mem) {
-            ext = put_mem(&modrm, r, reg, rg, vsib);
+            if (rg->bits == 16 && !vsib)
+                put_mem16(&modrm, reg, rg), ext = 0;
+            else
+                ext = put_mem(&modrm, r, reg, rg, vsib);
             rex = (rex & ~3u) | ext;
         } else {
             put(&modrm, 0xc0 | reg << 3 | rm);
@@ -292,6 +316,8 @@ static bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg
         for (unsigned i = 0; i < e->n; i++)
             if (e->b[i] == 0x66)
                 opsize = 2;
+        if (rg->bits == 16)
+            opsize = 6 - opsize;
         if (rex & 8)
             opsize = 8;
         if (map)
@@ -477,7 +503,8 @@ static void random_state(struct tcase *c)
 static uint64_t choose_ea(const struct x86_insn *in, unsigned n)
 {
     /* what these store before they fault, or where, differs between CPUs */
-    static const char *const partial[] = { "FBSTP", "ARPL", "VMASKMOVPS", "VMASKMOVPD", "VPMASKMOVD", "VPMASKMOVQ" };
+    static const char *const partial[] = { "FBSTP", "ARPL", "VMASKMOVPS", "VMASKMOVPD", "VPMASKMOVD", "VPMASKMOVQ",
+                                           "VCVTPS2PH" };
     uint64_t mid = DATA_VA + 0x800 + 64 * below(8);
 
     if (NAMED(in->row->name, partial))
@@ -532,6 +559,8 @@ static bool aim(struct tcase *c, struct ins *i, const struct enc *e, const struc
         idx = r[in->index] << in->scale;
     }
     r[in->base] = ea - idx - (uint64_t)(int64_t)in->disp;
+    if (in->addrsize == 2)
+        r[in->base] = low_part(r[in->base], rng() << 16, 2);
     if (in->addrsize == 4)
         r[in->base] = low_part(r[in->base], rng() << 32, 4);
     return true;
@@ -563,7 +592,7 @@ static void set_implicit(struct tcase *c, const struct x86_insn *in)
 
     if (is_push_pop(in)) {
         r[R_SP] = STACK_VA + 0x800 + (one_in(4) ? below(16) : 8 * below(8));
-        if (one_in(12) && strcmp(n, "PUSHA") && strcmp(n, "POPA"))
+        if (one_in(12) && strcmp(n, "RET") && strcmp(n, "PUSHA") && strcmp(n, "POPA"))
             r[R_SP] = STACK_VA + (one_in(2) ? below(9) : STACK_BYTES - below(9));
         if (!strcmp(n, "LEAVE") || !strcmp(n, "ENTER"))
             r[R_BP] = STACK_VA + 0x900 + below(64);
@@ -581,6 +610,10 @@ static void set_implicit(struct tcase *c, const struct x86_insn *in)
         r[R_CX] = (one_in(4) ? below(200) : below(9)) + (in->addrsize == 4);
         if (one_in(3))
             memset(c->init.data, 0x11, DATA_BYTES);
+        if (in->addrsize == 2)
+            for (unsigned k = 0; k < 16; k++)
+                if (k == R_SI || k == R_DI || k == R_CX)
+                    r[k] = low_part(r[k], rng() << 16, 2);
         if (in->addrsize == 4)
             for (unsigned k = 0; k < 16; k++)
                 if (k == R_SI || k == R_DI || k == R_CX)
@@ -627,7 +660,7 @@ static void set_insn(struct ins *i, const struct enc *e, const struct x86_insn *
     *i = (struct ins){ .n = (uint8_t)e->n, .target = -1, .row = (uint16_t)row };
     memcpy(i->b, e->b, e->n);
     if (k == K_J || k == K_Jz) {
-        i->rel = k == K_J ? 1 : 4;
+        i->rel = k == K_J ? 1 : in->bits == 16 ? 2 : 4;
         i->target = 1;
     }
 }
@@ -664,6 +697,10 @@ static void aim_indirect_branch(struct tcase *c, const struct x86_insn *in)
 
     uint64_t sp = c->init.r[R_SP] - STACK_VA;
 
+    if (c->bits == 16) {
+        sp = c->init.r[R_SP] & 0xffff;
+        to -= CODE_VA;
+    }
     if (!strcmp(n, "RET") && sp <= STACK_BYTES - 8)
         memcpy(c->init.stack + sp, &to, c->bits / 8);
     if ((strcmp(n, "JMP") && strcmp(n, "CALL")) || opnd_kind(in->row->a) != K_E)
@@ -677,16 +714,26 @@ static void aim_indirect_branch(struct tcase *c, const struct x86_insn *in)
     ea += in->index < 16 ? c->init.r[in->index] << in->scale : 0;
     if (in->addrsize == 4)
         ea &= 0xffffffff;
-    if (ea - DATA_VA <= DATA_BYTES - 8)
-        stl64(c->init.data + (ea - DATA_VA), to);
+    if (c->bits == 16 && in->seg == S_SS) {
+        ea &= in->addrsize == 2 ? 0xffff : 0xffffffff;
+        if (ea <= STACK_BYTES - 2)
+            memcpy(c->init.stack + ea, &to, 2);
+        return;
+    }
+    if (c->bits == 16)
+        ea = (in->addrsize == 2 ? ea & 0xffff : ea) + DATA_VA;
+    if (ea - DATA_VA <= DATA_BYTES - c->bits / 8)
+        memcpy(c->init.data + (ea - DATA_VA), &to, c->bits / 8);
 }
 
 /* 32-bit code sees the low halves */
 static void narrow(struct tcase *c)
 {
-    for (unsigned i = 0; i < 16 && c->bits == 32; i++)
+    if (c->bits == 16)
+        c->init.r[R_SP] &= 0xffff;
+    for (unsigned i = 0; i < 16 && c->bits != 64; i++)
         c->init.r[i] = i < 8 ? c->init.r[i] & 0xffffffff : 0;
-    for (unsigned i = 8; i < 16 && c->bits == 32; i++) {   /* VZEROALL leaves them alone there */
+    for (unsigned i = 8; i < 16 && c->bits != 64; i++) {   /* VZEROALL leaves them alone there */
         memset(c->init.f.fx.xmm[i], 0, 16);
         memset(c->init.f.ymmh[i], 0, 16);
     }
@@ -711,6 +758,8 @@ bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_m
     set_implicit(c, &in);
     if (in.mem) {
         uint64_t ea = choose_ea(&in, mem_bytes(&in));
+        if (bits == 16 && in.seg == S_SS)
+            ea = !c->fpu && one_in(8) ? STACK_BYTES - below(20) : 0x100 + below(0xc00) / 64 * 64;
         if (ROW_HAS(r, VSIB) || is_bit_string(&in))
             ea = DATA_VA + 0x1000 - below(64);
         if (c->fpu && !one_in(8))
@@ -746,6 +795,11 @@ static void choose_regs(struct regs *rg, bool vec)
         used |= 1u << r;
         *slot[i] = (uint8_t)r;
     }
+    if (rg->bits == 16) {
+        rg->base[0] = R_BX;
+        rg->base[1] = one_in(2) ? R_DI : R_BP;
+        rg->index = R_SI;
+    }
     rg->at[0] = DATA_VA + 0x800 + below(64) * (one_in(2) ? 8 : 1);
     rg->at[1] = one_in(8) ? DATA_VA + DATA_BYTES - below(100) : DATA_VA + 0x1000 - below(32);
     rg->index_value = below(16);
@@ -763,6 +817,8 @@ static bool usable(const struct x86_insn *in, const struct enc *e, const struct 
     uint32_t fixed = 1u << rg->base[0] | 1u << rg->base[1] | 1u << rg->index;
     uint32_t w = regs_written(in);
 
+    if (opnd_reg(in, in->row->dst) & 1u << R_SP)
+        return false;
     if (avoid(in) || in->addrsize * 8 != rg->bits || flags_read(in) & tainted)
         return false;
     if (ROW_HAS(in->row, REPOK) && written & (1u << R_CX | 1u << R_SI | 1u << R_DI))
@@ -777,7 +833,7 @@ static bool usable(const struct x86_insn *in, const struct enc *e, const struct 
 static bool seq_row_ok(const struct x86_row *r)
 {
     static const char *const not[] = { "RET", "JMP", "CALL", "POPF", "PUSHF", "LOOP", "LOOPE", "LOOPNE", "JCXZ",
-                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA", "ARPL" };
+                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA", "ARPL", "VCVTPS2PH" };
 
     /* fault details of these are their own subject */
     if (ROW_HAS(r, VSIB) || strstr(r->name, "MASKMOV") || !strncmp(r->name, "FCMOV", 5))
@@ -817,7 +873,8 @@ static void close_loop(struct tcase *c, const struct regs *rg, uint32_t written)
     c->in[c->n++] = (struct ins){ .b = { 0x48 | r >> 3, 0xff, (uint8_t)(0xc8 | (r & 7)) }, .n = 3, .target = -1 };
     if (rg->bits != 64)
         c->in[c->n - 1] = (struct ins){ .b = { 0xff, (uint8_t)(0xc8 | r) }, .n = 2, .target = -1 };
-    c->in[c->n++] = (struct ins){ .b = { 0x0f, 0x85 }, .n = 6, .rel = 4, .target = 0 };
+    c->in[c->n++] = (struct ins){ .b = { 0x0f, 0x85 }, .n = rg->bits == 16 ? 4 : 6,
+                                    .rel = rg->bits == 16 ? 2 : 4, .target = 0 };
 }
 
 static void add_bytes(struct tcase *c, const uint8_t *b, unsigned n, unsigned rel, int target)

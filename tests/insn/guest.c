@@ -101,22 +101,32 @@ static void make_tables(struct guest *g)
     set_entry(g, PG_PT_DATA, STACK_VA >> 12 & 511, PG_STACK);
 }
 
-static void set_seg(struct x86_cpu *cpu, unsigned s, uint16_t sel, uint16_t attr)
+static void set_seg(struct x86_cpu *cpu, unsigned s, uint16_t sel, uint16_t attr, uint64_t base, uint32_t limit)
 {
-    cpu->seg[s] = (struct x86_seg){ .sel = sel, .attr = attr, .limit = 0xffffffff };
+    cpu->seg[s] = (struct x86_seg){ .sel = sel, .attr = attr, .base = base, .limit = limit };
     x86_seg_derive(&cpu->seg[s], true);
 }
 
 /* as Linux runs a process */
 static void set_mode(struct x86_cpu *cpu, unsigned bits)
 {
-    enum { USER = SEG_P | SEG_S | SEG_G | 3 << SEG_DPL_SHIFT, NULL_SEG = 0 };
+    enum { USER16 = SEG_P | SEG_S | 3 << SEG_DPL_SHIFT, USER = USER16 | SEG_G | SEG_DB };
+    uint32_t all = 0xffffffff;
 
-    set_seg(cpu, S_CS, bits == 64 ? 0x33 : 0x23, USER | 0xb | (bits == 64 ? SEG_L : SEG_DB));
-    set_seg(cpu, S_SS, 0x2b, USER | 3 | SEG_DB);
     for (unsigned s = 0; s < S_COUNT; s++)
-        if (s != S_CS && s != S_SS)
-            set_seg(cpu, s, bits == 64 ? 0 : 0x2b, bits == 64 ? NULL_SEG : USER | 3 | SEG_DB);
+        set_seg(cpu, s, 0, 0, 0, 0);
+    if (bits == 16) {
+        set_seg(cpu, S_CS, SEL_CODE16, USER16 | 0xb, CODE_VA, 0xffff);
+        set_seg(cpu, S_SS, SEL_STACK16, USER16 | 3, STACK_VA, STACK_BYTES - 1);
+        set_seg(cpu, S_DS, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
+        set_seg(cpu, S_ES, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
+    } else {
+        set_seg(cpu, S_CS, bits == 64 ? 0x33 : 0x23,
+                bits == 64 ? (USER & ~SEG_DB) | SEG_L | 0xb : USER | 0xb, 0, all);
+        set_seg(cpu, S_SS, 0x2b, USER | 3, 0, all);
+        set_seg(cpu, S_DS, 0x2b, USER | 3, 0, all);
+        set_seg(cpu, S_ES, 0x2b, USER | 3, 0, all);
+    }
     cpu->cpl = 3;
     x86_update_mode(cpu);
 }
@@ -160,7 +170,7 @@ static void take_event(struct x86_cpu *cpu, const struct tcase *c, struct state 
     uint64_t end = CODE_VA + c->off + c->len;
 
     out->vector = now.hang && !cpu->tcg.exception ? VEC_HANG : (int)cpu->tcg.exception - 1;
-    out->pc = cpu->tcg.pc;
+    out->pc = cpu->tcg.pc + (c->bits == 16 ? CODE_VA : 0);
     out->error = cpu->exc_has_error ? cpu->exc_error : 0;
     out->cr2 = out->vector == EXC_PF ? cpu->exc_cr2 : 0;
     if (out->vector == EXC_BP && out->pc == end)
@@ -186,7 +196,7 @@ static void put_case(struct guest *g, const struct tcase *c)
     set_mode(cpu, c->bits);
     cpu->fx = c->init.f.fx;
     memcpy(cpu->ymmh, c->init.f.ymmh, sizeof(cpu->ymmh));
-    cpu->tcg.pc = CODE_VA + c->off;
+    cpu->tcg.pc = (c->bits == 16 ? 0 : CODE_VA) + c->off;
     if (++g->flush % 8 == 0)
         tcg_mmu_flush(&cpu->tcg, true);
 }

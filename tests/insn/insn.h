@@ -24,6 +24,8 @@
 #define DATA_BYTES 8192u
 #define STACK_BYTES 4096u
 #define MAX_INS 20
+/* 16-bit code runs in segments that start at each of those */
+enum { SEL_CODE16 = 0x07, SEL_DATA16 = 0x0f, SEL_STACK16 = 0x17 };
 #define END_BYTES 8               /* what an engine puts after the code */
 
 enum { VEC_END = -1, VEC_HANG = -2, VEC_CRASH = -3 };
@@ -61,7 +63,7 @@ struct ins {
 
 struct tcase {
     struct ins in[MAX_INS];
-    unsigned n, bits;             /* instructions; code size 64 or 32 */
+    unsigned n, bits;             /* instructions; code size 64, 32 or 16 */
     unsigned off;                 /* of the first byte in the code pages */
     uint8_t code[MAX_INS * 16 + END_BYTES];
     unsigned len, start[MAX_INS + 1];
@@ -112,6 +114,8 @@ struct engine {
 
 /** native_engine() - the host CPU; false: cannot (another architecture, addresses taken) */
 bool native_engine(struct engine *e);
+/** native_has_16() - prepare for 16-bit code; false: the host kernel does not allow it */
+bool native_has_16(void);
 /** guest_engine() - the translator's back end, or the interpreter; false with a message */
 bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
                   const struct x86_model *m);

@@ -9,10 +9,13 @@
 #include "tests/insn/insn.h"
 
 #if defined(__x86_64__)
+#include <asm/ldt.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #define SLOTS_VA 0x2f5a0000
 struct slots {
@@ -20,7 +23,8 @@ struct slots {
     uint64_t wide;                /* 0: 32-bit code */
     uint32_t far_code;
     uint16_t far_cs, rsvd0;
-    uint8_t rsvd[1024 - 176];
+    uint16_t data_sel, stack_sel;
+    uint8_t rsvd[1024 - 180];
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
@@ -36,6 +40,7 @@ asm(".pushsection .text\n"
     "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
     "movq %rsp, SL+0x88\n"
     "movl $7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
+    "movw SL+0xb0, %ds\n movw SL+0xb0, %es\n movw SL+0xb2, %ss\n"
     "pushq SL+0x80\n popfq\n"
     "movq SL+0x00, %rax\n movq SL+0x08, %rcx\n movq SL+0x10, %rdx\n movq SL+0x18, %rbx\n"
     "movq SL+0x20, %rsp\n movq SL+0x28, %rbp\n movq SL+0x30, %rsi\n movq SL+0x38, %rdi\n"
@@ -51,6 +56,7 @@ asm(".pushsection .text\n"
     "movq %r12, SL+0x60\n movq %r13, SL+0x68\n movq %r14, SL+0x70\n movq %r15, SL+0x78\n"
     "movq SL+0x88, %rsp\n"
     "pushfq\n popq SL+0x80\n pushq $0x202\n popfq\n"
+    "movl $0x2b, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n"
     "movl $7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
     "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
@@ -99,7 +105,7 @@ static void on_fault(int sig, siginfo_t *si, void *ctx)
     if (nat.out->cr2 >> 63)         /* Linux hides what is mapped in its half */
         nat.out->error &= ~(uint32_t)PF_P;
     g[REG_RIP] = (greg_t)(uintptr_t)insn_native_exit;
-    g[REG_CSGSFS] = (g[REG_CSGSFS] & ~(greg_t)0xffff) | 0x33;
+    g[REG_CSGSFS] = (greg_t)(((uint64_t)g[REG_CSGSFS] & 0x0000ffffffff0000) | 0x002b000000000033);
     g[REG_EFL] &= ~(greg_t)(EF_TF | EF_AC | EF_RF);
 }
 
@@ -118,20 +124,28 @@ static void on_tick(int sig, siginfo_t *si, void *ctx)
 static void run(struct engine *e, const struct tcase *c, struct state *out)
 {
     /* jmp *[exit], or far to that jump */
-    static const uint8_t end64[7] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
-    static const uint8_t end32[7] = { 0xea, 0x00, 0x20, 0x5a, 0x2f, 0x33, 0x00 };
-    const uint8_t *end = c->bits == 64 ? end64 : end32;
+    static const uint8_t end64[8] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
+    static const uint8_t end32[8] = { 0xea, 0x00, 0x20, 0x5a, 0x2f, 0x33, 0x00 };
+    static const uint8_t end16[8] = { 0x66, 0xea, 0x00, 0x20, 0x5a, 0x2f, 0x33, 0x00 };
+    const uint8_t *end = c->bits == 64 ? end64 : c->bits == 32 ? end32 : end16;
     uint8_t *code = (uint8_t *)(uintptr_t)CODE_VA + c->off;
 
     memcpy((void *)(uintptr_t)DATA_VA, c->init.data, DATA_BYTES);
     memcpy((void *)(uintptr_t)STACK_VA, c->init.stack, STACK_BYTES);
     memcpy(code, c->code, c->len);
-    memcpy(code + c->len, end, END_BYTES - 1);
+    memcpy(code + c->len, end, END_BYTES);
     memcpy(SLOTS->r, c->init.r, sizeof(SLOTS->r));
     SLOTS->flags = c->init.flags | EF_IF | EF_1;
     SLOTS->code = c->bits == 64 ? (uintptr_t)code : (uintptr_t)insn_native_far;
     SLOTS->far_code = (uint32_t)(uintptr_t)code;
     SLOTS->far_cs = 0x23;
+    SLOTS->data_sel = SLOTS->stack_sel = 0x2b;
+    if (c->bits == 16) {
+        SLOTS->far_code = c->off;
+        SLOTS->far_cs = SEL_CODE16;
+        SLOTS->data_sel = SEL_DATA16;
+        SLOTS->stack_sel = SEL_STACK16;
+    }
     memcpy((void *)(uintptr_t)BACK_VA, end64, sizeof(end64));
     SLOTS->exit = (uintptr_t)insn_native_exit;
     SLOTS->fx = c->init.f.fx;
@@ -148,13 +162,15 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     nat.running = 1;
     insn_native_enter();
     nat.running = 0;
+    if (c->bits == 16 && out->vector != VEC_END)
+        out->pc += CODE_VA;
     memcpy(out->r, SLOTS->r, sizeof(out->r));
     out->flags = SLOTS->flags;
     out->f.fx = SLOTS->fx;
     memcpy(out->f.ymmh, SLOTS->ymmh, sizeof(out->f.ymmh));
     memcpy(out->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
     memcpy(out->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
-    memset(code, 0x90, c->len + END_BYTES - 1);
+    memset(code, 0x90, c->len + END_BYTES);
 }
 
 static bool map_at(uintptr_t va, size_t bytes, int prot)
@@ -163,13 +179,27 @@ static bool map_at(uintptr_t va, size_t bytes, int prot)
            == (void *)va;
 }
 
+/* 16-bit code, data and stack segments in the local descriptor table */
+bool native_has_16(void)
+{
+    struct user_desc d[3] = {
+        { .entry_number = 0, .base_addr = CODE_VA, .limit = 0xffff, .contents = MODIFY_LDT_CONTENTS_CODE },
+        { .entry_number = 1, .base_addr = DATA_VA, .limit = DATA_BYTES - 1 },
+        { .entry_number = 2, .base_addr = STACK_VA, .limit = STACK_BYTES - 1 },
+    };
+
+    for (unsigned i = 0; i < 3; i++)
+        if (syscall(SYS_modify_ldt, 1, &d[i], sizeof(d[i])))
+            return false;
+    return true;
+}
+
 bool native_engine(struct engine *e)
 {
     int rw = PROT_READ | PROT_WRITE;
 
     _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98 &&
                    offsetof(struct slots, far_code) == FAR_AT, "asm");
-    asm volatile("movl $0x2b, %%eax\n movl %%eax, %%ds\n movl %%eax, %%es" : : : "eax");
     *e = (struct engine){ .name = "host CPU", .run = run };
     return __builtin_cpu_supports("avx2") && map_at(CODE_VA, CODE_BYTES, rw | PROT_EXEC) &&
            map_at(DATA_VA, DATA_BYTES, rw) && map_at(STACK_VA, STACK_BYTES, rw) &&
@@ -197,6 +227,7 @@ void watchdog_start(void)
 void watchdog_reset(void) { nat.ticks = 0; }
 #else
 bool native_engine(struct engine *e) { return false; }
+bool native_has_16(void) { return true; }
 void watchdog_start(void) { }
 void watchdog_reset(void) { }
 #endif
