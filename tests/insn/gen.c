@@ -56,7 +56,7 @@ static const char *const host_bound[] = {
     "VERW", "SLDT", "STR", "SMSW", "SGDT", "SIDT", "MONITOR", "MWAIT", "RDFSBASE", "RDGSBASE",
     "WRFSBASE", "WRGSBASE", "LSS", "LFS", "LGS", "LDS", "LES", "CALLF", "JMPF", "RETF", "IRET", "RSM",
     "INT", "INT1", "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "INS", "OUTS", "IN", "OUT", "CLI", "STI",
-    "CLAC", "STAC", "UD2",
+    "CLAC", "STAC", "UD2", "RDPKRU", "WRPKRU",
 };
 /* results that are not defined to the last bit, or need an image with pointers in it */
 static const char *const images[] = {
@@ -507,7 +507,7 @@ static uint64_t choose_ea(const struct x86_insn *in, unsigned n)
                                            "VCVTPS2PH" };
     uint64_t mid = DATA_VA + 0x800 + 64 * below(8);
 
-    if (NAMED(in->row->name, partial))
+    if (NAMED(in->row->name, partial) || opnd_size(in->row->dst) == Z_t)
         return one_in(4) ? DATA_VA + 0x1000 - below(40) : mid + below(64);
 
     if (is_atomic(in))              /* within a cache line: split locks are another matter */
@@ -839,6 +839,8 @@ static bool seq_row_ok(const struct x86_row *r)
     if (ROW_HAS(r, VSIB) || strstr(r->name, "MASKMOV") || !strncmp(r->name, "FCMOV", 5))
         return false;
     if (ROW_HAS(r, REPOK) && !one_in(6))
+        return false;
+    if (opnd_kind(r->dst) == K_M && opnd_size(r->dst) == Z_t)   /* stored in two pieces */
         return false;
     if (r->op == 0xd9 && r->arg)            /* FSTP's alias pops empty registers silently */
         return false;
