@@ -34,8 +34,9 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
         g->owner[i] = IR_NONE;
     g->locked = g->rr = 0;
     g->spill_used = 0;
-    g->fl_host = false;
+    flags_lost(g);
     g->fl_mem = true;
+    g->rec.kind = REC_NONE;
     g->vec_ok = g->x87_ok = g->fail = false;
     g->n_fix = g->n_stubs = g->n_sites = g->skip = 0;
     g->pcoff = tb->off;

@@ -1,30 +1,58 @@
 /*
  * flags.c - where the guest's arithmetic flags are
  *
- * They are in EFLAGS right after the operation that made them, and in env->fl
- * (LAHF + SETO: flag neutral, about two cycles) once something that destroys
- * EFLAGS or needs them in memory comes. Never PUSHF/POPF on the main line.
+ * In EFLAGS right after the operation that made them. When something destroys
+ * EFLAGS, F is made again if it is asked for: from a recipe as long as the values
+ * of that operation are still in guest registers, which costs nothing until a fault
+ * wants to see F; else it is saved to env->fl by LAHF + SETO first. At the end of a
+ * block and where control meets F is in env->fl.
  */
 #include "tcg/host-x86_64/gen-int.h"
+
+void flags_lost(struct gen *g)
+{
+    g->fl_host = false;
+    g->fl_part = 0;
+}
+
+static void save_eflags(struct gen *g)
+{
+    e8(&g->c, 0x9f);                                     /* lahf */
+    ins(&g->c, 1, X0F | 0x90, 0, o_reg(RAX));            /* seto al */
+    ins(&g->c, 4, 0x89, RAX, ENV(fl));
+}
+
+static bool in_recipe(const struct gen *g)
+{
+    return !g->fl_host && !g->fl_mem && g->rec.kind != REC_NONE;
+}
+
+/* F into EFLAGS when only the recipe has it. */
+static void from_recipe(struct gen *g)
+{
+    if (!in_recipe(g))
+        return;
+    recipe_run(g, &g->rec, scratch_take(g, RAX));
+    g->locked &= ~(1 << RAX);
+    g->fl_host = true;
+}
 
 void flags_save(struct gen *g)
 {
     if (g->fl_mem)
         return;
-    if (!g->fl_host) {         /* dead: a partial write (SETF) over flags nobody reads */
-        g->fl_mem = true;
-        return;
-    }
-    scratch_take(g, RAX);
-    e8(&g->c, 0x9f);                                     /* lahf */
-    ins(&g->c, 1, X0F | 0x90, 0, o_reg(RAX));            /* seto al */
-    ins(&g->c, 4, 0x89, RAX, ENV(fl));
-    g->locked &= ~(1 << RAX);
+    from_recipe(g);
+    if (g->fl_host) {
+        scratch_take(g, RAX);
+        save_eflags(g);
+        g->locked &= ~(1 << RAX);
+    }                        /* else dead: a partial write over flags nobody reads */
     g->fl_mem = true;
 }
 
 void flags_load(struct gen *g)
 {
+    from_recipe(g);
     if (g->fl_host)
         return;
     scratch_take(g, RAX);
@@ -36,15 +64,166 @@ void flags_load(struct gen *g)
     g->fl_host = true;
 }
 
+void flags_for_fault(struct gen *g)
+{
+    if (g->rec.kind == REC_NONE)
+        flags_save(g);
+}
+
 void flags_clobber(struct gen *g, uint8_t live)
 {
     if (live)
-        flags_save(g);
-    g->fl_host = false;
+        flags_for_fault(g);
+    flags_lost(g);
 }
 
 void flags_set(struct gen *g)
 {
     g->fl_host = true;
     g->fl_mem = false;
+    g->rec.kind = REC_NONE;
+}
+
+/* ---- recipes ---------------------------------------------------------------------- */
+
+static bool is_global_or_k(struct gen *g, ir_val v, const struct ir_op *op, struct recipe *r)
+{
+    r->is_k = val_const(g, v, op, &r->k);
+    r->b = v;
+    if (r->is_k) {
+        r->k = (int64_t)sext((uint64_t)r->k, r->size);
+        return fits32(r->k);
+    }
+    return is_global(g, v);
+}
+
+/** recipe_set() - F, which EFLAGS hold now, can also be had as @k says */
+void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op)
+{
+    struct recipe r = { .kind = (uint8_t)k, .size = op->size, .b = IR_NONE };
+
+    r.d = k == REC_CMP || k == REC_TEST ? op->a : op->d;
+    if (r.d == IR_NONE || r.d >= IR_MAX_VALS || !is_global(g, r.d))
+        return;
+    if ((k == REC_ADD || k == REC_SUB) && (op->d != op->a || op->b == op->d))
+        return;              /* the first operand could not be had back */
+    if ((k == REC_INC || k == REC_DEC || k == REC_NEG) && op->d != op->a)
+        return;
+    if ((k == REC_CMP || k == REC_TEST || k == REC_ADD || k == REC_SUB)
+        && !is_global_or_k(g, op->b, op, &r))
+        return;
+    g->rec = r;
+    g->rec_new = true;
+}
+
+static struct opn home(const struct gen *g, ir_val v)
+{
+    int p = pin_of(g, v);
+
+    return p >= 0 ? o_reg(p) : o_env(g->b->target->globals[v].offset);
+}
+
+/* op t, b */
+static void with_b(struct gen *g, const struct recipe *r, unsigned alu, int t)
+{
+    if (r->is_k)
+        alu_imm(&g->c, r->size, alu, o_reg(t), r->k);
+    else
+        alu_rm(&g->c, r->size, alu, t, home(g, r->b));
+}
+
+static void run_test(struct gen *g, const struct recipe *r, int t)
+{
+    mov_load(&g->c, t, home(g, r->d));
+    if (r->kind == REC_RESULT) {
+        ins_sz(&g->c, r->size, 0x84, t, o_reg(t));
+    } else if (!r->is_k) {
+        int b = pin_of(g, r->b);
+        if (b >= 0)
+            ins_sz(&g->c, r->size, 0x84, b, o_reg(t));
+        else
+            ins_sz(&g->c, r->size, 0x84, t, home(g, r->b));
+    } else {
+        ins_sz(&g->c, r->size, 0xf6, 0, o_reg(t));
+        if (r->size == 1)
+            e8(&g->c, (unsigned)r->k);
+        else if (r->size == 2)
+            e16(&g->c, (unsigned)r->k);
+        else
+            e32(&g->c, (uint32_t)r->k);
+    }
+}
+
+void recipe_run(struct gen *g, const struct recipe *r, int t)
+{
+    struct code *c = &g->c;
+
+    if (r->kind == REC_TEST || r->kind == REC_RESULT) {
+        run_test(g, r, t);
+        return;
+    }
+    mov_load(c, t, home(g, r->d));
+    switch (r->kind) {
+    case REC_CMP:
+        with_b(g, r, ALU_CMP, t);
+        break;
+    case REC_ADD:
+        with_b(g, r, ALU_SUB, t);
+        with_b(g, r, ALU_ADD, t);
+        break;
+    case REC_SUB:
+        with_b(g, r, ALU_ADD, t);
+        with_b(g, r, ALU_CMP, t);
+        break;
+    case REC_NEG:
+        ins_sz(c, r->size, 0xf6, 3, o_reg(t));
+        ins_sz(c, r->size, 0xf6, 3, o_reg(t));
+        break;
+    default:                 /* INC, DEC: undo, take C, do it again */
+        alu_imm(c, r->size, r->kind == REC_INC ? ALU_SUB : ALU_ADD, o_reg(t), 1);
+        ins(c, 4, X0F | 0xba, 4, ENV(fl));
+        e8(c, 8);
+        ins_sz(c, r->size, 0xfe, r->kind == REC_INC ? 0 : 1, o_reg(t));
+    }
+}
+
+void recipe_save(struct gen *g, const struct recipe *r)
+{
+    if (r->kind == REC_NONE)
+        return;
+    mov_store(&g->c, o_env(SLOW_OFF(save) + 8), RAX);
+    recipe_run(g, r, RAX);
+    save_eflags(g);
+    mov_load(&g->c, RAX, o_env(SLOW_OFF(save) + 8));
+}
+
+static bool recipe_uses(const struct gen *g, ir_val v)
+{
+    return v != IR_NONE && (v == g->rec.d || v == g->rec.b);
+}
+
+/* The host code of @op does not touch EFLAGS. */
+static bool is_neutral(const struct ir_op *op)
+{
+    switch (op->opc) {
+    case IR_MOV: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_LDE: case IR_NOT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void flags_guard(struct gen *g, const struct ir_op *op)
+{
+    g->rec_new = false;
+    if (g->rec.kind == REC_NONE || !(recipe_uses(g, op->d) || recipe_uses(g, op->e)))
+        return;
+    if ((op->lf & ~op->wf) && !g->fl_mem && !(g->fl_host && is_neutral(op)))
+        flags_save(g);
+}
+
+void flags_settle(struct gen *g, const struct ir_op *op)
+{
+    if (!g->rec_new && g->rec.kind != REC_NONE && (recipe_uses(g, op->d) || recipe_uses(g, op->e)))
+        g->rec.kind = REC_NONE;
 }

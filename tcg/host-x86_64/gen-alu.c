@@ -64,13 +64,15 @@ void carry_in(struct gen *g, const struct ir_op *op)
     } else {
         if (!op->wf && op->lf)
             flags_save(g);
+        if (!g->fl_mem)
+            flags_load(g);
         if (!g->fl_host) {       /* only C is wanted: bt dword [fl], 8 */
             ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));
             e8(&g->c, 8);
         }
     }
     if (!op->wf)
-        g->fl_host = false;
+        flags_lost(g);
 }
 
 void gen_alu(struct gen *g, const struct ir_op *op0)
@@ -124,6 +126,8 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
         alu_rm(&g->c, op->size, n, r, mb);
     flags_done(g, op);
     def_done(g, op->d, r, op->size);
+    if (op->wf && !cin)
+        recipe_set(g, op->opc == IR_ADD ? REC_ADD : op->opc == IR_SUB ? REC_SUB : REC_RESULT, op);
 }
 
 void gen_cmp(struct gen *g, const struct ir_op *op)
@@ -153,6 +157,22 @@ void gen_cmp(struct gen *g, const struct ir_op *op)
         ins_sz(&g->c, op->size, 0x84, b, a);
     }
     flags_done(g, op);
+    if (op->wf)
+        recipe_set(g, op->opc == IR_CMP ? REC_CMP : REC_TEST, op);
+}
+
+static void unary_flags(struct gen *g, const struct ir_op *op, bool keep_c)
+{
+    if (!op->wf)
+        return;
+    flags_set(g);
+    if (keep_c) {
+        g->fl_host = false;
+        g->fl_part = IRF_ALL & ~IRF_C;
+        recipe_set(g, op->opc == IR_INC ? REC_INC : REC_DEC, op);
+    } else if (op->opc == IR_NEG) {
+        recipe_set(g, REC_NEG, op);
+    }
 }
 
 /* INC DEC NEG NOT */
@@ -161,6 +181,7 @@ void gen_unary(struct gen *g, const struct ir_op *op)
     static const struct { uint8_t opc, grp; uint8_t ext; } tab[] = {
         { IR_INC, 0xfe, 0 }, { IR_DEC, 0xfe, 1 }, { IR_NEG, 0xf6, 3 }, { IR_NOT, 0xf6, 2 } };
     unsigned i = 0;
+    bool keep_c = false;
 
     while (tab[i].opc != op->opc)
         i++;
@@ -173,18 +194,22 @@ void gen_unary(struct gen *g, const struct ir_op *op)
             def_done(g, op->d, r, op->size);
             return;
         }
-        flags_prepare(g, op);
+        /* C stays where it is, in memory: the rest can be made again */
+        keep_c = op->wf && (op->opc == IR_INC || op->opc == IR_DEC) && kept_flags(op) == IRF_C
+                 && g->fl_mem && !g->fl_host && op->d == op->a && is_global(g, op->d);
+        if (!keep_c)
+            flags_prepare(g, op);
     }
     if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size < 4) {
         global_drop(g, op->d);
         ins_sz(&g->c, op->size, tab[i].grp, tab[i].ext, o_env(g->b->target->globals[op->d].offset));
-        flags_done(g, op);
+        unary_flags(g, op, keep_c);
         return;
     }
     int r = start_dest(g, op, -1);
     ins_sz(&g->c, op->size, tab[i].grp, tab[i].ext, o_reg(r));
     if (op->opc != IR_NOT)
-        flags_done(g, op);
+        unary_flags(g, op, keep_c);
     def_done(g, op->d, r, op->size);
 }
 
@@ -297,8 +322,9 @@ void gen_div(struct gen *g, const struct ir_op *op)
     int64_t k;
     struct stub *s;
 
-    flags_save(g);
-    g->fl_host = false;
+    flags_for_fault(g);
+    struct recipe rec = g->fl_mem ? (struct recipe){ 0 } : g->rec;
+    flags_lost(g);
     scratch_take(g, RAX);
     if (op->size > 1)
         scratch_take(g, RDX);
@@ -308,6 +334,7 @@ void gen_div(struct gen *g, const struct ir_op *op)
         val_to(g, RDX, op->b);
     s = stub_new(g, STUB_FAULT);
     s->thunk = TH_DIVIDE;
+    s->rec = rec;
     s->fpe = true;
     s->op = g->c.p;
     ins_sz(&g->c, op->size, 0xf6, op->opc == IR_DIVU ? 6 : 7, m);

@@ -10,7 +10,9 @@ unsigned need_cc(struct gen *g, unsigned cc)
 {
     static const uint8_t bit[8] = { 0, 8, 14, 0, 15, 10, 0, 0 };
 
-    if (g->fl_host)
+    if (!g->fl_host && !g->fl_mem && (ir_cc_flags(cc) & ~g->fl_part))
+        flags_load(g);
+    if (g->fl_host || !g->fl_mem)
         return cc;
     switch (cc >> 1) {
     case 0:
@@ -55,7 +57,7 @@ void gen_cmov(struct gen *g, const struct ir_op *op)
 void gen_getf(struct gen *g, const struct ir_op *op)
 {
     flags_save(g);
-    g->fl_host = false;
+    flags_lost(g);
     int r = scratch_get(g), s = scratch_get(g);
     ins(&g->c, 4, X0F | 0xb6 | XBM, r, o_env(offsetof(struct tcg_cpu, fl) + 1));
     alu_imm(&g->c, 4, ALU_AND, o_reg(r), 0xd5);
@@ -75,7 +77,7 @@ void gen_setf(struct gen *g, const struct ir_op *op)
     uint32_t keep = 0, take = 0;
 
     flags_save(g);
-    g->fl_host = false;
+    flags_lost(g);
     for (int i = 0; i < 6; i++) {
         if (!(op->wf >> i & 1))
             keep |= 1u << at[i];
@@ -97,12 +99,16 @@ void gen_setf(struct gen *g, const struct ir_op *op)
         alu_mr(&g->c, 4, ALU_OR, ENV(fl), r);
     }
     g->fl_mem = true;
+    g->rec.kind = REC_NONE;
 }
 
 void gen_carry(struct gen *g, const struct ir_op *op)
 {
     if (!op->wf)
         return;
+    if (!g->fl_mem)
+        flags_load(g);
+    g->rec.kind = REC_NONE;
     if (g->fl_host) {
         e8(&g->c, op->opc == IR_CLC ? 0xf8 : op->opc == IR_STC ? 0xf9 : 0xf5);
         g->fl_mem = false;
@@ -151,6 +157,8 @@ void gen_call(struct gen *g, const struct ir_op *op)
     if (!novec)
         g->vec_ok = g->x87_ok = false;
     globals_drop(g);
+    if (sync)
+        g->rec.kind = REC_NONE;
     if (op->callf & IRCALL_FAULT) {
         struct stub *s = stub_new(g, STUB_FAULT);
         alu_imm(&g->c, 4, ALU_CMP, ENV(exception), 0);
@@ -278,7 +286,7 @@ void gen_brcc(struct gen *g, const struct ir_op *op)
     }
     branch_to(g, jcc32(&g->c, cc), op->label);
     if (!had && cc != op->cc)
-        g->fl_host = false;
+        flags_lost(g);
 }
 
 void gen_brcmp(struct gen *g, const struct ir_op *op)
@@ -286,7 +294,7 @@ void gen_brcmp(struct gen *g, const struct ir_op *op)
     int64_t k;
 
     settle(g);
-    g->fl_host = false;
+    flags_lost(g);
     if (val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
         int a = val_reg(g, op->a);
         alu_imm(&g->c, op->size, ALU_CMP, o_reg(a), imm_sx(k, op->size));
@@ -302,8 +310,9 @@ void gen_brcmp(struct gen *g, const struct ir_op *op)
 void gen_label(struct gen *g, const struct ir_op *op)
 {
     g->label[op->imm] = g->c.p;
+    flags_lost(g);
     g->fl_mem = true;
-    g->fl_host = false;
+    g->rec.kind = REC_NONE;
     g->vec_ok = g->x87_ok = false;
 }
 
@@ -321,7 +330,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
     struct stub *s;
 
     flags_save(g);
-    g->fl_host = false;
+    flags_lost(g);
     if (op->poll) {
         struct stub *i = stub_new(g, STUB_FAULT);
         i->pcoff = (int32_t)op->imm;
@@ -395,7 +404,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
     struct code *c = &g->c;
 
     flags_save(g);
-    g->fl_host = false;
+    flags_lost(g);
     int64_t k;
     int areg = op->a < IR_MAX_VALS && !is_global(g, op->a) ? g->v[op->a].reg : -1;
     if (areg != RAX) {
@@ -415,7 +424,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
 void gen_exit(struct gen *g, const struct ir_op *op)
 {
     flags_save(g);
-    g->fl_host = false;
+    flags_lost(g);
     if (op->opc == IR_EXIT) {
         mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)op->imm);
         jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));

@@ -32,6 +32,18 @@ extern const int8_t pin_reg[N_PIN];
 
 enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP };
 
+/**
+ * struct recipe - how to make F again from values that are still there: guest
+ * registers and constants. For INC and DEC C comes from env->fl.
+ */
+enum recipe_kind { REC_NONE, REC_CMP, REC_TEST, REC_RESULT, REC_ADD, REC_SUB, REC_NEG, REC_INC, REC_DEC };
+struct recipe {
+    uint8_t kind, size;
+    bool is_k;               /* b is the constant k */
+    ir_val d, b;             /* globals; d: first operand, or the result */
+    int64_t k;
+};
+
 /** struct stub - code out of the main line, emitted after the block */
 struct stub {
     uint8_t kind;
@@ -45,6 +57,7 @@ struct stub {
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM */
     bool site, fpe;          /* record host-fault sites */
+    struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
     bool no_commit;          /* MEM: written only by a later operation (LDW) */
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
@@ -71,7 +84,10 @@ struct gen {
     uint8_t locked;          /* scratch registers in use by the current operation */
     uint8_t rr;              /* next victim */
     uint64_t spill_used;
-    bool fl_host, fl_mem;    /* where F is: EFLAGS, env->fl */
+    bool fl_host, fl_mem;    /* where F is: EFLAGS, env->fl; neither: in rec, or dead */
+    uint8_t fl_part;         /* bits of F that EFLAGS has though it does not have all */
+    struct recipe rec;       /* how F can be made again */
+    bool rec_new;            /* by the current operation */
     bool vec_ok, x87_ok;     /* known loaded */
     bool fail;
     int32_t pcoff;
@@ -112,6 +128,13 @@ void flags_save(struct gen *g);              /* env->fl valid too */
 void flags_load(struct gen *g);              /* EFLAGS valid too */
 void flags_clobber(struct gen *g, uint8_t live); /* EFLAGS are about to be lost */
 void flags_set(struct gen *g);               /* EFLAGS have just become F */
+void flags_lost(struct gen *g);              /* EFLAGS no longer hold F */
+void flags_for_fault(struct gen *g);         /* a fault may show F: in memory, or a recipe */
+void flags_guard(struct gen *g, const struct ir_op *op); /* before @op may change the recipe's values */
+void flags_settle(struct gen *g, const struct ir_op *op); /* after it */
+void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
+void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
+void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
 
 /* mem.c */
 /* @d = the page map's word for the address in @t; flags are lost; @d may be @t */

@@ -83,8 +83,8 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
     int v = -1;
     struct opn m;
 
-    flags_save(g);
-    g->fl_host = false;
+    if (op->rmw >= IRM_ADC && op->rmw != IRM_NEG && op->rmw != IRM_NOT)
+        flags_save(g);       /* it starts from C in memory */
     m = mem_begin(g, op->a, op->size, true, true, 0);
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
@@ -143,6 +143,7 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
         ins(&g->c, 4, X0F | 0xb6 | XBM, m.index, SLOW(save));
         alu_mr(&g->c, 1, ALU_OR, o_env(offsetof(struct tcg_cpu, fl) + 1), m.index);
         mem_end(g);
+        g->rec.kind = REC_NONE;
         return;
     }
     mem_end(g);

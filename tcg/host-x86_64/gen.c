@@ -11,6 +11,7 @@
 void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
 {
     g->op = op;
+    flags_guard(g, op);
     switch (op->opc) {
     case IR_MOV: gen_mov(g, op); break;
     case IR_ZEXT: gen_zext(g, op); break;
@@ -77,5 +78,6 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_EXIT: case IR_EXIT_PC: gen_exit(g, op); break;
     default: assert(!"unknown IR operation");
     }
+    flags_settle(g, op);
     vals_die(g, op);
 }

@@ -59,8 +59,8 @@ struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool
     struct stub *s;
     int t, d;
 
-    flags_save(g);           /* an exception frame needs them */
-    g->fl_host = false;
+    flags_for_fault(g);      /* an exception frame shows them */
+    flags_lost(g);
     t = val_reg(g, addr);
     d = scratch_get(g);
     s = stub_new(g, STUB_MEM);
@@ -71,6 +71,8 @@ struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool
     s->write = write;
     s->align = (uint8_t)align;
     s->site = true;
+    if (!g->fl_mem)
+        s->rec = g->rec;
     if (align > 1) {
         ins(c, 1, 0xf6 | XBM, 0, o_reg(t));
         e8(c, align - 1);
@@ -106,6 +108,7 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
 
     if (s->from[2]) {        /* an operand that must be aligned is not */
         patch32(s->from[2], c->p);
+        recipe_save(g, &s->rec);
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
         jmp_to(c, thunk_rw(g, TH_ALIGN));
     }
@@ -120,6 +123,7 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
     }
     miss = c->p;
     patch32(s->from[1], miss);
+    recipe_save(g, &s->rec);
     mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     mov_store(c, SLOW(va), s->t);
     if (s->va_saved) {       /* a host fault comes when t is no longer the address */
@@ -174,6 +178,7 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
+    recipe_save(g, &s->rec);
     if (!s->after_call)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     jmp_to(c, thunk_rw(g, s->thunk));

@@ -77,8 +77,9 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     int reg = v->reg, out = -1;
     int64_t k;
 
-    flags_save(g);           /* it may fault */
-    g->fl_host = false;
+    flags_for_fault(g);      /* it may fault */
+    struct recipe rec = g->fl_mem ? (struct recipe){ 0 } : g->rec;
+    flags_lost(g);
     ensure_loaded(g, v->is_x87 || v->is_mmx);
     if (v->is_mmx)           /* CVTPI2PS and the like use both; loading is cheap when loaded */
         ensure_loaded(g, false);
@@ -117,12 +118,13 @@ void gen_vec(struct gen *g, const struct ir_op *op)
         struct stub *s = stub_new(g, STUB_FAULT);
         s->thunk = v->is_x87 || v->is_mmx ? TH_FP_X87 : TH_FP_SSE;
         s->fpe = true;
+        s->rec = rec;
         s->op = at;
     }
     if (v->wf && op->wf)
         flags_set(g);
     else if (v->wf)
-        g->fl_host = false;
+        flags_lost(g);
     if (out >= 0)
         def_done(g, op->d, out, 8);
 }
