@@ -38,13 +38,13 @@
     X(7_EBX, 23, "clflushopt", S) X(7_EBX, 24, "clwb", S) X(7_EBX, 25, "intel-pt", N)              \
     X(7_EBX, 26, "avx512pf", N) X(7_EBX, 27, "avx512er", N) X(7_EBX, 28, "avx512cd", N)            \
     X(7_EBX, 29, "sha-ni", P) X(7_EBX, 30, "avx512bw", N) X(7_EBX, 31, "avx512vl", N)              \
-    X(7_ECX, 1, "avx512vbmi", N) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", N)                      \
+    X(7_ECX, 1, "avx512vbmi", N) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", S)                      \
     X(7_ECX, 4, "ospke", N) X(7_ECX, 5, "waitpkg", N) X(7_ECX, 6, "avx512vbmi2", N)                \
     X(7_ECX, 8, "gfni", N) X(7_ECX, 9, "vaes", H) X(7_ECX, 10, "vpclmulqdq", H)                    \
     X(7_ECX, 11, "avx512vnni", N) X(7_ECX, 12, "avx512bitalg", N)                                  \
     X(7_ECX, 14, "avx512-vpopcntdq", N) X(7_ECX, 16, "la57", N) X(7_ECX, 22, "rdpid", S)           \
     X(7_ECX, 24, "bus-lock-detect", N) X(7_ECX, 25, "cldemote", N) X(7_ECX, 27, "movdiri", N)      \
-    X(7_ECX, 28, "movdir64b", N) X(7_ECX, 30, "sgxlc", N) X(7_ECX, 31, "pks", N)                   \
+    X(7_ECX, 28, "movdir64b", N) X(7_ECX, 30, "sgxlc", N) X(7_ECX, 31, "pks", S)                   \
     X(7_EDX, 2, "avx512-4vnniw", N) X(7_EDX, 3, "avx512-4fmaps", N) X(7_EDX, 4, "fsrm", S)         \
     X(7_EDX, 8, "avx512-vp2intersect", N) X(7_EDX, 10, "md-clear", S) X(7_EDX, 14, "serialize", N) \
     X(7_EDX, 16, "tsx-ldtrk", N) X(7_EDX, 19, "arch-lbr", N) X(7_EDX, 22, "amx-bf16", N)           \

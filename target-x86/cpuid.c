@@ -7,10 +7,11 @@
 #include "target-x86/system-int.h"
 
 enum { XSAVE_LEGACY = 576, YMMH_BYTES = 256, LAPIC_HZ = 1000000000 };
+enum { XC_PKRU = 1 << 9, PKRU_AT = 2688, PKRU_BYTES = 8 };
 
 uint64_t x86_xcr0_known(const struct x86_cpu *cpu)
 {
-    return x86_has(cpu, FEAT_1_ECX, 28) ? 7 : 3;
+    return (x86_has(cpu, FEAT_1_ECX, 28) ? 7 : 3) | (x86_has(cpu, FEAT_7_ECX, F7C_PKU) ? XC_PKRU : 0);
 }
 
 static bool amd(const struct x86_cpu *cpu)
@@ -113,7 +114,8 @@ static void leaf_7(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
     const uint32_t *f = cpu->model->feat;
 
     if (sub == 0)
-        set(out, 1, f[FEAT_7_EBX], f[FEAT_7_ECX], f[FEAT_7_EDX]);
+        set(out, 1, f[FEAT_7_EBX], f[FEAT_7_ECX] | (cpu->cr4 & CR4_PKE ? 1u << 4 : 0),
+            f[FEAT_7_EDX]);
     else if (sub == 1)
         set(out, f[FEAT_7_1_EAX], 0, 0, 0);
 }
@@ -131,10 +133,12 @@ static void leaf_topology(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[
         set(out, log2_up(n), n, 2 << 8 | 1, cpu->apic_id);
 }
 
-/** xsave_bytes() - area for the components in @xcr0, the same in both formats */
-static uint32_t xsave_bytes(uint64_t xcr0)
+/** xsave_bytes() - area for the components in @xcr0, compacted or at their places */
+static uint32_t xsave_bytes(uint64_t xcr0, bool compact)
 {
-    return XSAVE_LEGACY + (xcr0 & 4 ? YMMH_BYTES : 0);
+    if ((xcr0 & XC_PKRU) && !compact)
+        return PKRU_AT + PKRU_BYTES;
+    return XSAVE_LEGACY + (xcr0 & 4 ? YMMH_BYTES : 0) + (xcr0 & XC_PKRU ? PKRU_BYTES : 0);
 }
 
 static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
@@ -144,12 +148,14 @@ static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
     if (!x86_has(cpu, FEAT_1_ECX, F1C_XSAVE))
         return;
     if (sub == 0)
-        set(out, known, xsave_bytes(cpu->xcr0), xsave_bytes(known), 0);
+        set(out, known, xsave_bytes(cpu->xcr0, false), xsave_bytes(known, false), 0);
     else if (sub == 1)
         set(out, cpu->model->feat[FEAT_XSAVE],
-            cpu->model->feat[FEAT_XSAVE] & 0xa ? xsave_bytes(cpu->xcr0) : 0, 0, 0);
+            cpu->model->feat[FEAT_XSAVE] & 0xa ? xsave_bytes(cpu->xcr0, true) : 0, 0, 0);
     else if (sub == 2 && (known & 4))
         set(out, YMMH_BYTES, XSAVE_LEGACY, 0, 0);
+    else if (sub == 9 && (known & XC_PKRU))
+        set(out, PKRU_BYTES, PKRU_AT, 0, 0);
 }
 
 /**

@@ -179,7 +179,8 @@ static uint64_t cr4_known(const struct x86_cpu *cpu)
         { CR4_OSXMMEXCPT, FEAT_1_EDX, F1D_SSE }, { CR4_UMIP, FEAT_7_ECX, F7C_UMIP },
         { CR4_FSGSBASE, FEAT_7_EBX, F7B_FSGSBASE }, { CR4_PCIDE, FEAT_1_ECX, F1C_PCID },
         { CR4_OSXSAVE, FEAT_1_ECX, F1C_XSAVE }, { CR4_SMEP, FEAT_7_EBX, F7B_SMEP },
-        { CR4_SMAP, FEAT_7_EBX, F7B_SMAP },
+        { CR4_SMAP, FEAT_7_EBX, F7B_SMAP }, { CR4_PKE, FEAT_7_ECX, F7C_PKU },
+        { CR4_PKS, FEAT_7_ECX, F7C_PKS },
     };
     uint64_t known = CR4_PCE;
 
@@ -206,7 +207,8 @@ bool x86_set_cr4(struct x86_cpu *cpu, uint64_t v)
     cpu->cr4 = v;
     if (diff & CR4_PCIDE)
         tcg_mmu_switch(&cpu->tcg, 0, true);  /* off: CR3 11:0 are cache bits again, tag 0 */
-    if (diff & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP))
+    if (diff & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP |
+                CR4_PKE | CR4_PKS))
         tcg_mmu_flush(&cpu->tcg, true);
     x86_update_mode(cpu);
     return true;
@@ -372,7 +374,8 @@ uint64_t h_dr_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     uint32_t hits;
 
     if (b & 1 << 9) {
-        bool rf = cpu->eflags & EF_RF;
+        /* SDM vol. 3, 6.8.3: also not behind MOV SS; AMD's do break there */
+        bool rf = (cpu->eflags & EF_RF) || (cpu->shadow_ss && x86_is_intel(cpu));
         cpu->eflags &= ~(uint32_t)EF_RF;
         hits = rf ? 0 : dr_hits(cpu, a, 1, BIT(0));
         if (hits)
@@ -459,6 +462,47 @@ uint64_t h_xsetbv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         return x86_gp0(cpu);
     cpu->xcr0 = v;
     x86_update_mode(cpu);
+    return 1;
+}
+
+void x86_set_pkru(struct x86_cpu *cpu, uint32_t v)
+{
+    bool changed = v != cpu->pkru;
+
+    cpu->pkru = v;
+    if (changed && (cpu->cr4 & CR4_PKE))
+        tcg_mmu_flush(&cpu->tcg, true);
+}
+
+/** pkru_access() - RDPKRU and WRPKRU want CR4.PKE (#UD) and ECX 0 (#GP) */
+static bool pkru_access(struct x86_cpu *cpu)
+{
+    if (cpu->cr4 & CR4_PKE)
+        return !(uint32_t)GPR(cpu, R_CX) || x86_gp0(cpu);
+    x86_raise(cpu, EXC_UD);
+    return false;
+}
+
+uint64_t h_rdpkru(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if (!pkru_access(cpu))
+        return 0;
+    GPR(cpu, R_AX) = cpu->pkru;
+    GPR(cpu, R_DX) = 0;
+    return 1;
+}
+
+uint64_t h_wrpkru(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if (!pkru_access(cpu))
+        return 0;
+    if ((uint32_t)GPR(cpu, R_DX))
+        return x86_gp0(cpu);
+    x86_set_pkru(cpu, GPR(cpu, R_AX));
     return 1;
 }
 

@@ -14,7 +14,8 @@ enum {
     XS_BV = 512, XS_COMP_BV = 520, XS_HEADER_END = 576, XS_AVX = 576, XS_AVX_BYTES = 256,
     ENV16_BYTES = 14, ENV32_BYTES = 28, ST_BYTES = 10,
 };
-enum { XC_X87 = 1, XC_SSE = 2, XC_AVX = 4 };
+enum { XC_X87 = 1, XC_SSE = 2, XC_AVX = 4, XC_PKRU = 1 << 9 };
+enum { XS_PKRU = 2688, XS_PKRU_BYTES = 8 };
 #define XCOMP_COMPACT BIT(63)
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
@@ -407,6 +408,8 @@ static uint64_t xs_in_use(const struct x86_cpu *cpu)
         m |= XC_SSE;
     if (!all_zero(cpu->ymmh, sizeof(cpu->ymmh)))
         m |= XC_AVX;
+    if (cpu->pkru)
+        m |= XC_PKRU;
     return m;
 }
 
@@ -430,12 +433,29 @@ static uint64_t xs_begin(struct x86_cpu *cpu, uint64_t a, bool supervisor, bool 
     }
     *ok = fx_check_aligned(cpu, a, 64);
     /* no supervisor component exists, so IA32_XSS adds nothing */
-    return mask & cpu->xcr0 & (XC_X87 | XC_SSE | XC_AVX);
+    return mask & cpu->xcr0 & (XC_X87 | XC_SSE | XC_AVX | XC_PKRU);
+}
+
+/** xs_pkru_at() - offset of PKRU in an area that is compacted to @comp, or not (0) */
+static unsigned xs_pkru_at(uint64_t comp)
+{
+    if (!comp)
+        return XS_PKRU;
+    return comp & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END;
+}
+
+/** xs_end() - length of an area with components @rfbm; @comp as xs_pkru_at() */
+static unsigned xs_end(uint64_t rfbm, uint64_t comp)
+{
+    if (rfbm & XC_PKRU)
+        return xs_pkru_at(comp) + XS_PKRU_BYTES;
+    return rfbm & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END;
 }
 
 /** xs_store() - write component set @parts to the area at @va, already probed
- *  @mxcsr: also MXCSR and its mask */
-static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcsr, bool wide)
+ *  @mxcsr: also MXCSR and its mask; @comp: as xs_pkru_at() */
+static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcsr, bool wide,
+                     uint64_t comp)
 {
     struct tcg_cpu *tc = &cpu->tcg;
     unsigned n = fx_n_xmm(cpu);
@@ -455,6 +475,8 @@ static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcs
         ok = tcg_store_bytes(tc, va + FX_XMM, cpu->fx.xmm, n * 16);
     if (ok && (parts & XC_AVX))
         ok = tcg_store_bytes(tc, va + XS_AVX, cpu->ymmh, n * 16);
+    if (ok && (parts & XC_PKRU))
+        ok = tcg_store(tc, va + xs_pkru_at(comp), XS_PKRU_BYTES, cpu->pkru);
     return ok;
 }
 
@@ -464,7 +486,7 @@ static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcs
  * @b: operand size | kind << 8 (0 XSAVE, 1 XSAVEOPT, 2 XSAVEC, 3 XSAVES)
  *
  * XSAVEOPT and XSAVES use the init optimisation only (the modified one is
- * optional). With AVX the last component, compacted and standard offsets agree.
+ * optional). Compacted and standard offsets agree, but for PKRU.
  */
 uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -473,7 +495,7 @@ uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     bool compact = kind >= 2, wide = (b & 0xff) == 8, ok;
     uint64_t rfbm = xs_begin(cpu, a, kind == 3, &ok), in_use, parts, hdr[2] = { 0 };
 
-    if (!ok || !tcg_probe(tc, a, rfbm & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END, ACC_WRITE))
+    if (!ok || !tcg_probe(tc, a, xs_end(rfbm, compact ? rfbm : 0), ACC_WRITE))
         return 0;
     in_use = xs_in_use(cpu);
     if (compact && cpu->fx.mxcsr != MXCSR_RESET)
@@ -487,7 +509,8 @@ uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         hdr[0] &= ~rfbm;
     }
     hdr[0] |= rfbm & in_use;
-    if (xs_store(cpu, a, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide) &&
+    if (xs_store(cpu, a, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide,
+                 compact ? rfbm : 0) &&
         !tcg_store_bytes(tc, a + XS_BV, hdr, compact ? 16 : 8))
         return 0;
     return 0;
@@ -534,7 +557,7 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
     bool super = ((b >> 8) & 0xff) == 3, compact, loads_mxcsr, ok;
-    uint64_t rfbm = xs_begin(cpu, a, super, &ok), bv, load;
+    uint64_t rfbm = xs_begin(cpu, a, super, &ok), bv, load, comp, pkru = 0;
     uint8_t img[XS_AVX + XS_AVX_BYTES];
 
     if (!ok || !tcg_load_bytes(tc, a, img, XS_HEADER_END))
@@ -548,6 +571,9 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         x86_raise_err(cpu, EXC_GP, 0);
         return 0;
     }
+    comp = compact ? ldl64(img + XS_COMP_BV) & ~XCOMP_COMPACT : 0;
+    if ((load & XC_PKRU) && !tcg_load(tc, a + xs_pkru_at(comp), 4, &pkru))
+        return 0;
     if ((load & XC_AVX) && !tcg_load_bytes(tc, a + XS_AVX, img + XS_AVX, XS_AVX_BYTES))
         return 0;
     if (loads_mxcsr)
@@ -555,5 +581,7 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     else if (compact && (rfbm & XC_SSE))
         cpu->fx.mxcsr = MXCSR_RESET;
     xs_load(cpu, img, load, rfbm & ~bv, (b & 0xff) == 8);
+    if (rfbm & XC_PKRU)
+        x86_set_pkru(cpu, pkru);
     return 0;
 }

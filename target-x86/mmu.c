@@ -12,6 +12,7 @@ enum {
 };
 #define PTE_NX BIT(63)
 #define MAX_LEVELS 4
+enum { KEY_AD = 1, KEY_WD = 2 };   /* no access, no write */
 
 /**
  * struct walk - one walk under way
@@ -25,6 +26,7 @@ struct walk {
     unsigned n, size, shift;
     uint64_t perm;
     gpa_t base;          /* of the mapped page */
+    unsigned key_bits;   /* rights of the page's protection key: KEY_* */
     uint32_t error;      /* PF_* of a failed walk, without W, U, I */
     uint64_t a20;
 };
@@ -173,6 +175,28 @@ static bool smap_blocks(const struct x86_cpu *cpu, uint64_t perm, bool user)
     return !user && (perm & PTE_U) && (cpu->cr4 & CR4_SMAP) && !ac;
 }
 
+/**
+ * key_bits() - what PKRU (user pages) or PKRS (supervisor pages) says about the
+ * key in bits 62..59 of the last entry. Source: SDM vol. 3, 4.6.2.
+ */
+static unsigned key_bits(const struct x86_cpu *cpu, const struct walk *w)
+{
+    bool user_page = w->perm & PTE_U;
+    uint64_t rights = user_page ? cpu->pkru : cpu->pkrs;
+
+    if (likely(!(cpu->cr4 & (user_page ? CR4_PKE : CR4_PKS))) || !x86_lma(cpu))
+        return 0;
+    return rights >> bits(w->entry[w->n - 1], 59, 4) * 2 & 3;
+}
+
+static bool key_blocks(const struct x86_cpu *cpu, unsigned key, enum tcg_access acc, bool user)
+{
+    if (acc == ACC_EXEC)
+        return false;
+    return (key & KEY_AD) ||
+           ((key & KEY_WD) && acc == ACC_WRITE && (user || (cpu->cr0 & CR0_WP)));
+}
+
 static bool may_read(const struct x86_cpu *cpu, uint64_t perm, bool user)
 {
     return user ? perm & PTE_U : !smap_blocks(cpu, perm, user);
@@ -192,10 +216,12 @@ static bool may_exec(const struct x86_cpu *cpu, uint64_t perm, bool user)
     return user ? perm & PTE_U : !((perm & PTE_U) && (cpu->cr4 & CR4_SMEP));
 }
 
-static bool may(const struct x86_cpu *cpu, uint64_t perm, enum tcg_access acc, bool user)
+static bool may(const struct x86_cpu *cpu, const struct walk *w, enum tcg_access acc, bool user)
 {
-    return acc == ACC_READ ? may_read(cpu, perm, user)
-         : acc == ACC_WRITE ? may_write(cpu, perm, user) : may_exec(cpu, perm, user);
+    if (key_blocks(cpu, w->key_bits, acc, user))
+        return false;
+    return acc == ACC_READ ? may_read(cpu, w->perm, user)
+         : acc == ACC_WRITE ? may_write(cpu, w->perm, user) : may_exec(cpu, w->perm, user);
 }
 
 static enum tcg_fill_result walk_fault(struct x86_cpu *cpu, uint64_t va, enum tcg_access acc,
@@ -247,16 +273,18 @@ enum tcg_fill_result x86_walk(struct tcg_cpu *tc, uint64_t va, enum tcg_access a
     do {
         if (!walk_tables(cpu, &w, va))
             return walk_fault(cpu, va, acc, user, probe, w.error);
-        if (!may(cpu, w.perm, acc, user))
-            return walk_fault(cpu, va, acc, user, probe, PF_P);
+        w.key_bits = key_bits(cpu, &w);
+        if (!may(cpu, &w, acc, user))
+            return walk_fault(cpu, va, acc, user, probe, PF_P |
+                              (key_blocks(cpu, w.key_bits, acc, user) ? PF_PK : 0));
     } while (!set_accessed(cpu, &w, acc == ACC_WRITE));
 
     last = w.entry[w.n - 1];
     out->gpa = (w.base | (va & (BIT(w.shift) - 1))) & w.a20;
     out->page_shift = w.a20 == ~0ull ? w.shift : 12;
-    out->readable = may_read(cpu, w.perm, user);
-    out->writable = (last & PTE_D) && may_write(cpu, w.perm, user);
-    out->executable = may_exec(cpu, w.perm, user);
+    out->readable = may(cpu, &w, ACC_READ, user);
+    out->writable = (last & PTE_D) && may(cpu, &w, ACC_WRITE, user);
+    out->executable = may(cpu, &w, ACC_EXEC, user);
     out->global = (last & PTE_G) && (cpu->cr4 & CR4_PGE);
     return FILL_OK;
 }

@@ -210,9 +210,9 @@ static void drop_dependents(struct x86_model *m)
     without(m, "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni");
     without(m, "ssse3", "sse4.1 sse4.2");
     without(m, "sse4.1", "sse4.2");
-    without(m, "xsave", "avx xsaveopt xsavec xgetbv1 xsaves");
+    without(m, "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku");
     without(m, "avx", "avx2 f16c fma vaes vpclmulqdq");
-    without(m, "lm", "pcid fsgsbase lahf-lm syscall");
+    without(m, "lm", "pcid fsgsbase lahf-lm syscall pku pks");
     without(m, "pcid", "invpcid");
 }
 

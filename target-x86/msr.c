@@ -218,6 +218,18 @@ static bool wr_mc_bank(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
     return true;
 }
 
+static bool wr_pkrs(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    bool changed = v != cpu->pkrs;
+
+    if (v >> 32)
+        return false;
+    cpu->pkrs = v;
+    if (changed && (cpu->cr4 & CR4_PKS))
+        tcg_mmu_flush(&cpu->tcg, true);
+    return true;
+}
+
 static bool rd_arch_caps(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
 {
     *v = cpu->model->arch_caps;
@@ -320,6 +332,7 @@ static const struct msr_row rows[] = {
     { 0x199, 1, .flags = M_ZERO, ALWAYS },                      /* PERF_CTL */
     { 0x19a, 3, .flags = M_ZERO, ALWAYS },                      /* thermal */
     { 0x1db, 4, .flags = M_ZERO, ALWAYS },                      /* last branch, last interrupt */
+    { 0x6e1, 1, AT(pkrs), .write = wr_pkrs, WITH(FEAT_7_ECX, F7C_PKS) },
     { 0xda0, 1, AT(xss), 0, 0, WITH(FEAT_XSAVE, 3) },           /* no supervisor states */
     /* AMD: system configuration, hardware configuration, TOP_MEM, erratum switches */
     { 0xc0010000, 8, .flags = M_ZERO | M_AMD, ALWAYS },

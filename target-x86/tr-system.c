@@ -329,6 +329,16 @@ void tr_xsetbv(struct xlat *x)
     xt_call_i(x, h_xsetbv, IR_NONE, 0, 0, 0);
 }
 
+void tr_rdpkru(struct xlat *x)
+{
+    xt_call_i(x, h_rdpkru, IR_NONE, 0, 0, 0);
+}
+
+void tr_wrpkru(struct xlat *x)
+{
+    xt_call_i(x, h_wrpkru, IR_NONE, 0, 0, 0);
+}
+
 void tr_wbinvd(struct xlat *x)
 {
     xt_call_i(x, h_wbinvd, IR_NONE, 0, 0, 0);

@@ -33,7 +33,7 @@ enum {
     CR4_PAE = 1u << 5, CR4_MCE = 1u << 6, CR4_PGE = 1u << 7, CR4_PCE = 1u << 8,
     CR4_OSFXSR = 1u << 9, CR4_OSXMMEXCPT = 1u << 10, CR4_UMIP = 1u << 11, CR4_LA57 = 1u << 12,
     CR4_FSGSBASE = 1u << 16, CR4_PCIDE = 1u << 17, CR4_OSXSAVE = 1u << 18,
-    CR4_SMEP = 1u << 20, CR4_SMAP = 1u << 21, CR4_PKE = 1u << 22,
+    CR4_SMEP = 1u << 20, CR4_SMAP = 1u << 21, CR4_PKE = 1u << 22, CR4_PKS = 1u << 24,
 };
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11, EFER_FFXSR = 1 << 14 };
 
@@ -42,7 +42,7 @@ enum {
     EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14,
     EXC_MF = 16, EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
 };
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 }; /* #PF error code */
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 }; /* #PF error code */
 
 /**
  * struct x86_seg - a segment register with its hidden part
@@ -187,6 +187,8 @@ struct x86_cpu {
     uint64_t mtrr_def, mtrr_fix[11], mtrr_var[16];
     uint64_t mcg_status, mcg_ctl, smbase, bios_sign;
     uint64_t mc_bank[40];
+    uint64_t pkrs;            /* rights of the 16 protection keys: supervisor pages; */
+    uint32_t pkru;            /* user pages. x86_set_pkru() changes it */
 
     /* paging: PDPTEs in PAE mode, loaded by MOV CR3 */
     uint64_t pdpte[4];
@@ -306,6 +308,8 @@ HELPER(h_xgetbv);
 HELPER(h_xsetbv);         /* (exit) */
 HELPER(h_in);             /* a = port, b = size: value; checks IOPL and the I/O bitmap */
 HELPER(h_out);            /* a = port, b = size, c = value */
+HELPER(h_rdpkru);
+HELPER(h_wrpkru);         /* (exit) */
 HELPER(h_wbinvd);         /* CPL check */
 HELPER(h_monitor);
 HELPER(h_mwait);
@@ -360,6 +364,8 @@ enum tcg_fill_result x86_walk(struct tcg_cpu *tc, uint64_t va, enum tcg_access a
 /** x86_debug_walk() - monitor and gdb: no side effects; false: not mapped */
 bool x86_debug_walk(struct x86_cpu *cpu, uint64_t va, gpa_t *gpa);
 bool x86_load_pdptes(struct x86_cpu *cpu, uint64_t cr3);
+/** x86_set_pkru() - PKRU = @v; translations go when rights change */
+void x86_set_pkru(struct x86_cpu *cpu, uint32_t v);
 
 /* ---- CPUID and models (cpuid.c) --------------------------------------------------- */
 void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);

@@ -288,7 +288,7 @@ static const char *const skip[] = {
     "RDPID", "LSL", "LAR", "VERR", "VERW", "SLDT", "STR", "SMSW", "SGDT", "SIDT", "LSS", "LFS", "LGS",
     "XGETBV", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "CLI", "STI", "MONITOR", "MWAIT",
     "CLAC", "STAC", "CLFLUSH", "CLFLUSHOPT", "CLWB", "CMPXCHG8B", "CMPXCHG16B", "LEAVE", "XLAT",
-    "CLD", "STD", "FENCE", "BOUND", "INTO", "LES", "LDS",
+    "CLD", "STD", "FENCE", "BOUND", "INTO", "LES", "LDS", "RDPKRU", "WRPKRU",
 };
 
 static bool wanted(const struct x86_row *r, unsigned bits)

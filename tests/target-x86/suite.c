@@ -135,6 +135,138 @@ Test(debug, syscall_masks_the_step_and_sysret_brings_it)
     sr_free(r);
 }
 
+Test(debug, no_instruction_breakpoint_behind_mov_ss)
+{
+    struct sys_rig *r = sr_protected();
+
+    h_mov_to_dr(r->tc, 0, 0x7000, 0);
+    h_mov_to_dr(r->tc, 7, 2, 0);
+    h_mov_seg(r->tc, S_SS, SEL_DATA, 0);
+    h_dr_check(r->tc, 0x7000, 1 << 9, 0);
+    cr_assert_eq(sr_exception(r), -1);
+    h_step_end(r->tc, r->cpu->mode, 0, 0);
+    h_dr_check(r->tc, 0x7000, 1 << 9, 0);
+    cr_assert_eq(sr_exception(r), EXC_DB);
+    memcpy(r->model.vendor, "AuthenticAMD", 13);
+    h_mov_seg(r->tc, S_SS, SEL_DATA, 0);
+    h_dr_check(r->tc, 0x7000, 1 << 9, 0);
+    cr_assert_eq(sr_exception(r), EXC_DB);
+    sr_free(r);
+}
+
+/* ---- protection keys ------------------------------------------------------------------------------ */
+
+/* one page at 0x200000 with key 2, and its rights */
+static struct sys_rig *keyed(uint64_t pte_bits)
+{
+    struct sys_rig *r = sr_long();
+    uint64_t pml4 = r->cpu->cr3, pdpt = ldl64(r->ram + pml4) & ~0xfffull;
+    uint64_t pd = ldl64(r->ram + pdpt) & ~0xfffull;
+
+    stl64(r->ram + pml4, ldl64(r->ram + pml4) | 7);
+    stl64(r->ram + pdpt, ldl64(r->ram + pdpt) | 7);
+    stl64(r->ram + pd + 8, 0x80 | 3 | pte_bits | 2ull << 59);
+    r->cpu->cr4 |= CR4_PKE | CR4_PKS;
+    r->cpu->cr0 |= CR0_WP;
+    return r;
+}
+
+static int access_key(struct sys_rig *r, enum tcg_access acc, bool user)
+{
+    struct tcg_fill f;
+
+    r->tc->exception = 0;
+    if (x86_walk(r->tc, 0x200000, acc, user, false, &f) == FILL_OK)
+        return 0;
+    r->tc->exception = 0;
+    return r->cpu->exc_error;
+}
+
+Test(keys, user_pages_obey_pkru)
+{
+    struct sys_rig *r = keyed(4);
+
+    cr_assert_eq(access_key(r, ACC_WRITE, true), 0);
+    r->cpu->pkrs = ~0u;
+    cr_assert_eq(access_key(r, ACC_WRITE, true), 0, "PKRS is for supervisor pages");
+    x86_set_pkru(r->cpu, 2u << 4);                    /* no writes */
+    cr_assert_eq(access_key(r, ACC_READ, true), 0);
+    cr_assert_eq(access_key(r, ACC_WRITE, true), PF_P | PF_W | PF_U | PF_PK);
+    cr_assert_eq(access_key(r, ACC_WRITE, false), PF_P | PF_W | PF_PK);
+    r->cpu->cr0 &= ~(uint64_t)CR0_WP;
+    cr_assert_eq(access_key(r, ACC_WRITE, false), 0);
+    x86_set_pkru(r->cpu, 1u << 4);                    /* nothing but fetches */
+    cr_assert_eq(access_key(r, ACC_READ, false), PF_P | PF_PK);
+    cr_assert_eq(access_key(r, ACC_EXEC, true), 0);
+    sr_free(r);
+}
+
+Test(keys, supervisor_pages_obey_pkrs)
+{
+    struct sys_rig *r = keyed(0);
+
+    x86_set_pkru(r->cpu, ~0u);
+    cr_assert_eq(access_key(r, ACC_WRITE, false), 0);
+    cr_assert_not(x86_msr_write(r->cpu, 0x6e1, BIT(32)));
+    cr_assert(x86_msr_write(r->cpu, 0x6e1, 1u << 4));
+    cr_assert_eq(access_key(r, ACC_READ, false), PF_P | PF_PK);
+    cr_assert_eq(access_key(r, ACC_READ, true), PF_P | PF_U | PF_PK);
+    sr_free(r);
+}
+
+Test(keys, instructions)
+{
+    struct sys_rig *r = sr_long();
+
+    h_rdpkru(r->tc, 0, 0, 0);
+    cr_assert_eq(sr_exception(r), EXC_UD);
+    r->cpu->cr4 |= CR4_PKE;
+    GPR(r->cpu, R_CX) = GPR(r->cpu, R_DX) = 0;
+    GPR(r->cpu, R_AX) = 0x55555554;
+    h_wrpkru(r->tc, 0, 0, 0);
+    cr_assert_eq(r->cpu->pkru, 0x55555554);
+    GPR(r->cpu, R_AX) = GPR(r->cpu, R_DX) = ~0ull;
+    h_rdpkru(r->tc, 0, 0, 0);
+    cr_assert_eq(GPR(r->cpu, R_AX), 0x55555554);
+    cr_assert_eq(GPR(r->cpu, R_DX), 0);
+    GPR(r->cpu, R_DX) = 1;
+    h_wrpkru(r->tc, 0, 0, 0);
+    sr_expect(r, EXC_GP, 0);
+    sr_free(r);
+}
+
+Test(keys, xsave_component)
+{
+    struct sys_rig *r = sr_long();
+    uint32_t out[4];
+
+    r->cpu->cr4 |= CR4_PKE | CR4_OSXSAVE;
+    r->cpu->xcr0 = 0x201;
+    r->cpu->pkru = 0x12345678;
+    GPR(r->cpu, R_AX) = 0x200, GPR(r->cpu, R_DX) = 0;
+    memset(r->ram + 0x20000, 0, 4096);
+    h_xsave(r->tc, 0x20000, 8, 0);
+    cr_assert_eq(ldl32(r->ram + 0x20000 + 2688), 0x12345678);
+    cr_assert_eq(ldl64(r->ram + 0x20000 + 512), 0x200);
+    r->cpu->pkru = 0;
+    h_xrstor(r->tc, 0x20000, 8, 0);
+    cr_assert_eq(r->cpu->pkru, 0x12345678);
+    h_xsave(r->tc, 0x22000, 8 | 2 << 8, 0);
+    cr_assert_eq(ldl32(r->ram + 0x22000 + 576), 0x12345678, "compacted");
+    r->cpu->pkru = 0;
+    h_xrstor(r->tc, 0x22000, 8, 0);
+    cr_assert_eq(r->cpu->pkru, 0x12345678);
+    stl64(r->ram + 0x22000 + 512, 0);
+    h_xrstor(r->tc, 0x22000, 8, 0);
+    cr_assert_eq(r->cpu->pkru, 0, "initial");
+    x86_cpuid(r->cpu, 0xd, 9, out);
+    cr_assert_eq(out[0], 8);
+    cr_assert_eq(out[1], 2688);
+    x86_cpuid(r->cpu, 0xd, 0, out);
+    cr_assert_eq(out[1], 2696);
+    sr_free(r);
+}
+
 /* ---- segments, CPUID, MSRs ------------------------------------------------------------------------ */
 
 Test(far, dropped_segments_keep_their_base)
