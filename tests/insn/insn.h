@@ -2,7 +2,7 @@
  * insn.h - instruction tests: one guest program of a few instructions, run on the
  * host CPU, on the interpreter and by translation, must leave the same state
  *
- *   gen.c    makes cases from rows of the instruction table
+ *   gen.c    makes instructions from rows of the instruction table, gen-case.c cases
  *   native.c runs one on the host CPU (x86-64 hosts)
  *   guest.c  runs one on a bare translator instance
  *   flags.c  what the manual leaves undefined
@@ -73,7 +73,7 @@ struct tcase {
     struct state init;
 };
 
-/* ---- gen.c ------------------------------------------------------------------ */
+/* ---- gen.c, gen-case.c ------------------------------------------------------------------ */
 
 /** rng_seed()/rng() - the case's random numbers */
 void rng_seed(uint64_t seed);
