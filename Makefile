@@ -72,7 +72,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-all check-unit check-insn check-guest check-lists check-cross \
-	check-cross-run demo bench clean help
+	check-cross-run demo bench bench-programs bench-events bench-diff clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -187,9 +187,26 @@ check-cross-run: all check-unit check-insn
 demo:
 	MAKE="$(MAKE)" DEMO_CMD='$(subst ','\'',$(DEMO_CMD))' tools/demo.sh
 
-bench: all
-	@if test -x tests/bench/run; then TRANSOM=$(abspath $(transom)) tests/bench/run; \
-	else echo "no benchmarks yet"; fi
+# Benchmarks (docs/performance.md): BENCH_ARGS are run.py's options
+python3 := PYTHONDONTWRITEBYTECODE=1 python3
+bench-programs: all
+	@command -v python3 > /dev/null || { echo "benchmarks need python3 (Debian package python3)" >&2; exit 1; }
+	$(MAKE) -C tests/bench/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC)
+	$(MAKE) -C tests/bench/events BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
+
+bench: bench-programs
+	tools/fetch-guest.sh $(BUILD)/demo
+	$(python3) tests/bench/run.py --transom $(abspath $(transom)) --build $(BUILD)/bench \
+		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --json $(BUILD)/bench/result.json $(BENCH_ARGS)
+
+bench-events: bench-programs
+	$(python3) tests/bench/events.py --transom $(abspath $(transom)) --image $(BUILD)/bench/events/events.bin \
+		--json $(BUILD)/bench/events.json $(BENCH_ARGS)
+
+NEW ?= $(BUILD)/bench/result.json
+bench-diff:
+	@test -n "$(OLD)" || { echo "usage: make bench-diff OLD=FILE [NEW=FILE]" >&2; exit 1; }
+	$(python3) tests/bench/run.py --diff $(OLD) $(NEW)
 
 clean:
 	rm -rf build build-san build-aarch64 build-aarch64-san transom transom-img
@@ -200,7 +217,9 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
-	@echo "make bench        benchmarks          make clean        remove what was built"
+	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
+	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
+	@echo "make clean        remove what was built"
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config

@@ -2,6 +2,7 @@
 
 Every way to run them gives the same: a dictionary from (class, name) to a Sample.
 """
+import hashlib
 import os
 import select
 import shlex
@@ -94,9 +95,21 @@ class Suite:
         self.classes, self.only = classes, only
         self.programs = [c for c in programs.available() if "programs" in classes and (not only or c[0] in only)]
         self.inputs = os.path.join(build, "inputs")
-        if self.programs and not os.path.exists(os.path.join(self.inputs, ".made")):
-            programs.make_inputs(self.inputs, [os.path.join(HERE, "guest", f) for f in ("integer.c", "system.c")])
-            open(os.path.join(self.inputs, ".made"), "w").close()
+        if self.programs:
+            self._make_inputs()
+
+    def _make_inputs(self):
+        """Anew when what makes them changed."""
+        sources = [os.path.join(HERE, "guest", f) for f in ("integer.c", "system.c")]
+        stamp, digest = self.inputs + ".stamp", hashlib.sha256()
+        for path in sources + [programs.__file__]:
+            with open(path, "rb") as f:
+                digest.update(f.read())
+        if os.path.exists(stamp) and open(stamp).read() == digest.hexdigest():
+            return
+        programs.make_inputs(self.inputs, sources)
+        with open(stamp, "w") as f:
+            f.write(digest.hexdigest())
 
     def kernel_commands(self, folder):
         for c in CLASSES:

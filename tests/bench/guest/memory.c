@@ -276,8 +276,8 @@ static uint64_t run_unaligned(uint64_t n)
 }
 
 const struct kernel kernels[] = {
-    { "rep_movsb", run_movsb, 3000000, 0 },
-    { "rep_movsb_32", run_movsb_32, 25000000, 0 },
+    { "rep_movsb", run_movsb, 1500000, 0 },
+    { "rep_movsb_32", run_movsb_32, 15000000, 0 },
     { "rep_movsq", run_movsq, 3000000, 0 },
     { "rep_stosb", run_stosb, 1200000, 0 },
     { "rep_scasb", run_scasb, 1500000, 0 },
@@ -286,10 +286,10 @@ const struct kernel kernels[] = {
     { "copy_unaligned", run_copy_unaligned, 500000, 0 },
     { "copy_avx2", run_copy_avx2, 1000000, has_avx2 },
     { "scan_sse2", run_scan_sse2, 100000, 0 },
-    { "memcpy_64k", run_memcpy, 120000, 0 },
+    { "memcpy_64k", run_memcpy, 40000, 0 },
     { "memcpy_8m", run_memcpy_big, 250, 0 },
     { "memcpy_small", run_memcpy_small, 25000000, 0 },
-    { "memset_16k", run_memset, 1200000, 0 },
+    { "memset_16k", run_memset, 600000, 0 },
     { "strlen_short", run_strlen, 80000000, 0 },
     { "strlen_16k", run_strlen_long, 1000000, 0 },
     { "memcmp_8k", run_memcmp, 3000000, 0 },
