@@ -1,0 +1,153 @@
+/*
+ * nic.c - what all network cards share
+ */
+#include <stdlib.h>
+#include <unistd.h>
+#include "hw/net/nic.h"
+
+#define IPXE_DIR   "/usr/lib/ipxe/qemu"
+#define FIRST_SLOT 3         /* below: host bridge, PIIX3, VGA */
+
+/* A machine without networking still can have cards: their cable is out. */
+static struct net *machine_net(struct machine *m)
+{
+    if (!m->net)
+        m->net = net_new(m->loop, &m->timers);
+    return m->net;
+}
+
+int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *opaque,
+             struct err *e)
+{
+    struct net *net = machine_net(d->machine);
+    struct netport *back;
+
+    netport_init(&n->port, net, ops, opaque, d->id);
+    n->port.is_card = true;
+    n->port.model = xstrdup(d->type->name);
+    if (n->mac_text) {
+        if (net_mac_parse(n->mac_text, n->mac, e) < 0)
+            return -EINVAL;
+    } else {
+        net_mac_next(net, n->mac);
+    }
+    netport_info(&n->port, "model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x", d->type->name,
+                 n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+    if (!n->netdev)
+        return 0;
+    back = net_find(net, n->netdev);
+    if (!back || back->is_card)
+        return err_set(e, -ENOENT, "%s: there is no netdev '%s'", d->type->name, n->netdev);
+    return net_connect(&n->port, back, e);
+}
+
+void nic_free(struct nic *n, struct device *d)
+{
+    netport_free(&n->port);
+    prop_free(d);
+}
+
+int nic_slot(struct nic *n, struct pci_device *p, struct err *e)
+{
+    struct pci_bus *bus = p->dev.machine->pci;
+
+    if (n->addr >= 0) {
+        p->devfn = n->addr;
+        return 0;
+    }
+    for (unsigned slot = FIRST_SLOT; bus && slot < 32; slot++)
+        if (!bus->slots[PCI_DEVFN(slot, 0)]) {
+            p->devfn = PCI_DEVFN(slot, 0);
+            return 0;
+        }
+    return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);
+}
+
+int nic_rom(struct nic *n, struct pci_device *p, const char *name, struct err *e)
+{
+    struct machine *m = p->dev.machine;
+    struct err why = { "" };
+    char path[128];
+    uint8_t *image;
+    size_t len;
+
+    if (n->romfile && !*n->romfile)
+        return 0;
+    snprintf(path, sizeof path, IPXE_DIR "/%s", name);
+    image = machine_read_rom(m, n->romfile ? n->romfile : name, &len, &why);
+    if (!image && !n->romfile && access(path, R_OK) == 0)
+        image = machine_read_rom(m, path, &len, &why);
+    if (!image && n->romfile)
+        return err_set(e, -ENOENT, "%s: romfile: %s", p->dev.type->name, why.msg);
+    if (!image) {
+        log_ev(LOG_NET, "%s: no option ROM: %s", p->dev.type->name, why.msg);
+        return 0;
+    }
+    pci_rom(p, image, len);
+    free(image);
+    return 0;
+}
+
+/* ---- models ------------------------------------------------------------------------ */
+
+static const struct {
+    const char *name;
+    const struct device_type *type;
+} models[] = {
+    { "e1000", &e1000_type },
+};
+
+const struct device_type *nic_find_type(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(models); i++)
+        if (!strcmp(models[i].name, name))
+            return models[i].type;
+    return NULL;
+}
+
+const char *const *nic_models(void)
+{
+    static const char *const names[] = { "e1000", NULL };
+
+    return names;
+}
+
+struct nic_setup {
+    const char *netdev, *mac;
+};
+
+/* The text is checked in nic_init(). */
+static void nic_setup(struct device *d, const void *arg)
+{
+    const struct nic_setup *s = arg;
+
+    prop_defaults(d);
+    if (s->netdev && prop_set(d, "netdev", s->netdev, NULL) < 0)
+        log_ev(LOG_NET, "%s has no netdev", d->type->name);
+    if (s->mac && prop_set(d, "mac", s->mac, NULL) < 0)
+        log_ev(LOG_NET, "%s has no mac", d->type->name);
+}
+
+struct device *nic_add(struct machine *m, const struct device_type *t, const char *netdev,
+                       const char *mac, struct err *e)
+{
+    struct nic_setup s = { netdev, mac };
+
+    return machine_add_device(m, t, 0, NULL, nic_setup, &s, e);
+}
+
+/* IEEE 802.3 CRC, most significant bit first, not complemented. */
+uint32_t nic_multicast_hash(const uint8_t mac[6])
+{
+    uint32_t crc = ~0u;
+
+    for (int i = 0; i < 6; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            bool carry = (crc >> 31) ^ (mac[i] >> bit & 1);
+
+            crc <<= 1;
+            if (carry)
+                crc ^= 0x04c11db7;
+        }
+    return crc;
+}

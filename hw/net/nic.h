@@ -1,0 +1,65 @@
+/*
+ * nic.h - what all network cards share: cable, address, option ROM, slot
+ */
+#ifndef HW_NET_NIC_H
+#define HW_NET_NIC_H
+
+#include "hw/pci/pci.h"
+#include "hw/prop.h"
+#include "net/net.h"
+
+/** struct nic - embedded in a card after its struct pci_device */
+struct nic {
+    struct netport port;
+    uint8_t mac[6];          /* as on the label; what the guest sets is the card's */
+    /* properties */
+    char *netdev, *mac_text, *romfile;
+    int32_t addr;            /* devfn, or -1 */
+};
+
+/** rows that every card's property table starts with */
+#define NIC_PROPS(st, base) \
+    PROP(STRING, "netdev", st, base.netdev, NULL, 0, 0, "back end, the id of a -netdev"), \
+    PROP(STRING, "mac", st, base.mac_text, NULL, 0, 0, "address (52:54:00:12:34:56 and up)")
+#define NIC_PCI_PROPS(st, base) \
+    NIC_PROPS(st, base), \
+    PROP(STRING, "romfile", st, base.romfile, NULL, 0, 0, "option ROM; empty: none"), \
+    PROP(DEVFN, "addr", st, base.addr, NULL, 0, 0, "PCI slot[.function]"), \
+    PROP(IGNORED, "bootindex", st, base.addr, NULL, 0, 0, NULL), \
+    PROP(IGNORED, "bus", st, base.addr, NULL, 0, 0, NULL), \
+    PROP(IGNORED, "rombar", st, base.addr, NULL, 0, 0, NULL)
+
+/**
+ * nic_init() - address, port, and the cable to its back end
+ * @ops: of the port; @opaque: theirs
+ * Returns 0 or -errno with @e set. nic_free() in any case.
+ */
+int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *opaque,
+             struct err *e) MUST_CHECK;
+/** nic_free() - pull the cable; releases the properties too */
+void nic_free(struct nic *n, struct device *d);
+/** nic_slot() - fill in @p->devfn from addr=, or the next free slot */
+int nic_slot(struct nic *n, struct pci_device *p, struct err *e) MUST_CHECK;
+/** nic_rom() - option ROM @name, or what romfile= says; none when it is not there
+ *  (a missing romfile= is an error) */
+int nic_rom(struct nic *n, struct pci_device *p, const char *name, struct err *e) MUST_CHECK;
+/** nic_find_type() - card by the name that -device or -nic gives it, or NULL */
+const struct device_type *nic_find_type(const char *name);
+/** nic_models() - names for help, NULL-terminated */
+const char *const *nic_models(void);
+/**
+ * nic_add() - construct a card
+ * @netdev, @mac: may be NULL
+ */
+struct device *nic_add(struct machine *m, const struct device_type *t, const char *netdev,
+                       const char *mac, struct err *e) MUST_CHECK;
+
+/** nic_multicast_hash() - CRC-32 of an address as Ethernet chips hash it, all 32 bits */
+uint32_t nic_multicast_hash(const uint8_t mac[6]);
+
+extern const struct device_type e1000_type;
+extern const struct device_type rtl8139_type;
+extern const struct device_type ne2k_pci_type;
+extern const struct device_type virtio_net_pci_type;
+
+#endif
