@@ -72,7 +72,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-all check-unit check-insn check-guest check-lists check-cross \
-	check-cross-run demo bench bench-programs bench-events bench-diff clean help
+	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -165,6 +165,11 @@ check-guest: $(transom)
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run
 
+# The block layer's long tests: N times as many operations, kills, cuts, mutants
+N ?= 20
+block-stress: $(BUILD)/tests/unit
+	BLOCK_N=$(N) $(emulator) $< --filter 'block_*/*' -j2 --timeout 86400
+
 # "check" may have to install packages and to configure first, so it starts anew
 check:
 	tools/install-deps.sh build check
@@ -217,6 +222,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
+	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"
