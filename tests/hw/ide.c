@@ -1,0 +1,405 @@
+/* ide.c - PIIX3 IDE by ports, as BIOS and drivers use it */
+#include "hw/disk/ide.h"
+#include "tests/hw/disk.h"
+
+#define DEV  PCI_DEVFN(1, 1)
+#define BM   0xc000
+#define PRD  0x10000
+#define DMA  0x20000
+
+enum { DRDY = 0x40, BSY = 0x80, DRQ = 8, ERR = 1 };
+
+struct guest {
+    struct rig r;
+    struct machine *m;
+    struct drive *hd, *cd;
+    int irq[16];
+    struct device *cd_dev;
+};
+
+static void plug(struct guest *g, const struct device_type *t, const char *drive, const char *bus)
+{
+    const char *props[] = { "drive", drive, "bus", bus, NULL };
+    struct rig_setup s = { 0, props };
+    struct err e = { "" };
+    struct ide_unit_device *u;
+
+    u = (struct ide_unit_device *)machine_add_device(g->m, t, 0, NULL, NULL, NULL, &e);
+    cr_assert_null(u, "no drive, no device");
+    (void)s;
+}
+
+static void setup_unit(struct device *d, const void *arg)
+{
+    const char *const *p = arg;
+    struct err e = { "" };
+
+    prop_defaults(d);
+    for (; *p; p += 2)
+        cr_assert_eq(prop_set(d, p[0], p[1], &e), 0, "%s", e.msg);
+}
+
+static void guest_init(struct guest *g)
+{
+    static const char *const hd[] = { "drive", "hd", "serial", "S123", NULL };
+    static const char *const cd[] = { "drive", "cd", "bus", "ide.1", NULL };
+    struct err e = { "" };
+
+    memset(g, 0, sizeof *g);
+    rig_init(&g->r);
+    g->m = g->r.m;
+    g->hd = rig_drive(&g->r, "hd", 400);
+    g->cd = rig_drive(&g->r, "cd", 64);
+    for (unsigned i = 0; i < 16; i++)
+        g->m->isa_irq[i] = (struct irq_line){ watch_line, g->irq, i };
+    board_add(g->m, &piix3_ide_type, DEV);
+    cr_assert_not_null(machine_add_device(g->m, &ide_hd_type, 0, NULL, setup_unit, hd, &e), "%s", e.msg);
+    cr_assert_not_null(machine_add_device(g->m, &ide_cd_type, 0, NULL, setup_unit, cd, &e), "%s", e.msg);
+    plug(g, &ide_hd_type, NULL, NULL);
+    machine_reset(g->m);
+    cfg_wr(g->m, DEV, 0x20, BM, 4);
+    cfg_wr(g->m, DEV, PCI_COMMAND, 5, 2);
+}
+
+static void wait_idle(struct guest *g, struct drive *d, uint16_t base)
+{
+    rig_wait(&g->r, d);
+    cr_assert_eq(inb(g->m, base + 0x206) & BSY, 0);
+}
+
+static void taskfile(struct guest *g, uint16_t base, uint64_t lba, uint32_t n, bool ext)
+{
+    if (ext) {
+        outb(g->m, base + 2, n >> 8);
+        outb(g->m, base + 3, lba >> 24);
+        outb(g->m, base + 4, lba >> 32);
+        outb(g->m, base + 5, lba >> 40);
+    }
+    outb(g->m, base + 2, n);
+    outb(g->m, base + 3, lba);
+    outb(g->m, base + 4, lba >> 8);
+    outb(g->m, base + 5, lba >> 16);
+    outb(g->m, base + 6, 0xe0 | (ext ? 0 : lba >> 24));
+}
+
+static void command(struct guest *g, uint8_t cmd)
+{
+    outb(g->m, 0x1f7, cmd);
+    wait_idle(g, g->hd, 0x1f0);
+}
+
+static void insw(struct guest *g, uint16_t base, uint8_t *buf, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i += 2)
+        stl16(buf + i, port_read(g->m, base, 2));
+    rig_wait(&g->r, g->hd);
+    rig_wait(&g->r, g->cd);
+}
+
+Test(ide, signatures_tell_disk_from_cd)
+{
+    struct guest g;
+
+    guest_init(&g);
+    cr_assert_eq(cfg_rd(g.m, DEV, 0, 4), 0x70108086);
+    outb(g.m, 0x1f6, 0xa0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(inb(g.m, 0x1f4) | inb(g.m, 0x1f5), 0);
+    outb(g.m, 0x1f6, 0xb0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0, "no slave");
+    outb(g.m, 0x376, 4);
+    cr_assert_eq(inb(g.m, 0x376), BSY);
+    outb(g.m, 0x376, 0);
+    cr_assert_eq(inb(g.m, 0x174), 0x14);
+    cr_assert_eq(inb(g.m, 0x175), 0xeb);
+    rig_free(&g.r);
+}
+
+Test(ide, identify)
+{
+    struct guest g;
+    uint8_t id[512];
+
+    guest_init(&g);
+    outb(g.m, 0x1f6, 0xa0);
+    command(&g, 0xec);
+    cr_assert_eq(g.irq[14], 1);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x58);
+    cr_assert_eq(g.irq[14], 0, "status read acknowledges");
+    insw(&g, 0x1f0, id, 512);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(ldl32(id + 120), 400);
+    cr_assert_eq(ldl64(id + 200), 400);
+    cr_assert_eq(memcmp(id + 20, "1S32", 4), 0, "serial, swapped");
+    command(&g, 0xa1);
+    cr_assert_eq(inb(g.m, 0x1f7) & ERR, ERR, "no packet device");
+    outb(g.m, 0x176, 0xa0);
+    outb(g.m, 0x177, 0xec);
+    cr_assert_eq(inb(g.m, 0x174), 0x14);
+    outb(g.m, 0x177, 0xa1);
+    insw(&g, 0x170, id, 512);
+    cr_assert_eq(ldl16(id), 0x85c0);
+    rig_free(&g.r);
+}
+
+Test(ide, pio_read_and_write)
+{
+    struct guest g;
+    uint8_t buf[1024];
+
+    guest_init(&g);
+    taskfile(&g, 0x1f0, 5, 2, false);
+    command(&g, 0x20);
+    insw(&g, 0x1f0, buf, 512);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x58, "one sector a block");
+    insw(&g, 0x1f0, buf + 512, 512);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(buf[0], 6);
+    cr_assert_eq(buf[512], 7);
+    taskfile(&g, 0x1f0, 9, 1, true);
+    command(&g, 0x34);
+    cr_assert_eq(g.irq[14], 0, "no interrupt before the first block");
+    for (unsigned i = 0; i < 128; i++)
+        port_write(g.m, 0x1f0, 0x5a5a5a5a, 4);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(g.irq[14], 1);
+    command(&g, 0xe7);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 9 * 512 + 511), 0x5a);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 10 * 512), 11);
+    rig_free(&g.r);
+}
+
+Test(ide, read_multiple_and_chs)
+{
+    struct guest g;
+    uint8_t buf[512 * 6];
+
+    guest_init(&g);
+    outb(g.m, 0x1f2, 3);
+    command(&g, 0xc6);
+    cr_assert_eq(inb(g.m, 0x1f7) & ERR, ERR, "3 is no power of two");
+    outb(g.m, 0x1f2, 4);
+    command(&g, 0xc6);
+    taskfile(&g, 0x1f0, 0, 6, false);
+    command(&g, 0xc4);
+    insw(&g, 0x1f0, buf, 2048);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x58);
+    insw(&g, 0x1f0, buf + 2048, 1024);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(buf[5 * 512], 6);
+    taskfile(&g, 0x1f0, 0, 1, false);
+    outb(g.m, 0x1f3, 2);                 /* sector 2, head 1 of cylinder 0 */
+    outb(g.m, 0x1f6, 0xa1);
+    command(&g, 0x20);
+    insw(&g, 0x1f0, buf, 512);
+    cr_assert_eq(buf[0], 65);
+    rig_free(&g.r);
+}
+
+Test(ide, past_the_end_is_idnf)
+{
+    struct guest g;
+
+    guest_init(&g);
+    taskfile(&g, 0x1f0, 399, 2, false);
+    command(&g, 0x20);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x41);
+    cr_assert_eq(inb(g.m, 0x1f1), 0x10);
+    taskfile(&g, 0x1f0, 0xffffffffffff, 0, true);
+    command(&g, 0x24);
+    cr_assert_eq(inb(g.m, 0x1f1), 0x10);
+    command(&g, 0x99 ^ 0xff);
+    cr_assert_eq(inb(g.m, 0x1f1), 4, "unknown: aborted");
+    rig_free(&g.r);
+}
+
+static void prd(struct guest *g, unsigned i, uint32_t addr, uint32_t bytes, bool last)
+{
+    stl32(g->m->ram + PRD + 8 * i, addr);
+    stl32(g->m->ram + PRD + 8 * i + 4, bytes | (last ? 0x80000000 : 0));
+}
+
+Test(ide, bus_master)
+{
+    struct guest g;
+
+    guest_init(&g);
+    prd(&g, 0, DMA, 512, false);
+    prd(&g, 1, DMA + 0x1000, 1024, true);
+    port_write(g.m, BM + 4, PRD, 4);
+    outb(g.m, BM, 8);
+    taskfile(&g, 0x1f0, 20, 3, true);
+    outb(g.m, 0x1f7, 0x25);
+    outb(g.m, BM, 9);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 4, "interrupt, not active");
+    cr_assert_eq(g.irq[14], 1);
+    cr_assert_eq(g.m->ram[DMA], 21);
+    cr_assert_eq(g.m->ram[DMA + 512], 0);
+    cr_assert_eq(g.m->ram[DMA + 0x1000 + 512], 23);
+    outb(g.m, BM, 0);
+    outb(g.m, BM + 2, 6);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 0);
+    memset(g.m->ram + DMA, 0x77, 512);
+    outb(g.m, BM, 1);                    /* bus master first, then the command */
+    taskfile(&g, 0x1f0, 30, 1, false);
+    outb(g.m, 0x1f7, 0xca);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 5, "table longer than the command");
+    cr_assert_eq(rig_file_byte(&g.r, 0, 30 * 512), 0x77);
+    rig_free(&g.r);
+}
+
+Test(ide, short_table_and_wrong_direction_fail)
+{
+    struct guest g;
+
+    guest_init(&g);
+    prd(&g, 0, DMA, 512, true);
+    port_write(g.m, BM + 4, PRD, 4);
+    taskfile(&g, 0x1f0, 0, 2, false);
+    outb(g.m, 0x1f7, 0xc8);
+    outb(g.m, BM, 9);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, 0x1f7) & ERR, ERR);
+    cr_assert_eq(inb(g.m, BM + 2) & 3, 2);
+    outb(g.m, BM, 0);
+    taskfile(&g, 0x1f0, 0, 1, false);
+    outb(g.m, 0x1f7, 0xca);
+    outb(g.m, BM, 9);
+    cr_assert_eq(inb(g.m, 0x1f7) & ERR, ERR);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 0), 1, "untouched");
+    rig_free(&g.r);
+}
+
+/* CVE-2023-5088: a reset must not redirect what is in flight to sector 0 */
+Test(ide, reset_during_dma_writes_where_it_was_told)
+{
+    struct guest g;
+
+    guest_init(&g);
+    memset(g.m->ram + DMA, 0xdd, 512);
+    prd(&g, 0, DMA, 512, true);
+    port_write(g.m, BM + 4, PRD, 4);
+    taskfile(&g, 0x1f0, 50, 1, false);
+    outb(g.m, 0x1f7, 0xca);
+    outb(g.m, BM, 1);                    /* in flight: nobody has polled */
+    cr_assert(drive_busy(g.hd));
+    outb(g.m, 0x3f6, 4);
+    cr_assert(!drive_busy(g.hd));
+    outb(g.m, 0x3f6, 0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 0), 1);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 50 * 512), 0xdd);
+    rig_free(&g.r);
+}
+
+/* ---- CD-ROM --------------------------------------------------------------------------- */
+
+static uint8_t packet(struct guest *g, const uint8_t *cdb, uint16_t limit, bool dma)
+{
+    outb(g->m, 0x176, 0xa0);
+    outb(g->m, 0x171, dma);
+    outb(g->m, 0x174, limit);
+    outb(g->m, 0x175, limit >> 8);
+    outb(g->m, 0x177, 0xa0);
+    cr_assert_eq(inb(g->m, 0x172), 1, "wants a command");
+    for (unsigned i = 0; i < 12; i += 2)
+        port_write(g->m, 0x170, ldl16(cdb + i), 2);
+    wait_idle(g, g->cd, 0x170);
+    return inb(g->m, 0x376);
+}
+
+static unsigned sense(struct guest *g)
+{
+    uint8_t buf[18];
+    static const uint8_t cdb[12] = { 3, 0, 0, 0, 18 };
+
+    cr_assert_eq(packet(g, cdb, 18, false), 0x58);
+    insw(g, 0x170, buf, 18);
+    return buf[2] << 8 | buf[12];
+}
+
+Test(ide, cd_reads_by_pio_in_the_pieces_asked_for)
+{
+    struct guest g;
+    static const uint8_t tur[12] = { 0 }, cap[12] = { 0x25 };
+    static const uint8_t read10[12] = { 0x28, 0, 0, 0, 0, 2, 0, 0, 2 };
+    uint8_t buf[4096];
+
+    guest_init(&g);
+    cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR, "unit attention");
+    cr_assert_eq(sense(&g), 0x628);
+    cr_assert_eq(packet(&g, tur, 0, false), 0x50);
+    cr_assert_eq(packet(&g, cap, 8, false), 0x58);
+    insw(&g, 0x170, buf, 8);
+    cr_assert_eq(buf[3], 15, "last block");
+    cr_assert_eq(buf[6], 8);
+    cr_assert_eq(packet(&g, read10, 1024, false), 0x58);
+    for (unsigned i = 0; i < 4; i++) {
+        cr_assert_eq(inb(g.m, 0x174) | inb(g.m, 0x175) << 8, 1024);
+        insw(&g, 0x170, buf + 1024 * i, 1024);
+    }
+    cr_assert_eq(inb(g.m, 0x172), 3);
+    cr_assert_eq(inb(g.m, 0x177), 0x50);
+    cr_assert_eq(buf[0], 9, "block 2 is sector 8");
+    cr_assert_eq(buf[4095], 16);
+    rig_free(&g.r);
+}
+
+Test(ide, cd_reads_by_bus_master)
+{
+    struct guest g;
+    static const uint8_t tur[12] = { 0 };
+    static const uint8_t read12[12] = { 0xa8, 0, 0, 0, 0, 1, 0, 0, 0, 1 };
+    static const uint8_t far[12] = { 0x28, 0, 0, 0, 0, 16, 0, 0, 1 };
+
+    guest_init(&g);
+    packet(&g, tur, 0, false);
+    sense(&g);
+    prd(&g, 0, DMA, 2048, true);
+    port_write(g.m, BM + 12, PRD, 4);
+    packet(&g, read12, 0, true);
+    outb(g.m, BM + 8, 9);
+    wait_idle(&g, g.cd, 0x170);
+    cr_assert_eq(inb(g.m, BM + 10) & 7, 4);
+    cr_assert_eq(g.irq[15], 1);
+    cr_assert_eq(g.m->ram[DMA], 5);
+    outb(g.m, BM + 8, 0);
+    cr_assert_eq(packet(&g, far, 2048, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x521);
+    rig_free(&g.r);
+}
+
+Test(ide, cd_locks_ejects_and_changes)
+{
+    struct guest g;
+    static const uint8_t tur[12] = { 0 }, lock[12] = { 0x1e, 0, 0, 0, 1 }, unlock[12] = { 0x1e };
+    static const uint8_t eject[12] = { 0x1b, 0, 0, 0, 2 }, load[12] = { 0x1b, 0, 0, 0, 3 };
+    static const uint8_t event[12] = { 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8 };
+    uint8_t buf[8];
+
+    guest_init(&g);
+    packet(&g, tur, 0, false);
+    sense(&g);
+    packet(&g, lock, 0, false);
+    cr_assert_eq(packet(&g, eject, 0, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x553);
+    packet(&g, unlock, 0, false);
+    cr_assert_eq(packet(&g, eject, 0, false), 0x50);
+    cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x23a, "tray open");
+    cr_assert_eq(packet(&g, load, 0, false) & ERR, 0);
+    cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x628, "may have changed");
+    block_eject(g.cd->blk);
+    cr_assert_eq(packet(&g, event, 8, false), 0x58);
+    insw(&g, 0x170, buf, 8);
+    cr_assert_eq(buf[4], 3, "removal");
+    cr_assert_eq(buf[5], 0);
+    cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x23a);
+    rig_free(&g.r);
+}
