@@ -103,7 +103,7 @@ struct net {
 };
 
 struct net *net_new(struct loop *loop, struct timer_list *timers);
-/** net_free() - close all back ends; the cards have gone before */
+/** net_free() - close all back ends; cards that are still there lose their cable */
 void net_free(struct net *n);
 /** net_find() - port by id, or NULL */
 struct netport *net_find(struct net *n, const char *id);

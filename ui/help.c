@@ -1,6 +1,7 @@
 /*
  * help.c - what -help, -version and the "help" arguments print
  */
+#include "hw/net/nic.h"
 #include "ui/options.h"
 
 static const char *const groups[GRP_COUNT] = {
@@ -75,6 +76,8 @@ void options_info(enum opt_action a, FILE *f)
     case ACT_DEVICE_HELP:
         fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
               "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
+        for (const char *const *n = nic_models(); *n; n++)
+            fprintf(f, "name \"%s\", bus PCI: %s\n", *n, nic_find_type(*n)->desc);
         break;
     case ACT_DISPLAY_HELP:
         fputs("Available display backend types:\nnone\n", f);

@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+#include "net/net.h"
 #include "ui/run-int.h"
 
 /* One line for the user; @o may be half filled. */
@@ -130,7 +131,11 @@ static int build(struct run *r, struct err *e)
         return -EIO;
     ret = run_consoles(r, e);
     if (ret == 0)
+        ret = run_netdevs(r, e);
+    if (ret == 0)
         ret = pc_build(r->m, e);
+    if (ret == 0)
+        ret = run_nics(r, e);
     if (ret == 0)
         ret = run_prepare(r, e);
     if (ret == 0)
@@ -150,8 +155,11 @@ static void tear_down(struct run *r)
         r->accel->ops->stop(r->accel);
     for (unsigned i = 0; i < r->n_mon; i++)
         monitor_free(r->mon[i]);
-    if (r->m)
+    if (r->m) {
+        net_free(r->m->net);               /* its timers are the machine's */
+        r->m->net = NULL;
         r->m->loop = NULL;
+    }
     machine_free(r->m);
     if (r->accel)
         r->accel->ops->destroy(r->accel);

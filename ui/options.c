@@ -152,16 +152,6 @@ static int none_only(const char *opt, const char *what, const char *v, struct er
     return 0;
 }
 
-static int set_net(struct options *o, const char *v, struct err *e)
-{
-    return none_only("-net", "network cards are", v, e);
-}
-
-static int set_nic(struct options *o, const char *v, struct err *e)
-{
-    return none_only("-nic", "network cards are", v, e);
-}
-
 static int set_parallel(struct options *o, const char *v, struct err *e)
 {
     return none_only("-parallel", "parallel ports are", v, e);
@@ -206,8 +196,13 @@ static const struct opt_row rows[] = {
     { "no-hpet", NULL, GRP_DEVICES, "without HPET", set_no_hpet },
     { "no-acpi", NULL, GRP_DEVICES, "without ACPI", set_no_acpi },
     { "vga", "std", GRP_DEVICES, "display adapter", set_vga },
-    { "net", "none", GRP_DEVICES, NULL, set_net },
-    { "nic", "none", GRP_DEVICES, NULL, set_nic },
+    { "nic", "KIND[,model=CARD][,mac=MAC][,prop=value]", GRP_DEVICES,
+      "network card with its back end: user, tap ...; none", opt_nic },
+    { "netdev", "KIND,id=ID[,prop=value]", GRP_DEVICES,
+      "network back end: user, tap, bridge, socket, stream, dgram, hubport", opt_netdev },
+    { "net", "nic|user|tap|none[,prop=value]", GRP_DEVICES, NULL, opt_net },
+    { "object", "filter-dump,id=ID,netdev=ID,file=FILE", GRP_DEVICES,
+      "record a back end's frames as pcap", opt_object },
     { "parallel", "none", GRP_DEVICES, NULL, set_parallel },
     { "nographic", NULL, GRP_DISPLAY,
       "serial port and monitor on this terminal (Ctrl-A h: keys)", set_nographic },
@@ -235,9 +230,9 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "hdd", true, "disks are" }, { "cdrom", true, "disks are" }, { "fda", true, "disks are" },
     { "fdb", true, "disks are" }, { "drive", true, "disks are" }, { "blockdev", true, "disks are" },
     { "sd", true, "disks are" }, { "mtdblock", true, "disks are" }, { "pflash", true, "flash is" },
-    { "snapshot", false, "disks are" }, { "netdev", true, "network cards are" },
+    { "snapshot", false, "disks are" },
     { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
-    { "object", true, "" }, { "global", true, "" }, { "usb", false, "USB is" },
+    { "global", true, "" }, { "usb", false, "USB is" },
     { "usbdevice", true, "USB is" }, { "vnc", true, "VNC is" }, { "sdl", false, "a window is" },
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" }, { "s", false, "the gdb stub is" }, { "gdb", true, "the gdb stub is" },

@@ -9,6 +9,7 @@
 #define OPT_SERIALS 4
 #define OPT_ROM_DIRS 16
 #define OPT_ACCELS 8
+#define OPT_NETS 32
 
 #ifdef CONFIG_VERSION
 #define TRANSOM_VERSION_TEXT CONFIG_VERSION
@@ -19,6 +20,13 @@
 /** enum opt_action - what to do instead of running a machine */
 enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, ACT_ACCEL_HELP,
                   ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP };
+
+/** struct opt_net - an option about networks; @val as given (network.c) */
+enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DEVICE, NET_DUMP };
+struct opt_net {
+    enum opt_net_kind kind;
+    const char *val;
+};
 
 /** struct options - the command line; strings are those of argv unless said */
 struct options {
@@ -34,6 +42,8 @@ struct options {
     const char *debugcon;
     const char *rom_dirs[OPT_ROM_DIRS + 2]; /* -L, then configure's */
     unsigned n_rom_dirs;
+    struct opt_net net[OPT_NETS];
+    unsigned n_net;
     const char *pidfile;
     const char *name;
     const char *log_items, *log_file, *log_filter;
@@ -82,6 +92,14 @@ int opt_rtc(struct options *o, const char *val, struct err *e);
 int opt_boot(struct options *o, const char *val, struct err *e);
 int opt_name(struct options *o, const char *val, struct err *e);
 int opt_uuid(struct options *o, const char *val, struct err *e);
+/* networks (opt-net.c) */
+int opt_netdev(struct options *o, const char *val, struct err *e);
+int opt_nic(struct options *o, const char *val, struct err *e);
+int opt_net(struct options *o, const char *val, struct err *e);
+int opt_object(struct options *o, const char *val, struct err *e);
+/** opt_is_nic() - whether a -device argument names a network card */
+bool opt_is_nic(const char *val);
+int opt_nic_device(struct options *o, const char *val, struct err *e);
 int opt_msg(struct options *o, const char *val, struct err *e);
 
 #endif

@@ -35,6 +35,12 @@ int run_consoles(struct run *r, struct err *e) MUST_CHECK;
 void run_monitors(struct run *r);
 void run_consoles_free(struct run *r);
 
+/** run_netdevs() - open back ends of networks, before pc_build() (network.c) */
+int run_netdevs(struct run *r, struct err *e) MUST_CHECK;
+/** run_nics() - add network cards, after pc_build() */
+int run_nics(struct run *r, struct err *e) MUST_CHECK;
+extern const struct monitor_cmd network_infos[], network_commands[];
+
 /** run_prepare() - what the loop needs of machine and signals; 0 or -errno */
 int run_prepare(struct run *r, struct err *e) MUST_CHECK;
 /** run_loop() - reset, start, serve until the end; returns the exit code */
