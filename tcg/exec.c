@@ -168,6 +168,18 @@ static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
         t->host->set_link(t, tb, slot, NULL);
 }
 
+/* No entry of the jump cache may lead to a dropped block. */
+static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
+{
+    unsigned from = tb->jc_more ? 0 : tb->jc_at, to = tb->jc_more ? (1u << JC_BITS) - 1 : tb->jc_at;
+
+    if (tb->jc_at == JC_NONE)
+        return;
+    for (unsigned i = from; i <= to; i++)
+        if (cpu->jc[i].tb == tb)
+            cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
+}
+
 static void tb_drop(struct tcg *t, struct tb *tb)
 {
     struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
@@ -185,9 +197,7 @@ static void tb_drop(struct tcg *t, struct tb *tb)
     while (tb->incoming)
         tb_unchain(t, in_tb(tb->incoming), tb->incoming & 1);
     for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
-        struct jump_cache_entry *j = &cpu->jc[tb->off & ((1 << JC_BITS) - 1)];
-        if (j->tb == tb)
-            j->pc = ~0ull, j->tb = NULL;
+        jc_forget(cpu, tb);
         if (cpu->exit_tb == tb)
             cpu->exit_tb = NULL;
     }
@@ -357,7 +367,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
         .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
         .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
         .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
-        .once = !keep || page == NO_PAGE, .seq = t->seq++,
+        .once = !keep || page == NO_PAGE, .seq = t->seq++, .jc_at = JC_NONE,
     };
     if (!tb->once && tb->off + len > PAGE_SIZE) {
         uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
@@ -472,10 +482,13 @@ static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
 
 static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
 {
-    struct jump_cache_entry *j = &cpu->jc[k->lin & ((1 << JC_BITS) - 1)];
+    unsigned i = jc_index(k->pc);
+    struct jump_cache_entry *j = &cpu->jc[i];
 
     if (!tb->flat || tb->dead)
         return;
+    tb->jc_more |= tb->jc_at != JC_NONE && tb->jc_at != i;
+    tb->jc_at = (uint16_t)i;
     *j = (struct jump_cache_entry){
         .pc = k->pc, .check = (tb->page + 1ull) | cpu->mode_salt, .code = tb->code, .tb = tb };
 }
@@ -483,7 +496,7 @@ static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
 /* The short way: the jump cache. */
 static inline struct tb *jc_find(struct tcg_cpu *cpu)
 {
-    struct jump_cache_entry *j = &cpu->jc[cpu->pc & ((1 << JC_BITS) - 1)];
+    struct jump_cache_entry *j = &cpu->jc[jc_index(cpu->pc)];
 
     if (j->pc != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
         || j->tb->page2 != NO_PAGE)

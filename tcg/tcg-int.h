@@ -37,6 +37,8 @@
 #endif
 
 #define JC_BITS 12
+#define JC_SHIFT 10
+#define JC_NONE 0xffff
 /** struct jump_cache_entry - where an indirect jump to @pc goes */
 struct jump_cache_entry {
     uint64_t pc;
@@ -63,6 +65,8 @@ struct tb {
     uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
     uint16_t off, len;        /* in page; guest bytes */
     uint16_t n_insns;
+    uint16_t jc_at;           /* its entry in the jump cache, or JC_NONE */
+    bool jc_more;             /* it may have others: it was entered at several addresses */
     bool flat, dead;
     bool once;                /* for one run: every exit goes to the run loop */
     const uint8_t *code;      /* executable address (host back end) */
@@ -76,6 +80,13 @@ struct tb {
     uint32_t n_sites;
     uint32_t seq;
 };
+
+/** jc_index() - entry of the jump cache for @pc; functions start at multiples of 16,
+ *  so higher bits are mixed in */
+static inline unsigned jc_index(uint64_t pc)
+{
+    return (unsigned)(pc ^ pc >> JC_SHIFT) & ((1u << JC_BITS) - 1);
+}
 
 /** struct tb_site - a host instruction that may fault for the guest's sake, and
  *  the out-of-line code that deals with it; offsets in the block's code. Bit 31 of

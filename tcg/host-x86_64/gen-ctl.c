@@ -383,7 +383,10 @@ static void jump_cached(struct gen *g, enum thunk thunk)
     i->thunk = (uint8_t)thunk;
     alu_imm(c, 4, ALU_CMP, ENV(run), 0);
     i->from[0] = jcc32(c, 4);
-    ins(c, 4, 0x8b, RCX, o_reg(RAX));
+    mov_rr(c, 8, RCX, RAX);  /* jc_index() */
+    ins(c, 8, 0xc1, 5, o_reg(RCX));
+    e8(c, JC_SHIFT);
+    ins(c, 4, 0x33, RCX, o_reg(RAX));
     alu_imm(c, 4, ALU_AND, o_reg(RCX), (1 << JC_BITS) - 1);
     ins(c, 4, 0xc1, 4, o_reg(RCX));
     e8(c, 5);
