@@ -263,6 +263,7 @@ enum {
     VCPU_INTR_SIPI  = 1 << 5,
     VCPU_INTR_MCE   = 1 << 6,
     VCPU_INTR_EXIT  = 1 << 7,  /* leave the run loop: stop, reset, quit */
+    VCPU_INTR_STPCLK = 1 << 8, /* the chipset stops the CPU's clock: nothing is executed */
 };
 
 void vcpu_intr_raise(struct vcpu *v, uint32_t bits);  /* sets and kicks */
@@ -293,7 +294,7 @@ void lapic_set_tsc_deadline(struct lapic *a, uint64_t tsc, uint64_t now_tsc, uin
 enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN };
 enum shutdown_cause { CAUSE_NONE, CAUSE_GUEST_RESET, CAUSE_GUEST_SHUTDOWN,
                       CAUSE_TRIPLE_FAULT, CAUSE_HOST_SIGNAL, CAUSE_MONITOR,
-                      CAUSE_DEBUG_EXIT };
+                      CAUSE_DEBUG_EXIT, CAUSE_WAKEUP };
 
 /** struct machine_config - what the command line decided */
 struct machine_config {
@@ -313,6 +314,7 @@ struct machine_config {
     uint16_t isa_debug_exit_port;
     bool pc_testdev;                       /* -device pc-testdev */
     const char *boot_order;                /* "c", "d", ... or NULL */
+    bool boot_menu;                        /* firmware offers F12 */
     uint64_t tsc_hz;                       /* guest TSC frequency */
     uint32_t cpu_signature;                /* CPUID.1 EAX, for tables */
     uint32_t cpu_features_edx;             /* CPUID.1 EDX, for tables */
@@ -350,6 +352,7 @@ struct machine {
     int32_t request_reset, request_shutdown, request_powerdown; /* enum shutdown_cause */
     int32_t request_stop;       /* a device wants the guest paused (werror=stop) */
     int exit_code;              /* of the process; isa-debug-exit sets it */
+    bool waking;                /* the reset under way ends the sleep S3: RAM is to be kept */
     /* set by accel/: stop and start all vCPUs, reset them */
     const struct machine_accel *accel;
     void *accel_opaque;
@@ -393,6 +396,7 @@ struct boot_state {
     uint32_t gdt_limit;
     bool long_mode;                /* false: 32-bit protected, paging off */
     uint32_t eax, ebx;             /* Multiboot, PVH: magic, information */
+    bool real_mode;                /* CS = rip / 16, IP = rip % 16; nothing else counts */
 };
 const struct boot_state *machine_boot_state(struct machine *m);
 

@@ -6,6 +6,7 @@
 
 static const char *const groups[GRP_COUNT] = {
     [GRP_STANDARD] = "Machine", [GRP_KERNEL] = "Linux kernel without a disk",
+    [GRP_DISKS] = "Disks",
     [GRP_DEVICES] = "Devices", [GRP_DISPLAY] = "Display and monitor",
     [GRP_RUN] = "Running", [GRP_DEBUG] = "Traces",
 };
@@ -48,9 +49,9 @@ static void print_roms(FILE *f)
     fputs("/usr/share/seabios\n/usr/share/qemu\n", f);
 }
 
-void options_info(enum opt_action a, FILE *f)
+void options_info(const struct options *o, FILE *f)
 {
-    switch (a) {
+    switch (o->action) {
     case ACT_RUN:
         break;
     case ACT_HELP:
@@ -74,6 +75,9 @@ void options_info(enum opt_action a, FILE *f)
               "pc-i440fx            the same\n", f);
         break;
     case ACT_DEVICE_HELP:
+        disks_device_help(o->disks.help, f);
+        if (o->disks.help)
+            break;
         fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
               "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
         for (const char *const *n = nic_models(); *n; n++)

@@ -135,6 +135,8 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         ret = pc_build(r->m, e);
     if (ret == 0)
+        ret = run_disks(r, e);
+    if (ret == 0)
         ret = run_nics(r, e);
     if (ret == 0)
         ret = run_prepare(r, e);
@@ -150,6 +152,7 @@ static int build(struct run *r, struct err *e)
 static void tear_down(struct run *r)
 {
     struct loop *loop = r->m ? r->m->loop : NULL;
+    struct drive *drives;
 
     if (r->accel)
         r->accel->ops->stop(r->accel);
@@ -160,7 +163,9 @@ static void tear_down(struct run *r)
         r->m->net = NULL;
         r->m->loop = NULL;
     }
+    drives = r->m ? r->m->drives : NULL;
     machine_free(r->m);
+    run_disks_free(r, drives);
     if (r->accel)
         r->accel->ops->destroy(r->accel);
     run_consoles_free(r);
@@ -202,7 +207,7 @@ int main(int argc, char **argv)
     if (options_parse(&o, argc, argv, &e) < 0)
         return complain(&o, e.msg);
     if (o.action != ACT_RUN) {
-        options_info(o.action, stdout);
+        options_info(&o, stdout);
         return 0;
     }
     if (options_log(&o, &e) < 0)

@@ -225,13 +225,17 @@ int opt_device(struct options *o, const char *val, struct err *e)
     };
     const char *rest = val;
     struct item it;
+    int ret;
 
     if (!strcmp(val, "help") || !strcmp(val, "?")) {
         o->action = ACT_DEVICE_HELP;
         return 0;
     }
+    ret = disks_device(o, val, e);
+    if (ret <= 0)
+        return ret;
     if (*val == '{')
-        return bad(e, "-device", val, "JSON is not supported yet");
+        return bad(e, "-device", val, "no known driver is named");
     if (opt_is_nic(val))
         return opt_nic_device(o, val, e);
     if (!next_item(&rest, &it) || (*it.key && strcmp(it.key, "driver")))
@@ -298,9 +302,11 @@ int opt_boot(struct options *o, const char *val, struct err *e)
             ret = boot_order(o, val, it.val, e);
         else if (!strcmp(it.key, "strict") && to_bool(it.val, &on))
             continue;            /* there is nothing else that could boot */
-        else if (!strcmp(it.key, "menu") && to_bool(it.val, &on) && !on)
-            continue;
-        else if (!strcmp(it.key, "menu") || !strcmp(it.key, "once") ||
+        else if (!strcmp(it.key, "menu") && to_bool(it.val, &on))
+            o->cfg.boot_menu = on;
+        else if (!strcmp(it.key, "menu"))
+            ret = bad(e, "-boot", val, "menu is on or off");
+        else if (!strcmp(it.key, "once") ||
                  !strncmp(it.key, "splash", 6) || !strcmp(it.key, "reboot-timeout"))
             ret = err_set(e, -EINVAL, "-boot %s=%s: not supported yet", it.key, it.val);
         else

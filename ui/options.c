@@ -190,6 +190,17 @@ static const struct opt_row rows[] = {
     { "append", "TEXT", GRP_KERNEL, "its command line", set_append },
     { "device", "NAME[,prop=value]", GRP_DEVICES,
       "isa-debug-exit,iobase=PORT ('help' lists)", opt_device },
+    { "drive", "[file=]FILE[,if=IF][,format=FMT]...", GRP_DISKS,
+      "a disk; if=ide|virtio|floppy|none, media=disk|cdrom, index=, cache=, aio=, id=", opt_drive },
+    { "blockdev", "driver=FMT,node-name=N,...", GRP_DISKS, "an image for -device ...,drive=N", opt_blockdev },
+    { "hda", "FILE", GRP_DISKS, "first IDE disk; -hdb, -hdc, -hdd the others", opt_hda },
+    { "hdb", "FILE", GRP_DISKS, NULL, opt_hdb },
+    { "hdc", "FILE", GRP_DISKS, NULL, opt_hdc },
+    { "hdd", "FILE", GRP_DISKS, NULL, opt_hdd },
+    { "cdrom", "FILE", GRP_DISKS, "a disc in the IDE CD-ROM drive", opt_cdrom },
+    { "fda", "FILE", GRP_DISKS, "floppy disk; -fdb the second", opt_fda },
+    { "fdb", "FILE", GRP_DISKS, NULL, opt_fdb },
+    { "snapshot", NULL, GRP_DISKS, "keep nothing that is written to disks", opt_snapshot },
     { "serial", "CHARDEV", GRP_DEVICES, "a serial port; repeatable, up to 4", set_serial },
     { "debugcon", "CHARDEV", GRP_DEVICES, "firmware debug console at port 0x402", set_debugcon },
     { "nodefaults", NULL, GRP_DEVICES, "no default serial port and monitor", set_nodefaults },
@@ -226,11 +237,8 @@ static const struct opt_row rows[] = {
 
 /* What QEMU has and we do not, yet: name, whether it takes an argument, what it is. */
 static const struct { const char *name; bool arg; const char *what; } later[] = {
-    { "hda", true, "disks are" }, { "hdb", true, "disks are" }, { "hdc", true, "disks are" },
-    { "hdd", true, "disks are" }, { "cdrom", true, "disks are" }, { "fda", true, "disks are" },
-    { "fdb", true, "disks are" }, { "drive", true, "disks are" }, { "blockdev", true, "disks are" },
     { "sd", true, "disks are" }, { "mtdblock", true, "disks are" }, { "pflash", true, "flash is" },
-    { "snapshot", false, "disks are" },
+   
     { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
     { "global", true, "" }, { "usb", false, "USB is" },
     { "usbdevice", true, "USB is" }, { "vnc", true, "VNC is" }, { "sdl", false, "a window is" },
@@ -309,8 +317,10 @@ static int parse_one(struct options *o, int argc, char **argv, int *i, struct er
     const char *arg = argv[*i], *name = arg + 1, *val = NULL;
     const struct opt_row *r;
 
-    if (*arg != '-' || !arg[1])
-        return err_set(e, -ENOTSUP, "%s: disk images are not supported yet", arg);
+    if (*arg != '-' || !arg[1]) {
+        ++*i;
+        return opt_hda(o, arg, e);
+    }
     if (*name == '-')
         name++;
     ++*i;
@@ -391,6 +401,8 @@ static int finish(struct options *o, struct err *e)
     o->rom_dirs[o->n_rom_dirs] = CONFIG_FIRMWARE_DIR;
 #endif
     default_consoles(o);
+    if (disks_finish(o, e) < 0)
+        return -EINVAL;
     if (finish_cpu(o, e) < 0)
         return -EINVAL;
     return choose_accel(o, e);

@@ -5,6 +5,7 @@
 #define UI_OPTIONS_H
 
 #include "accel/accel.h"
+#include "ui/opt-drive.h"
 
 #define OPT_SERIALS 4
 #define OPT_ROM_DIRS 16
@@ -46,11 +47,12 @@ struct options {
     unsigned n_net;
     const char *pidfile;
     const char *name;
+    struct opt_disks disks;
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
 };
 
-enum opt_group { GRP_STANDARD, GRP_KERNEL, GRP_DEVICES, GRP_DISPLAY, GRP_RUN, GRP_DEBUG,
+enum opt_group { GRP_STANDARD, GRP_KERNEL, GRP_DISKS, GRP_DEVICES, GRP_DISPLAY, GRP_RUN, GRP_DEBUG,
                  GRP_COUNT };
 
 /** struct opt_row - one option; a row without @set is known but not built yet */
@@ -76,8 +78,8 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e) MUST_
 /** options_log() - carry out -d, -D and -dfilter; 0 or -errno with @e set */
 int options_log(const struct options *o, struct err *e) MUST_CHECK;
 
-/** options_info() - print what the action asks for (help.c) */
-void options_info(enum opt_action a, FILE *f);
+/** options_info() - print what @o->action asks for (help.c) */
+void options_info(const struct options *o, FILE *f);
 
 /** opt_err() - err_set() with the nearest of @words appended as a suggestion */
 int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,

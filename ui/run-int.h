@@ -19,6 +19,7 @@ struct run {
     struct chardev *chr[RUN_CHARDEVS];   /* freed after the machine */
     struct monitor *mon[RUN_CHARDEVS];
     unsigned n_chr, n_mon;
+    struct block_ctx *block_ctx;         /* NULL: no disks */
     int64_t wake_at_ns;   /* virtual time the loop wakes by itself; machine lock */
     uint32_t want;        /* WANT_*, from the monitor; atomic */
     int signal_fd;
@@ -40,6 +41,14 @@ int run_netdevs(struct run *r, struct err *e) MUST_CHECK;
 /** run_nics() - add network cards, after pc_build() */
 int run_nics(struct run *r, struct err *e) MUST_CHECK;
 extern const struct monitor_cmd network_infos[], network_commands[];
+
+/**
+ * run_disks() - open drives, construct disk controllers and devices (disks.c)
+ * After pc_build(). 0 or -errno with @e set.
+ */
+int run_disks(struct run *r, struct err *e) MUST_CHECK;
+/** run_disks_free() - after the machine: close the images of @drives */
+void run_disks_free(struct run *r, struct drive *drives);
 
 /** run_prepare() - what the loop needs of machine and signals; 0 or -errno */
 int run_prepare(struct run *r, struct err *e) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "hw/disk/drive.h"
 #include "hw/pci/pci.h"
 #include "ui/run-int.h"
 
@@ -91,6 +92,9 @@ static void cont(struct run *r)
     if (r->m->run_state == RUN_RUNNING || r->m->run_state == RUN_SHUTDOWN)
         return;
     r->m->run_state = RUN_RUNNING;
+    machine_lock(r->m);
+    drives_resume(r->m);
+    machine_unlock(r->m);
     r->m->accel->resume_all(r->m);
 }
 
@@ -151,6 +155,8 @@ static void do_requests(struct run *r)
         reset(r);
     if (take(&r->m->request_powerdown))
         powerdown(r);
+    if (take(&r->m->request_stop))
+        want |= WANT_STOP;
     if ((want & WANT_STOP) && r->m->run_state == RUN_RUNNING)
         stop(r, RUN_PAUSED);
     if (want & WANT_CONT)

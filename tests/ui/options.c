@@ -113,7 +113,7 @@ Test(options, unknown_words_get_the_nearest)
 Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
-        "-hda x.img", "-drive file=x", "-cdrom x", "x.img", "-netdev user,id=n", "-vnc :1", "-s",
+        "-pflash x.img", "-drive if=scsi,file=x", "-drive if=pflash,file=x", "-netdev user,id=n", "-vnc :1", "-s",
         "-machine q35", "-device e1000", "-display gtk", "-enable-kvm", "-accel kvm",
         "-machine pc,accel=kvm", "-smp 2", "-smp cpus=4", "-smp 1,cores=2", "-net nic",
     };
@@ -268,11 +268,13 @@ Test(options, questions)
 
 Test(options, help_has_every_group_and_fits_a_terminal)
 {
+    struct options o = { .action = ACT_RUN };
     char *text = NULL, *line, *rest;
     size_t len;
     FILE *f = open_memstream(&text, &len);
 
-    options_info(ACT_HELP, f);
+    o.action = ACT_HELP;
+    options_info(&o, f);
     fclose(f);
     for (const char *const *w = (const char *const[]){ "-kernel", "-serial", "-nographic",
                                                        "-no-reboot", "-dfilter", NULL }; *w; w++)

@@ -1,0 +1,197 @@
+/*
+ * user-devices.c - making the devices that the user asks for, and their order
+ * when booting
+ */
+#include <stdlib.h>
+#include "hw/disk/ahci.h"
+#include "hw/disk/ide.h"
+#include "hw/misc/fw_cfg.h"
+#include "hw/user-devices.h"
+#include "hw/virtio/virtio.h"
+
+#define FIRST_FREE_SLOT 3
+#define MAX_BOOT 32
+
+static const struct user_device table[] = {
+    { &virtio_blk_pci_type, USER_PCI, "Storage", "virtio-blk" },
+    { &ide_hd_type, USER_IDE, "Storage", NULL },
+    { &ide_cd_type, USER_IDE, "Storage", NULL },
+    { &ahci_type, USER_PCI, "Storage", "ich9-ahci" },
+};
+
+const struct user_device *user_devices(size_t *n)
+{
+    *n = ARRAY_SIZE(table);
+    return table;
+}
+
+const struct user_device *user_device_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (!strcmp(name, table[i].type->name) || (table[i].alias && !strcmp(name, table[i].alias)))
+            return &table[i];
+    return NULL;
+}
+
+/* ---- construction -------------------------------------------------------------------- */
+
+struct making {
+    const struct user_device *u;
+    const char *id;
+    const struct user_prop *props;
+    size_t n;
+    struct err *e;
+    int ret;
+};
+
+static int32_t *devfn_prop(struct device *d)
+{
+    for (const struct dev_prop *p = d->type->props; p && p->name; p++)
+        if (p->type == PROP_DEVFN)
+            return (int32_t *)((char *)d + p->offset);
+    return NULL;
+}
+
+static int choose_slot(struct device *d, struct err *e)
+{
+    struct pci_device *p = (struct pci_device *)d;
+    int32_t *want = devfn_prop(d);
+
+    if (want && *want >= 0) {
+        p->devfn = *want;
+        return 0;
+    }
+    for (unsigned slot = FIRST_FREE_SLOT; slot < 32; slot++)
+        if (!pci_find(d->machine->pci, 0, PCI_DEVFN(slot, 0))) {
+            p->devfn = PCI_DEVFN(slot, 0);
+            return 0;
+        }
+    return err_set(e, -EBUSY, "%s: all PCI slots are taken", d->type->name);
+}
+
+/* There is one PCI bus, and what is on it need not say so. */
+static bool is_plain_bus(const struct making *mk, const struct user_prop *p)
+{
+    return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE &&
+           (!strcmp(p->val, "pci.0") || !strcmp(p->val, "pci") || !strcmp(p->val, "isa.0"));
+}
+
+static void making_setup(struct device *d, const void *arg)
+{
+    struct making *mk = (struct making *)arg;
+
+    d->id = mk->id ? xstrdup(mk->id) : NULL;
+    prop_defaults(d);
+    for (size_t i = 0; i < mk->n && mk->ret == 0; i++)
+        if (!is_plain_bus(mk, &mk->props[i]))
+            mk->ret = prop_set(d, mk->props[i].name, mk->props[i].val, mk->e);
+    if (mk->ret == 0 && mk->u->bus == USER_PCI)
+        mk->ret = choose_slot(d, mk->e);
+}
+
+/* A trial run over a bare instance: init must not see half-set properties. */
+static int try_props(struct machine *m, struct making *mk)
+{
+    struct device *d = xzalloc(mk->u->type->size);
+
+    d->type = mk->u->type;
+    d->machine = m;
+    making_setup(d, mk);
+    prop_free(d);
+    free((char *)d->id);
+    free(d);
+    return mk->ret;
+}
+
+struct device *user_device_add(struct machine *m, const struct user_device *u, const char *id,
+                               const struct user_prop *props, size_t n, struct err *e)
+{
+    struct making mk = { u, id, props, n, e, 0 };
+
+    if (try_props(m, &mk) < 0)
+        return NULL;
+    return machine_add_device(m, u->type, 0, NULL, making_setup, &mk, e);
+}
+
+/* ---- boot order -------------------------------------------------------------------------- */
+
+static void pci_path(const struct pci_device *p, const char *name, char *path, size_t size)
+{
+    if (PCI_FUNC(p->devfn))
+        snprintf(path, size, "/pci@i0cf8/%s@%x,%x", name, PCI_SLOT(p->devfn), PCI_FUNC(p->devfn));
+    else
+        snprintf(path, size, "/pci@i0cf8/%s@%x", name, PCI_SLOT(p->devfn));
+}
+
+static void ide_path(const struct ide_unit_device *u, char *path, size_t size)
+{
+    bool ahci = u->controller->type == &ahci_type;
+    size_t n;
+
+    pci_path((struct pci_device *)u->controller, ahci ? "pci8086,2922" : "ide", path, size);
+    n = strlen(path);
+    snprintf(path + n, size - n, "/drive@%x/disk@%x", u->place_bus, u->place_unit);
+}
+
+bool boot_path(const struct device *d, char *path, size_t size)
+{
+    size_t n;
+
+    if (d->type == &ide_hd_type || d->type == &ide_cd_type) {
+        ide_path((const struct ide_unit_device *)d, path, size);
+    } else if (d->type == &virtio_blk_pci_type) {
+        pci_path((const struct pci_device *)d, "scsi", path, size);
+        n = strlen(path);
+        snprintf(path + n, size - n, "/disk@0,0");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+struct boot_item {
+    int32_t index;
+    const struct device *d;
+};
+
+static int cmp_item(const void *a, const void *b)
+{
+    const struct boot_item *x = a, *y = b;
+
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static size_t collect(struct machine *m, struct boot_item *items)
+{
+    size_t n = 0;
+
+    for (struct device *d = m->devices; d; d = d->next) {
+        const struct dev_prop *p = prop_find(d->type, "bootindex");
+        int32_t index = p && p->type == PROP_I32 ? *(int32_t *)((char *)d + p->offset) : -1;
+
+        if (index >= 0 && n < MAX_BOOT)
+            items[n++] = (struct boot_item){ index, d };
+    }
+    qsort(items, n, sizeof *items, cmp_item);
+    return n;
+}
+
+int boot_order_publish(struct machine *m, struct err *e)
+{
+    struct boot_item items[MAX_BOOT];
+    size_t n = collect(m, items), len = 0;
+    char text[MAX_BOOT * 96] = "", path[96];
+    int ret;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i && items[i].index == items[i - 1].index)
+            return err_set(e, -EINVAL, "bootindex=%d: used by both %s and %s", items[i].index,
+                           items[i - 1].d->type->name, items[i].d->type->name);
+        if (boot_path(items[i].d, path, sizeof path))
+            len += snprintf(text + len, sizeof text - len, "%s%s", len ? "\n" : "", path);
+    }
+    if (!len || !m->fw_cfg)
+        return 0;
+    ret = fw_cfg_add_file(m->fw_cfg, "bootorder", text, len + 1);
+    return ret < 0 ? err_set(e, ret, "fw_cfg: no room for the boot order") : 0;
+}

@@ -1,0 +1,33 @@
+/*
+ * kv.h - option arguments as lists of key and value
+ */
+#ifndef UI_KV_H
+#define UI_KV_H
+
+#include "util/util.h"
+
+struct kv {
+    char *key;               /* "" for a value without key */
+    char *val;
+};
+
+struct kv_list {
+    struct kv *item;
+    size_t n;
+};
+
+/**
+ * kv_parse() - "a=b,c=d" (",," is a comma in a value) or a JSON object
+ * @l: filled in; nested objects become "outer.inner". Strings are kept for the
+ *   life of the process, as the command line is.
+ * Returns 0, or -EINVAL with @e saying where JSON went wrong.
+ */
+int kv_parse(struct kv_list *l, const char *text, struct err *e) MUST_CHECK;
+/** kv_add() - append; copies */
+void kv_add(struct kv_list *l, const char *key, const char *val);
+/** kv_get() - value of the last @key, or NULL */
+const char *kv_get(const struct kv_list *l, const char *key);
+/** kv_del() - remove all of @key */
+void kv_del(struct kv_list *l, const char *key);
+
+#endif

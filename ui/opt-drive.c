@@ -1,0 +1,403 @@
+/*
+ * opt-drive.c - -drive, -blockdev, -hda and friends, -device
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include "ui/options.h"
+
+static const char *const if_names[] = {
+    [DRIVE_IF_NONE] = "none", [DRIVE_IF_IDE] = "ide", [DRIVE_IF_VIRTIO] = "virtio",
+    [DRIVE_IF_FLOPPY] = "floppy", [DRIVE_IF_SCSI] = "scsi", [DRIVE_IF_PFLASH] = "pflash",
+};
+/* units on one bus of the interface; 0: one row of them */
+static const uint8_t units[] = { [DRIVE_IF_IDE] = 2, [DRIVE_IF_COUNT] = 0 };
+
+static struct opt_drive *drive_append(struct options *o, const char *text)
+{
+    struct opt_drive *d = xzalloc(sizeof *d), **p = &o->disks.drives;
+
+    while (*p)
+        p = &(*p)->next;
+    *p = d;
+    d->text = text;
+    d->interface = DRIVE_IF_IDE;
+    d->bus = d->unit = d->index = -1;
+    block_opts_init(&d->opts);
+    return d;
+}
+
+static struct opt_drive *find_id(const struct options *o, const char *id)
+{
+    struct opt_drive *d = o->disks.drives;
+
+    while (d && (!d->id || strcmp(d->id, id)))
+        d = d->next;
+    return d;
+}
+
+static int set_id(struct options *o, struct opt_drive *d, const char *id, struct err *e)
+{
+    for (const char *p = id; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("-._#", *p))
+            return err_set(e, -EINVAL, "%s: id '%s': letters, digits, - . _ only", d->text, id);
+    if (!*id || find_id(o, id))
+        return err_set(e, -EINVAL, "%s: id '%s' %s", d->text, id, *id ? "is taken" : "is empty");
+    d->id = xstrdup(id);
+    return 0;
+}
+
+/* ---- -drive ---------------------------------------------------------------------------- */
+
+static int set_interface(struct opt_drive *d, const char *val, struct err *e)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(if_names); i++) {
+        if (strcmp(val, if_names[i]))
+            continue;
+        if (i == DRIVE_IF_SCSI || i == DRIVE_IF_PFLASH)
+            return err_set(e, -ENOTSUP, "%s: if=%s: not supported yet", d->text, val);
+        d->interface = i;
+        return 0;
+    }
+    return opt_err_near(e, val, if_names, ARRAY_SIZE(if_names), "", "%s: if=%s: no such interface",
+                        d->text, val);
+}
+
+static int set_place(struct opt_drive *d, const char *key, const char *val, struct err *e)
+{
+    char *end;
+    long n = strtol(val, &end, 10);
+
+    if (!isdigit((unsigned char)*val) || *end || n > 255)
+        return err_set(e, -EINVAL, "%s: %s=%s: a number is wanted", d->text, key, val);
+    *(!strcmp(key, "bus") ? &d->bus : !strcmp(key, "unit") ? &d->unit : &d->index) = n;
+    return 0;
+}
+
+static int set_media(struct opt_drive *d, const char *val, struct err *e)
+{
+    d->cdrom = !strcmp(val, "cdrom");
+    if (!d->cdrom && strcmp(val, "disk"))
+        return err_set(e, -EINVAL, "%s: media=%s: disk or cdrom is wanted", d->text, val);
+    return 0;
+}
+
+static int unknown_key(const struct opt_drive *d, const char *key, struct err *e)
+{
+    static const char *const keys[] = {
+        "file", "format", "if", "index", "bus", "unit", "media", "id", "serial", "cache", "aio",
+        "discard", "detect-zeroes", "readonly", "snapshot", "werror", "rerror", "driver",
+        "node-name", "read-only", "filename", "offset", "size", "backing", "locking",
+        "cache.direct", "cache.no-flush", "auto-read-only", "force-share",
+    };
+
+    if (!strncmp(key, "throttling", 10) || !strncmp(key, "bps", 3) || !strncmp(key, "iops", 4))
+        return err_set(e, -ENOTSUP, "%s: %s: not supported yet", d->text, key);
+    return opt_err_near(e, key, keys, ARRAY_SIZE(keys), "", "%s: unknown property '%s'", d->text,
+                        key);
+}
+
+static int block_key(struct opt_drive *d, const char *key, const char *val, struct err *e)
+{
+    struct err why = { "" };
+    int ret = block_opts_set(&d->opts, key, val, &why);
+
+    if (ret == -ENOENT)
+        return unknown_key(d, key, e);
+    return ret < 0 ? err_set(e, ret, "%s: %s", d->text, why.msg) : 0;
+}
+
+static int drive_key(struct options *o, struct opt_drive *d, const struct kv *k, struct err *e)
+{
+    const char *key = k->key, *val = k->val;
+
+    if (!*key)
+        return unknown_key(d, val, e);
+    if (!strcmp(key, "if"))
+        return set_interface(d, val, e);
+    if (!strcmp(key, "id"))
+        return set_id(o, d, val, e);
+    if (!strcmp(key, "media"))
+        return set_media(d, val, e);
+    if (!strcmp(key, "index") || !strcmp(key, "bus") || !strcmp(key, "unit"))
+        return set_place(d, key, val, e);
+    if (!strcmp(key, "serial")) {
+        d->serial = xstrdup(val);
+        return 0;
+    }
+    if (!strcmp(key, "copy-on-read") && !strcmp(val, "off"))
+        return 0;
+    return block_key(d, key, val, e);
+}
+
+static int parse_drive(struct options *o, struct opt_drive *d, const char *val, struct err *e)
+{
+    struct kv_list l = { NULL, 0 };
+    int ret = kv_parse(&l, val, e);
+
+    for (size_t i = 0; ret == 0 && i < l.n; i++)
+        ret = drive_key(o, d, &l.item[i], e);
+    return ret;
+}
+
+int opt_drive(struct options *o, const char *val, struct err *e)
+{
+    return parse_drive(o, drive_append(o, xasprintf("-drive %s", val)), val, e);
+}
+
+static int simple(struct options *o, const char *opt, enum drive_if interface, int index,
+                  bool cdrom, const char *file, struct err *e)
+{
+    struct opt_drive *d = drive_append(o, xasprintf("%s %s", opt, file));
+
+    d->interface = interface;
+    d->index = index;
+    d->cdrom = cdrom;
+    return block_key(d, "file", file, e);
+}
+
+int opt_hda(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-hda", DRIVE_IF_IDE, 0, false, v, e);
+}
+
+int opt_hdb(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-hdb", DRIVE_IF_IDE, 1, false, v, e);
+}
+
+int opt_hdc(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-hdc", DRIVE_IF_IDE, 2, false, v, e);
+}
+
+int opt_hdd(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-hdd", DRIVE_IF_IDE, 3, false, v, e);
+}
+
+int opt_cdrom(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-cdrom", DRIVE_IF_IDE, 2, true, v, e);
+}
+
+int opt_fda(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-fda", DRIVE_IF_FLOPPY, 0, false, v, e);
+}
+
+int opt_fdb(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-fdb", DRIVE_IF_FLOPPY, 1, false, v, e);
+}
+
+int opt_snapshot(struct options *o, const char *v, struct err *e)
+{
+    o->disks.snapshot = true;
+    return 0;
+}
+
+/* ---- -blockdev ------------------------------------------------------------------------------ */
+
+/* driver=qcow2,file=NODE: NODE names the file for this one. */
+static int use_node(struct options *o, struct opt_drive *d, const char *name, struct err *e)
+{
+    struct opt_drive *below = find_id(o, name);
+
+    if (!below || !below->protocol)
+        return err_set(e, -EINVAL, "%s: file=%s: there is no such node before it", d->text, name);
+    if (below->used)
+        return err_set(e, -EINVAL, "%s: node '%s' is in use already", d->text, name);
+    below->used = true;
+    free(d->opts.file);
+    d->opts.file = xstrdup(below->opts.file);
+    d->opts.cache = below->opts.cache;
+    d->opts.aio = below->opts.aio;
+    d->opts.aio_set = below->opts.aio_set;
+    d->opts.no_lock = below->opts.no_lock;
+    d->opts.discard |= below->opts.discard;
+    d->opts.readonly |= below->opts.readonly;
+    return 0;
+}
+
+int opt_blockdev(struct options *o, const char *val, struct err *e)
+{
+    struct opt_drive *d = drive_append(o, xasprintf("-blockdev %s", val));
+    struct kv_list l = { NULL, 0 };
+    const char *driver, *name, *node;
+    int ret = kv_parse(&l, val, e);
+
+    if (ret < 0)
+        return ret;
+    driver = kv_get(&l, "driver");
+    name = kv_get(&l, "node-name");
+    node = kv_get(&l, "file");
+    if (!driver || !name)
+        return err_set(e, -EINVAL, "%s: driver= and node-name= are wanted", d->text);
+    d->interface = DRIVE_IF_NONE;
+    d->blockdev = true;
+    d->protocol = !strcmp(driver, "file") || !strcmp(driver, "host_device");
+    ret = set_id(o, d, name, e);
+    kv_del(&l, "node-name");
+    if (ret == 0 && node && !d->protocol) {
+        kv_del(&l, "file");
+        ret = use_node(o, d, node, e);
+    }
+    for (size_t i = 0; ret == 0 && i < l.n; i++)
+        ret = block_key(d, l.item[i].key, l.item[i].val, e);
+    if (ret == 0 && !d->opts.file)
+        return err_set(e, -EINVAL, "%s: no file is named", d->text);
+    return ret;
+}
+
+/* ---- places ------------------------------------------------------------------------------------ */
+
+static bool is_taken(const struct options *o, const struct opt_drive *self, int index)
+{
+    for (const struct opt_drive *d = o->disks.drives; d; d = d->next)
+        if (d != self && d->interface == self->interface && d->index == index)
+            return true;
+    return false;
+}
+
+static int place(struct options *o, struct opt_drive *d, struct err *e)
+{
+    unsigned per = units[d->interface];
+
+    if (d->index < 0 && (d->bus >= 0 || d->unit >= 0))
+        d->index = MAX(d->bus, 0) * (int)per + MAX(d->unit, 0);
+    if (d->index < 0)
+        for (d->index = 0; is_taken(o, d, d->index); )
+            d->index++;
+    else if (is_taken(o, d, d->index))
+        return err_set(e, -EINVAL, "%s: there is a drive with if=%s, index=%d already", d->text,
+                       if_names[d->interface], d->index);
+    d->bus = per ? d->index / (int)per : 0;
+    d->unit = per ? d->index % (int)per : d->index;
+    if (d->interface == DRIVE_IF_IDE && d->bus > 1)
+        return err_set(e, -EINVAL, "%s: the IDE controller has 4 places", d->text);
+    if (d->interface == DRIVE_IF_FLOPPY && d->unit > 1)
+        return err_set(e, -EINVAL, "%s: the floppy controller has 2 places", d->text);
+    return 0;
+}
+
+static void name_it(struct opt_drive *d)
+{
+    if (d->id)
+        return;
+    if (d->interface == DRIVE_IF_IDE)
+        d->id = xasprintf("ide%d-%s%d", d->bus, d->cdrom ? "cd" : "hd", d->unit);
+    else
+        d->id = xasprintf("%s%d", if_names[d->interface], d->unit);
+}
+
+int disks_finish(struct options *o, struct err *e)
+{
+    for (unsigned pass = 0; pass < 2; pass++)     /* given places first */
+        for (struct opt_drive *d = o->disks.drives; d; d = d->next) {
+            bool given = d->index >= 0 || d->bus >= 0 || d->unit >= 0;
+
+            if ((pass == 0) != given || (pass && d->id && d->blockdev && d->index >= 0))
+                continue;
+            if (place(o, d, e) < 0)
+                return -EINVAL;
+            if (pass == 0)
+                continue;
+        }
+    for (struct opt_drive *d = o->disks.drives; d; d = d->next) {
+        name_it(d);
+        if (d->cdrom)
+            d->opts.readonly = true;
+        if (o->disks.snapshot && !d->cdrom)
+            d->opts.snapshot = true;
+    }
+    return 0;
+}
+
+/* ---- -device -------------------------------------------------------------------------------------- */
+
+static int check_prop(const struct user_device *u, const struct kv *k, const char *val, struct err *e)
+{
+    const char *names[64];
+    size_t n = 0;
+
+    if (prop_find(u->type, k->key) || (!strcmp(k->key, "bus") && u->bus != USER_IDE))
+        return 0;
+    for (const struct dev_prop *p = u->type->props; p && p->name && n < ARRAY_SIZE(names); p++)
+        names[n++] = p->name;
+    return opt_err_near(e, *k->key ? k->key : k->val, names, n, "", "-device %s: unknown property '%s'",
+                        val, *k->key ? k->key : k->val);
+}
+
+int disks_device(struct options *o, const char *val, struct err *e)
+{
+    struct kv_list l = { NULL, 0 };
+    const struct user_device *u;
+    struct opt_dev *d, **p = &o->disks.devs;
+    const char *name;
+    struct err why = { "" };
+
+    if (kv_parse(&l, val, &why) < 0)
+        return err_set(e, -EINVAL, "-device %s: %s", val, why.msg);
+    name = kv_get(&l, "driver");
+    if (!name && l.n && !*l.item[0].key) {
+        name = l.item[0].val;
+        l.item++, l.n--;
+    }
+    u = name ? user_device_find(name) : NULL;
+    if (!u)
+        return 1;
+    kv_del(&l, "driver");
+    for (size_t i = 0; i < l.n; i++)
+        if (!*l.item[i].key && (!strcmp(l.item[i].val, "help") || !strcmp(l.item[i].val, "?"))) {
+            o->disks.help = u;
+            o->action = ACT_DEVICE_HELP;
+            return 0;
+        }
+    d = xzalloc(sizeof *d);
+    d->type = u;
+    d->id = kv_get(&l, "id");
+    kv_del(&l, "id");
+    d->props = l;
+    for (size_t i = 0; i < l.n; i++)
+        if (check_prop(u, &l.item[i], val, e) < 0)
+            return -EINVAL;
+    while (*p)
+        p = &(*p)->next;
+    *p = d;
+    return 0;
+}
+
+static void prop_help(const struct user_device *u, FILE *f)
+{
+    fprintf(f, "%s options:\n", u->type->name);
+    for (const struct dev_prop *p = u->type->props; p && p->name; p++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%s=<%s>", p->name, prop_type_name(p->type));
+        fprintf(f, "  %-31s - %s%s%s%s\n", left, p->help ? p->help : "", p->def ? " (default: " : "",
+                p->def ? p->def : "", p->def ? ")" : "");
+    }
+}
+
+void disks_device_help(const struct user_device *u, FILE *f)
+{
+    static const char *const bus[] = { [USER_PCI] = "PCI", [USER_IDE] = "IDE", [USER_ISA] = "ISA",
+                                       [USER_NVME] = "nvme-bus" };
+    const char *category = "";
+    size_t n;
+    const struct user_device *t = user_devices(&n);
+
+    if (u) {
+        prop_help(u, f);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(category, t[i].category))
+            fprintf(f, "%s%s devices:\n", *category ? "\n" : "", t[i].category);
+        category = t[i].category;
+        fprintf(f, "name \"%s\", bus %s", t[i].type->name, bus[t[i].bus]);
+        if (t[i].alias)
+            fprintf(f, ", alias \"%s\"", t[i].alias);
+        fprintf(f, ", desc \"%s\"\n", t[i].type->desc ? t[i].type->desc : "");
+    }
+}
