@@ -180,13 +180,13 @@ static uint64_t run_remap(uint64_t n)
 }
 
 const struct kernel kernels[] = {
-    { "rewrite", run_rewrite, 800000, 0 },
-    { "patch", run_patch, 1500000, 0 },
-    { "data_near", run_data_near, 80000000, 0 },
-    { "self", run_self, 1500000, 0 },
-    { "compile", run_compile, 240000, 0 },
-    { "many", run_many, 8000000, 0 },
-    { "protect", run_protect, 60000, 0 },
-    { "remap", run_remap, 30000, 0 },
-    { 0, 0, 0, 0 },
+    { "rewrite", run_rewrite, 800000, 0, 0 },
+    { "patch", run_patch, 1500000, 0, 0 },
+    { "data_near", run_data_near, 80000000, 0, 0 },
+    { "self", run_self, 1500000, 0, 0 },
+    { "compile", run_compile, 240000, 0, 0 },
+    { "many", run_many, 8000000, 0, 0 },
+    { "protect", run_protect, 60000, 0, 0 },
+    { "remap", run_remap, 30000, 0, 0 },
+    { 0, 0, 0, 0, 0 },
 };

@@ -16,7 +16,8 @@ struct kernel {
     /* Does the work @n times; returns the checksum. May end the program on failure. */
     uint64_t (*run)(uint64_t n);
     uint64_t n;
-    int (*usable)(void); /* null: on every CPU */
+    int (*usable)(void);   /* null: on every CPU */
+    void (*prepare)(void); /* null, or called before the clock starts */
 };
 
 extern const struct kernel kernels[];

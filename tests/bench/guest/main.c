@@ -64,6 +64,8 @@ static void measure(const struct kernel *k, unsigned percent)
         printf("skip %s\n", k->name);
         return;
     }
+    if (k->prepare)
+        k->prepare();
     printf("begin %s\n", k->name);
     fflush(stdout);
     cpu = cpu_s();

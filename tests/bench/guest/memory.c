@@ -9,12 +9,14 @@ enum { BIG = 8 << 20, PAGE = 4096 };
 static uint8_t from[BIG + 64] __attribute__((aligned(64)));
 static uint8_t to[BIG + 64] __attribute__((aligned(64)));
 
+/* both areas: touched, the same, no zero bytes */
 static void fill(void)
 {
     uint64_t seed = 7;
 
     for (size_t i = 0; i < sizeof(from); i++)
         from[i] = (uint8_t)(bench_rand(&seed) | 1);
+    memcpy(to, from, sizeof(to));
 }
 
 static uint64_t sum_of(const uint8_t *p, size_t len)
@@ -45,7 +47,6 @@ static void rep_stosb(void *d, int v, size_t len)
 
 static uint64_t run_movsb(uint64_t n)
 {
-    fill();
     for (uint64_t i = 0; i < n; i++)
         rep_movsb(to + (i & 15) * 3, from + (i & 7) * PAGE, PAGE);
     return sum_of(to, 2 * PAGE);
@@ -53,7 +54,6 @@ static uint64_t run_movsb(uint64_t n)
 
 static uint64_t run_movsb_32(uint64_t n)
 {
-    fill();
     for (uint64_t i = 0; i < n; i++)
         rep_movsb(to + (i & 63), from + (i & 127), 32);
     return sum_of(to, PAGE);
@@ -61,7 +61,6 @@ static uint64_t run_movsb_32(uint64_t n)
 
 static uint64_t run_movsq(uint64_t n)
 {
-    fill();
     for (uint64_t i = 0; i < n; i++)
         rep_movsq(to, from + (i & 7) * PAGE, PAGE / 8);
     return sum_of(to, PAGE);
@@ -78,7 +77,6 @@ static uint64_t run_scasb(uint64_t n)
 {
     uint64_t sum = 0;
 
-    fill();
     for (uint64_t i = 0; i < n; i++) {
         const uint8_t *p = from + (i & 63);
         size_t len = 200;
@@ -93,8 +91,6 @@ static uint64_t run_cmpsb(uint64_t n)
 {
     uint64_t sum = 0;
 
-    fill();
-    memcpy(to, from, PAGE);
     for (uint64_t i = 0; i < n; i++) {
         const uint8_t *p = from + (i & 63), *q = to + (i & 63);
         size_t len = 200;
@@ -109,7 +105,6 @@ static uint64_t run_cmpsb(uint64_t n)
 
 static uint64_t run_copy_sse2(uint64_t n)
 {
-    fill();
     for (uint64_t k = 0; k < n; k++)
         for (size_t i = 0; i < 4 * PAGE; i += 64) {
             const __m128i *s = (const __m128i *)(from + (k & 3) * PAGE + i);
@@ -126,7 +121,6 @@ static uint64_t run_copy_sse2(uint64_t n)
 
 static uint64_t run_copy_unaligned(uint64_t n)
 {
-    fill();
     for (uint64_t k = 0; k < n; k++)
         for (size_t i = 0; i < 4 * PAGE; i += 32) {
             __m128i a = _mm_loadu_si128((const __m128i *)(from + 3 + i));
@@ -143,7 +137,6 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
 
 __attribute__((target("avx2"))) static uint64_t run_copy_avx2(uint64_t n)
 {
-    fill();
     for (uint64_t k = 0; k < n; k++)
         for (size_t i = 0; i < 4 * PAGE; i += 64) {
             const __m256i *s = (const __m256i *)(from + (k & 3) * PAGE + i);
@@ -161,7 +154,6 @@ static uint64_t run_scan_sse2(uint64_t n)
 {
     uint64_t found = 0;
 
-    fill();
     for (uint64_t k = 0; k < n; k++) {
         __m128i want = _mm_set1_epi8((char)(k | 1));
 
@@ -178,7 +170,6 @@ static uint64_t run_scan_sse2(uint64_t n)
 
 static uint64_t run_memcpy(uint64_t n)
 {
-    fill();
     for (uint64_t i = 0; i < n; i++) {
         memcpy(to, from + (i & 1023), 16 * PAGE);
         asm volatile("" : : : "memory");
@@ -188,7 +179,6 @@ static uint64_t run_memcpy(uint64_t n)
 
 static uint64_t run_memcpy_big(uint64_t n)
 {
-    fill();
     for (uint64_t i = 0; i < n; i++) {
         memcpy(to, from + (i & 15), BIG);
         asm volatile("" : : : "memory");
@@ -200,7 +190,6 @@ static uint64_t run_memcpy_small(uint64_t n)
 {
     uint64_t seed = 1;
 
-    fill();
     for (uint64_t i = 0; i < n; i++) {
         uint64_t r = bench_rand(&seed);
         volatile size_t len = r & 63;
@@ -223,7 +212,6 @@ static uint64_t run_strlen(uint64_t n)
 {
     uint64_t sum = 0;
 
-    fill();
     for (size_t i = 0; i < 64 * PAGE; i += 40 + i % 23)
         from[i] = 0;
     for (uint64_t i = 0; i < n; i++)
@@ -235,7 +223,6 @@ static uint64_t run_strlen_long(uint64_t n)
 {
     uint64_t sum = 0;
 
-    fill();
     from[4 * PAGE] = 0;
     for (uint64_t i = 0; i < n; i++) {
         sum += strlen((char *)from + (i & 63));
@@ -248,8 +235,6 @@ static uint64_t run_memcmp(uint64_t n)
 {
     uint64_t sum = 0;
 
-    fill();
-    memcpy(to, from, BIG);
     for (uint64_t i = 0; i < n; i++) {
         to[PAGE + (i & 255)] ^= 1;
         sum += (uint64_t)memcmp(to + (i & 31), from + (i & 31), 2 * PAGE) >> 63;
@@ -263,7 +248,6 @@ static uint64_t run_unaligned(uint64_t n)
 {
     uint64_t sum = 0, v;
 
-    fill();
     for (uint64_t i = 0; i < n; i++) {
         size_t at = (i & 63) * 64 + 60;
 
@@ -276,23 +260,23 @@ static uint64_t run_unaligned(uint64_t n)
 }
 
 const struct kernel kernels[] = {
-    { "rep_movsb", run_movsb, 1500000, 0 },
-    { "rep_movsb_32", run_movsb_32, 15000000, 0 },
-    { "rep_movsq", run_movsq, 3000000, 0 },
-    { "rep_stosb", run_stosb, 1200000, 0 },
-    { "rep_scasb", run_scasb, 1500000, 0 },
-    { "rep_cmpsb", run_cmpsb, 1500000, 0 },
-    { "copy_sse2", run_copy_sse2, 700000, 0 },
-    { "copy_unaligned", run_copy_unaligned, 500000, 0 },
-    { "copy_avx2", run_copy_avx2, 1000000, has_avx2 },
-    { "scan_sse2", run_scan_sse2, 100000, 0 },
-    { "memcpy_64k", run_memcpy, 40000, 0 },
-    { "memcpy_8m", run_memcpy_big, 250, 0 },
-    { "memcpy_small", run_memcpy_small, 25000000, 0 },
-    { "memset_16k", run_memset, 600000, 0 },
-    { "strlen_short", run_strlen, 80000000, 0 },
-    { "strlen_16k", run_strlen_long, 1000000, 0 },
-    { "memcmp_8k", run_memcmp, 3000000, 0 },
-    { "unaligned", run_unaligned, 200000000, 0 },
-    { 0, 0, 0, 0 },
+    { "rep_movsb", run_movsb, 1500000, 0, fill },
+    { "rep_movsb_32", run_movsb_32, 15000000, 0, fill },
+    { "rep_movsq", run_movsq, 3000000, 0, fill },
+    { "rep_stosb", run_stosb, 1200000, 0, fill },
+    { "rep_scasb", run_scasb, 1500000, 0, fill },
+    { "rep_cmpsb", run_cmpsb, 1500000, 0, fill },
+    { "copy_sse2", run_copy_sse2, 700000, 0, fill },
+    { "copy_unaligned", run_copy_unaligned, 500000, 0, fill },
+    { "copy_avx2", run_copy_avx2, 1000000, has_avx2, fill },
+    { "scan_sse2", run_scan_sse2, 100000, 0, fill },
+    { "memcpy_64k", run_memcpy, 40000, 0, fill },
+    { "memcpy_8m", run_memcpy_big, 250, 0, fill },
+    { "memcpy_small", run_memcpy_small, 25000000, 0, fill },
+    { "memset_16k", run_memset, 600000, 0, fill },
+    { "strlen_short", run_strlen, 80000000, 0, fill },
+    { "strlen_16k", run_strlen_long, 1000000, 0, fill },
+    { "memcmp_8k", run_memcmp, 3000000, 0, fill },
+    { "unaligned", run_unaligned, 200000000, 0, fill },
+    { 0, 0, 0, 0, 0 },
 };
