@@ -321,7 +321,8 @@ static int free_pending(struct q2 *q, unsigned n)
         r = r ? r : r2; /* the rest is not lost for it: a leak at worst */
     }
     q->n_pending -= n;
-    memmove(q->pending, q->pending + n, q->n_pending * sizeof(*q->pending));
+    if (n)
+        memmove(q->pending, q->pending + n, q->n_pending * sizeof(*q->pending));
     pthread_mutex_unlock(&q->lock);
     return r;
 }

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE 1
 #include <sys/stat.h>
+#include <unistd.h>
 #include "block/tool/img.h"
 
 #define PIECE (2 * MiB)
@@ -23,6 +24,7 @@ struct copy {
     uint32_t sparse;        /* 0: write zeroes too */
     pthread_mutex_t lock;   /* below */
     uint64_t next, done, shown;
+    struct block_extent known; /* the source's, last looked up */
     int ret;
     char what[64];
 };
@@ -92,11 +94,32 @@ static int read_piece(struct copy *c, uint64_t off, uint8_t *buf, uint64_t len)
     return r;
 }
 
+/* the source's extent at @off, at most @max long. One look-up serves all the
+ * pieces in it: finding the end of data in a large file can cost as much as
+ * copying it. */
+static int source_extent(struct copy *c, uint64_t off, uint64_t max, struct block_extent *x)
+{
+    struct block_extent *k = &c->known;
+    int r = 0;
+
+    off += c->src_skip;
+    pthread_mutex_lock(&c->lock);
+    if (off < k->off || off - k->off >= k->len)
+        r = block_map(c->src, off, c->bytes + c->src_skip - off, k);
+    if (r)
+        k->len = 0;
+    *x = *k;
+    x->len = MIN(k->off + k->len - off, max);
+    x->off = off;
+    pthread_mutex_unlock(&c->lock);
+    return r;
+}
+
 /* compressed clusters are made whole: the piece is read whole unless it is empty */
 static int copy_compressed(struct copy *c, uint64_t off, uint64_t len, uint8_t *buf)
 {
     struct block_extent x;
-    int r = block_map(c->src, off + c->src_skip, len, &x);
+    int r = source_extent(c, off, len, &x);
 
     if (!r && x.len >= len && (!x.data || x.depth >= c->skip_depth))
         return x.depth >= c->skip_depth ? 0 : put_zeroes(c, off, len);
@@ -114,7 +137,7 @@ static int copy_piece(struct copy *c, uint64_t off, uint64_t len, uint8_t *buf, 
         return copy_compressed(c, off, len, buf);
     for (uint64_t at = 0; at < len && !r; at += x.len) {
         *what = "reading";
-        if ((r = block_map(c->src, off + at + c->src_skip, len - at, &x)))
+        if ((r = source_extent(c, off + at, len - at, &x)))
             break;
         if (x.depth >= c->skip_depth)
             continue;
@@ -237,6 +260,10 @@ static int start_copy(struct args *a, struct block *src, struct block *dst, uint
         c.skip_depth = depth_of(src, path);
         free(path);
     }
+    /* one file is written by one thread at a time: a second reads meanwhile;
+     * only compression gains from all CPUs */
+    if (!a->threads)
+        a->threads = a->compress ? (unsigned)MAX(2, MIN(16, sysconf(_SC_NPROCESSORS_ONLN))) : 2;
     return run_copy(&c, a->threads);
 }
 
@@ -277,7 +304,6 @@ static void args_init(struct args *a)
     memset(a, 0, sizeof(*a));
     a->k.out_fmt = "raw";
     a->k.cache = "unsafe";
-    a->threads = 4;
     a->sparse = 4096;
     a->bs = 512;
     a->count = UINT64_MAX;

@@ -268,7 +268,7 @@ Test(block_oracle, version_2) { oracle((struct block_create){ .compat = 2, .clus
 
 Test(block_oracle, finds_a_seeded_bug)
 {
-    const char *wrong = run_oracle((struct block_create){ 0 }, 3000, 1, Q2_BUG_COW_HEAD);
+    const char *wrong = run_oracle((struct block_create){ 0 }, 30000, 1, Q2_BUG_COW_HEAD);
 
     cr_assert_not_null(wrong, "the oracle missed a copy-on-write that forgets the head");
 }
