@@ -206,6 +206,9 @@ def print_result(result, by):
 
 def print_diff(old, new, by):
     """Ratios to native of two results; noise is what the samples' spread explains."""
+    for key in ("host", "percent", "versions"):
+        if old[key] != new[key]:
+            print("note: %s differs: %s, %s" % (key, old[key], new[key]))
     print("%-24s %9s %9s %8s" % ("transom/native", "old", "new", "change"))
     changes = {}
     for name, row in new["programs"].items():

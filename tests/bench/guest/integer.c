@@ -273,14 +273,17 @@ static uint64_t run_heapsort(uint64_t n)
     return sum;
 }
 
-/* one cycle through @len cells of 64 bytes, in an order that no prefetcher guesses */
-static uint64_t chase(uint32_t len, uint64_t steps)
-{
-    struct cell { uint32_t next, value, pad[14]; } *c = calloc(len, sizeof(*c));
-    uint32_t *order = malloc(len * sizeof(*order)), at = 0;
-    uint64_t seed = 11, sum = 0;
+static struct cell { uint32_t next, value, pad[14]; } *cells;
 
-    bench_check(c && order, "memory");
+/* one cycle through @len cells of 64 bytes, in an order that no prefetcher guesses */
+static void link_cells(uint32_t len)
+{
+    uint32_t *order = malloc(len * sizeof(*order));
+    uint64_t seed = 11;
+
+    free(cells);
+    cells = calloc(len, sizeof(*cells));
+    bench_check(cells && order, "memory");
     for (uint32_t i = 0; i < len; i++)
         order[i] = i;
     for (uint32_t i = len - 1; i; i--) {
@@ -290,21 +293,28 @@ static uint64_t chase(uint32_t len, uint64_t steps)
         order[j] = t;
     }
     for (uint32_t i = 0; i < len; i++) {
-        c[order[i]].next = order[(i + 1) % len];
-        c[order[i]].value = i;
+        cells[order[i]].next = order[(i + 1) % len];
+        cells[order[i]].value = i;
     }
-    for (uint64_t i = 0; i < steps; i++) {
+    free(order);
+}
+
+static void link_32k(void) { link_cells(512); }
+static void link_1m(void) { link_cells(1 << 14); }
+static void link_64m(void) { link_cells(1 << 20); }
+
+static uint64_t run_chase(uint64_t n)
+{
+    const struct cell *c = cells;
+    uint64_t sum = 0;
+    uint32_t at = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
         sum += c[at].value;
         at = c[at].next;
     }
-    free(order);
-    free(c);
     return sum;
 }
-
-static uint64_t run_chase_32k(uint64_t n) { return chase(512, n); }
-static uint64_t run_chase_1m(uint64_t n) { return chase(1 << 14, n); }
-static uint64_t run_chase_64m(uint64_t n) { return chase(1 << 20, n); }
 
 static uint64_t run_sieve(uint64_t n)
 {
@@ -379,9 +389,9 @@ const struct kernel kernels[] = {
     { "hash", run_hash, 60000000, 0, 0 },
     { "qsort", run_qsort, 120, 0, 0 },
     { "heapsort", run_heapsort, 240, 0, 0 },
-    { "chase_32k", run_chase_32k, 100000000, 0, 0 },
-    { "chase_1m", run_chase_1m, 20000000, 0, 0 },
-    { "chase_64m", run_chase_64m, 1500000, 0, 0 },
+    { "chase_32k", run_chase, 100000000, 0, link_32k },
+    { "chase_1m", run_chase, 20000000, 0, link_1m },
+    { "chase_64m", run_chase, 2500000, 0, link_64m },
     { "sieve", run_sieve, 300, 0, 0 },
     { "match", run_match, 600, 0, 0 },
     { "memops", run_memops, 150000000, 0, 0 },
