@@ -9,10 +9,10 @@
 #define HW_NET_E1000_INT_H
 
 #include "hw/dma/sg.h"
+#include "hw/net/eeprom93.h"
 #include "hw/net/nic.h"
 
 #define E1000_REG_BYTES    0x6000u      /* what is stored; above it nothing is kept */
-#define E1000_EEPROM_WORDS 64
 #define E1000_PHY_REGS     32
 
 enum {
@@ -59,13 +59,8 @@ struct e1000 {
     struct mem_region mmio;
     uint32_t reg[E1000_REG_BYTES / 4];
     uint32_t io_addr;
-    uint16_t eeprom[E1000_EEPROM_WORDS];
+    struct eeprom93 eeprom;
     uint16_t phy[E1000_PHY_REGS];
-    /* EEPROM serial interface */
-    uint32_t ee_in;              /* bits shifted in since chip select */
-    uint8_t ee_in_bits;
-    uint16_t ee_out;
-    uint8_t ee_out_bits;
     /* interrupts */
     bool irq;
     struct timer itr_timer;

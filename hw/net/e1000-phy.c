@@ -1,15 +1,15 @@
 /*
  * e1000-phy.c - 82540EM: the PHY behind MDIC, the EEPROM behind EECD and EERD
  *
- * The PHY is a Marvell 88E1011; autonegotiation ends at once. The EEPROM is a
- * Microwire 93C46: a start bit, two bits of opcode, six of address.
+ * The PHY is a Marvell 88E1011; autonegotiation ends at once. The EEPROM
+ * is a 93C46.
  *
  * Source: the manual, 13.4.3 (EECD), 13.4.4 (EERD), 13.4.6 (MDIC), 5.6 (EEPROM
  * map); IEEE 802.3 clause 22 and 40 for the PHY's registers.
  */
 #include "hw/net/e1000-int.h"
 
-enum { MDIC_WRITE = 1, MDIC_READ = 2, PHY_ADDRESS = 1, EE_READ = 6, EE_COMMAND_BITS = 9 };
+enum { MDIC_WRITE = 1, MDIC_READ = 2, PHY_ADDRESS = 1 };
 #define MDIC_READY (1u << 28)
 #define MDIC_IRQ   (1u << 29)
 #define MDIC_ERROR (1u << 30)
@@ -86,62 +86,29 @@ void e1000_mdic(struct e1000 *s, uint32_t val)
 /** e1000_eeprom_init() - address, identification, and the sum 0xbaba (5.6) */
 void e1000_eeprom_init(struct e1000 *s)
 {
-    uint16_t sum = 0;
+    uint16_t *w = s->eeprom.word, sum = 0;
 
-    memset(s->eeprom, 0, sizeof s->eeprom);
+    memset(w, 0, sizeof s->eeprom.word);
     for (int i = 0; i < 3; i++)
-        s->eeprom[i] = ldl16(s->nic.mac + 2 * i);
-    s->eeprom[0x0a] = 0x4408;            /* signature 01 */
-    s->eeprom[0x0b] = ldl16(s->pci.config + PCI_SUBSYS_ID);
-    s->eeprom[0x0c] = ldl16(s->pci.config + PCI_SUBSYS_VENDOR);
-    s->eeprom[0x0d] = ldl16(s->pci.config + PCI_DEVICE_ID);
-    s->eeprom[0x0e] = ldl16(s->pci.config + PCI_VENDOR_ID);
-    s->eeprom[0x0f] = 0x3000;
-    for (int i = 0; i < E1000_EEPROM_WORDS - 1; i++)
-        sum += s->eeprom[i];
-    s->eeprom[E1000_EEPROM_WORDS - 1] = 0xbaba - sum;
-}
-
-/* The clock rose: a bit comes in, and one goes out. */
-static void ee_clock(struct e1000 *s, bool bit)
-{
-    if (s->ee_out_bits) {
-        s->ee_out_bits--;
-        return;
-    }
-    if (!s->ee_in_bits && !bit)
-        return;                          /* before the start bit */
-    s->ee_in = s->ee_in << 1 | bit;
-    if (++s->ee_in_bits < EE_COMMAND_BITS)
-        return;
-    if (s->ee_in >> 6 == EE_READ) {
-        s->ee_out = s->eeprom[s->ee_in & (E1000_EEPROM_WORDS - 1)];
-        s->ee_out_bits = 17;             /* a 0 first */
-    }
-    s->ee_in_bits = 0;
-    s->ee_in = 0;
-}
-
-static bool ee_data_out(const struct e1000 *s)
-{
-    if (!s->ee_out_bits || s->ee_out_bits > 16)
-        return !s->ee_out_bits;
-    return s->ee_out >> (s->ee_out_bits - 1) & 1;
+        w[i] = ldl16(s->nic.mac + 2 * i);
+    w[0x0a] = 0x4408;            /* signature 01 */
+    w[0x0b] = ldl16(s->pci.config + PCI_SUBSYS_ID);
+    w[0x0c] = ldl16(s->pci.config + PCI_SUBSYS_VENDOR);
+    w[0x0d] = ldl16(s->pci.config + PCI_DEVICE_ID);
+    w[0x0e] = ldl16(s->pci.config + PCI_VENDOR_ID);
+    w[0x0f] = 0x3000;
+    for (int i = 0; i < EEPROM93_WORDS - 1; i++)
+        sum += w[i];
+    w[EEPROM93_WORDS - 1] = 0xbaba - sum;
 }
 
 void e1000_eecd(struct e1000 *s, uint32_t val)
 {
-    uint32_t *r = e1000_reg(s, E_EECD), old = *r;
+    uint32_t *r = e1000_reg(s, E_EECD);
 
     *r = EECD_PRES | (val & (EECD_SK | EECD_CS | EECD_DI | EECD_REQ)) |
          (val & EECD_REQ ? EECD_GNT : 0);
-    if (!(val & EECD_CS)) {
-        s->ee_in = s->ee_in_bits = s->ee_out_bits = 0;
-        return;
-    }
-    if ((val & EECD_SK) && !(old & EECD_SK))
-        ee_clock(s, val & EECD_DI);
-    if (ee_data_out(s))
+    if (eeprom93_pins(&s->eeprom, val & EECD_CS, val & EECD_SK, val & EECD_DI))
         *r |= EECD_DO;
 }
 
@@ -152,5 +119,5 @@ void e1000_eerd(struct e1000 *s, uint32_t val)
     if (!(val & EERD_START))
         return;
     *e1000_reg(s, E_EERD) = word << 8 | EERD_DONE |
-        (uint32_t)(word < E1000_EEPROM_WORDS ? s->eeprom[word] : 0xffff) << 16;
+        (uint32_t)(word < EEPROM93_WORDS ? s->eeprom.word[word] : 0xffff) << 16;
 }

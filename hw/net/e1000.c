@@ -71,7 +71,7 @@ void e1000_count64(struct e1000 *s, unsigned low, uint32_t n)
 static void soft_reset(struct e1000 *s)
 {
     memset(s->reg, 0, sizeof s->reg);
-    s->ee_in = s->ee_in_bits = s->ee_out_bits = 0;
+    eeprom93_reset(&s->eeprom);
     timer_del(&s->itr_timer);
     e1000_tx_reset(s);
     *e1000_reg(s, E_CTRL) = CTRL_FD | CTRL_SLU;
@@ -272,9 +272,7 @@ static const struct dev_prop e1000_props[] = {
 static const struct dev_field e1000_fields[] = {
     FIELD(BYTES, struct e1000, pci.config), FIELD(BYTES, struct e1000, reg),
     FIELD(U32, struct e1000, io_addr), FIELD(BYTES, struct e1000, eeprom),
-    FIELD(BYTES, struct e1000, phy), FIELD(U32, struct e1000, ee_in),
-    FIELD(U8, struct e1000, ee_in_bits), FIELD(U16, struct e1000, ee_out),
-    FIELD(U8, struct e1000, ee_out_bits), FIELD(BOOL, struct e1000, irq),
+    FIELD(BYTES, struct e1000, phy), FIELD(BOOL, struct e1000, irq),
     FIELD(BYTES, struct e1000, ctx), FIELD(BOOL, struct e1000, tx_bad),
     FIELD(BOOL, struct e1000, tx_tse), FIELD(BOOL, struct e1000, tx_ixsm),
     FIELD(BOOL, struct e1000, tx_txsm), FIELD(BOOL, struct e1000, tx_legacy_csum),

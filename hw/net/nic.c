@@ -95,6 +95,9 @@ static const struct {
     const struct device_type *type;
 } models[] = {
     { "e1000", &e1000_type },
+    { "e1000-82540em", &e1000_type },
+    { "rtl8139", &rtl8139_type },
+    { "ne2k_pci", &ne2k_pci_type },
 };
 
 const struct device_type *nic_find_type(const char *name)
@@ -107,7 +110,7 @@ const struct device_type *nic_find_type(const char *name)
 
 const char *const *nic_models(void)
 {
-    static const char *const names[] = { "e1000", NULL };
+    static const char *const names[] = { "e1000", "rtl8139", "ne2k_pci", NULL };
 
     return names;
 }
@@ -150,4 +153,44 @@ uint32_t nic_multicast_hash(const uint8_t mac[6])
                 crc ^= 0x04c11db7;
         }
     return crc;
+}
+
+/* ---- chips that read headers themselves -------------------------------------------- */
+
+static void put_be16(uint8_t *p, uint16_t v)
+{
+    p[0] = v >> 8;
+    p[1] = v;
+}
+
+bool nic_ip4_offload(uint8_t *d, size_t len, bool ip_csum, bool l4_csum, uint16_t mss,
+                     struct net_offload *off)
+{
+    static const size_t l3 = NET_ETH_HLEN;
+    size_t l4, at;
+    uint8_t proto;
+
+    if (len < l3 + 20 || d[12] != 8 || d[13] || d[l3] >> 4 != 4)
+        return false;
+    l4 = l3 + (d[l3] & 15) * 4;
+    proto = d[l3 + 9];
+    if (l4 < l3 + 20 || l4 + 20 > len + (proto == 17 ? 12 : 0))
+        return false;
+    if (mss)
+        put_be16(d + l3 + 2, len - l3);
+    if (ip_csum || mss) {
+        put_be16(d + l3 + 10, 0);
+        put_be16(d + l3 + 10, net_fold(net_sum(d + l3, l4 - l3, 0)));
+    }
+    if ((!l4_csum && !mss) || (proto != 6 && proto != 17))
+        return !mss;
+    at = proto == 6 ? 16 : 6;
+    put_be16(d + l4 + at, ~net_fold(net_sum(d + l3 + 12, 8, proto + (len - l4))));
+    *off = (struct net_offload){ .csum = true, .csum_start = l4, .csum_offset = at };
+    if (mss && proto == 6) {
+        off->gso = NET_GSO_TCP4;
+        off->gso_size = mss;
+        off->hdr_len = l4 + (d[l4 + 12] >> 4) * 4;
+    }
+    return !mss || proto == 6;
 }

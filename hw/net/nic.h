@@ -57,6 +57,17 @@ struct device *nic_add(struct machine *m, const struct device_type *t, const cha
 /** nic_multicast_hash() - CRC-32 of an address as Ethernet chips hash it, all 32 bits */
 uint32_t nic_multicast_hash(const uint8_t mac[6]);
 
+/**
+ * nic_ip4_offload() - what a chip that finds the headers itself leaves to do
+ * @d: a frame of @len bytes; lengths and sums in its headers are filled in
+ * @ip_csum, @l4_csum: sums that are wanted; @mss: segment size, or 0
+ *
+ * Describes the rest in @off. Returns false when the frame is not what the
+ * driver says (not IPv4, headers cut off): it is then sent as it is, or not.
+ */
+bool nic_ip4_offload(uint8_t *d, size_t len, bool ip_csum, bool l4_csum, uint16_t mss,
+                     struct net_offload *off);
+
 extern const struct device_type e1000_type;
 extern const struct device_type rtl8139_type;
 extern const struct device_type ne2k_pci_type;

@@ -1,0 +1,134 @@
+#!/bin/bash
+# net.sh - a Debian guest with each network card: DHCP, names, a file fetched from
+# the host and one fetched by the host through hostfwd; frames recorded for tshark
+#
+# NET_MIB: size of the file (8); NET_CARDS: which cards (all)
+set -u
+. "$(dirname "$0")/common.sh"
+
+size_mib=${NET_MIB:-8}
+cards=${NET_CARDS:-e1000 rtl8139 ne2k_pci virtio-net-pci}
+netdir=$work/net
+demo=$BUILD/demo
+mkdir -p "$netdir/root"
+
+# modules from the kernel's own package; all that any card needs, in order
+modules="net/core/failover drivers/net/net_failover drivers/net/mii drivers/virtio/virtio
+    drivers/virtio/virtio_ring drivers/virtio/virtio_pci_legacy_dev
+    drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci
+    drivers/net/ethernet/intel/e1000/e1000 drivers/net/ethernet/realtek/8139cp
+    drivers/net/ethernet/8390/8390 drivers/net/ethernet/8390/ne2k-pci drivers/net/virtio_net"
+
+unpack_modules() {
+    local deb m pattern=()
+    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
+    [ -n "$deb" ] || return 1
+    for m in $modules; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
+    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$netdir" --wildcards "${pattern[@]}"
+    rm -rf "$netdir/root"
+    mkdir -p "$netdir/root/bin" "$netdir/root/lib"
+    for m in $modules; do mv "$netdir"/lib/modules/*/kernel/"$m.ko" "$netdir/root/lib/"; done
+}
+
+write_init() {
+    cat > "$netdir/root/init" <<END
+#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /tmp /etc /www
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /lib/\$m.ko; done 2> /dev/null
+for a in \$(cat /proc/cmdline); do case \$a in port=*|name=*) export "\$a";; esac; done
+ip link set lo up
+ip link set eth0 up
+echo driver=\$(basename \$(readlink /sys/class/net/eth0/device/driver))
+udhcpc -i eth0 -n -q -t 10 -T 2 -s /dhcp > /dev/null 2>&1 && echo dhcp=\$(cat /tmp/ip)
+[ -n "\$name" ] && nslookup \$name 10.0.2.3 2> /dev/null | awk '/^Address/ && !/:53/ { print "resolved=" \$NF; exit }'
+start=\$(cut -d. -f1 /proc/uptime)
+wget -q -O /tmp/file http://10.0.2.2:\$port/file
+echo fetched=\$(sha256sum < /tmp/file | cut -d' ' -f1) seconds=\$((\$(cut -d. -f1 /proc/uptime) - start))
+mv /tmp/file /www/file
+httpd -p 80 -h /www
+echo serving
+read line < /dev/console
+cat /proc/interrupts | grep -a eth0
+ifconfig eth0
+poweroff -f
+END
+    cat > "$netdir/root/dhcp" <<'END'
+#!/bin/busybox sh
+[ "$1" = bound ] || [ "$1" = renew ] || exit 0
+ip addr add $ip/${mask:-24} dev $interface
+ip route add default via $router
+echo $ip > /tmp/ip
+END
+    cp "$demo/busybox" "$netdir/root/bin/busybox"
+    chmod +x "$netdir/root/init" "$netdir/root/dhcp"
+    (cd "$netdir/root" && find . | cpio -o -H newc --quiet) > "$netdir/net.cpio"
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+value() { tr -d '\r' < "$log" | sed -n "s/.*$1=\([^ ]*\).*/\1/p" | head -n 1; }
+
+# check CARD WHAT GOT WANTED
+check() {
+    if [ -n "$3" ] && [ "$3" = "$4" ]; then pass "net $1 $2"; else fail "net $1 $2" "'$3' instead of '$4'"; fi
+}
+
+run_card() {
+    local card=$1 pid forward got name=deb.debian.org
+    log=$netdir/$card.log
+    forward=$(free_port)
+    getent ahostsv4 $name > "$netdir/names" 2> /dev/null || name=
+    rm -f "$netdir/in" "$netdir/$card.pcap"
+    mkfifo "$netdir/in"
+    timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$netdir/net.cpio" -m 512 \
+        -append "console=ttyS0 panic=-1 quiet port=$port name=$name" -display none -serial stdio \
+        -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$forward-:80" -device "$card,netdev=n0" \
+        -object "filter-dump,id=f0,netdev=n0,file=$netdir/$card.pcap,maxlen=600" -no-reboot \
+        < "$netdir/in" > "$log" 2>&1 &
+    pid=$!
+    exec 9> "$netdir/in"
+    wait_for 380 "$log" '^serving' $pid || { fail "net $card" "$(tail_of "$log")"; end $pid; exec 9>&-; return; }
+    check "$card" "gets its address by DHCP" "$(value dhcp)" 10.0.2.15
+    if [ -n "$name" ]; then
+        got=$(value resolved)
+        if grep -q "^${got:-none} " "$netdir/names"; then pass "net $card resolves"; else fail "net $card resolves" "$name is '$got'"; fi
+    else
+        skip "net $card resolves" "no name service here"
+    fi
+    check "$card" "fetches $size_mib MiB" "$(value fetched)" "$sum"
+    got=$(timeout 300 busybox wget -q -O - "http://127.0.0.1:$forward/file" | sha256sum | cut -d' ' -f1)
+    check "$card" "is reached through hostfwd" "$got" "$sum"
+    echo >&9
+    exec 9>&-
+    wait_for 60 "$log" nothing-matches $pid
+    end $pid
+    if command -v tshark > /dev/null; then
+        got=$(tshark -r "$netdir/$card.pcap" -Y dhcp.option.dhcp==5 2> /dev/null | wc -l)
+        check "$card" "tshark finds the DHCP answer" "$((got > 0))" 1
+    else
+        skip "net $card tshark" "tshark is not installed"
+    fi
+}
+
+if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
+    skip net "$(tail -n 1 "$work/fetch.log")"
+elif ! unpack_modules; then
+    skip net "the kernel's package is not in $demo"
+else
+    write_init
+    mkdir -p "$netdir/www"
+    head -c "${size_mib}M" /dev/urandom > "$netdir/www/file"
+    sum=$(sha256sum < "$netdir/www/file" | cut -d' ' -f1)
+    port=$(free_port)
+    busybox httpd -f -p "127.0.0.1:$port" -h "$netdir/www" &
+    server=$!
+    for card in $cards; do
+        if "$TRANSOM" -device help | grep -q "\"$card\""; then run_card "$card"; else skip "net $card" "not built"; fi
+    done
+    end $server
+    rm -f "$netdir/www/file"
+fi
