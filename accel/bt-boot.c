@@ -46,6 +46,14 @@ static void set_mtrrs(struct x86_cpu *cpu, const struct machine *m)
     cpu->mtrr_var[1] = (addr & ~(4 * GiB - hole - 1)) | MTRR_VALID;
 }
 
+static void enter_real_mode(struct x86_cpu *cpu, uint64_t at)
+{
+    x86_load_real_seg(cpu, S_CS, at >> 4);
+    cpu->tcg.pc = cpu->tcg.pcbase = at & 15;
+    cpu->tcg.pcoff = 0;
+    x86_update_mode(cpu);
+}
+
 static void enter_kernel(struct x86_cpu *cpu, const struct boot_state *b)
 {
     cpu->cr0 = CR0_PE | CR0_ET;
@@ -74,6 +82,9 @@ void bt_cpu_start_state(struct bt_cpu *c)
     x86_reset(c->cpu, false);
     if (!b || !b->valid || c->vcpu.index != 0)
         return;
-    enter_kernel(c->cpu, b);
+    if (b->real_mode)
+        enter_real_mode(c->cpu, b->rip);
+    else
+        enter_kernel(c->cpu, b);
     set_mtrrs(c->cpu, c->bt->m);
 }

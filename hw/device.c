@@ -54,6 +54,7 @@ void machine_reset(struct machine *m)
     for (struct device *d = m->devices; d; d = d->next)
         if (d->type->reset)
             d->type->reset(d);
+    m->waking = false;
     machine_unlock(m);
 }
 

@@ -4,12 +4,15 @@
  */
 #include "hw/hw-int.h"
 #include "hw/intc/intc.h"
+#include "hw/pci/pci.h"
 
 /* ISA line 0 (timer) arrives at pin 2; pin 0 is the 8259's INTR. */
 static void isa_irq_set(void *opaque, int n, int level)
 {
     struct machine *m = opaque;
 
+    if (n == 8 && level)
+        pm_rtc_event(m);
     pic_set_irq(m->pic, n, level);
     ioapic_set_irq(m->ioapic, n == 0 ? 2 : n, level);
 }

@@ -602,6 +602,10 @@ bool x86_service(struct tcg_cpu *tc)
         pending = cpu->bus->intr(cpu->bus->opaque);
         if (pending & X86_INTR_EXIT)
             return false;
+        if (pending & X86_INTR_STPCLK) {
+            wait_for_event(cpu, pending);
+            continue;
+        }
         if (cpu->tf_trap && !cpu->shadow_ss) {
             debug_trap(cpu);
             continue;

@@ -16,6 +16,7 @@
 enum {
     X86_INTR_PIC = 1 << 0, X86_INTR_APIC = 1 << 1, X86_INTR_NMI = 1 << 2, X86_INTR_SMI = 1 << 3,
     X86_INTR_INIT = 1 << 4, X86_INTR_SIPI = 1 << 5, X86_INTR_MCE = 1 << 6, X86_INTR_EXIT = 1 << 7,
+    X86_INTR_STPCLK = 1 << 8,
 };
 
 /* DR6 and DR7 */

@@ -250,6 +250,7 @@ void tr_out(struct xlat *x)
 
     ir_emit(x->b, IR_ZEXT, size, v, G_RAX, IR_NONE);
     xt_call(x, h_out, IR_NONE, port, IR_IMM, v)->imm = size;
+    x->poll = true;       /* what the device asks of the CPU comes before the next instruction */
 }
 
 /* ---- the rest: one helper each ------------------------------------------------------------------ */

@@ -17,7 +17,8 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
     External (\HPEM, IntObj)
     External (\PCIB, IntObj)
 
-    /* soft-off: SLP_TYP 0, as the PIIX4 decodes SUS_TYP */
+    /* suspend to RAM, soft-off: SLP_TYP as the PIIX4 decodes SUS_TYP */
+    Name (\_S3, Package () { One, One, Zero, Zero })
     Name (\_S5, Package () { Zero, Zero, Zero, Zero })
 
     /* _STA of a device that is there when Arg0 is not 0 */

@@ -4,9 +4,14 @@
  * No SMM: the SMI command port switches SCI_EN itself, which is all that an
  * SMI handler would do for the guest. DEVACTB reads as if firmware had enabled
  * APM SMIs already, so that it does not try to install a handler.
+ *
+ * Sleep S3: the CPUs' clocks stop; power button or RTC alarm, when enabled,
+ * reset everything but RAM, and the firmware, or whoever stands in for it,
+ * goes on at the waking vector.
  * Source: Intel 82371AB datasheet, 290562, chapters 7.1-7.3; ACPI 6.3, 4.8.
  */
 #include "hw/pci/pci.h"
+#include "hw/timer/timer.h"
 
 #define PM_TIMER_HZ   3579545
 #define PM_TIMER_BITS 24
@@ -22,7 +27,10 @@ enum {
     PMCNTRL_SCI_EN = 1 << 0, PMCNTRL_SUS_EN = 1 << 13,
 };
 #define SUS_TYP(cntrl) ((cntrl) >> 10 & 7)
-#define SUS_TYP_S5     0          /* as \_S5 in dsdt.asl says */
+#define SUS_TYP_S5     0          /* as \_S5 and \_S3 in dsdt.asl say */
+#define SUS_TYP_S3     1
+#define CMOS_SHUTDOWN  0x0f       /* how firmware knows a resume */
+#define CMOS_RESUME    0xfe
 #define APM_ACPI_ENABLE  0xf1     /* as the FADT says */
 #define APM_ACPI_DISABLE 0xf0
 #define PM_LEN    64
@@ -38,6 +46,7 @@ struct piix4_pm {
     uint16_t pm_at, smb_at;       /* 0: not decoded */
     int64_t last_wrap;            /* PM timer half-periods already noticed */
     struct timer overflow;
+    bool asleep;
 };
 
 /* ---- PM timer -------------------------------------------------------------------- */
@@ -54,6 +63,28 @@ static int64_t ticks_to_ns(uint64_t t)
 {
     return t / PM_TIMER_HZ * NS_PER_S +
            (t % PM_TIMER_HZ * NS_PER_S + PM_TIMER_HZ - 1) / PM_TIMER_HZ;
+}
+
+static void stop_clocks(struct machine *m, bool stop)
+{
+    for (unsigned i = 0; i < m->n_vcpus; i++) {
+        if (stop)
+            vcpu_intr_raise(m->vcpus[i], VCPU_INTR_STPCLK);
+        else
+            vcpu_intr_lower(m->vcpus[i], VCPU_INTR_STPCLK);
+    }
+}
+
+static void pm_wake(struct piix4_pm *s)
+{
+    struct machine *m = s->pci.dev.machine;
+
+    if (!s->asleep || !(s->pmsts & s->pmen & (PMSTS_PWRBTN | PMSTS_RTC)))
+        return;
+    log_ev(LOG_PM, "pm wake status=%#x", s->pmsts);
+    s->asleep = false;
+    m->waking = true;
+    machine_request_reset(m, CAUSE_WAKEUP);
 }
 
 /* TMROF_STS is set whenever the top bit of the counter changes. */
@@ -79,6 +110,7 @@ static void pm_update_sci(struct piix4_pm *s)
                                             << (PM_TIMER_BITS - 1)));
     else
         timer_del(&s->overflow);
+    pm_wake(s);
 }
 
 static void pm_overflow(void *opaque)
@@ -115,11 +147,24 @@ static uint64_t pm_read(void *opaque, uint64_t off, unsigned size)
     return pm_reg(s, off & ~1u) >> (off & 1) * 8 & size_mask(size);
 }
 
+static void pm_suspend(struct piix4_pm *s)
+{
+    struct device *rtc = machine_find_device(s->pci.dev.machine, mc146818_type.name);
+
+    if (rtc)
+        rtc_set_cmos(rtc, CMOS_SHUTDOWN, CMOS_RESUME);
+    s->asleep = true;
+    stop_clocks(s->pci.dev.machine, true);
+    pm_wake(s);
+}
+
 static void pm_sleep(struct piix4_pm *s)
 {
     log_ev(LOG_PM, "pm sleep type=%u", SUS_TYP(s->pmcntrl));
     if (SUS_TYP(s->pmcntrl) == SUS_TYP_S5)
         machine_request_shutdown(s->pci.dev.machine, CAUSE_GUEST_SHUTDOWN, 0);
+    else if (SUS_TYP(s->pmcntrl) == SUS_TYP_S3)
+        pm_suspend(s);
     else
         log_guest(LOG_PM, "pm unsupported sleep type=%u", SUS_TYP(s->pmcntrl));
 }
@@ -177,6 +222,16 @@ void pm_power_button(struct machine *m)
     if (!s)
         return;
     s->pmsts |= PMSTS_PWRBTN;
+    pm_update_sci(s);
+}
+
+void pm_rtc_event(struct machine *m)
+{
+    struct piix4_pm *s = (struct piix4_pm *)machine_find_device(m, piix4_pm_type.name);
+
+    if (!s || !(s->pmen & PMSTS_RTC))
+        return;
+    s->pmsts |= PMSTS_RTC;
     pm_update_sci(s);
 }
 
@@ -290,7 +345,10 @@ static void pm_reset(struct device *d)
     memset(c + 0x40, 0, 0xc0);
     c[PMBA] = 1, c[SMBBA] = 1;            /* I/O space indicators */
     c[DEVACTB + 3] = 0x02;                /* APMC_EN: see the head of this file */
-    s->pmsts = s->pmen = s->pmcntrl = s->gpsts = s->gpen = 0;
+    s->pmsts = d->machine->waking ? PMSTS_RSM : 0;
+    s->pmen = s->pmcntrl = s->gpsts = s->gpen = 0;
+    s->asleep = false;
+    stop_clocks(d->machine, false);
     s->apmc = s->apms = 0;
     memset(s->smb, 0, sizeof s->smb);
     s->last_wrap = pm_ticks(s) >> (PM_TIMER_BITS - 1);
@@ -311,6 +369,7 @@ static const struct dev_field pm_fields[] = {
     FIELD(U16, struct piix4_pm, pmcntrl),
     FIELD(U16, struct piix4_pm, gpsts),
     FIELD(U16, struct piix4_pm, gpen),
+    FIELD(BOOL, struct piix4_pm, asleep),
     FIELD(U8, struct piix4_pm, apmc),
     FIELD(U8, struct piix4_pm, apms),
     FIELD(BYTES, struct piix4_pm, smb),

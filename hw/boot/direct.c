@@ -234,7 +234,23 @@ int boot_modules_put(const struct boot_modules *mods, struct machine *m)
     return ret;
 }
 
-/* ---- entry --------------------------------------------------------------------------------- */
+/* ---- wake-up and entry --------------------------------------------------------------------------------- */
+
+bool boot_wakes(struct direct_boot *b)
+{
+    enum { FACS_WAKING_VECTOR = 12 };
+    struct machine *m = b->dev.machine;
+    uint8_t v[4] = { 0 };
+
+    if (!m->waking || !b->tables.acpi)
+        return false;
+    mem_read(&m->mem, b->tables.acpi_at + FACS_WAKING_VECTOR, v, sizeof v);  /* FACS comes first */
+    if (!ldl32(v) || ldl32(v) >= MiB)
+        return false;
+    board_init_like_firmware(m);
+    b->state = (struct boot_state){ .valid = true, .real_mode = true, .rip = ldl32(v) };
+    return true;
+}
 
 /**
  * machine_boot_state() - how the boot CPU enters the kernel

@@ -46,6 +46,13 @@ struct boot_range {
 unsigned boot_memory_map(const struct boot_tables *t, struct machine *m,
                          struct boot_range r[BOOT_MAX_RANGES]);
 
+/**
+ * boot_wakes() - this reset ends a sleep: RAM stays, @b->state leads to the waking
+ * vector that the guest has left in the FACS. False: boot.
+ * Source: ACPI 6.3, 5.2.10 and 16.3.2.
+ */
+bool boot_wakes(struct direct_boot *b);
+
 /** boot_put() - bytes into guest memory */
 void boot_put(struct machine *m, gpa_t at, const void *p, size_t n);
 /** boot_put_file() - @len bytes of @fd from @off; 0 or -errno */

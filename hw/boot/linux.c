@@ -200,6 +200,8 @@ static void linux_boot_reset(struct device *d)
     struct linux_boot *b = (struct linux_boot *)d;
     struct machine *m = d->machine;
 
+    if (boot_wakes(&b->b))
+        return;
     i440fx_set_pam(m, 3);
     boot_tables_put(&b->b.tables, m);
     put_page_tables(m);

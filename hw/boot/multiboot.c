@@ -210,6 +210,8 @@ static void multiboot_reset(struct device *d)
     struct multiboot *mb = (struct multiboot *)d;
     struct machine *m = d->machine;
 
+    if (boot_wakes(&mb->b))
+        return;
     i440fx_set_pam(m, 3);
     boot_tables_put(&mb->b.tables, m);
     boot_put(m, mb->info_at, mb->info, mb->info_len);

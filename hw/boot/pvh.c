@@ -106,6 +106,8 @@ static void pvh_reset(struct device *d)
     struct pvh *p = (struct pvh *)d;
     struct machine *m = d->machine;
 
+    if (boot_wakes(&p->b))
+        return;
     i440fx_set_pam(m, 3);
     boot_tables_put(&p->b.tables, m);
     boot_put(m, p->info_at, p->info, p->info_len);

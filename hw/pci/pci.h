@@ -152,5 +152,7 @@ uint8_t piix3_reset_control_read(struct machine *m);
 /** pm_power_button() - press it: SCI when the guest enabled the event. The
  *  main loop calls this for request_powerdown. Caller holds the lock. */
 void pm_power_button(struct machine *m);
+/** pm_rtc_event() - the clock chip's alarm: SCI or wake-up when enabled */
+void pm_rtc_event(struct machine *m);
 
 #endif

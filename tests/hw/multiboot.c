@@ -272,6 +272,37 @@ Test(multiboot, random_numbers_do_no_harm)
     }
 }
 
+Test(multiboot, a_wake_up_goes_to_the_waking_vector)
+{
+    uint8_t f[FILE_LEN];
+    struct err e;
+    int ret;
+    struct machine *m;
+    const uint8_t *rsdt;
+    uint32_t facs;
+
+    elf32(f);
+    m = boot(f, sizeof f, 16 * MiB, NULL, NULL, &e, &ret);
+    machine_reset(m);
+    rsdt = m->ram + ldl32(m->ram + BOOT_RSDP_AT + 16);
+    facs = ldl32(m->ram + ldl32(rsdt + 36) + 36);        /* FADT is first; FIRMWARE_CTRL */
+    cr_assert_arr_eq(m->ram + facs, "FACS", 4);
+    m->ram[LOAD_AT] = 0x77;
+    m->waking = true;
+    machine_reset(m);
+    cr_assert(!machine_boot_state(m)->real_mode, "no vector: boot");
+    stl32(m->ram + facs + 12, 0x12345);
+    m->ram[LOAD_AT] = 0x77;
+    m->waking = true;
+    machine_reset(m);
+    cr_assert(machine_boot_state(m)->real_mode);
+    cr_assert_eq(machine_boot_state(m)->rip, 0x12345);
+    cr_assert_eq(m->ram[LOAD_AT], 0x77, "RAM is kept");
+    machine_reset(m);
+    cr_assert(!machine_boot_state(m)->real_mode);
+    done(m);
+}
+
 /* ---- PVH ------------------------------------------------------------------------------------------ */
 
 Test(pvh, elf64_enters_at_the_note)

@@ -156,6 +156,26 @@ Test(piix4, slp_en_with_type_0_is_soft_off)
     machine_free(m);
 }
 
+Test(piix4, sleep_s3_ends_with_an_enabled_event)
+{
+    struct machine *m = pm_machine();
+
+    port_write(m, PMBASE + 2, 1 << 10, 2);               /* RTC_EN */
+    pm_rtc_event(m);
+    cr_assert_eq(m->request_reset, 0, "awake");
+    port_write(m, PMBASE, 1 << 10, 2);
+    port_write(m, PMBASE + 4, 0x2400, 2);
+    cr_assert_eq(m->request_reset, 0);
+    pm_power_button(m);
+    cr_assert_eq(m->request_reset, 0, "not enabled");
+    pm_rtc_event(m);
+    cr_assert_eq(m->request_reset, CAUSE_WAKEUP);
+    cr_assert(m->waking);
+    machine_reset(m);
+    cr_assert_not(m->waking);
+    machine_free(m);
+}
+
 Test(piix4, an_empty_smbus_answers_device_error)
 {
     struct machine *m = pm_machine();
