@@ -208,7 +208,16 @@ class Emulator:
             try:
                 yield from _lines(p.stdout.fileno(), time.monotonic() + timeout)
             finally:
-                p.kill()
+                _end(p)
+
+
+def _end(process):
+    """Gently: it may be a profiler that has to write its file."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _lines(fd, end):
