@@ -81,6 +81,10 @@ int q2_ref_set(struct q2 *q, uint64_t cluster, uint64_t ref)
 
     if (r)
         return r;
+    if (s->off >= q->data_end) {
+        q2_mark_corrupt(q, "refcount block past the end of the file", s->off);
+        return -EIO;
+    }
     q2_ref_write(s->data, q->ref_order, i, ref);
     q2_cache_dirty(&q->rcc, s);
     if (!ref && cluster < q->free_hint)

@@ -88,6 +88,10 @@ int q2_l2_entry(struct q2 *q, uint64_t g, bool create, struct q2_slice **s, uint
             return r;
         off = q->l1[i] & Q2_OFFSET;
     }
+    if (create && off >= q->data_end) {
+        q2_mark_corrupt(q, "L2 table past the end of the file", off);
+        return -EIO;
+    }
     in = (g & ((1ull << q->l2_bits) - 1)) * q->entry_bytes;
     r = q2_cache_get(q, &q->l2c, off + align_down(in, q->l2c.bytes), s);
     if (!r)
@@ -239,7 +243,7 @@ bool q2_fast_try(struct bnode *b, bool write, uint64_t off, uint64_t len,
         return false;
     if (!pthread_mutex_trylock(&q->lock)) {
         ok = !q2_lookup(q, off, len, true, &m) && m.kind == Q2_DATA && m.len == len &&
-             (!write || (m.copied && !(q->incompat & Q2_INC_CORRUPT)));
+             (!write || (m.copied && align_up(m.host + len, q->cs) <= align_up(q->data_end, q->cs) && !(q->incompat & Q2_INC_CORRUPT)));
         pthread_mutex_unlock(&q->lock);
     }
     if (!ok) {
@@ -433,6 +437,11 @@ static int write_in_place(struct q2 *q, uint64_t off, const struct iovec *iov, u
     *done = 0;
     pthread_mutex_lock(&q->lock);
     r = q->incompat & Q2_INC_CORRUPT ? -EIO : q2_lookup(q, off, len, false, &m);
+    /* an entry that names what was never written would make the file huge */
+    if (!r && m.kind == Q2_DATA && m.copied && (m.host & ~(uint64_t)(q->cs - 1)) >= q->data_end) {
+        q2_mark_corrupt(q, "data cluster past the end of the file", m.host);
+        r = -EIO;
+    }
     pthread_mutex_unlock(&q->lock);
     if (r || m.kind != Q2_DATA || !m.copied)
         return r;

@@ -259,8 +259,15 @@ static int room_for_one(struct q2 *q)
     if (q->ref_order >= 4)
         return 0;
     pthread_mutex_lock(&q->lock);
-    for (uint64_t c = 0; c <= clusters && !r; c++)
-        r = max_entry(q, c, &most);
+    for (uint64_t c = 0; c <= clusters && !r; c++) {
+        uint64_t idx = c >> q->per_bits;
+        if (idx >= q->reft_n)
+            break;
+        if (q->reft[idx] & Q2_OFFSET)
+            r = max_entry(q, c, &most);
+        else
+            c |= (1ull << q->per_bits) - 1; /* nothing in use here */
+    }
     pthread_mutex_unlock(&q->lock);
     return r ? r : most >= q2_ref_max(q) ? -EOVERFLOW : 0;
 }

@@ -55,6 +55,7 @@ static void exercise(const char *path, bool write)
     o.readonly = !write;
     o.discard = true;
     o.allow_dirty = !write;
+    o.cache = BLOCK_CACHE_UNSAFE;
     b = block_open(NULL, &o, &e);
     block_opts_free(&o);
     if (!b)
