@@ -136,6 +136,9 @@ static const struct model_row models[] = {
       QEMU64_FEATURES, 15, 107, 1, 0xd, 0x8000000a },
     { "Opteron_G1", "AuthenticAMD", "AMD Opteron 240 (Gen 1 Class Opteron)", "2003: SSE3",
       QEMU64_FEATURES, 15, 6, 1, 5, 0x80000008 },
+    { "IvyBridge", "GenuineIntel", "Intel Xeon E3-12xx v2 (Ivy Bridge)", "2012: AVX, F16C, SMEP",
+      QEMU64_FEATURES " vme tsc-deadline x2apic pclmulqdq ssse3 sse4.1 sse4.2 popcnt aes xsave avx "
+      "f16c rdrand rdtscp fsgsbase smep erms xsaveopt", 6, 58, 9, 0xd, 0x80000008 },
     { "x86-64-v2", "GenuineIntel", "Transom Virtual CPU (x86-64-v2)", "SSE4.2, POPCNT",
       V2_FEATURES, MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
     { "x86-64-v3", "GenuineIntel", "Transom Virtual CPU (x86-64-v3)", "AVX2, FMA, BMI",
@@ -332,21 +335,35 @@ static bool ignored(const char *name)
     return false;
 }
 
+/** to_switch() - *@on from on, yes, true, y or off, no, false, n */
+static bool to_switch(const char *val, bool *on)
+{
+    static const char *const words[] = { "off", "on", "no", "yes", "false", "true", "n", "y" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        if (!strcmp(words[i], val)) {
+            *on = i & 1;
+            return true;
+        }
+    return false;
+}
+
 static int set_property(struct x86_model *m, const char *name, const char *val, struct err *e)
 {
     int r = set_number(m, name, val, e);
+    bool on;
 
     if (r == -ENOENT)
         r = set_text(m, name, val, e);
     if (r != -ENOENT)
         return r;
-    if (strcmp(val, "on") && strcmp(val, "off"))
+    if (!to_switch(val, &on))
         return find_feature(name) || ignored(name)
                    ? err_set(e, -EINVAL, "-cpu: %s=%s: on or off expected", name, val)
                    : unknown_feature(e, name);
     if (ignored(name))
         return 0;
-    return set_feature(m, name, !strcmp(val, "on"), e);
+    return set_feature(m, name, on, e);
 }
 
 static int apply(struct x86_model *m, char *w, struct err *e)
