@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "hw/disk/ahci.h"
 #include "hw/disk/ide.h"
+#include "hw/disk/nvme.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio.h"
@@ -17,6 +18,7 @@ static const struct user_device table[] = {
     { &ide_hd_type, USER_IDE, "Storage", NULL },
     { &ide_cd_type, USER_IDE, "Storage", NULL },
     { &ahci_type, USER_PCI, "Storage", "ich9-ahci" },
+    { &nvme_type, USER_PCI, "Storage", NULL },
 };
 
 const struct user_device *user_devices(size_t *n)
@@ -143,6 +145,10 @@ bool boot_path(const struct device *d, char *path, size_t size)
         pci_path((const struct pci_device *)d, "scsi", path, size);
         n = strlen(path);
         snprintf(path + n, size - n, "/disk@0,0");
+    } else if (d->type == &nvme_type) {
+        pci_path((const struct pci_device *)d, "pci1b36,10", path, size);
+        n = strlen(path);
+        snprintf(path + n, size - n, "/namespace@1,0");
     } else {
         return false;
     }

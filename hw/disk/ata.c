@@ -131,7 +131,8 @@ static void put_modes(const struct ata_dev *d, uint8_t *buf)
     for (unsigned w = 65; w <= 68; w++)
         put_word(buf, w, 120);                  /* ns a cycle */
     put_word(buf, 88, (d->cd ? 0x07 : 0x3f) | (d->udma < 6 ? 0x100 << d->udma : 0));
-    put_word(buf, 93, 0x6001 | 0x2000);         /* 80-conductor cable seen */
+    if (!d->sata)
+        put_word(buf, 93, 0x6001);              /* 80-conductor cable seen */
 }
 
 static void identify_packet(const struct ata_dev *d, uint8_t *buf)

@@ -65,6 +65,7 @@ struct ata_dev {
     uint8_t udma, mdma;         /* mode numbers chosen, 0xff: none */
     uint16_t heads, sectors;    /* CHS translation */
     uint8_t ncq_depth;          /* 0: no NCQ */
+    bool sata;                  /* a serial link: no cable to detect */
     const char *serial, *model, *ver; /* NULL: defaults; serial is of the drive */
     uint32_t unit;              /* for a default serial number */
     struct atapi atapi;
