@@ -216,8 +216,9 @@ struct block_req {
 
 /**
  * block_submit() - start a request; always ends in exactly one cb
- * A failed submission too is reported through cb. At most 1024 requests a
- * drive are worked on together; more wait their turn (in the callers' memory).
+ * A failed submission too is reported through cb. A context works on at most
+ * 384 transfers in io_uring and one request a worker; a drive keeps all
+ * workers but one. More requests wait their turn (in the callers' memory).
  */
 void block_submit(struct block *b, struct block_req *r);
 /**

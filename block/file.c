@@ -266,6 +266,8 @@ static struct bfile *file_new(int fd, const char *path, bool write, bool direct,
 {
     struct bfile *f = xzalloc(sizeof(*f));
 
+    /* io_uring would answer EAGAIN instead of waiting for the disk */
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     f->ops = &file_ops;
     f->path = xstrdup(path);
     f->fd = fd;

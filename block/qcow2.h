@@ -4,7 +4,7 @@
  * Source of the layout: the qcow2 image format specification ("QCOW2 Image
  * Format", versions 2 and 3). Files: qcow2.c header, open and close;
  * qcow2-cache.c metadata cache and write order; qcow2-alloc.c refcounts;
- * qcow2-io.c mapping, reading, writing; qcow2-snap.c snapshots and L1 walks;
+ * qcow2-io.c mapping, reading; qcow2-write.c; qcow2-snap.c snapshots and L1 walks;
  * qcow2-check.c; qcow2-create.c; qcow2-comp.c compressed clusters.
  *
  * Locks, outermost first: a range of the guest disk (ranges), commit_lock,
@@ -152,9 +152,11 @@ int q2_alloc(struct q2 *q, uint64_t n, bool exact, uint64_t *off, uint64_t *got)
 int q2_release(struct q2 *q, uint64_t off, uint64_t n) MUST_CHECK;
 int q2_alloc_bytes(struct q2 *q, uint32_t len, uint64_t *off) MUST_CHECK;
 
-/* qcow2-io.c */
+/* qcow2-io.c, qcow2-write.c */
 int q2_lookup(struct q2 *q, uint64_t off, uint64_t max, bool cached, struct q2_map *m) MUST_CHECK;
 int q2_l2_entry(struct q2 *q, uint64_t g, bool create, struct q2_slice **s, uint8_t **p) MUST_CHECK;
+int q2_read_held(struct q2 *q, uint64_t off, const struct iovec *iov, unsigned n, uint64_t len) MUST_CHECK;
+void q2_take(struct q2 *q, struct range *r, uint64_t off, uint64_t len, bool excl);
 void q2_comp_extent(const struct q2 *q, uint64_t entry, uint64_t *off, uint64_t *len);
 void q2_free_entry(struct q2 *q, uint64_t entry, bool punch);
 int q2_preadv(struct bnode *b, uint64_t off, const struct iovec *iov, unsigned n, uint64_t len);
