@@ -217,6 +217,17 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
     }
 }
 
+bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len)
+{
+    const struct tb *tb = from ? tb_find_by_code(t, from) : NULL;
+    uint64_t hit = granules(off, len);
+
+    if (!tb)
+        return true;
+    return (tb->page == page && (tb_granules(tb, 0) & hit))
+           || (tb->page2 == page && (tb_granules(tb, 1) & hit));
+}
+
 void tcg_invalidate_phys(struct tcg *t, uint32_t page, unsigned off, unsigned len)
 {
     if (page < t->phys.n_ram_pages && len && tb_store_hits_code(t, page, off, len))

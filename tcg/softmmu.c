@@ -468,7 +468,7 @@ static inline bool resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
 
 /*
  * Before a store into a page with code. False: the store would change code of
- * blocks while one may be running; it must be done again as a block of its own
+ * the running block, or of who knows which when a helper stores; it must be done again as a block of its own
  * (the run loop sets restart1 for that, and it goes through).
  */
 static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, unsigned len)
@@ -477,7 +477,8 @@ static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t
 
     if (!tb_store_hits_code(cpu->tcg, p->page, off, len))
         return true;
-    if (cpu->in_code && !cpu->restart1) {
+    if (cpu->in_code && !cpu->restart1
+        && tb_covers(cpu->tcg, cpu->mmu->from, p->page, off, len)) {
         cpu->exception = TCG_EXC_RESTART;
         return false;
     }
@@ -781,15 +782,21 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
 }
 
 /* Writing a log goes through libc, which uses vector registers. */
-unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, unsigned what)
 {
-    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
-
-    if (likely(!log_mask || !what))
-        return slow_access(cpu, sl);
     cpu->tcg->host->vec_save(cpu);
     unsigned r = slow_access(cpu, sl);
     cpu->tcg->host->vec_restore(cpu, what);
+    return r;
+}
+
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
+{
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1, r;
+
+    cpu->mmu->from = from;
+    r = likely(!log_mask || !what) ? slow_access(cpu, sl) : slow_access_saved(cpu, sl, what);
+    cpu->mmu->from = NULL;
     return r;
 }
 

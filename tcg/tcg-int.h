@@ -173,6 +173,7 @@ struct tcg_mmu {
     uint32_t page_gen;
     struct mmu_hash_entry (*hash)[3][MMU_HASH];  /* [view][kind]; portable variant */
     uint64_t fills, flushes;
+    const uint8_t *from;     /* during a slow access: code of the running block; else NULL */
     /* slow path of translated code: arguments, and the bounce buffer */
     uint8_t bounce[64] __attribute__((aligned(64)));
     uint64_t bounce_va;
@@ -191,8 +192,9 @@ struct tcg_slow {
 enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
- *  2: bounced (a write must be finished with tcg_slow_commit()) */
-unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *s);
+ *  2: bounced (a write must be finished with tcg_slow_commit())
+ *  @from: an address in the code of the block that runs */
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *s, const uint8_t *from);
 void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *s);
 
 /** mmu_exec_page() - RAM page number of linear @va as instruction fetch; NO_PAGE:
@@ -213,6 +215,9 @@ static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsign
     return t->pages[page].code_bits & m;
 }
 void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len);
+/** tb_covers() - was the block whose code holds @from made from any of these bytes?
+ *  True also when that is not known. */
+bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len);
 
 /* ---- code cache (cache.c) ------------------------------------------------------ */
 int cache_init(struct code_cache *c, size_t bytes, struct err *e) MUST_CHECK;

@@ -91,6 +91,7 @@ static void th_slow(struct code *c, const uint8_t *leave_exc)
     /* return address + 9 pushes: RSP is 16-byte aligned again */
     ins(c, 8, 0x8d, RDI, o_env(80));
     ins(c, 8, 0x8d, RSI, o_env(80 + offsetof(struct tcg_cpu, slow_area)));
+    mov_load(c, RDX, o_env(72));                         /* where we were called from */
     call_c(c, (const void *)tcg_slow_access);
     ins(c, 4, 0x85, RAX, o_reg(RAX));
     uint8_t *fault = jcc32(c, 4);
