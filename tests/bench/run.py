@@ -144,10 +144,9 @@ def print_programs(result, by):
     print("%-24s %9s %8s %8s %8s %8s %8s" % ("program (%s time)" % by, "native s", "transom", "qemu", "q/t", "spread t", "spread n"))
     for name, row in result["programs"].items():
         native = median(row["native"], by) if row.get("native") else None
-        base = "native" if native else "transom"
         print("%-24s %s %s %s %s %8s %8s" % (
-            name, show(native, "%9.4f"), show(ratio(row, "transom", base, by)), show(ratio(row, "qemu", base, by)),
-            show(ratio(row, "qemu", "transom", by)),
+            name, show(native, "%9.4f"), show(ratio(row, "transom", "native", by)),
+            show(ratio(row, "qemu", "native", by)), show(ratio(row, "qemu", "transom", by)),
             show(100 * spread(row["transom"], by) if row.get("transom") else None, "%6.0f%%"),
             show(100 * spread(row["native"], by) if row.get("native") else None, "%6.0f%%")))
 
