@@ -345,6 +345,20 @@ static bool type_allows(const struct x86_seg *s, bool write)
 }
 
 /**
+ * h_align_check() - alignment check of a data access at CPL 3
+ * @a: linear address, @b: alignment (2, 4 or 8) | write << 8
+ * A page fault of the access comes first. Source: SDM vol. 3, table 6-7.
+ */
+uint64_t h_align_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    unsigned size = b & 0xff;
+
+    if ((a & (size - 1)) && tcg_probe(tc, a, size, b >> 8 & 1 ? ACC_WRITE : ACC_READ))
+        x86_raise_err(X86(tc), EXC_AC, 0);
+    return 0;
+}
+
+/**
  * h_seg_check() - check an access against its segment
  * @a: offset, @b: segment | size << 8 | write << 16
  *

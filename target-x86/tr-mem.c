@@ -161,6 +161,18 @@ static void check_dr(struct xlat *x, ir_val lin, unsigned size, bool write)
         xt_call(x, h_dr_check, IR_NONE, lin, IR_IMM, IR_NONE)->imm = size | write << 8;
 }
 
+/* words, doublewords, quadwords; pointers and x87 operands as their parts */
+static void check_align(struct xlat *x, ir_val lin, unsigned size, bool write)
+{
+    unsigned align = MIN(size & -size, 8u);
+
+    if (!(x->mode & MODE_AC) || size < 2 || size > 10)
+        return;
+    if (size == 10)
+        align = 8;
+    xt_call(x, h_align_check, IR_NONE, lin, IR_IMM, IR_NONE)->imm = align | write << 8;
+}
+
 ir_val xt_lin(struct xlat *x, ir_val off, unsigned seg, unsigned size, bool write)
 {
     enum seg_how how = seg_how(x, seg);
@@ -180,6 +192,7 @@ ir_val xt_lin(struct xlat *x, ir_val off, unsigned seg, unsigned size, bool writ
         ir_lea(x->b, xt_64(x) ? 8 : 4, lin, base, off, 0, 0);
     }
     check_dr(x, lin, size, write);
+    check_align(x, lin, size, write);
     return lin;
 }
 
@@ -201,6 +214,7 @@ ir_val xt_addr_plus(struct xlat *x, int64_t plus, unsigned size, bool write)
         in->base != REGNO_RIP) {
         ir_val lin = addr_fsgs(x, plus);
         check_dr(x, lin, size, write);
+        check_align(x, lin, size, write);
         return lin;
     }
     return xt_lin(x, xt_ea(x, plus), in->seg, size, write);

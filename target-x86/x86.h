@@ -98,6 +98,7 @@ enum {
     MODE_SHADOW = 1 << 17,    /* interrupt shadow of STI / MOV SS: one instruction, no interrupt after poll */
     MODE_DR = 1 << 18,        /* a data or instruction breakpoint is enabled in DR7 */
     MODE_EM = 1 << 19,
+    MODE_AC = 1 << 20,        /* CPL 3, CR0.AM, EFLAGS.AC: data must be aligned */
 };
 
 /* ---- features ------------------------------------------------------------- */
@@ -332,6 +333,7 @@ HELPER(h_rsm);            /* (pc) */
  * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has
  * x86_service() called. Not SYNC, not FAULT. */
 HELPER(h_step_end);
+HELPER(h_align_check);    /* a = linear address, b = bytes | write << 8: #AC(0) when not a multiple */
 HELPER(h_dr_check);       /* a = linear address, b = size | write << 8: data breakpoint trap noted;
                            * b = 1 << 9: instruction breakpoint (before the instruction): may raise #DB */
 /* REP string instructions: a = kind | opsize << 8 | addrsize << 16 | seg << 24, b = 1 REP/REPE, 2 REPNE.

@@ -154,6 +154,25 @@ Test(debug, no_instruction_breakpoint_behind_mov_ss)
     sr_free(r);
 }
 
+Test(align, mode_and_check)
+{
+    struct sys_rig *r = sr_protected();
+
+    r->cpu->cr0 |= CR0_AM;
+    x86_set_eflags(r->cpu, EF_AC);
+    cr_assert_not(r->cpu->mode & MODE_AC, "CPL 0");
+    sr_cpl(r, 3);
+    cr_assert(r->cpu->mode & MODE_AC);
+    h_align_check(r->tc, 0x7004, 4, 0);
+    cr_assert_eq(sr_exception(r), -1);
+    h_align_check(r->tc, 0x7002, 4 | 1 << 8, 0);
+    sr_expect(r, EXC_AC, 0);
+    r->cpu->cr0 &= ~(uint64_t)CR0_AM;
+    x86_update_mode(r->cpu);
+    cr_assert_not(r->cpu->mode & MODE_AC);
+    sr_free(r);
+}
+
 /* ---- protection keys ------------------------------------------------------------------------------ */
 
 /* one page at 0x200000 with key 2, and its rights */
