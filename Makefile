@@ -51,7 +51,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/softmmu.c tcg/exec.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \

@@ -162,6 +162,33 @@ static void fill_up(uint8_t *d, uint64_t v, size_t n, unsigned size)
 /** struct span - first element of a run in host memory; NULL: operand not used */
 struct span { uint8_t *p; };
 
+/* some element of @v is 0 */
+static bool has_zero(uint64_t v, unsigned size)
+{
+    uint64_t ones = size == 1 ? 0x0101010101010101u : size == 2 ? 0x0001000100010001u
+                    : size == 4 ? 0x0000000100000001u : 1;
+
+    return (v - ones) & ~v & (ones << (size * 8 - 1));
+}
+
+/** skip_elems() - how many of the first pairs can't end the scan, eight bytes at a
+ *  time; always fewer than @n. @a: NULL for SCAS, which compares with @va */
+static uint64_t skip_elems(const uint8_t *a, uint64_t va, const uint8_t *b, uint64_t n,
+                           unsigned size, bool until_equal)
+{
+    uint64_t word = va, at = 0, bytes = n * size;
+
+    for (unsigned k = size; k < 8; k *= 2)
+        word |= word << (k * 8);
+    for (; bytes - at > 8; at += 8) {
+        uint64_t diff = (a ? ldl64(a + at) : word) ^ ldl64(b + at);
+
+        if (until_equal ? has_zero(diff, size) : diff != 0)
+            break;
+    }
+    return at / size;
+}
+
 /** scan_elems() - compare up to @n pairs; returns how many were done, last
  *  pair in s->ca, s->cb, s->stop when ZF ended it */
 static uint64_t scan_elems(struct str *s, const uint8_t *a, const uint8_t *b, uint64_t n)
@@ -171,7 +198,8 @@ static uint64_t scan_elems(struct str *s, const uint8_t *a, const uint8_t *b, ui
     int64_t step = s->step;
     uint64_t va = GPR(s->cpu, R_AX) & size_mask(size), vb = 0, i;
 
-    for (i = 0; i < n; i++) {
+    i = step > 0 ? skip_elems(a, va, b, n, size, until_equal) : 0;
+    for (; i < n; i++) {
         if (a)
             va = load_elem(a + (int64_t)i * step, size);
         vb = load_elem(b + (int64_t)i * step, size);

@@ -1,0 +1,339 @@
+/*
+ * memaccess.c - guest memory access from C, and the slow path of translated code
+ *
+ * Built without vector registers, like softmmu.c: the host's may hold the guest's.
+ * Where a device must be reached they are put away first.
+ */
+#include "tcg/mmu-int.h"
+
+/*
+ * Before a store into a page with code. False: the store would change code of
+ * the running block, or of who knows which when a helper stores; it must be done again as a block of its own
+ * (the run loop sets restart1 for that, and it goes through).
+ */
+static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, unsigned len)
+{
+    unsigned off = va & PAGE_MASK;
+
+    if (!tb_store_hits_code(cpu->tcg, p->page, off, len))
+        return true;
+    if (cpu->in_code && !cpu->restart1
+        && tb_covers(cpu->tcg, cpu->mmu->from, p->page, off, len)) {
+        cpu->exception = TCG_EXC_RESTART;
+        return false;
+    }
+    tb_invalidate_range(cpu->tcg, p->page, off, len);
+    return true;
+}
+
+/* ---- devices ---------------------------------------------------------------------- */
+
+static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+
+    if (what)
+        t->host->vec_save(cpu);
+    uint64_t v = t->phys.mmio_read(t->phys.opaque, cpu, gpa, size);
+    if (what)
+        t->host->vec_restore(cpu, what);
+    return v;
+}
+
+static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+
+    if (what)
+        t->host->vec_save(cpu);
+    t->phys.mmio_write(t->phys.opaque, cpu, gpa, v, size);
+    if (what)
+        t->host->vec_restore(cpu, what);
+}
+
+static inline void copy_small(uint8_t *d, const uint8_t *s, unsigned n)
+{
+    switch (n) {
+    case 1: *d = *s; break;
+    case 2: __builtin_memcpy(d, s, 2); break;
+    case 4: __builtin_memcpy(d, s, 4); break;
+    case 8: __builtin_memcpy(d, s, 8); break;
+    default:
+        for (unsigned i = 0; i < n; i++)
+            ((volatile uint8_t *)d)[i] = s[i];
+    }
+}
+
+/* Bytes from a resolved place; device reads are made of the widest aligned parts. */
+static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf, unsigned n)
+{
+    if (p->host) {
+        copy_small(buf, p->host, n);
+        return;
+    }
+    for (unsigned i = 0; i < n;) {
+        unsigned part = 8;
+        while (part > n - i || ((p->gpa + i) & (part - 1)))
+            part >>= 1;
+        uint64_t v = device_read(cpu, p->gpa + i, part);
+        copy_small(buf + i, (uint8_t *)&v, part);
+        i += part;
+    }
+}
+
+static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
+{
+    if (p->rom)
+        return;
+    if (p->host) {
+        copy_small(p->host, buf, n);
+        return;
+    }
+    for (unsigned i = 0; i < n;) {
+        unsigned part = 8;
+        while (part > n - i || ((p->gpa + i) & (part - 1)))
+            part >>= 1;
+        uint64_t v = 0;
+        copy_small((uint8_t *)&v, buf + i, part);
+        device_write(cpu, p->gpa + i, v, part);
+        i += part;
+    }
+}
+
+/* ---- access from C ------------------------------------------------------------------ */
+
+/** struct span - an access of up to 4096 bytes: one or two pages */
+struct span {
+    struct place p[2];
+    unsigned n[2];
+};
+
+static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
+                         enum tcg_access acc, struct span *s)
+{
+    unsigned room = PAGE_SIZE - (va & PAGE_MASK);
+
+    s->n[0] = MIN(len, room);
+    s->n[1] = len - s->n[0];
+    if (!resolve(cpu, view, va, acc, &s->p[0]))
+        return false;
+    if (s->n[1] && !resolve(cpu, view, (va + s->n[0]) & cpu->va_mask, acc, &s->p[1]))
+        return false;
+    if (acc == ACC_WRITE) {
+        if (s->p[0].has_code && !store_code_page(cpu, &s->p[0], va, s->n[0]))
+            return false;
+        if (s->n[1] && s->p[1].has_code
+            && !store_code_page(cpu, &s->p[1], va + s->n[0], s->n[1]))
+            return false;
+    }
+    return true;
+}
+
+bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t *v)
+{
+    struct span s;
+    uint8_t buf[8];
+
+    *v = 0;
+    if (likely((va & PAGE_MASK) + size <= PAGE_SIZE)) {
+        if (!resolve(cpu, view, va, ACC_READ, &s.p[0]))
+            return false;
+        place_read(cpu, &s.p[0], (uint8_t *)v, size);
+        return true;
+    }
+    if (!resolve_span(cpu, view, va, size, ACC_READ, &s))
+        return false;
+    place_read(cpu, &s.p[0], buf, s.n[0]);
+    place_read(cpu, &s.p[1], buf + s.n[0], s.n[1]);
+    copy_small((uint8_t *)v, buf, size);
+    return true;
+}
+
+bool tcg_store_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t v)
+{
+    struct span s;
+
+    if (!resolve_span(cpu, view, va, size, ACC_WRITE, &s))
+        return false;
+    place_write(cpu, &s.p[0], (uint8_t *)&v, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], (uint8_t *)&v + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_load(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t *v)
+{
+    return tcg_load_view(cpu, cpu->mmu->view, va, size, v);
+}
+
+bool tcg_store(struct tcg_cpu *cpu, uint64_t va, unsigned size, uint64_t v)
+{
+    return tcg_store_view(cpu, cpu->mmu->view, va, size, v);
+}
+
+bool tcg_load_bytes(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len)
+{
+    struct span s;
+
+    assert(len <= PAGE_SIZE);
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_READ, &s))
+        return false;
+    place_read(cpu, &s.p[0], buf, s.n[0]);
+    if (s.n[1])
+        place_read(cpu, &s.p[1], (uint8_t *)buf + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len)
+{
+    struct span s;
+
+    assert(len <= PAGE_SIZE);
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s))
+        return false;
+    place_write(cpu, &s.p[0], buf, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], (const uint8_t *)buf + s.n[0], s.n[1]);
+    return true;
+}
+
+bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
+{
+    struct span s;
+
+    return resolve_span(cpu, cpu->mmu->view, va, len, acc, &s);
+}
+
+uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc)
+{
+    struct place p;
+
+    if (!resolve(cpu, cpu->mmu->view, va, acc, &p) || p.has_code
+        || (acc == ACC_WRITE && p.rom))
+        return NULL;
+    return p.host;
+}
+
+uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
+{
+    struct span s;
+
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s) || s.n[1] || s.p[0].rom)
+        return NULL;
+    return s.p[0].host;
+}
+
+unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise)
+{
+    unsigned got = 0;
+
+    while (got < len) {
+        struct place p;
+        uint64_t at = (va + got) & cpu->va_mask;
+        unsigned n = MIN(len - got, PAGE_SIZE - (unsigned)(at & PAGE_MASK));
+        if (!mmu_resolve(cpu, cpu->mmu->view, at, ACC_EXEC, !(raise && got == 0), &p))
+            break;
+        place_read(cpu, &p, buf + got, n);
+        got += n;
+    }
+    return got;
+}
+
+uint64_t tcg_phys_load(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
+{
+    const struct tcg *t = cpu->tcg;
+    uint8_t *host;
+    uint32_t page;
+    uint64_t v = 0;
+    enum phys_kind k = t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page);
+
+    if (k == PHYS_RAM || k == PHYS_ROM) {
+        host += gpa & PAGE_MASK;
+        return size == 8 ? __atomic_load_n((uint64_t *)host, __ATOMIC_RELAXED)
+                         : __atomic_load_n((uint32_t *)host, __ATOMIC_RELAXED);
+    }
+    v = device_read(cpu, gpa, size);
+    return v;
+}
+
+bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t old, uint64_t new_)
+{
+    const struct tcg *t = cpu->tcg;
+    uint8_t *host;
+    uint32_t page;
+
+    if (t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page) != PHYS_RAM)
+        return true;         /* a page table in ROM or a device: bits stay as they are */
+    host += gpa & PAGE_MASK;
+    if (size == 8)
+        return __atomic_compare_exchange_n((uint64_t *)host, &old, new_, false,
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    uint32_t o32 = (uint32_t)old;
+    return __atomic_compare_exchange_n((uint32_t *)host, &o32, (uint32_t)new_, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* ---- slow path of translated code --------------------------------------------------- */
+
+static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    struct tcg_mmu *m = cpu->mmu;
+    unsigned len = sl->desc & SLOW_SIZE;
+    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
+    uint64_t va = sl->va;
+    struct span s;
+
+    if (!resolve_span(cpu, m->view, va, len, acc, &s))
+        return 0;
+    if (!s.n[1] && s.p[0].host && !s.p[0].rom) {
+        sl->delta = (uintptr_t)s.p[0].host - va;
+        return 1;
+    }
+    if (!s.n[1] && s.p[0].host && acc == ACC_READ) {
+        sl->delta = (uintptr_t)s.p[0].host - va;
+        return 1;
+    }
+    if (sl->desc & SLOW_READ || acc == ACC_READ) {
+        place_read(cpu, &s.p[0], m->bounce, s.n[0]);
+        if (s.n[1])
+            place_read(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+    }
+    m->bounce_va = va;
+    m->bounce_len = len;
+    sl->delta = (uintptr_t)m->bounce - va;
+    return acc == ACC_WRITE ? 2 : 1;
+}
+
+/* Writing a log goes through libc, which uses vector registers. */
+static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, unsigned what)
+{
+    cpu->tcg->host->vec_save(cpu);
+    unsigned r = slow_access(cpu, sl);
+    cpu->tcg->host->vec_restore(cpu, what);
+    return r;
+}
+
+unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
+{
+    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1, r;
+
+    cpu->mmu->from = from;
+    r = likely(!log_mask || !what) ? slow_access(cpu, sl) : slow_access_saved(cpu, sl, what);
+    cpu->mmu->from = NULL;
+    return r;
+}
+
+/* The pages were resolved for writing just before: this cannot fault. */
+void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    struct tcg_mmu *m = cpu->mmu;
+    struct span s;
+
+    if (!resolve_span(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s))
+        return;
+    place_write(cpu, &s.p[0], m->bounce, s.n[0]);
+    if (s.n[1])
+        place_write(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+}
