@@ -308,7 +308,7 @@ struct machine_config {
     struct chardev *debugcon;              /* port 0x402, or NULL */
     bool no_reboot, no_shutdown;
     bool rtc_localtime;
-    bool no_hpet, no_acpi;
+    bool no_hpet, no_acpi, no_pit;
     bool nographic;                        /* firmware's console is COM1 too */
     bool isa_debug_exit;                   /* -device isa-debug-exit */
     uint16_t isa_debug_exit_port;

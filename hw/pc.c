@@ -54,6 +54,8 @@ static int add_chips(struct machine *m, struct err *e)
         const struct device_row *r = &chips[i];
         const struct irq_line *irq = r->has_irq ? machine_irq(m, r->irq) : NULL;
 
+        if (r->type == &i8254_type && m->cfg.no_pit)
+            continue;
         if (!machine_add_device(m, r->type, r->port, irq, NULL, NULL, e))
             return -EIO;
     }

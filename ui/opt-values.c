@@ -137,7 +137,7 @@ static int machine_type(struct options *o, const char *type, struct err *e)
 
 static int machine_switch(struct options *o, const char *val, const struct item *it, struct err *e)
 {
-    static const char *const keys[] = { "type", "accel", "acpi", "hpet", "usb", "graphics",
+    static const char *const keys[] = { "type", "accel", "acpi", "hpet", "pit", "usb", "graphics",
                                         "dump-guest-core", "mem-merge", "vmport", "smm",
                                         "kernel", "initrd", "append" };
     static const char *const must_be_off[] = { "usb", "smm", "vmport" };
@@ -157,11 +157,12 @@ static int machine_switch(struct options *o, const char *val, const struct item 
     for (size_t i = 0; i < ARRAY_SIZE(no_effect); i++)
         if (!strcmp(it->key, no_effect[i]) && to_bool(it->val, &on))
             return 0;
-    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet"))
+    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet") && strcmp(it->key, "pit"))
         return unknown_key(e, "-machine", val, it, keys, ARRAY_SIZE(keys));
     if (!to_bool(it->val, &on))
         return err_set(e, -EINVAL, "-machine %s=%s: on or off is wanted", it->key, it->val);
-    *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi : &o->cfg.no_hpet) = !on;
+    *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi
+      : !strcmp(it->key, "hpet") ? &o->cfg.no_hpet : &o->cfg.no_pit) = !on;
     return 0;
 }
 

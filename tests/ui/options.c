@@ -157,6 +157,9 @@ Test(options, machine_properties)
     good(&o, "-M pc-i440fx-7.2,acpi=off,hpet=off,dump-guest-core=off");
     cr_assert(o.cfg.no_acpi);
     cr_assert(o.cfg.no_hpet);
+    cr_assert_not(o.cfg.no_pit);
+    good(&o, "-machine pit=off");
+    cr_assert(o.cfg.no_pit);
     good(&o, "-machine type=pc,acpi=on");
     cr_assert_not(o.cfg.no_acpi);
     fails_with("-machine pc,usb=on", "usb=on");
