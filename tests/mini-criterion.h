@@ -48,7 +48,7 @@ void mc_skip(void) __attribute__((noreturn));
 #define MC_OPTIONS(id, ...)                                                  \
     static const struct mc_options *id##_options(void)                       \
     {                                                                        \
-        static const struct mc_options o = { .timeout = 0, __VA_ARGS__ };    \
+        static const struct mc_options o = { __VA_ARGS__ };    \
         return &o;                                                           \
     }
 
