@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include "hw/disk/ahci.h"
+#include "hw/disk/fdc.h"
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
 #include "hw/misc/fw_cfg.h"
@@ -19,6 +20,7 @@ static const struct user_device table[] = {
     { &ide_cd_type, USER_IDE, "Storage", NULL },
     { &ahci_type, USER_PCI, "Storage", "ich9-ahci" },
     { &nvme_type, USER_PCI, "Storage", NULL },
+    { &floppy_type, USER_ISA, "Storage", NULL },
 };
 
 const struct user_device *user_devices(size_t *n)
@@ -145,6 +147,9 @@ bool boot_path(const struct device *d, char *path, size_t size)
         pci_path((const struct pci_device *)d, "scsi", path, size);
         n = strlen(path);
         snprintf(path + n, size - n, "/disk@0,0");
+    } else if (d->type == &floppy_type) {
+        snprintf(path, size, "/pci@i0cf8/isa@1/fdc@03f0/floppy@%d", *(int32_t *)((char *)d +
+                 prop_find(d->type, "unit")->offset));
     } else if (d->type == &nvme_type) {
         pci_path((const struct pci_device *)d, "pci1b36,10", path, size);
         n = strlen(path);

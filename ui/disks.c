@@ -2,6 +2,7 @@
  * disks.c - from the command line's drives and devices to the machine's
  */
 #include <stdlib.h>
+#include "hw/disk/fdc.h"
 #include "hw/disk/ide.h"
 #include "hw/virtio/virtio.h"
 #include "ui/run-int.h"
@@ -78,6 +79,24 @@ static int add_ide(struct run *r, struct err *e)
     return machine_add_device(r->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &devfn, e) ? 0 : -EIO;
 }
 
+static bool needs_fdc(const struct run *r)
+{
+    for (const struct opt_drive *o = r->opt->disks.drives; o; o = o->next)
+        if (o->interface == DRIVE_IF_FLOPPY)
+            return true;
+    for (const struct opt_dev *d = r->opt->disks.devs; d; d = d->next)
+        if (d->type->type == &floppy_type)
+            return true;
+    return false;
+}
+
+static int add_fdc(struct run *r, struct err *e)
+{
+    if (!needs_fdc(r))
+        return 0;
+    return machine_add_device(r->m, &fdc_type, 0, NULL, NULL, NULL, e) ? 0 : -EIO;
+}
+
 static struct device *add(struct run *r, const char *type, const char *id,
                           const struct user_prop *props, size_t n, struct err *e)
 {
@@ -98,7 +117,8 @@ static int add_default(struct run *r, struct drive *d, struct err *e)
     case DRIVE_IF_VIRTIO:
         return add(r, "virtio-blk-pci", NULL, ide, 1, e) ? 0 : -EIO;
     case DRIVE_IF_FLOPPY:
-        return err_set(e, -ENOTSUP, "drive %s: floppy drives are not supported yet", d->id);
+        ide[1] = ide[2];
+        return add(r, "floppy", NULL, ide, 2, e) ? 0 : -EIO;
     default:
         return 0;
     }
@@ -156,6 +176,8 @@ int run_disks(struct run *r, struct err *e)
     ret = open_drives(r, e);
     if (ret == 0)
         ret = add_ide(r, e);
+    if (ret == 0)
+        ret = add_fdc(r, e);
     if (ret == 0)
         ret = add_defaults(r, e);
     if (ret == 0)

@@ -1,0 +1,164 @@
+#!/bin/bash
+# disk-boot.sh - a Debian installed on disk boots from each controller, raw and
+# qcow2, to a login, with a clean file system, and powers off; an ISO boots
+#
+# Wants root (debootstrap) and the packages debootstrap, grub-common,
+# grub-pc-bin, xorriso, mtools, e2fsprogs, fdisk; skipped without. The image is
+# made once, in $BUILD/demo/disk.
+# DISK_BUS: which of ide ahci virtio nvme; DISK_FORMATS: raw qcow2
+set -u
+. "$(dirname "$0")/common.sh"
+
+img=$BUILD/demo/disk
+buses=${DISK_BUS:-ide ahci virtio nvme}
+formats=${DISK_FORMATS:-raw qcow2}
+grub=/usr/lib/grub/i386-pc
+mib=1500
+
+need() {
+    for c in debootstrap grub-mkimage grub-mkrescue xorriso mformat mke2fs sfdisk python3; do
+        PATH=$PATH:/sbin:/usr/sbin command -v $c > /dev/null || { echo "skip disk-boot: no $c"; exit 0; }
+    done
+    [ -f $grub/boot.img ] || { echo "skip disk-boot: no grub-pc-bin"; exit 0; }
+    [ "$(id -u)" = 0 ] || [ -f "$img/disk.raw" ] || { echo "skip disk-boot: not root"; exit 0; }
+}
+
+make_root() {
+    local root=$img/root
+    rm -rf "$root"
+    debootstrap --variant=minbase \
+        --include=systemd-sysv,udev,e2fsprogs,linux-image-amd64,initramfs-tools,zstd \
+        bookworm "$root" "${MIRROR:-http://deb.debian.org/debian}" > "$img/debootstrap.log" 2>&1 || return 1
+    echo disk > "$root/etc/hostname"
+    sed -i 's/^root:[^:]*:/root::/' "$root/etc/shadow"
+    echo 'LABEL=root / ext4 errors=remount-ro 0 1' > "$root/etc/fstab"
+    mkdir -p "$root/boot/grub"
+    ln -sf "$(basename "$root"/boot/vmlinuz-*)" "$root/boot/vmlinuz"
+    ln -sf "$(basename "$root"/boot/initrd.img-*)" "$root/boot/initrd.img"
+    cat > "$root/boot/grub/grub.cfg" <<'END'
+serial --unit=0 --speed=115200
+terminal_output serial
+search --no-floppy --label root --set=root
+linux /boot/vmlinuz root=LABEL=root ro console=ttyS0 fsck.mode=force net.ifnames=0
+initrd /boot/initrd.img
+boot
+END
+    rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
+        "$root"/usr/share/{doc,man,locale}
+}
+
+# boot.img in the MBR loads core.img from the sectors behind it
+make_disk() {
+    truncate -s $((mib - 1))M "$img/fs" && mke2fs -q -t ext4 -L root -d "$img/root" "$img/fs" || return 1
+    e2fsck -fy "$img/fs" > /dev/null 2>&1     # counts of mke2fs -d; see below for the guest's
+    e2fsck -fn "$img/fs" > /dev/null 2>&1 || return 1
+    printf 'search --no-floppy --label root --set=root\nset prefix=($root)/boot/grub\n' > "$img/load.cfg"
+    grub-mkimage -O i386-pc -o "$img/core.img" -p '(hd0,msdos1)/boot/grub' -c "$img/load.cfg" \
+        biosdisk part_msdos ext2 linux normal search search_label serial terminal echo configfile boot || return 1
+    truncate -s ${mib}M "$img/disk.tmp"
+    printf 'label: dos\n2048,,83,*\n' | sfdisk -q "$img/disk.tmp" || return 1
+    python3 - "$img/disk.tmp" $grub/boot.img "$img/core.img" <<'END' || return 1
+import struct, sys
+disk, boot, core = sys.argv[1:]
+boot = bytearray(open(boot, 'rb').read(512))
+core = bytearray(open(core, 'rb').read())
+core += bytes(-len(core) % 512)
+with open(disk, 'r+b') as f:
+    boot[0x1b8:0x200] = f.read(512)[0x1b8:]        # partition table
+    boot[0x5c:0x64] = struct.pack('<Q', 1)         # where core.img begins
+    boot[0x64] = 0xff                              # from the drive that was booted
+    boot[0x66:0x68] = b'\x90\x90'                  # do not doubt it is a hard disk
+    core[0x1f4:0x200] = struct.pack('<QHH', 2, len(core) // 512 - 1, 0x820)
+    f.seek(0)
+    f.write(boot + core)
+END
+    dd if="$img/fs" of="$img/disk.tmp" bs=1M seek=1 conv=notrunc,sparse status=none || return 1
+    rm -f "$img/fs"
+    mv "$img/disk.tmp" "$img/disk.raw"
+}
+
+make_iso() {
+    rm -rf "$img/iso"
+    mkdir -p "$img/iso/boot/grub"
+    printf 'serial --unit=0\nterminal_output serial\necho ISO-BOOTED\nhalt\n' > "$img/iso/boot/grub/grub.cfg"
+    grub-mkrescue -o "$img/cd.iso" "$img/iso" > "$img/mkrescue.log" 2>&1
+}
+
+# the arguments that put image $2 of format $3 on bus $1
+disk_args() {
+    case $1 in
+    ide) echo "-drive file=$2,format=$3,if=ide" ;;
+    virtio) echo "-drive file=$2,format=$3,if=virtio" ;;
+    ahci) echo "-device ahci,id=sata -drive file=$2,format=$3,if=none,id=d -device ide-hd,drive=d,bus=sata.0" ;;
+    nvme) echo "-drive file=$2,format=$3,if=none,id=d -device nvme,drive=d,serial=n1" ;;
+    esac
+}
+
+# boots, logs in, writes a file, powers off; the guest's console is in $log
+boot() {
+    local log=$1 fifo=$img/in sent= i
+    shift
+    rm -f "$fifo"
+    mkfifo "$fifo"
+    exec 3<> "$fifo"
+    timeout 240 "$TRANSOM" -m 512 -nographic -no-reboot "$@" < "$fifo" > "$log" 2>&1 &
+    local pid=$!
+    for ((i = 0; i < 240; i++)); do
+        sleep 1
+        kill -0 $pid 2> /dev/null || break
+        if [ -z "$sent" ] && grep -aq 'login:' "$log"; then
+            sent=1
+            printf 'root\n' >&3
+            sleep 3
+            printf 'systemctl is-failed systemd-fsck-root; echo FSCK-$?; date > /root/stamp; sync; poweroff\n' >&3
+        fi
+    done
+    wait $pid
+    local code=$?
+    exec 3>&-
+    return $code
+}
+
+one() {
+    local bus=$1 fmt=$2 file=$img/run.$2 log=$work/disk-$1-$2.log part=$img/part
+    if [ "$fmt" = qcow2 ]; then
+        "$(dirname "$TRANSOM")/transom-img" convert -O qcow2 "$img/disk.raw" "$file" > "$log" 2>&1 ||
+            { echo "FAIL disk-boot $bus $fmt: transom-img convert"; return; }
+    else
+        cp --sparse=always "$img/disk.raw" "$file"
+    fi
+    # shellcheck disable=SC2046
+    boot "$log" $(disk_args "$bus" "$file" "$fmt")
+    local code=$?
+    if [ $code != 0 ]; then echo "FAIL disk-boot $bus $fmt: exit $code, see $log"; return; fi
+    grep -aq 'reboot: Power down' "$log" || { echo "FAIL disk-boot $bus $fmt: no power-off, see $log"; return; }
+    grep -aq 'FSCK-1' "$log" || { echo "FAIL disk-boot $bus $fmt: fsck in the guest, see $log"; return; }
+    if grep -aqE 'I/O error|EXT4-fs error|timeout, aborting|failed command' "$log"; then
+        echo "FAIL disk-boot $bus $fmt: disk errors, see $log"; return
+    fi
+    if [ "$fmt" = qcow2 ]; then
+        "$(dirname "$TRANSOM")/transom-img" check "$file" > /dev/null 2>&1 ||
+            { echo "FAIL disk-boot $bus $fmt: transom-img check"; return; }
+        "$(dirname "$TRANSOM")/transom-img" convert -O raw "$file" "$img/run.raw" > /dev/null 2>&1
+        file=$img/run.raw
+    fi
+    dd if="$file" of="$part" bs=1M skip=1 conv=sparse status=none
+    e2fsck -fn "$part" > "$work/fsck.log" 2>&1 || { echo "FAIL disk-boot $bus $fmt: fsck, see $work/fsck.log"; return; }
+    rm -f "$part" "$img/run.raw" "$img/run.qcow2"
+    echo "ok disk-boot $bus $fmt"
+}
+
+PATH=$PATH:/sbin:/usr/sbin
+need
+mkdir -p "$img"
+if [ ! -f "$img/disk.raw" ]; then
+    make_root && make_disk || { echo "FAIL disk-boot: the image could not be made, see $img"; exit 0; }
+    rm -rf "$img/root"
+fi
+for bus in $buses; do
+    for fmt in $formats; do one "$bus" "$fmt"; done
+done
+make_iso || { echo "FAIL disk-boot: grub-mkrescue"; exit 0; }
+timeout 60 "$TRANSOM" -m 128 -nographic -no-reboot -cdrom "$img/cd.iso" < /dev/null > "$work/iso.log" 2>&1
+if grep -aq 'ISO-BOOTED' "$work/iso.log"; then echo "ok disk-boot iso"
+else echo "FAIL disk-boot iso: see $work/iso.log"; fi
