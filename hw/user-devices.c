@@ -8,6 +8,7 @@
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
 #include "hw/misc/fw_cfg.h"
+#include "hw/net/nic.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio.h"
 
@@ -20,6 +21,10 @@ static const struct user_device table[] = {
     { &ide_cd_type, USER_IDE, "Storage", NULL },
     { &ahci_type, USER_PCI, "Storage", "ich9-ahci" },
     { &nvme_type, USER_PCI, "Storage", NULL },
+    { &e1000_type, USER_PCI, "Network", "e1000-82540em" },
+    { &rtl8139_type, USER_PCI, "Network", NULL },
+    { &ne2k_pci_type, USER_PCI, "Network", NULL },
+    { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net" },
     { &floppy_type, USER_ISA, "Storage", NULL },
 };
 
@@ -154,6 +159,10 @@ bool boot_path(const struct device *d, char *path, size_t size)
         pci_path((const struct pci_device *)d, "pci1b36,10", path, size);
         n = strlen(path);
         snprintf(path + n, size - n, "/namespace@1,0");
+    } else if (nic_find_type(d->type->name)) {
+        pci_path((const struct pci_device *)d, "ethernet", path, size);
+        n = strlen(path);
+        snprintf(path + n, size - n, "/ethernet-phy@0");
     } else {
         return false;
     }

@@ -1,7 +1,6 @@
 /*
  * help.c - what -help, -version and the "help" arguments print
  */
-#include "hw/net/nic.h"
 #include "ui/options.h"
 
 static const char *const groups[GRP_COUNT] = {
@@ -80,8 +79,6 @@ void options_info(const struct options *o, FILE *f)
             break;
         fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
               "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
-        for (const char *const *n = nic_models(); *n; n++)
-            fprintf(f, "name \"%s\", bus PCI: %s\n", *n, nic_find_type(*n)->desc);
         break;
     case ACT_DISPLAY_HELP:
         fputs("Available display backend types:\nnone\n", f);

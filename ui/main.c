@@ -135,9 +135,11 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         ret = pc_build(r->m, e);
     if (ret == 0)
+        ret = run_nics(r, e);              /* first: people expect the card in slot 3 */
+    if (ret == 0)
         ret = run_disks(r, e);
     if (ret == 0)
-        ret = run_nics(r, e);
+        run_network_check(r);
     if (ret == 0)
         ret = run_prepare(r, e);
     if (ret == 0)

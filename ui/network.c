@@ -1,5 +1,5 @@
 /*
- * network.c - from -netdev, -nic, -net and -device to back ends and cards; what
+ * network.c - from -netdev, -nic and -net to back ends and cards; what
  * the monitor says about them
  *
  * Back ends are opened before the board is built, cards added after it: they
@@ -94,7 +94,7 @@ static char *list_text(const struct list *l)
 
 /* ---- cards ------------------------------------------------------------------------------- */
 
-/** struct card - a -device, while the instance is being made */
+/** struct card - what an instance being made is to get */
 struct card {
     const struct list *l;
     const char *netdev;      /* unless the list says it */
@@ -110,16 +110,7 @@ static void card_setup(struct device *d, const void *arg)
     if (c->netdev)
         c->ret = prop_set(d, "netdev", c->netdev, c->e);
     for (unsigned i = 0; c->ret == 0 && i < c->l->n; i++) {
-        if (!c->l->val[i] && (i == 0 || nic_find_type(c->l->key[i])))
-            continue;                    /* the name */
-        if (!strcmp(c->l->key[i], "driver"))
-            continue;
-        if (!strcmp(c->l->key[i], "id")) {
-            free((char *)d->id);
-            d->id = xstrdup(c->l->val[i] ? c->l->val[i] : "");
-        } else {
-            c->ret = prop_set(d, c->l->key[i], c->l->val[i] ? c->l->val[i] : "on", c->e);
-        }
+        c->ret = prop_set(d, c->l->key[i], c->l->val[i] ? c->l->val[i] : "on", c->e);
     }
 }
 
@@ -253,19 +244,13 @@ static int one_backend(struct machine *m, const struct opt_net *n, struct err *e
 
 static int one_card(struct machine *m, const struct opt_net *n, struct err *e)
 {
-    const struct device_type *t = NULL;
-    const char *name;
     struct list l;
     int ret = list_parse(&l, n->val, e);
 
     if (ret == 0 && n->kind == NET_NIC) {
         ret = add_nic(m, &l, e);
-    } else if (ret == 0 && n->kind == NET_LEGACY) {
-        ret = add_legacy_nic(m, &l, e);
     } else if (ret == 0) {
-        name = l.n && !l.val[0] ? l.key[0] : list_take(&l, "driver");
-        t = model(name, e);
-        ret = t ? add_card(m, t, &l, NULL, e) : -EINVAL;
+        ret = add_legacy_nic(m, &l, e);
     }
     free(l.text);
     return ret;
@@ -273,7 +258,7 @@ static int one_card(struct machine *m, const struct opt_net *n, struct err *e)
 
 static const char *const opt_names[] = {
     [NET_NETDEV] = "-netdev", [NET_NIC] = "-nic", [NET_LEGACY] = "-net",
-    [NET_DEVICE] = "-device", [NET_DUMP] = "-object",
+    [NET_DUMP] = "-object",
 };
 
 static int blame(const struct opt_net *n, int ret, const struct err *why, struct err *e)
@@ -315,6 +300,9 @@ static int default_nic(struct run *r, struct err *e)
     l.n = 1;
     l.key[0] = "user";
 #endif
+    for (const struct opt_dev *d = r->opt->disks.devs; d; d = d->next)
+        if (nic_find_type(d->type->type->name))
+            return 0;
     return r->opt->nodefaults || r->opt->n_net ? 0 : add_nic(r->m, &l, e);
 }
 
@@ -327,19 +315,22 @@ int run_nics(struct run *r, struct err *e)
         const struct opt_net *n = &o->net[i];
         struct err why = { "" };
 
-        if (n->kind != NET_DEVICE && !is_legacy_nic(n) &&
-            (n->kind != NET_NIC || is_none(n->val)))
+        if (!is_legacy_nic(n) && (n->kind != NET_NIC || is_none(n->val)))
             continue;
         ret = one_card(r->m, n, &why);
         if (ret < 0)
             return blame(n, ret, &why, e);
     }
-    for (struct netport *p = r->m->net->ports; ret == 0 && p; p = p->next)
+    return ret;
+}
+
+void run_network_check(const struct run *r)
+{
+    for (struct netport *p = r->m->net->ports; p; p = p->next)
         if (!p->peer)
             fprintf(stderr, "transom: warning: %s '%s' is not connected to %s\n",
                     p->is_card ? "network card" : "netdev", p->id,
                     p->is_card ? "a back end" : "a card");
-    return ret;
 }
 
 /* ---- monitor ----------------------------------------------------------------------------------------- */

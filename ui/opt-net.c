@@ -1,10 +1,9 @@
 /*
- * opt-net.c - -netdev, -nic, -net, -device of a network card, -object filter-dump
+ * opt-net.c - -netdev, -nic, -net, -object filter-dump
  *
  * The arguments are kept as they are: what they mean is known when the machine
  * is built (network.c). Here, only who they are for.
  */
-#include "hw/net/nic.h"
 #include "ui/options.h"
 
 static int keep(struct options *o, enum opt_net_kind kind, const char *opt, const char *val,
@@ -39,22 +38,4 @@ int opt_object(struct options *o, const char *val, struct err *e)
     if (strncmp(val, dump, sizeof dump - 1))
         return err_set(e, -ENOTSUP, "-object %s: only filter-dump is supported yet", val);
     return keep(o, NET_DUMP, "-object", val, e);
-}
-
-bool opt_is_nic(const char *val)
-{
-    char name[32];
-    size_t len = strcspn(val, ",");
-
-    if (!strncmp(val, "driver=", 7)) {
-        val += 7;
-        len -= 7;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)len, val);
-    return nic_find_type(name) != NULL;
-}
-
-int opt_nic_device(struct options *o, const char *val, struct err *e)
-{
-    return keep(o, NET_DEVICE, "-device", val, e);
 }

@@ -237,8 +237,6 @@ int opt_device(struct options *o, const char *val, struct err *e)
         return ret;
     if (*val == '{')
         return bad(e, "-device", val, "no known driver is named");
-    if (opt_is_nic(val))
-        return opt_nic_device(o, val, e);
     if (!next_item(&rest, &it) || (*it.key && strcmp(it.key, "driver")))
         return bad(e, "-device", val, "the device's name comes first");
     if (!strcmp(it.val, "isa-debug-exit"))

@@ -23,7 +23,7 @@ enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, AC
                   ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP };
 
 /** struct opt_net - an option about networks; @val as given (network.c) */
-enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DEVICE, NET_DUMP };
+enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DUMP };
 struct opt_net {
     enum opt_net_kind kind;
     const char *val;
@@ -99,9 +99,6 @@ int opt_netdev(struct options *o, const char *val, struct err *e);
 int opt_nic(struct options *o, const char *val, struct err *e);
 int opt_net(struct options *o, const char *val, struct err *e);
 int opt_object(struct options *o, const char *val, struct err *e);
-/** opt_is_nic() - whether a -device argument names a network card */
-bool opt_is_nic(const char *val);
-int opt_nic_device(struct options *o, const char *val, struct err *e);
 int opt_msg(struct options *o, const char *val, struct err *e);
 
 #endif

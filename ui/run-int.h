@@ -40,6 +40,8 @@ void run_consoles_free(struct run *r);
 int run_netdevs(struct run *r, struct err *e) MUST_CHECK;
 /** run_nics() - add network cards, after pc_build() */
 int run_nics(struct run *r, struct err *e) MUST_CHECK;
+/** run_network_check() - warn about cables with one end */
+void run_network_check(const struct run *r);
 extern const struct monitor_cmd network_infos[], network_commands[];
 
 /**

@@ -35,6 +35,7 @@ struct ne2000 {
     uint8_t cr, pstart, pstop, bnry, tpsr, isr, rcr, tcr, dcr, imr, tsr, rsr, curr;
     uint8_t par[6], mar[8];
     uint16_t tbcr, rsar, rbcr;
+    bool running;                /* STA was written, and no STP since */
     uint8_t mem[RAM_END];
     uint8_t rx[NET_ETH_MIN];
 };
@@ -111,7 +112,7 @@ static bool ne2000_receive(void *opaque, const struct net_frame *f)
     const uint8_t *d = f->data;
     unsigned len = f->len, pages, room;
 
-    if (s->cr & CR_STP || !(s->cr & CR_STA) || s->rcr & RCR_MON || !ring_ok(s) || len > FRAME_MAX)
+    if (!s->running || s->rcr & RCR_MON || !ring_ok(s) || len > FRAME_MAX)
         return true;
     if (len < NET_ETH_MIN) {
         memset(s->rx, 0, sizeof s->rx);
@@ -191,10 +192,13 @@ static void write_cr(struct ne2000 *s, uint8_t val)
 {
     s->cr = val;
     if (val & CR_STP) {
+        s->running = false;
         interrupt(s, ISR_RST);
         return;
     }
     s->isr &= ~ISR_RST;
+    if (val & CR_STA)                    /* drivers select pages with neither bit */
+        s->running = true;
     if ((val & CR_RD) && (val & (CR_RD_READ | CR_RD_WRITE)) && !s->rbcr)
         interrupt(s, ISR_RDC);           /* nothing to move: done at once */
     if (val & CR_TXP)
@@ -261,6 +265,7 @@ static uint8_t *page1(struct ne2000 *s, unsigned n)
 static void reset_chip(struct ne2000 *s)
 {
     s->cr = CR_STP | 0x20;
+    s->running = false;
     s->isr = ISR_RST;
     s->imr = s->dcr = s->tcr = s->rcr = 0;
     update_irq(s);
@@ -310,7 +315,7 @@ static void ne2000_write(void *opaque, uint64_t off, uint64_t val, unsigned size
     net_release(&s->nic.port);
     if (off >= 0x18)
         reset_chip(s);
-    else if (s->cr & CR_STA)
+    else
         net_flush(&s->nic.port);
 }
 
@@ -378,6 +383,7 @@ static const struct dev_prop ne2000_props[] = {
 static const struct dev_field ne2000_fields[] = {
     FIELD(BYTES, struct ne2000, pci.config), F8(cr), F8(pstart), F8(pstop), F8(bnry), F8(tpsr),
     F8(isr), F8(rcr), F8(tcr), F8(dcr), F8(imr), F8(tsr), F8(rsr), F8(curr),
+    FIELD(BOOL, struct ne2000, running),
     FIELD(BYTES, struct ne2000, par), FIELD(BYTES, struct ne2000, mar),
     FIELD(U16, struct ne2000, tbcr), FIELD(U16, struct ne2000, rsar),
     FIELD(U16, struct ne2000, rbcr), FIELD(BYTES, struct ne2000, mem), FIELD_END

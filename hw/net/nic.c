@@ -98,6 +98,9 @@ static const struct {
     { "e1000-82540em", &e1000_type },
     { "rtl8139", &rtl8139_type },
     { "ne2k_pci", &ne2k_pci_type },
+    { "virtio", &virtio_net_pci_type },
+    { "virtio-net-pci", &virtio_net_pci_type },
+    { "virtio-net", &virtio_net_pci_type },
 };
 
 const struct device_type *nic_find_type(const char *name)
@@ -110,7 +113,7 @@ const struct device_type *nic_find_type(const char *name)
 
 const char *const *nic_models(void)
 {
-    static const char *const names[] = { "e1000", "rtl8139", "ne2k_pci", NULL };
+    static const char *const names[] = { "e1000", "rtl8139", "ne2k_pci", "virtio-net-pci", NULL };
 
     return names;
 }

@@ -15,19 +15,19 @@ struct nic {
     /* properties */
     char *netdev, *mac_text, *romfile;
     int32_t addr;            /* devfn, or -1 */
+    int32_t bootindex;
 };
 
 /** rows that every card's property table starts with */
 #define NIC_PROPS(st, base) \
     PROP(STRING, "netdev", st, base.netdev, NULL, 0, 0, "back end, the id of a -netdev"), \
-    PROP(STRING, "mac", st, base.mac_text, NULL, 0, 0, "address (52:54:00:12:34:56 and up)")
+    PROP(STRING, "mac", st, base.mac_text, NULL, 0, 0, "address (52:54:00:12:34:56 and up)"), \
+    PROP(STRING, "romfile", st, base.romfile, NULL, 0, 0, "option ROM; empty: none"), \
+    PROP(I32, "bootindex", st, base.bootindex, "-1", 0, 0, "place in the boot order"), \
+    { .name = "rombar", .type = PROP_IGNORED, .help = "no effect" }
 #define NIC_PCI_PROPS(st, base) \
     NIC_PROPS(st, base), \
-    PROP(STRING, "romfile", st, base.romfile, NULL, 0, 0, "option ROM; empty: none"), \
-    PROP(DEVFN, "addr", st, base.addr, NULL, 0, 0, "PCI slot[.function]"), \
-    PROP(IGNORED, "bootindex", st, base.addr, NULL, 0, 0, NULL), \
-    PROP(IGNORED, "bus", st, base.addr, NULL, 0, 0, NULL), \
-    PROP(IGNORED, "rombar", st, base.addr, NULL, 0, 0, NULL)
+    PROP(DEVFN, "addr", st, base.addr, NULL, 0, 0, "PCI slot[.function]")
 
 /**
  * nic_init() - address, port, and the cable to its back end

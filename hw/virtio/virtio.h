@@ -137,6 +137,9 @@ int virtq_pop(struct virtq *q, struct virtq_elem *e) MUST_CHECK;
 /** virtq_push() - return a request of which the first @written bytes of in are
  *  filled (clamped); virtq_notify() then tells the driver */
 void virtq_push(struct virtq_elem *e, uint32_t written);
+/** virtq_push_all() - return @n requests that the driver sees at once (mergeable
+ *  buffers of one frame); @written is clamped */
+void virtq_push_all(struct virtq_elem **e, uint32_t *written, unsigned n);
 /** virtq_discard() - the request vanishes (device reset) */
 void virtq_discard(struct virtq_elem *e);
 /** virtq_notify() - interrupt the driver unless it asked not to be */

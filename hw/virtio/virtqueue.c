@@ -325,6 +325,67 @@ void virtq_push(struct virtq_elem *e, uint32_t written)
         push_split(q, e->id, written);
 }
 
+static void all_split(struct virtq *q, struct virtq_elem **e, const uint32_t *written, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t slot = (uint16_t)(q->used_idx + i) % q->size;
+        uint8_t used[8];
+
+        stl32(used, e[i]->id);
+        stl32(used + 4, written[i]);
+        dma_put(q->vd->m, q->device + 4 + 8 * slot, used, sizeof used);
+    }
+    q->used_idx += n;
+    ring_put16(q, q->device + 2, q->used_idx);
+}
+
+/* The flags of the first descriptor go last: they let the driver in. */
+static void all_packed(struct virtq *q, struct virtq_elem **e, const uint32_t *written, unsigned n)
+{
+    gpa_t first = q->desc + q->used_idx * DESC_BYTES;
+    uint16_t first_flags = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        gpa_t at = q->desc + q->used_idx * DESC_BYTES;
+        uint16_t flags = q->used_wrap ? DESC_AVAIL | DESC_USED : 0;
+        uint8_t part[6];
+
+        stl32(part, written[i]);
+        stl16(part + 4, e[i]->id);
+        dma_put(q->vd->m, at + 8, part, sizeof part);
+        flags |= written[i] ? DESC_WRITE : 0;
+        if (i)
+            ring_put16(q, at + 14, flags);
+        else
+            first_flags = flags;
+        q->used_idx += e[i]->n_desc;
+        if (q->used_idx >= q->size) {
+            q->used_idx -= q->size;
+            q->used_wrap = !q->used_wrap;
+        }
+    }
+    ring_put16(q, first + 14, first_flags);
+}
+
+void virtq_push_all(struct virtq_elem **e, uint32_t *written, unsigned n)
+{
+    struct virtq *q;
+
+    if (!n)
+        return;
+    q = e[0]->q;
+    for (unsigned i = 0; i < n; i++) {
+        written[i] = MIN(written[i], e[i]->in.bytes);
+        sg_free(&e[i]->out);
+        sg_done(&e[i]->in, written[i]);
+        q->in_flight -= e[i]->n_desc;
+    }
+    if (q->enabled && is_packed(q))
+        all_packed(q, e, written, n);
+    else if (q->enabled)
+        all_split(q, e, written, n);
+}
+
 void virtq_discard(struct virtq_elem *e)
 {
     sg_free(&e->out);

@@ -1,0 +1,633 @@
+/*
+ * virtio-net.c - virtio network device
+ *
+ * Queues: receive and transmit in pairs, then control. What the driver kicks is
+ * sent by the main loop (a timer that is due at once), so that the vCPU goes on
+ * meanwhile. Buffers for receiving are taken from the ring as frames need them;
+ * those taken for a frame that did not fit yet wait in a stash.
+ *
+ * Source: VIRTIO 1.2, 5.1.
+ */
+#include <stdlib.h>
+#include "hw/net/nic.h"
+#include "hw/virtio/virtio.h"
+
+#define MAX_PAIRS    31
+#define MAC_TABLE    64
+#define TX_BUDGET    256
+#define HDR_MAX      12u
+#define CTRL_MAX     1024u
+
+enum { F_CSUM = 0, F_GUEST_CSUM = 1, F_CTRL_GUEST_OFFLOADS = 2, F_MAC = 5, F_GUEST_TSO4 = 7,
+       F_GUEST_TSO6 = 8, F_GUEST_ECN = 9, F_GUEST_UFO = 10, F_HOST_TSO4 = 11, F_HOST_TSO6 = 12,
+       F_HOST_ECN = 13, F_HOST_UFO = 14, F_MRG_RXBUF = 15, F_STATUS = 16, F_CTRL_VQ = 17,
+       F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_MQ = 22, F_CTRL_MAC_ADDR = 23 };
+enum { HDR_NEEDS_CSUM = 1, HDR_DATA_VALID = 2 };
+enum { GSO_NONE = 0, GSO_TCP4 = 1, GSO_UDP = 3, GSO_TCP6 = 4, GSO_ECN = 0x80 };
+enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_MQ = 4, CTRL_OFFLOADS = 5 };
+enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
+enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_PAIRS = 8, CFG_BYTES = 12 };
+
+/** struct stash - receive buffers taken and not used yet, oldest first */
+struct stash {
+    struct virtq_elem *e[VIRTQ_MAX_SIZE];
+    unsigned n;
+    uint64_t bytes;
+};
+
+struct virtio_net {
+    struct virtio_pci vpci;
+    struct nic nic;
+    bool mq, csum, gso, mrg_rxbuf, ctrl_vq;
+    uint32_t queue_pairs, rx_size, tx_size;
+    unsigned pairs, active_pairs;
+    struct timer tx_timer;
+    bool tx_blocked;                     /* until the back end's room() */
+    struct stash *stash;                 /* [pairs] */
+    struct virtq_elem *spare[VIRTQ_MAX_SIZE]; /* kept for use again */
+    unsigned n_spare;
+    uint8_t mac[6];
+    bool mode[RX_MODES];
+    uint8_t macs[MAC_TABLE][6];
+    unsigned n_macs, n_unicast;          /* unicast first */
+    bool uni_overflow, multi_overflow;
+    uint32_t vlans[4096 / 32];
+    uint8_t tx_buf[NET_FRAME_MAX];
+};
+
+static struct virtio_net *net_of(struct virtio *v)
+{
+    return container_of(v, struct virtio_net, vpci.v);
+}
+
+static unsigned hdr_bytes(const struct virtio *v)
+{
+    return virtio_has(v, F_MRG_RXBUF) || virtio_has(v, VIRTIO_F_VERSION_1) ? 12 : 10;
+}
+
+static struct virtq_elem *elem_get(struct virtio_net *s)
+{
+    return s->n_spare ? s->spare[--s->n_spare] : xzalloc(sizeof(struct virtq_elem));
+}
+
+static void elem_put(struct virtio_net *s, struct virtq_elem *e)
+{
+    if (s->n_spare < ARRAY_SIZE(s->spare))
+        s->spare[s->n_spare++] = e;
+    else
+        free(e);
+}
+
+/* ---- receiving ------------------------------------------------------------------------- */
+
+static bool in_table(const struct virtio_net *s, const uint8_t *dst)
+{
+    for (unsigned i = 0; i < s->n_macs; i++)
+        if (!memcmp(s->macs[i], dst, 6))
+            return true;
+    return false;
+}
+
+static bool wanted(const struct virtio_net *s, const uint8_t *d, size_t len)
+{
+    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+    unsigned vid = len >= 18 ? (d[14] << 8 | d[15]) & 0xfff : 0;
+
+    if (s->mode[RX_PROMISC])
+        return true;
+    if (len >= 18 && d[12] == 0x81 && !d[13] && virtio_has(&s->vpci.v, F_CTRL_VLAN) &&
+        !(s->vlans[vid / 32] >> vid % 32 & 1))
+        return false;
+    if (!memcmp(d, all, 6))
+        return !s->mode[RX_NOBCAST];
+    if (d[0] & 1)
+        return !s->mode[RX_NOMULTI] && (s->mode[RX_ALLMULTI] || s->multi_overflow || in_table(s, d));
+    return !s->mode[RX_NOUNI] && (s->mode[RX_ALLUNI] || s->uni_overflow ||
+                                  !memcmp(d, s->mac, 6) || in_table(s, d));
+}
+
+/* One flow stays on one queue: addresses and ports of IPv4, else the first. */
+static unsigned pick_pair(const struct virtio_net *s, const uint8_t *d, size_t len)
+{
+    uint32_t h;
+
+    if (s->active_pairs < 2 || len < 38 || d[12] != 8 || d[13])
+        return 0;
+    h = ldl32(d + 26) ^ ldl32(d + 30) ^ ldl32(d + 34);
+    h ^= h >> 16;
+    return (h ^ h >> 8) % s->active_pairs;
+}
+
+static void put_hdr(uint8_t *h, const struct net_offload *o, unsigned buffers)
+{
+    static const uint8_t gso[] = { GSO_NONE, GSO_TCP4, GSO_TCP6, GSO_UDP };
+
+    h[0] = o->csum ? HDR_NEEDS_CSUM : o->valid ? HDR_DATA_VALID : 0;
+    h[1] = gso[o->gso] | (o->gso && o->ecn ? GSO_ECN : 0);
+    stl16(h + 2, o->hdr_len);
+    stl16(h + 4, o->gso_size);
+    stl16(h + 6, o->csum_start);
+    stl16(h + 8, o->csum_offset);
+    stl16(h + 10, buffers);
+}
+
+/* Take buffers until they hold @need bytes; false: the ring has no more now. */
+static bool gather(struct virtio_net *s, struct virtq *q, struct stash *st, uint64_t need)
+{
+    bool merge = virtio_has(&s->vpci.v, F_MRG_RXBUF);
+
+    while ((merge || !st->n) && st->bytes < need && st->n < q->size) {
+        struct virtq_elem *e = elem_get(s);
+
+        if (!virtq_pop(q, e)) {
+            elem_put(s, e);
+            return false;
+        }
+        st->e[st->n++] = e;
+        st->bytes += e->in.bytes;
+        if (st->n == 1 && e->in.bytes < hdr_bytes(&s->vpci.v)) {
+            virtio_broken(&s->vpci.v, "receive buffer without room for a header");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* How many buffers of the stash @need bytes take, and how much goes into each. */
+static unsigned spread(const struct stash *st, uint64_t need, uint32_t *bytes)
+{
+    unsigned n = 0;
+
+    for (; need && n < st->n; n++) {
+        bytes[n] = MIN(need, st->e[n]->in.bytes);
+        need -= bytes[n];
+    }
+    return n;
+}
+
+static void fill(struct virtio_net *s, struct stash *st, const struct net_frame *f, uint64_t need)
+{
+    unsigned hdr = hdr_bytes(&s->vpci.v), n;
+    uint32_t bytes[VIRTQ_MAX_SIZE];
+    uint8_t h[HDR_MAX];
+    uint64_t done = 0;
+
+    n = spread(st, need, bytes);
+    put_hdr(h, &f->off, n);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned skip = i ? 0 : hdr;
+
+        if (!i)
+            sg_put(&st->e[i]->in, 0, h, hdr);
+        sg_put(&st->e[i]->in, skip, f->data + done, bytes[i] - skip);
+        done += bytes[i] - skip;
+    }
+    virtq_push_all(st->e, bytes, n);
+    for (unsigned i = 0; i < n; i++)
+        elem_put(s, st->e[i]);
+    st->n -= n;
+    memmove(st->e, st->e + n, st->n * sizeof *st->e);
+    st->bytes = 0;
+    for (unsigned i = 0; i < st->n; i++)
+        st->bytes += st->e[i]->in.bytes;
+}
+
+static bool net_receive(void *opaque, const struct net_frame *f)
+{
+    struct virtio_net *s = opaque;
+    struct virtio *v = &s->vpci.v;
+    unsigned pair = pick_pair(s, f->data, f->len);
+    uint64_t need = f->len + hdr_bytes(v);
+    struct stash *st = &s->stash[pair];
+    struct virtq *q = &v->q[pair * 2];
+
+    if (!virtio_live(v) || !q->enabled || !wanted(s, f->data, f->len))
+        return true;
+    if (!gather(s, q, st, need))
+        return !virtio_live(v);          /* broken: lost; else until a kick */
+    if (st->bytes < need) {
+        log_guest(LOG_NET, "virtio-net rx: frame of %zu bytes, buffer of %llu", f->len,
+                  (unsigned long long)st->bytes);
+        return true;
+    }
+    fill(s, st, f, need);
+    virtq_notify(q);
+    return true;
+}
+
+/* ---- transmitting ------------------------------------------------------------------------ */
+
+static void get_hdr(const struct virtio *v, const uint8_t *h, struct net_offload *o)
+{
+    unsigned type = h[1] & ~GSO_ECN;
+
+    *o = (struct net_offload){ .hdr_len = ldl16(h + 2), .gso_size = ldl16(h + 4),
+                               .csum_start = ldl16(h + 6), .csum_offset = ldl16(h + 8) };
+    o->csum = h[0] & HDR_NEEDS_CSUM && virtio_has(v, F_CSUM);
+    if (type == GSO_TCP4 && virtio_has(v, F_HOST_TSO4))
+        o->gso = NET_GSO_TCP4;
+    else if (type == GSO_TCP6 && virtio_has(v, F_HOST_TSO6))
+        o->gso = NET_GSO_TCP6;
+    else if (type == GSO_UDP && virtio_has(v, F_HOST_UFO))
+        o->gso = NET_GSO_UDP;
+    o->ecn = o->gso && h[1] & GSO_ECN;
+}
+
+static bool send_one(struct virtio_net *s, struct virtq_elem *e)
+{
+    struct net_frame f = { .data = s->tx_buf };
+    unsigned hdr = hdr_bytes(&s->vpci.v);
+    uint8_t h[HDR_MAX] = { 0 };
+
+    if (e->out.bytes < hdr + NET_ETH_HLEN || e->out.bytes - hdr > sizeof s->tx_buf) {
+        log_guest(LOG_NET, "virtio-net tx: %llu bytes", (unsigned long long)e->out.bytes);
+        return true;
+    }
+    f.len = e->out.bytes - hdr;
+    sg_get(&e->out, 0, h, hdr);
+    sg_get(&e->out, hdr, s->tx_buf, f.len);
+    get_hdr(&s->vpci.v, h, &f.off);
+    return net_send(&s->nic.port, &f);
+}
+
+/* Returns entries taken, at most @budget. */
+static unsigned send_queue(struct virtio_net *s, struct virtq *q, unsigned budget)
+{
+    unsigned n = 0;
+
+    while (n < budget && !s->tx_blocked) {
+        struct virtq_elem *e = elem_get(s);
+
+        if (!virtq_pop(q, e)) {
+            elem_put(s, e);
+            break;
+        }
+        s->tx_blocked = !send_one(s, e);
+        virtq_push(e, 0);
+        elem_put(s, e);
+        n++;
+    }
+    if (n)
+        virtq_notify(q);
+    return n;
+}
+
+static void send_all(void *opaque)
+{
+    struct virtio_net *s = opaque;
+    bool more = false;
+
+    if (!virtio_live(&s->vpci.v))
+        return;
+    net_hold(&s->nic.port);
+    for (unsigned i = 0; i < s->pairs; i++)
+        more |= send_queue(s, &s->vpci.v.q[i * 2 + 1], TX_BUDGET) == TX_BUDGET;
+    net_release(&s->nic.port);
+    if (more && !s->tx_blocked)
+        timer_mod(&s->tx_timer, clock_now_ns(&s->vpci.v.m->clock));
+}
+
+static void send_soon(struct virtio_net *s)
+{
+    if (!s->tx_timer.queued)
+        timer_mod(&s->tx_timer, clock_now_ns(&s->vpci.v.m->clock));
+}
+
+static void net_room(void *opaque)
+{
+    struct virtio_net *s = opaque;
+
+    s->tx_blocked = false;
+    send_soon(s);
+}
+
+/* ---- control queue, 5.1.6.5 ------------------------------------------------------------------- */
+
+static void set_caps(struct virtio_net *s, uint64_t features)
+{
+    s->nic.port.caps = (features & BIT(F_GUEST_CSUM) ? NET_CAP_CSUM : 0) |
+                       (features & BIT(F_GUEST_TSO4) ? NET_CAP_TSO4 : 0) |
+                       (features & BIT(F_GUEST_TSO6) ? NET_CAP_TSO6 : 0) |
+                       (features & BIT(F_GUEST_UFO) ? NET_CAP_UFO : 0);
+}
+
+/* One table of MAC_TABLE_SET at @*at: a count and addresses. */
+static bool take_macs(struct virtio_net *s, const uint8_t *d, size_t len, size_t *at,
+                      bool *overflow)
+{
+    uint32_t n;
+
+    if (len - *at < 4)
+        return false;
+    n = ldl32(d + *at);
+    *at += 4;
+    if (n > (len - *at) / 6)
+        return false;
+    *overflow = n > MAC_TABLE - s->n_macs;
+    for (uint32_t i = 0; i < n && !*overflow; i++)
+        memcpy(s->macs[s->n_macs++], d + *at + i * 6, 6);
+    *at += n * 6;
+    return true;
+}
+
+static bool ctrl_mac(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
+{
+    size_t at = 0;
+
+    if (cmd == 1 && len == 6) {
+        memcpy(s->mac, d, 6);
+        return true;
+    }
+    if (cmd != 0)
+        return false;
+    s->n_macs = s->n_unicast = 0;
+    if (!take_macs(s, d, len, &at, &s->uni_overflow))
+        return false;
+    s->n_unicast = s->n_macs;
+    return take_macs(s, d, len, &at, &s->multi_overflow);
+}
+
+static bool ctrl_vlan(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
+{
+    unsigned id = len >= 2 ? ldl16(d) : 4096;
+
+    if (cmd > 1 || id > 4095)
+        return false;
+    s->vlans[id / 32] &= ~(1u << id % 32);
+    s->vlans[id / 32] |= (uint32_t)(cmd == 0) << id % 32;
+    return true;
+}
+
+static bool ctrl_offloads(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
+{
+    uint64_t all = BIT(F_GUEST_CSUM) | BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_ECN) |
+                   BIT(F_GUEST_UFO);
+
+    if (cmd != 0 || len < 8 || ldl64(d) & ~(all & s->vpci.v.guest_features) ||
+        !virtio_has(&s->vpci.v, F_CTRL_GUEST_OFFLOADS))
+        return false;
+    set_caps(s, ldl64(d));
+    return true;
+}
+
+static bool ctrl_pairs(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
+{
+    unsigned n = len >= 2 ? ldl16(d) : 0;
+
+    if (cmd != 0 || !n || n > s->pairs || !virtio_has(&s->vpci.v, F_MQ))
+        return false;
+    s->active_pairs = n;
+    return true;
+}
+
+static bool control(struct virtio_net *s, const uint8_t *d, size_t len)
+{
+    uint8_t class, cmd;
+
+    if (len < 2)
+        return false;
+    class = d[0];
+    cmd = d[1];
+    d += 2;
+    len -= 2;
+    switch (class) {
+    case CTRL_RX:
+        if (cmd >= RX_MODES || !len)
+            return false;
+        s->mode[cmd] = d[0] & 1;
+        return true;
+    case CTRL_MAC: return ctrl_mac(s, cmd, d, len);
+    case CTRL_VLAN: return ctrl_vlan(s, cmd, d, len);
+    case CTRL_MQ: return ctrl_pairs(s, cmd, d, len);
+    case CTRL_OFFLOADS: return ctrl_offloads(s, cmd, d, len);
+    default: return false;
+    }
+}
+
+static void control_queue(struct virtio_net *s, struct virtq *q)
+{
+    struct virtq_elem *e = elem_get(s);
+    uint8_t d[CTRL_MAX], ack;
+
+    for (unsigned n = 0; n < q->size && virtq_pop(q, e); n++) {
+        size_t len = MIN(e->out.bytes, sizeof d);
+
+        if (!e->in.bytes) {
+            virtq_discard(e);
+            virtio_broken(&s->vpci.v, "control request without room for the answer");
+            break;
+        }
+        sg_get(&e->out, 0, d, len);
+        ack = !control(s, d, len);
+        sg_put(&e->in, 0, &ack, 1);
+        virtq_push(e, 1);
+        virtq_notify(q);
+    }
+    elem_put(s, e);
+}
+
+/* ---- what the core calls ---------------------------------------------------------------------- */
+
+static void queue_notify(struct virtio *v, struct virtq *q)
+{
+    struct virtio_net *s = net_of(v);
+    unsigned ctrl = virtio_has(v, F_MQ) ? s->pairs * 2 : 2;
+
+    if (q->index == ctrl && virtio_has(v, F_CTRL_VQ))
+        control_queue(s, q);
+    else if (q->index & 1)
+        send_soon(s);
+    else if (q->index < s->pairs * 2)
+        net_flush(&s->nic.port);
+}
+
+static void get_config(struct virtio *v, uint8_t *c)
+{
+    struct virtio_net *s = net_of(v);
+
+    memcpy(c + CFG_MAC, s->mac, 6);
+    stl16(c + CFG_STATUS, net_link_up(&s->nic.port));
+    stl16(c + CFG_PAIRS, s->pairs);
+}
+
+/* Legacy drivers set the address here. */
+static void set_config(struct virtio *v, const uint8_t *c)
+{
+    if (!virtio_has(v, VIRTIO_F_VERSION_1) && !virtio_has(v, F_CTRL_MAC_ADDR))
+        memcpy(net_of(v)->mac, c + CFG_MAC, 6);
+}
+
+static void driver_ok(struct virtio *v)
+{
+    struct virtio_net *s = net_of(v);
+
+    set_caps(s, v->guest_features);
+    net_flush(&s->nic.port);
+}
+
+static void drop_stashes(struct virtio_net *s)
+{
+    for (unsigned i = 0; i < s->pairs; i++) {
+        struct stash *st = &s->stash[i];
+
+        while (st->n) {
+            struct virtq_elem *e = st->e[--st->n];
+
+            virtq_discard(e);
+            elem_put(s, e);
+        }
+        st->bytes = 0;
+    }
+}
+
+static void net_reset_queues(struct virtio *v)
+{
+    struct virtio_net *s = net_of(v);
+
+    timer_del(&s->tx_timer);
+    drop_stashes(s);
+    s->nic.port.caps = 0;
+    net_purge(&s->nic.port);
+    memcpy(s->mac, s->nic.mac, 6);
+    memset(s->mode, 0, sizeof s->mode);
+    s->mode[RX_PROMISC] = true;
+    memset(s->vlans, 0, sizeof s->vlans);
+    s->n_macs = s->n_unicast = 0;
+    s->uni_overflow = s->multi_overflow = s->tx_blocked = false;
+    s->active_pairs = 1;
+}
+
+static const struct virtio_ops net_virtio_ops = {
+    .id = 1, .name = "virtio-net", .config_len = CFG_BYTES, .get_config = get_config,
+    .set_config = set_config, .queue_notify = queue_notify, .driver_ok = driver_ok,
+    .reset = net_reset_queues,
+};
+
+static void link_changed(void *opaque, bool up)
+{
+    struct virtio_net *s = opaque;
+
+    virtio_config_changed(&s->vpci.v);
+}
+
+static const struct net_ops net_port_ops = {
+    .kind = "nic", .receive = net_receive, .room = net_room, .link = link_changed,
+};
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static uint64_t net_features(const struct virtio_net *s)
+{
+    uint64_t f = BIT(F_MAC) | BIT(F_STATUS);
+
+    if (s->csum)
+        f |= BIT(F_CSUM) | BIT(F_GUEST_CSUM);
+    if (s->csum && s->gso)
+        f |= BIT(F_HOST_TSO4) | BIT(F_HOST_TSO6) | BIT(F_HOST_ECN) | BIT(F_HOST_UFO) |
+             BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_ECN) | BIT(F_GUEST_UFO);
+    if (s->mrg_rxbuf)
+        f |= BIT(F_MRG_RXBUF);
+    if (s->ctrl_vq)
+        f |= BIT(F_CTRL_VQ) | BIT(F_CTRL_RX) | BIT(F_CTRL_RX_EXTRA) | BIT(F_CTRL_VLAN) |
+             BIT(F_CTRL_MAC_ADDR) | (s->csum ? BIT(F_CTRL_GUEST_OFFLOADS) : 0) |
+             (s->pairs > 1 ? BIT(F_MQ) : 0);
+    return f;
+}
+
+static bool power_of_two(uint32_t n)
+{
+    return n && !(n & (n - 1));
+}
+
+static int add_queues(struct virtio_net *s, struct err *e)
+{
+    unsigned vcpus = s->vpci.pci.dev.machine->cfg.n_vcpus;
+
+    if (!power_of_two(s->rx_size) || !power_of_two(s->tx_size))
+        return err_set(e, -EINVAL, "virtio-net-pci: queue sizes are powers of two");
+    s->pairs = s->queue_pairs ? s->queue_pairs : s->mq ? MIN(MAX(vcpus, 1u), MAX_PAIRS + 0u) : 1;
+    s->active_pairs = 1;
+    s->stash = xzalloc(s->pairs * sizeof *s->stash);
+    virtio_init(&s->vpci.v, s->vpci.pci.dev.machine, &net_virtio_ops, net_features(s));
+    for (unsigned i = 0; i < s->pairs; i++) {
+        virtio_add_queue(&s->vpci.v, s->rx_size);
+        virtio_add_queue(&s->vpci.v, s->tx_size);
+    }
+    virtio_add_queue(&s->vpci.v, 64);
+    return 0;
+}
+
+static void net_destroy(struct device *d)
+{
+    struct virtio_net *s = (struct virtio_net *)d;
+
+    timer_del(&s->tx_timer);
+    if (s->stash)
+        drop_stashes(s);
+    if (s->vpci.pci.bus)
+        virtio_pci_destroy(&s->vpci);
+    while (s->n_spare)
+        free(s->spare[--s->n_spare]);
+    free(s->stash);
+    s->stash = NULL;
+    nic_free(&s->nic, d);
+}
+
+static int net_init(struct device *d, struct err *e)
+{
+    static const struct virtio_pci_id id = { 0x1000, 0x020000 };
+    struct virtio_net *s = (struct virtio_net *)d;
+    int ret = nic_init(&s->nic, d, &net_port_ops, s, e);
+
+    timer_init(&s->tx_timer, &d->machine->timers, send_all, s);
+    memcpy(s->mac, s->nic.mac, 6);
+    s->mode[RX_PROMISC] = true;
+    s->nic.addr = s->vpci.addr;
+    if (ret == 0)
+        ret = nic_slot(&s->nic, &s->vpci.pci, e);
+    if (ret == 0)
+        ret = add_queues(s, e);
+    if (ret == 0)
+        ret = virtio_pci_init(&s->vpci, &id, e);
+    if (ret == 0)
+        ret = nic_rom(&s->nic, &s->vpci.pci, "efi-virtio.rom", e);
+    if (ret < 0)
+        net_destroy(d);
+    return ret;
+}
+
+static void net_reset(struct device *d)
+{
+    virtio_pci_reset(&((struct virtio_net *)d)->vpci);
+}
+
+static const struct dev_prop net_props[] = {
+    NIC_PROPS(struct virtio_net, nic),
+    VIRTIO_PCI_PROPS(struct virtio_net, vpci),
+    PROP(BOOL, "mq", struct virtio_net, mq, NULL, 0, 0, "a pair of queues a vCPU"),
+    PROP(U32, "queue-pairs", struct virtio_net, queue_pairs, NULL, 0, MAX_PAIRS,
+         "pairs of queues (0: as mq says)"),
+    PROP(U32, "rx_queue_size", struct virtio_net, rx_size, "256", 64, VIRTQ_MAX_SIZE, "entries"),
+    PROP(U32, "tx_queue_size", struct virtio_net, tx_size, "256", 64, VIRTQ_MAX_SIZE, "entries"),
+    PROP(BOOL, "csum", struct virtio_net, csum, "on", 0, 0, "offer checksum offload"),
+    PROP(BOOL, "gso", struct virtio_net, gso, "on", 0, 0, "offer segmentation offload"),
+    PROP(BOOL, "mrg_rxbuf", struct virtio_net, mrg_rxbuf, "on", 0, 0, "offer mergeable buffers"),
+    PROP(BOOL, "ctrl_vq", struct virtio_net, ctrl_vq, "on", 0, 0, "offer the control queue"),
+    { .name = "host_mtu", .type = PROP_IGNORED, .help = "no effect" },
+    { .name = "tx", .type = PROP_IGNORED, .help = "no effect" },
+    PROP_END
+};
+
+static const struct dev_field net_fields[] = {
+    VIRTIO_PCI_FIELDS(struct virtio_net, vpci),
+    FIELD(BYTES, struct virtio_net, mac), FIELD(BYTES, struct virtio_net, mode),
+    FIELD(BYTES, struct virtio_net, macs), FIELD(BYTES, struct virtio_net, vlans),
+    FIELD(U32, struct virtio_net, n_macs), FIELD(U32, struct virtio_net, active_pairs),
+    FIELD_END
+};
+
+const struct device_type virtio_net_pci_type = {
+    .name = "virtio-net-pci", .desc = "virtio network device", .size = sizeof(struct virtio_net),
+    .init = net_init, .reset = net_reset, .destroy = net_destroy, .fields = net_fields,
+    .props = net_props,
+};
