@@ -177,8 +177,8 @@ static char *seed_qcow2(const char *name, struct block_create c, bool snaps)
         cr_assert_eq(block_snapshot_create(b, &s, &e), 0);
         cr_assert_eq(block_pwrite(b, 100, buf, 5000), 0);
     }
-    cr_assert_eq(block_node(b)->drv->write_compressed(block_node(b), 3 * MiB, buf, block_node(b)->drv == &qcow2_driver
-                 ? q2_of(block_node(b))->cs : 0), 0);
+    int r = block_node(b)->drv->write_compressed(block_node(b), 3 * MiB, buf, q2_of(block_node(b))->cs);
+    cr_assert(r == 0 || r == -ENOTSUP); /* a build without zlib */
     cr_assert_eq(block_close(b), 0);
     free(buf);
     return path;
