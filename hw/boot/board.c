@@ -102,6 +102,15 @@ static void legacy_interrupts(struct machine *m)
         port_write(m, writes[i].port, writes[i].val, 1);
 }
 
+/* Both channels of the PIIX3 IDE decode their ports: drivers believe these bits. */
+static void enable_ide(struct machine *m)
+{
+    struct pci_device *ide = pci_find(m->pci, 0, PCI_DEVFN(1, 1));
+
+    if (ide && pci_config_read(ide, 0, 4) == 0x70108086)
+        pci_config_write(ide, 0x40, 0x80008000, 4);
+}
+
 /* The 8259s' INTR reaches the boot CPU through LINT0, NMI through LINT1. */
 static void virtual_wire(struct machine *m)
 {
