@@ -128,6 +128,7 @@ void board_init_like_firmware(struct machine *m)
     assign_all_bars(m);
     route_interrupts(m);
     enable_pm(m);
+    enable_ide(m);
     legacy_interrupts(m);
     virtual_wire(m);
     port_write(m, 0x92, 0x02, 1);        /* A20 */
