@@ -13,8 +13,8 @@ demo=$BUILD/demo
 mkdir -p "$netdir/root"
 
 # modules from the kernel's own package; all that any card needs, in order
-modules="net/core/failover drivers/net/net_failover drivers/net/mii drivers/virtio/virtio
-    drivers/virtio/virtio_ring drivers/virtio/virtio_pci_legacy_dev
+modules="net/core/failover drivers/net/net_failover drivers/net/mii drivers/virtio/virtio_ring
+    drivers/virtio/virtio drivers/virtio/virtio_pci_legacy_dev
     drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci
     drivers/net/ethernet/intel/e1000/e1000 drivers/net/ethernet/realtek/8139cp
     drivers/net/ethernet/8390/8390 drivers/net/ethernet/8390/ne2k-pci drivers/net/virtio_net"
