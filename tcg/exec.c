@@ -525,9 +525,9 @@ static inline void sync_pc(struct tcg_cpu *cpu)
 static void run_blocks(struct tcg_cpu *cpu)
 {
     struct tcg *t = cpu->tcg;
-    struct tb *last = NULL, *tb;
-    unsigned slot = 0;
+    struct tb *tb;
 
+    cpu->exit_tb = NULL;
     for (;;) {
         struct tb_key k;
         tb = cpu->restart1 ? NULL : jc_find(cpu);
@@ -536,21 +536,20 @@ static void run_blocks(struct tcg_cpu *cpu)
                 return;
             jc_fill(cpu, &k, tb);
         }
-        if (last && !last->dead && !log_on(LOG_NOCHAIN))
-            tb_chain(t, last, slot, tb);
+        /* not in a variable of our own: making @tb may have flushed the cache */
+        if (cpu->exit_tb && !log_on(LOG_NOCHAIN))
+            tb_chain(t, cpu->exit_tb, cpu->exit_slot, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(cpu, tb);
         run_tb(cpu, tb);
-        last = NULL;
         switch (cpu->exit_reason) {
         case TCG_EXIT_NEXT:
             sync_pc(cpu);
             if (!cpu->exit_tb || cpu->restart1)
                 return;
-            last = cpu->exit_tb;
-            slot = cpu->exit_slot;
             break;
         case TCG_EXIT_LOOKUP:
+            cpu->exit_tb = NULL;
             if (cpu->restart1)
                 return;
             break;
