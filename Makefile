@@ -71,7 +71,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-all check-unit check-insn check-guest check-lists check-cross \
+.PHONY: all check check-all check-unit check-insn check-fuzz fuzz-code check-guest check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -168,6 +168,19 @@ else
 check-insn: ;
 endif
 
+# Random guest code: a short run always the same, and as long as one likes
+fuzz_srcs := $(wildcard tests/fuzz/*.c)
+fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/fuzz/code: $(BUILD)/tests/fuzz/code.o $(objs) $(block_objs)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+check-fuzz: $(BUILD)/tests/fuzz/code
+	$(emulator) $<
+
+FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
+fuzz-code: $(BUILD)/tests/fuzz/code
+	$(emulator) $< $(FUZZ_ARGS)
+
 # Guest tests: firmware images of our own and real kernels, on ./transom
 check-guest: $(transom)
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
@@ -185,7 +198,7 @@ check:
 	$(MAKE) check-all
 	$(MAKE) check-cross
 
-check-all: all check-unit check-insn check-guest
+check-all: all check-unit check-insn check-fuzz check-guest
 
 cross := aarch64
 check-cross:
@@ -229,6 +242,7 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
+	@echo "make check-fuzz   random guest code   make fuzz-code    the same for ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
@@ -237,5 +251,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d)
+-include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d)
 endif
