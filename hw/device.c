@@ -51,9 +51,10 @@ struct device *machine_find_device(struct machine *m, const char *type_name)
 void machine_reset(struct machine *m)
 {
     machine_lock(m);
-    for (struct device *d = m->devices; d; d = d->next)
-        if (d->type->reset)
-            d->type->reset(d);
+    for (unsigned last = 0; last < 2; last++)
+        for (struct device *d = m->devices; d; d = d->next)
+            if (d->type->reset && d->type->reset_last == last)
+                d->type->reset(d);
     m->waking = false;
     machine_unlock(m);
 }

@@ -176,6 +176,7 @@ struct device_type {
     void (*reset)(struct device *d);              /* hardware reset; may be NULL */
     void (*destroy)(struct device *d);            /* may be NULL; struct freed by core */
     const struct dev_field *fields;
+    bool reset_last;                              /* plays firmware: after all others */
     const struct dev_prop *props;                 /* -device properties; hw/prop.h; or NULL */
     /* the usual single port range, mapped by machine_add_device() when a
      * port is given; chips with more map them in init */

@@ -233,7 +233,7 @@ static void linux_boot_destroy(struct device *d)
 
 const struct device_type linux_boot_type = {
     .name = "linux-boot", .desc = "direct kernel entry", .size = sizeof(struct linux_boot),
-    .init = linux_boot_init, .reset = linux_boot_reset, .destroy = linux_boot_destroy,
+    .init = linux_boot_init, .reset = linux_boot_reset, .destroy = linux_boot_destroy, .reset_last = true,
 };
 
 int linux_boot_add(struct machine *m, struct err *e)

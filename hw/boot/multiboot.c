@@ -239,7 +239,7 @@ static void multiboot_destroy(struct device *d)
 const struct device_type multiboot_type = {
     .name = "multiboot", .desc = "direct Multiboot kernel entry",
     .size = sizeof(struct multiboot),
-    .init = multiboot_init, .reset = multiboot_reset, .destroy = multiboot_destroy,
+    .init = multiboot_init, .reset = multiboot_reset, .destroy = multiboot_destroy, .reset_last = true,
 };
 
 int multiboot_boot_add(struct machine *m, struct err *e)

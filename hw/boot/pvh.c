@@ -134,7 +134,7 @@ static void pvh_destroy(struct device *d)
 
 const struct device_type pvh_type = {
     .name = "pvh-boot", .desc = "direct PVH kernel entry", .size = sizeof(struct pvh),
-    .init = pvh_init, .reset = pvh_reset, .destroy = pvh_destroy,
+    .init = pvh_init, .reset = pvh_reset, .destroy = pvh_destroy, .reset_last = true,
 };
 
 int pvh_boot_add(struct machine *m, struct err *e)
