@@ -71,7 +71,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-all check-unit check-insn check-fuzz fuzz-code check-guest check-lists check-cross \
+.PHONY: all check check-disk check-all check-unit check-insn check-fuzz fuzz-code check-guest check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -191,6 +191,11 @@ N ?= 20
 block-stress: $(BUILD)/tests/unit
 	BLOCK_N=$(N) $(emulator) $< --filter 'block_*/*' -j2 --timeout 86400
 
+# Debian on disk from every controller, raw and qcow2: minutes, so not in "check"
+check-disk: $(transom) $(transom_img)
+	tools/install-deps.sh disk
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run disk-boot
+
 # "check" may have to install packages and to configure first, so it starts anew
 check:
 	tools/install-deps.sh build check
@@ -245,6 +250,7 @@ help:
 	@echo "make check-fuzz   random guest code   make fuzz-code    the same for ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
+	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"

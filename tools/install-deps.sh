@@ -1,5 +1,5 @@
 #!/bin/bash
-# install-deps.sh [build|check|cross|demo]... - the Debian packages that we need
+# install-deps.sh [build|check|cross|demo|disk]... - the Debian packages that we need
 #
 # Installs what is missing with apt-get (through sudo when not root) and says
 # so; what is there already is left alone. Without a network, or without the
@@ -11,6 +11,7 @@ build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev libs
 check="busybox-static cpio tshark ipxe-qemu qemu-utils"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 demo="busybox-static cpio"
+disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3"
 
 wanted=
 for set in "${@:-build}"; do
@@ -19,7 +20,8 @@ for set in "${@:-build}"; do
     check) wanted="$wanted $check" ;;
     cross) wanted="$wanted $cross" ;;
     demo) wanted="$wanted $demo" ;;
-    *) echo "install-deps: no such set '$set' (build, check, cross, demo)" >&2; exit 1 ;;
+    disk) wanted="$wanted $disk" ;;
+    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk)" >&2; exit 1 ;;
     esac
 done
 

@@ -191,7 +191,7 @@ static const struct opt_row rows[] = {
     { "device", "NAME[,prop=value]", GRP_DEVICES,
       "isa-debug-exit,iobase=PORT ('help' lists)", opt_device },
     { "drive", "[file=]FILE[,if=IF][,format=FMT]...", GRP_DISKS,
-      "a disk; if=ide|virtio|floppy|none, media=disk|cdrom, index=, cache=, aio=, id=", opt_drive },
+      "a disk; if=ide|virtio|floppy|none, media=disk|cdrom, cache=, id=", opt_drive },
     { "blockdev", "driver=FMT,node-name=N,...", GRP_DISKS, "an image for -device ...,drive=N", opt_blockdev },
     { "hda", "FILE", GRP_DISKS, "first IDE disk; -hdb, -hdc, -hdd the others", opt_hda },
     { "hdb", "FILE", GRP_DISKS, NULL, opt_hdb },

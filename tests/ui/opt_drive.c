@@ -1,0 +1,145 @@
+/* opt_drive.c - disks and devices on the command line */
+#include <criterion/criterion.h>
+#include "ui/options.h"
+
+/* reads a line of options, split at blanks */
+static int parse(struct options *o, const char *line, struct err *e)
+{
+    char *argv[32] = { "transom" }, *text = xstrdup(line), *save = NULL;
+    int argc = 1;
+
+    for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
+        argv[argc++] = w;
+    e->msg[0] = 0;
+    return options_parse(o, argc, argv, e);
+}
+
+static const struct opt_drive *nth(const struct options *o, unsigned n)
+{
+    const struct opt_drive *d = o->disks.drives;
+
+    while (n--)
+        d = d->next;
+    return d;
+}
+
+static void good(struct options *o, const char *line)
+{
+    struct err e;
+
+    cr_assert_eq(parse(o, line, &e), 0, "%s: %s", line, e.msg);
+}
+
+static void fails(const char *line, const char *why)
+{
+    struct options o;
+    struct err e;
+
+    cr_assert_lt(parse(&o, line, &e), 0, "%s", line);
+    cr_assert_not_null(strstr(e.msg, why), "%s: %s", line, e.msg);
+}
+
+Test(opt_drive, short_options_have_their_places)
+{
+    struct options o;
+
+    good(&o, "-hdb b -cdrom c.iso -fda f a");
+    cr_assert_str_eq(nth(&o, 0)->id, "ide0-hd1");
+    cr_assert_str_eq(nth(&o, 1)->id, "ide1-cd0");
+    cr_assert(nth(&o, 1)->opts.readonly);
+    cr_assert_str_eq(nth(&o, 2)->id, "floppy0");
+    cr_assert_str_eq(nth(&o, 3)->id, "ide0-hd0");
+    cr_assert_str_eq(nth(&o, 3)->opts.file, "a");
+}
+
+Test(opt_drive, free_places_are_found_around_given_ones)
+{
+    struct options o;
+
+    good(&o, "-drive file=x -drive file=y -drive file=z,index=1 -drive file=v,if=virtio "
+             "-drive file=w,if=virtio,id=root");
+    cr_assert_eq(nth(&o, 0)->index, 0);
+    cr_assert_eq(nth(&o, 1)->index, 2);
+    cr_assert_eq(nth(&o, 1)->bus, 1);
+    cr_assert_str_eq(nth(&o, 3)->id, "virtio0");
+    cr_assert_str_eq(nth(&o, 4)->id, "root");
+    fails("-hda x -drive file=y,index=0", "index=0 already");
+    fails("-drive file=x,bus=2,unit=0", "4 places");
+    fails("-drive file=x,id=a -drive file=y,id=a", "taken");
+}
+
+Test(opt_drive, values_go_to_the_block_layer)
+{
+    struct options o;
+
+    good(&o, "-drive file=a,,b,format=raw,cache=none,discard=unmap,werror=stop,if=none,id=d");
+    cr_assert_str_eq(nth(&o, 0)->opts.file, "a,b");
+    cr_assert_eq(nth(&o, 0)->opts.cache, BLOCK_CACHE_NONE);
+    cr_assert(nth(&o, 0)->opts.discard);
+    cr_assert_eq(nth(&o, 0)->opts.werror, BLOCK_ERR_STOP);
+    good(&o, "-hda x -cdrom y -snapshot");
+    cr_assert(nth(&o, 0)->opts.snapshot);
+    cr_assert_not(nth(&o, 1)->opts.snapshot);
+}
+
+Test(opt_drive, mistakes_are_named)
+{
+    fails("-drive fiel=x", "did you mean file?");
+    fails("-drive file=x,cache=noone", "cache");
+    fails("-drive file=x,if=vritio", "did you mean virtio?");
+    fails("-drive file=x,media=tape", "disk or cdrom");
+    fails("-drive file=x,if=pflash", "not supported yet");
+    fails("-drive file=x,index=-1", "number");
+    fails("-device virtio-blk-pci,dirve=x", "did you mean drive?");
+    fails("-device virtio-blk-pic", "did you mean virtio-blk-pci?");
+}
+
+Test(opt_drive, blockdev_plain_and_json)
+{
+    struct options o;
+
+    good(&o, "-blockdev driver=file,filename=f.img,node-name=f,discard=unmap "
+             "-blockdev driver=raw,file=f,node-name=d -device nvme,drive=d");
+    cr_assert(nth(&o, 0)->used);
+    cr_assert_str_eq(nth(&o, 1)->opts.file, "f.img");
+    cr_assert(nth(&o, 1)->opts.discard);
+    good(&o, "-blockdev {\"driver\":\"qcow2\",\"node-name\":\"q\",\"read-only\":true,"
+             "\"file\":{\"driver\":\"file\",\"filename\":\"a\\\\b\"}}");
+    cr_assert_str_eq(nth(&o, 0)->opts.file, "a\\b");
+    cr_assert_str_eq(nth(&o, 0)->opts.format, "qcow2");
+    cr_assert(nth(&o, 0)->opts.readonly);
+    fails("-blockdev {\"driver\":\"raw\"", "JSON");
+    fails("-blockdev driver=raw,node-name=n,file=nowhere", "no such node");
+    fails("-blockdev driver=raw,file.filename=x", "node-name");
+}
+
+Test(opt_drive, devices_keep_their_properties_in_order)
+{
+    struct options o;
+
+    good(&o, "-drive file=x,if=none,id=d -device ahci,id=sata "
+             "-device ide-hd,drive=d,bus=sata.1,bootindex=1 -device {\"driver\":\"ide-cd\",\"bus\":\"sata.2\"}");
+    cr_assert_str_eq(o.disks.devs->id, "sata");
+    cr_assert_str_eq(kv_get(&o.disks.devs->next->props, "bus"), "sata.1");
+    cr_assert_str_eq(o.disks.devs->next->next->type->type->name, "ide-cd");
+    good(&o, "-device nvme,help");
+    cr_assert_eq(o.action, ACT_DEVICE_HELP);
+    cr_assert_str_eq(o.disks.help->type->name, "nvme");
+}
+
+Test(opt_drive, help_of_every_device_prints_a_line_a_property)
+{
+    size_t n, len;
+    const struct user_device *t = user_devices(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        char *text = NULL;
+        FILE *f = open_memstream(&text, &len);
+
+        disks_device_help(&t[i], f);
+        fclose(f);
+        for (const struct dev_prop *p = t[i].type->props; p && p->name; p++)
+            cr_assert_not_null(strstr(text, p->name), "%s %s", t[i].type->name, p->name);
+        free(text);
+    }
+}
