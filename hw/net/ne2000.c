@@ -23,7 +23,7 @@
 enum { CR_STP = 1, CR_STA = 2, CR_TXP = 4, CR_RD = 0x38, CR_RD_READ = 8, CR_RD_WRITE = 0x10 };
 enum { ISR_PRX = 1, ISR_PTX = 2, ISR_OVW = 0x10, ISR_RDC = 0x40, ISR_RST = 0x80 };
 enum { RCR_AR = 2, RCR_AB = 4, RCR_AM = 8, RCR_PRO = 0x10, RCR_MON = 0x20 };
-enum { RSR_PRX = 1, RSR_PHY = 0x20, TSR_PTX = 1, TCR_LOOP = 6 };
+enum { RSR_PRX = 1, RSR_PHY = 0x20, TSR_PTX = 1, TCR_LOOP = 6, DCR_WTS = 1 };
 /* page 0, as written; what is read there differs */
 enum { P0_CR, P0_PSTART, P0_PSTOP, P0_BNRY, P0_TPSR, P0_TBCR0, P0_TBCR1, P0_ISR, P0_RSAR0,
        P0_RSAR1, P0_RBCR0, P0_RBCR1, P0_RCR, P0_TCR, P0_DCR, P0_IMR };
@@ -57,8 +57,16 @@ static void interrupt(struct ne2000 *s, uint8_t causes)
 static bool ring_ok(const struct ne2000 *s)
 {
     return s->pstart >= RAM_START >> 8 && s->pstop <= RAM_END >> 8 && s->pstart < s->pstop &&
-           s->curr >= s->pstart && s->curr < s->pstop && s->bnry >= s->pstart &&
-           s->bnry < s->pstop;
+           s->curr >= s->pstart && s->curr < s->pstop;
+}
+
+/* Pages up to BNRY, which drivers set to one before PSTART too. */
+static unsigned ring_room(const struct ne2000 *s)
+{
+    int all = s->pstop - s->pstart, behind = s->curr - s->bnry;
+    int room = behind < 0 ? -behind : all - behind;
+
+    return MAX(MIN(room, all), 0);
 }
 
 static bool address_wanted(const struct ne2000 *s, const uint8_t *dst)
@@ -110,7 +118,7 @@ static bool ne2000_receive(void *opaque, const struct net_frame *f)
 {
     struct ne2000 *s = opaque;
     const uint8_t *d = f->data;
-    unsigned len = f->len, pages, room;
+    unsigned len = f->len, pages;
 
     if (!s->running || s->rcr & RCR_MON || !ring_ok(s) || len > FRAME_MAX)
         return true;
@@ -123,9 +131,14 @@ static bool ne2000_receive(void *opaque, const struct net_frame *f)
     if (!address_wanted(s, d))
         return true;
     pages = (HDR_BYTES + len + FCS_BYTES + 255) >> 8;
-    room = s->curr < s->bnry ? s->bnry - s->curr : s->pstop - s->pstart - (s->curr - s->bnry);
-    if (pages >= room)
-        return false;                    /* a write of BNRY has us asked again */
+    if (pages >= (unsigned)s->pstop - s->pstart)
+        return true;
+    if (pages >= ring_room(s)) {
+        /* The frame waits outside, where the chip would lose it and say so (OVW).
+         * Drivers that stop reading after some frames still need to hear. */
+        interrupt(s, ISR_PRX);
+        return false;                    /* asked again after each register write */
+    }
     store(s, d, len, pages);
     interrupt(s, ISR_PRX);
     return true;
@@ -165,11 +178,17 @@ static void advance(struct ne2000 *s)
         interrupt(s, ISR_RDC);
 }
 
+/* In word mode the chip moves words: a byte access takes one, and half is lost. */
+static unsigned transfer_bytes(const struct ne2000 *s, unsigned size)
+{
+    return s->dcr & DCR_WTS ? MAX(size, 2u) : size;
+}
+
 static uint32_t data_read(struct ne2000 *s, unsigned size)
 {
     uint32_t v = 0;
 
-    for (unsigned i = 0; i < size; i++) {
+    for (unsigned i = 0; i < transfer_bytes(s, size); i++) {
         v |= (uint32_t)(s->rbcr ? mem_read8(s, s->rsar) : 0xff) << i * 8;
         if (s->rbcr)
             advance(s);
@@ -179,7 +198,7 @@ static uint32_t data_read(struct ne2000 *s, unsigned size)
 
 static void data_write(struct ne2000 *s, uint32_t val, unsigned size)
 {
-    for (unsigned i = 0; i < size && s->rbcr; i++) {
+    for (unsigned i = 0; i < transfer_bytes(s, size) && s->rbcr; i++) {
         if (s->rsar >= RAM_START && s->rsar < RAM_END)
             s->mem[s->rsar] = val >> i * 8;
         advance(s);

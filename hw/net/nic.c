@@ -26,8 +26,10 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
     n->port.is_card = true;
     n->port.model = xstrdup(d->type->name);
     if (n->mac_text) {
-        if (net_mac_parse(n->mac_text, n->mac, e) < 0)
-            return -EINVAL;
+        struct err why = { "" };
+
+        if (net_mac_parse(n->mac_text, n->mac, &why) < 0)
+            return err_set(e, -EINVAL, "%s: %s", d->type->name, why.msg);
     } else {
         net_mac_next(net, n->mac);
     }

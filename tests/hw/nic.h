@@ -133,12 +133,15 @@ static inline uint32_t rnd(uint64_t *seed)
     return *seed >> 32;
 }
 
-/* Writes and reads all over the card, frames from the far end, time passing. */
+/* Writes and reads all over the card, frames from the far end, time passing.
+ * STORM_ROUNDS in the environment makes it longer. */
 static inline void storm(struct rig *r, unsigned rounds, uint32_t io_bytes, uint32_t mmio_bytes)
 {
     uint64_t seed = 20261120;
     uint8_t *frame = xzalloc(2048);
+    const char *longer = getenv("STORM_ROUNDS");
 
+    rounds = longer ? strtoul(longer, NULL, 0) : rounds;
     for (unsigned i = 0; i < rounds; i++) {
         unsigned size = 1u << rnd(&seed) % 3, what = rnd(&seed) % 8;
         /* small values and addresses in RAM reach further than noise */

@@ -41,7 +41,8 @@ Test(backend, wrong_arguments_get_one_line)
     struct box b;
 
     box_init(&b);
-    cr_assert_str_eq(refused(&b, "usr,id=x"), "no network back end 'usr' (did you mean user?)");
+    cr_assert_str_eq(refused(&b, "sockte,id=x"),
+                     "no network back end 'sockte' (did you mean socket?)");
     cr_assert_str_eq(refused(&b, "user"), "user: id= is missing");
     cr_assert_str_eq(refused(&b, "hubport,id=h"), "hubport: hubid= is missing");
     cr_assert_str_eq(refused(&b, "hubport,id=h,hubdi=3"),
