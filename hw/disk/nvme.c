@@ -98,11 +98,11 @@ void nvme_run(struct nvme *s, unsigned n)
 static void ring(struct nvme *s, unsigned index, uint32_t val)
 {
     unsigned n = index / 2;
-    struct nvme_cq *cq = &s->cq[n];
     bool is_cq = index & 1;
+    struct nvme_cq *cq;
 
-    if (n >= NVME_QUEUES || !(is_cq ? cq->used : s->sq[n].used) ||
-        val >= (is_cq ? cq->size : s->sq[n].size)) {
+    if (n >= NVME_QUEUES || !(is_cq ? s->cq[n].used : s->sq[n].used) ||
+        val >= (is_cq ? s->cq[n].size : s->sq[n].size)) {
         log_guest(LOG_PCI, "nvme doorbell=%u val=%u refused", index, val);
         return;
     }
@@ -111,6 +111,7 @@ static void ring(struct nvme *s, unsigned index, uint32_t val)
         nvme_run(s, n);
         return;
     }
+    cq = &s->cq[n];
     /* the head cannot pass the tail */
     if ((val + cq->size - cq->head) % cq->size > (cq->tail + cq->size - cq->head) % cq->size) {
         log_guest(LOG_PCI, "nvme cq=%u head=%u past tail", n, val);

@@ -294,3 +294,16 @@ Test(nvme, msix_and_reset_in_flight)
     cr_assert_eq(rd(&g, 0x1c), 1);
     rig_free(&g.r);
 }
+
+/* the window has room for more doorbells than there are queues (SAN=1 tells) */
+Test(nvme, doorbells_of_queues_that_cannot_be)
+{
+    struct guest g;
+
+    guest_init(&g);
+    for (unsigned off = 0x1000; off < 0x4000; off += 4)
+        wr(&g, off, 1);
+    cr_assert_eq(rd(&g, 0x1c) & 2, 0);
+    cr_assert_eq(rd(&g, 0x08), 0x00010400);
+    rig_free(&g.r);
+}
