@@ -71,7 +71,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-disk check-all check-unit check-insn check-fuzz fuzz-code check-guest check-lists check-cross \
+.PHONY: all check check-disk check-all check-unit check-insn check-fuzz fuzz-code fuzz-board check-guest check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -171,14 +171,14 @@ endif
 # Random guest code: a short run always the same, and as long as one likes
 fuzz_srcs := $(wildcard tests/fuzz/*.c)
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
-$(BUILD)/tests/fuzz/code: $(BUILD)/tests/fuzz/code.o $(objs) $(block_objs)
+$(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board: %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 check-fuzz: $(BUILD)/tests/fuzz/code
 	$(emulator) $<
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code: $(BUILD)/tests/fuzz/code
+fuzz-code fuzz-board: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom

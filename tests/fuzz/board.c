@@ -1,0 +1,380 @@
+/*
+ * board.c - random register accesses on a whole board: no device may crash
+ *
+ * The board as pc_build() makes it, with one of each device the user can add.
+ * A case is a seed: BARs are placed, RAM is filled with what might be rings and
+ * descriptors, then ports, configuration space and device windows are read and
+ * written at random while the clock goes on. Most accesses go to one device,
+ * so that it gets past its first states. Made for SAN=1.
+ *
+ *   board [--seed N] [--count N] [--seconds N]
+ */
+#include "block/block.h"
+#include "hw/disk/ahci.h"
+#include "hw/disk/drive.h"
+#include "hw/disk/fdc.h"
+#include "hw/disk/ide.h"
+#include "hw/disk/nvme.h"
+#include "hw/intc/intc.h"
+#include "hw/pci/pci.h"
+#include "hw/user-devices.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 60, PER_CHILD = 50 };
+
+struct window {
+    uint64_t base, len;
+    bool io, lapic;
+};
+
+struct fuzz {
+    struct machine *m;
+    struct vcpu vcpu, *vcpus[1];
+    struct block_ctx *ctx;
+    struct window win[MAX_WINDOWS];
+    unsigned n_win;
+    uint64_t rng;
+    uint64_t mmio_at;
+    unsigned n_drives;
+};
+
+static volatile uint64_t *shown;   /* the seed that runs, for the parent */
+
+static uint64_t r64(struct fuzz *f)
+{
+    uint64_t z = (f->rng += 0x9e3779b97f4a7c15ull);
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static unsigned pick(struct fuzz *f, unsigned n) { return (unsigned)(r64(f) >> 16) % n; }
+
+/* a register value: bits, a small number, or an address */
+static uint64_t value(struct fuzz *f)
+{
+    switch (pick(f, 8)) {
+    case 0: return r64(f);
+    case 1: return 1ull << pick(f, 33);
+    case 2: return pick(f, 16);
+    case 3: return ~0ull;
+    case 4: return (uint64_t)pick(f, RAM_BYTES >> 12) << 12;
+    case 5: return pick(f, RAM_BYTES) & ~15u;
+    case 6: return RAM_BYTES - pick(f, 64);
+    default: return pick(f, 256);
+    }
+}
+
+/* ---- the board ------------------------------------------------------------------ */
+
+static void no_kick(struct vcpu *v) { }
+
+static void die(const struct err *e)
+{
+    fprintf(stderr, "fuzz-board: %s\n", e->msg);
+    exit(2);
+}
+
+static int temp_file(char *path, unsigned bytes)
+{
+    int fd;
+
+    strcpy(path, "/tmp/fuzz-board-XXXXXX");
+    fd = mkstemp(path);
+    if (fd < 0 || ftruncate(fd, bytes))
+        perror("fuzz-board"), exit(2);
+    return fd;
+}
+
+static void add_drive(struct fuzz *f, const char *id, unsigned bytes)
+{
+    struct err e = { "" };
+    struct block_opts o;
+    struct block *blk;
+    char path[40];
+
+    close(temp_file(path, bytes));
+    block_opts_init(&o);
+    o.file = xstrdup(path);
+    o.format = xstrdup("raw");
+    o.discard = true;
+    blk = block_open(f->ctx, &o, &e);
+    unlink(path);
+    block_opts_free(&o);
+    if (!blk)
+        die(&e);
+    drive_new(f->m, id, blk);
+}
+
+static void add_devices(struct fuzz *f)
+{
+    size_t n;
+    const struct user_device *u = user_devices(&n);
+    uint8_t ide = PCI_DEVFN(1, 1);
+    struct err e = { "" };
+
+    if (!machine_add_device(f->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &ide, &e)
+        || !machine_add_device(f->m, &fdc_type, 0, NULL, NULL, NULL, &e))
+        die(&e);
+    for (size_t i = 0; i < n; i++) {
+        bool disk = !strcmp(u[i].category, "Storage") && u[i].type != &ahci_type;
+        unsigned n_props = !disk ? 0 : u[i].type == &nvme_type ? 2 : 1;
+        struct user_prop p[2] = { { "drive", "" }, { "serial", "1" } };
+        char id[8];
+        snprintf(id, sizeof(id), "d%u", (unsigned)i);
+        p[0].val = id;
+        if (disk)
+            add_drive(f, id, u[i].bus == USER_ISA ? 1440 * 1024 : 1 << 20);
+        if (!user_device_add(f->m, &u[i], NULL, p, n_props, &e))
+            die(&e);
+    }
+}
+
+static void make_board(struct fuzz *f)
+{
+    struct err e = { "" };
+    char rom[40];
+    struct machine_config cfg = { .ram_bytes = RAM_BYTES, .bios = rom, .n_vcpus = 1, .pc_testdev = false };
+
+    close(temp_file(rom, 256 * 1024));
+    if (!(f->m = machine_new(&cfg, &e)))
+        die(&e);
+    clock_init_stepped(&f->m->clock);
+    f->vcpu = (struct vcpu){ .machine = f->m, .kick = no_kick };
+    f->vcpus[0] = &f->vcpu;
+    f->m->vcpus = f->vcpus;
+    f->m->n_vcpus = 1;
+    if (pc_build(f->m, &e))
+        die(&e);
+    unlink(rom);
+    if (!(f->ctx = block_ctx_new(2, &e)))
+        die(&e);
+    add_devices(f);
+    machine_reset(f->m);
+}
+
+static void free_board(struct fuzz *f)
+{
+    struct drive *drives = f->m->drives;
+
+    machine_free(f->m);
+    drives_free(drives, NULL);
+    block_ctx_free(f->ctx);
+}
+
+/* ---- windows ---------------------------------------------------------------------- */
+
+static uint32_t cfg_rd(struct fuzz *f, unsigned devfn, unsigned reg)
+{
+    port_write(f->m, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc), 4);
+    return port_read(f->m, 0xcfc, 4);
+}
+
+static void cfg_wr(struct fuzz *f, unsigned devfn, unsigned reg, uint32_t v, unsigned size)
+{
+    port_write(f->m, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc), 4);
+    port_write(f->m, (uint16_t)(0xcfc + (reg & 3)), v, size);
+}
+
+static void add_window(struct fuzz *f, uint64_t base, uint64_t len, bool io)
+{
+    if (f->n_win < MAX_WINDOWS)
+        f->win[f->n_win++] = (struct window){ .base = base, .len = len, .io = io };
+}
+
+static void place_bars(struct fuzz *f, unsigned devfn, uint16_t *io_at)
+{
+    for (unsigned reg = 0x10; reg < 0x28; reg += 4) {
+        uint32_t bar, len;
+        cfg_wr(f, devfn, reg, 0xffffffff, 4);
+        bar = cfg_rd(f, devfn, reg);
+        len = bar & 1 ? (uint16_t)-(bar & 0xfffc) : -(bar & ~15u);
+        if (!len)
+            continue;
+        if (bar & 1) {
+            *io_at = (uint16_t)align_up(*io_at, len);
+            cfg_wr(f, devfn, reg, *io_at, 4);
+            add_window(f, *io_at, len, true);
+            *io_at = (uint16_t)(*io_at + len);
+        } else {
+            f->mmio_at = align_up(f->mmio_at, len);
+            cfg_wr(f, devfn, reg, (uint32_t)f->mmio_at, 4);
+            add_window(f, f->mmio_at, MIN(len, 0x8000u), false);
+            f->mmio_at += len;
+        }
+        if ((bar & 7) == 4) {
+            cfg_wr(f, devfn, reg + 4, 0, 4);
+            reg += 4;
+        }
+    }
+    cfg_wr(f, devfn, 4, 7, 2);
+}
+
+static void find_windows(struct fuzz *f)
+{
+    static const struct { uint16_t base, len; } ports[] = {
+        { 0, 0x20 }, { 0x20, 2 }, { 0xa0, 2 }, { 0x40, 4 }, { 0x60, 8 }, { 0x70, 2 }, { 0x80, 16 },
+        { 0xc0, 0x20 }, { 0x1f0, 8 }, { 0x170, 8 }, { 0x3f0, 8 }, { 0x3b0, 0x30 }, { 0x1ce, 4 },
+        { 0x510, 12 }, { 0x600, 0x40 }, { 0xb2, 2 }, { 0xcf8, 8 }, { 0x92, 1 }, { 0x4d0, 2 }, { 0xaf00, 0x20 },
+    };
+    uint16_t io_at = 0xc000;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+        add_window(f, ports[i].base, ports[i].len, true);
+    add_window(f, 0xa0000, 0x20000, false);
+    add_window(f, 0xfec00000, 0x100, false);
+    add_window(f, 0xfed00000, 0x400, false);
+    add_window(f, 0xfffc0000, 0x40000, false);
+    f->win[f->n_win] = (struct window){ .len = 0x400, .lapic = true };
+    f->n_win++;
+    f->mmio_at = 0xe0000000u;
+    for (unsigned devfn = 0; devfn < 256; devfn++)
+        if (cfg_rd(f, devfn, 0) != 0xffffffff)
+            place_bars(f, devfn, &io_at);
+}
+
+static void fill_ram(struct fuzz *f)
+{
+    for (unsigned i = 0; i < RAM_BYTES / 8; i += 1 + pick(f, 4))
+        stl64(f->m->ram + i * 8, value(f) | (pick(f, 4) ? 0 : value(f) << 32));
+}
+
+/* ---- accesses ------------------------------------------------------------------------ */
+
+static void access_window(struct fuzz *f, const struct window *w)
+{
+    /* registers at the start of a window do most */
+    uint64_t off = pick(f, 4) ? pick(f, (unsigned)MIN(w->len, 0x100)) : r64(f) % w->len;
+    unsigned size = 1u << pick(f, w->io ? 3 : 4);
+    bool write = pick(f, 3);
+
+    if (pick(f, 4))
+        off &= ~(uint64_t)(size - 1);
+    if (w->lapic) {
+        if (write)
+            lapic_mmio_write(f->vcpu.lapic, (uint32_t)off & ~15u, (uint32_t)value(f), 4);
+        else
+            lapic_mmio_read(f->vcpu.lapic, (uint32_t)off & ~15u, 4);
+    } else if (w->io) {
+        if (write)
+            port_write(f->m, (uint16_t)(w->base + off), (uint32_t)value(f), size);
+        else
+            port_read(f->m, (uint16_t)(w->base + off), size);
+    } else {
+        machine_lock(f->m);
+        if (write)
+            mmio_write(&f->m->mem, w->base + off, value(f), size);
+        else
+            mmio_read(&f->m->mem, w->base + off, size);
+        machine_unlock(f->m);
+    }
+}
+
+static void one_op(struct fuzz *f, const struct window *favourite)
+{
+    switch (pick(f, 64)) {
+    case 0:
+        clock_step(&f->m->clock, &f->m->timers, pick(f, 2) ? pick(f, 1000) : pick(f, 20000000));
+        break;
+    case 1:
+        block_ctx_wait(f->ctx, 0);
+        break;
+    case 2:
+        cfg_wr(f, pick(f, 128), pick(f, 256), (uint32_t)value(f), 1u << pick(f, 3));
+        break;
+    case 3:
+        lapic_ack(f->vcpu.lapic);
+        break;
+    case 4:
+        port_write(f->m, (uint16_t)r64(f), (uint32_t)value(f), 1u << pick(f, 3));
+        break;
+    case 5:
+        port_read(f->m, (uint16_t)r64(f), 1u << pick(f, 3));
+        break;
+    case 6:
+        if (!pick(f, 20))
+            machine_reset(f->m);
+        break;
+    case 7: case 8: case 9: case 10: case 11: case 12:
+        access_window(f, &f->win[pick(f, f->n_win)]);
+        break;
+    default:
+        access_window(f, favourite);
+    }
+}
+
+static void run_case(uint64_t seed)
+{
+    struct fuzz f = { .rng = seed };
+    const struct window *favourite;
+
+    *shown = seed;
+    alarm(CASE_SECONDS);
+    make_board(&f);
+    find_windows(&f);
+    fill_ram(&f);
+    favourite = &f.win[pick(&f, f.n_win)];
+    for (unsigned i = 0; i < OPS; i++) {
+        if (!pick(&f, 800))
+            favourite = &f.win[pick(&f, f.n_win)];
+        one_op(&f, favourite);
+    }
+    free_board(&f);
+}
+
+/* ---- the run ---------------------------------------------------------------------------- */
+
+static uint64_t run_child(uint64_t from, uint64_t to, time_t until, unsigned *found)
+{
+    int status;
+    pid_t pid;
+
+    *shown = from;
+    fflush(stdout);
+    pid = fork();
+    if (!pid) {
+        for (uint64_t s = from; s < to && (!until || time(NULL) < until); s++)
+            run_case(s);
+        ++*shown;
+        fflush(stdout);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        perror("fuzz-board"), exit(2);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return *shown;
+    ++*found;
+    printf("FOUND: seed %llu: %s %d\n", (unsigned long long)*shown,
+           WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    return *shown + 1;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seed = 1, count = 20, from;
+    unsigned found = 0, seconds = 0;
+    time_t until;
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        uint64_t v = strtoull(argv[i + 1], NULL, 0);
+        if (!strcmp(argv[i], "--seed"))
+            seed = v;
+        else if (!strcmp(argv[i], "--count"))
+            count = v;
+        else if (!strcmp(argv[i], "--seconds"))
+            seconds = (unsigned)v, count = ~0ull >> 1;
+    }
+    shown = mmap(NULL, sizeof(*shown), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    until = seconds ? time(NULL) + seconds : 0;
+    printf("fuzz-board: seed %llu\n", (unsigned long long)seed);
+    for (from = seed; from < seed + count && (!until || time(NULL) < until);)
+        from = run_child(from, MIN(from + PER_CHILD, seed + count), until, &found);
+    printf("fuzz-board: %llu cases, %u found\n", (unsigned long long)(from - seed), found);
+    return found != 0;
+}
