@@ -168,14 +168,16 @@ else
 check-insn: ;
 endif
 
-# Random guest code: a short run always the same, and as long as one likes
+# Random guest code, random register accesses: a short run always the same, and as
+# long as one likes
 fuzz_srcs := $(wildcard tests/fuzz/*.c)
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board: %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
-check-fuzz: $(BUILD)/tests/fuzz/code
-	$(emulator) $<
+check-fuzz: $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board
+	$(emulator) $(BUILD)/tests/fuzz/code
+	$(emulator) $(BUILD)/tests/fuzz/board
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
 fuzz-code fuzz-board: fuzz-%: $(BUILD)/tests/fuzz/%
@@ -247,7 +249,7 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
-	@echo "make check-fuzz   random guest code   make fuzz-code    the same for ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
