@@ -129,7 +129,19 @@ static uint64_t bus_random(void *opaque) { return next(&((struct fuzz *)opaque)-
 static uint64_t mmio_rd(void *o, struct tcg_cpu *c, gpa_t gpa, unsigned size) { return bus_random(o); }
 static void mmio_wr(void *o, struct tcg_cpu *c, gpa_t gpa, uint64_t v, unsigned size) { }
 static uint32_t port_in(void *o, uint16_t port, unsigned size) { return (uint32_t)bus_random(o); }
-static void port_out(void *o, uint16_t port, uint32_t v, unsigned size) { }
+
+/* a device writes to memory: whatever the page holds */
+static void port_out(void *o, uint16_t port, uint32_t v, unsigned size)
+{
+    struct fuzz *f = o;
+    uint32_t page = (uint32_t)bus_random(o) % RAM_PAGES;
+
+    f->ram[page << 12 | (v & 0xfff)] = (uint8_t)(v >> 12);
+    tcg_invalidate_phys(f->tcg, page, v & 0xfff, 1);
+    if (port % 16 == 0)
+        tcg_mmu_flush(&f->cpu->tcg, true);      /* a board's memory map changes */
+}
+
 static int ack_irq(void *o) { return (int)(bus_random(o) % 257) - 1; }
 static void intr_clear(void *o, uint32_t bits) { }
 static uint8_t sipi_vector(void *o) { return (uint8_t)(bus_random(o) % 64); }
@@ -168,6 +180,25 @@ static void halt(void *opaque)
         now.stop = 1;
 }
 
+/* so that registers do not end as rubbish that only faults */
+static void refresh(struct fuzz *f)
+{
+    static const uint32_t msrs[] = { 0x10, 0x1b, 0x3a, 0x79, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x17a, 0x1a0,
+        0x1d9, 0x200, 0x20f, 0x250, 0x258, 0x26f, 0x277, 0x2ff, 0x400, 0x40f, 0x800, 0x83f, 0xda0,
+        0xc0000080, 0xc0000081, 0xc0000082, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103 };
+    uint64_t keep = f->rng, r;
+
+    f->rng = bus_random(f);
+    r = r64(f);
+    GPR(f->cpu, r % 16) = address(f);
+    GPR(f->cpu, R_SP) = r >> 8 & 3 ? (PG_STACK << 12) + pick(f, 0x8000) : address(f);
+    if ((r >> 16 & 7) == 0)
+        GPR(f->cpu, R_CX) = msrs[pick(f, ARRAY_SIZE(msrs))];
+    else if ((r >> 16 & 7) == 1)
+        GPR(f->cpu, R_CX) = pick(f, 300);
+    f->rng = keep;
+}
+
 static bool service(struct tcg_cpu *tc)
 {
     struct fuzz *f = tc->tcg->phys.opaque;
@@ -179,6 +210,7 @@ static bool service(struct tcg_cpu *tc)
         tc->exception = 0;
         tc->pc = X86(tc)->mode & MODE_FLAT_CS ? PG_CODE << 12 : 0;
         tc->pc += bus_random(f) % 0x4000;
+        refresh(f);
     }
     if (f->work % 16 == 0)
         tcg_kick(tc);
@@ -428,6 +460,18 @@ static void make_code(struct fuzz *f)
     }
 }
 
+/* frames for returns: selectors, flags, addresses of code and stack */
+static void make_stacks(struct fuzz *f)
+{
+    unsigned unit = code_bits(f) / 8;
+
+    for (unsigned i = PG_STACK * 4096; i < (PG_STACK + 10) * 4096; i += unit) {
+        uint64_t v[] = { pick(f, 64) * 4, pick(f, 0x1000), (PG_CODE << 12) + pick(f, 0x4000), pick(f, 0x4000),
+                         (PG_STACK << 12) + pick(f, 0x8000), r64(f) & 0x3f7fd7, r64(f) };
+        memcpy(f->ram + i, &v[pick(f, ARRAY_SIZE(v))], unit);
+    }
+}
+
 /* ---- a case ------------------------------------------------------------------------------ */
 
 static void make_ram(struct fuzz *f)
@@ -439,6 +483,7 @@ static void make_ram(struct fuzz *f)
     make_tss(f);
     make_page_tables(f);
     make_code(f);
+    make_stacks(f);
 }
 
 static void set_seg(struct fuzz *f, unsigned s, uint16_t sel, unsigned attr, uint64_t base, uint32_t limit)
