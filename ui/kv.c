@@ -26,10 +26,25 @@ void kv_del(struct kv_list *l, const char *key)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->item[i].key, key))
+    for (size_t i = 0; i < l->n; i++) {
+        if (strcmp(l->item[i].key, key)) {
             l->item[n++] = l->item[i];
+        } else {
+            free(l->item[i].key);
+            free(l->item[i].val);
+        }
+    }
     l->n = n;
+}
+
+void kv_free(struct kv_list *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->item[i].key);
+        free(l->item[i].val);
+    }
+    free(l->item);
+    *l = (struct kv_list){ NULL, 0 };
 }
 
 /* ---- a=b,c=d ---------------------------------------------------------------------- */

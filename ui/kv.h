@@ -18,8 +18,8 @@ struct kv_list {
 
 /**
  * kv_parse() - "a=b,c=d" (",," is a comma in a value) or a JSON object
- * @l: filled in; nested objects become "outer.inner". Strings are kept for the
- *   life of the process, as the command line is.
+ * @l: filled in; nested objects become "outer.inner"; for kv_free(), also
+ *   after an error
  * Returns 0, or -EINVAL with @e saying where JSON went wrong.
  */
 int kv_parse(struct kv_list *l, const char *text, struct err *e) MUST_CHECK;
@@ -27,7 +27,9 @@ int kv_parse(struct kv_list *l, const char *text, struct err *e) MUST_CHECK;
 void kv_add(struct kv_list *l, const char *key, const char *val);
 /** kv_get() - value of the last @key, or NULL */
 const char *kv_get(const struct kv_list *l, const char *key);
-/** kv_del() - remove all of @key */
+/** kv_del() - remove all of @key; their strings go */
 void kv_del(struct kv_list *l, const char *key);
+/** kv_free() - everything in @l, which is empty then */
+void kv_free(struct kv_list *l);
 
 #endif

@@ -204,17 +204,16 @@ int main(int argc, char **argv)
 {
     struct options o;
     struct err e = { "" };
-    int ret;
+    int ret = options_parse(&o, argc, argv, &e);
 
-    if (options_parse(&o, argc, argv, &e) < 0)
-        return complain(&o, e.msg);
-    if (o.action != ACT_RUN) {
+    if (ret == 0 && o.action != ACT_RUN) {
         options_info(&o, stdout);
-        return 0;
+    } else if (ret == 0 && (ret = options_log(&o, &e)) == 0) {
+        hint(&o);
+        ret = run_machine(&o, &e);
     }
-    if (options_log(&o, &e) < 0)
-        return complain(&o, e.msg);
-    hint(&o);
-    ret = run_machine(&o, &e);
-    return ret < 0 ? complain(&o, e.msg) : ret;
+    if (ret < 0)
+        ret = complain(&o, e.msg);
+    options_free(&o);
+    return ret;
 }

@@ -12,7 +12,8 @@ static const char *const if_names[] = {
 /* units on one bus of the interface; 0: one row of them */
 static const uint8_t units[] = { [DRIVE_IF_IDE] = 2, [DRIVE_IF_COUNT] = 0 };
 
-static struct opt_drive *drive_append(struct options *o, const char *text)
+/* Owns @text from now on. */
+static struct opt_drive *drive_append(struct options *o, char *text)
 {
     struct opt_drive *d = xzalloc(sizeof *d), **p = &o->disks.drives;
 
@@ -42,6 +43,7 @@ static int set_id(struct options *o, struct opt_drive *d, const char *id, struct
             return err_set(e, -EINVAL, "%s: id '%s': letters, digits, - . _ only", d->text, id);
     if (!*id || find_id(o, id))
         return err_set(e, -EINVAL, "%s: id '%s' %s", d->text, id, *id ? "is taken" : "is empty");
+    free(d->id);
     d->id = xstrdup(id);
     return 0;
 }
@@ -121,6 +123,7 @@ static int drive_key(struct options *o, struct opt_drive *d, const struct kv *k,
     if (!strcmp(key, "index") || !strcmp(key, "bus") || !strcmp(key, "unit"))
         return set_place(d, key, val, e);
     if (!strcmp(key, "serial")) {
+        free(d->serial);
         d->serial = xstrdup(val);
         return 0;
     }
@@ -136,6 +139,7 @@ static int parse_drive(struct options *o, struct opt_drive *d, const char *val, 
 
     for (size_t i = 0; ret == 0 && i < l.n; i++)
         ret = drive_key(o, d, &l.item[i], e);
+    kv_free(&l);
     return ret;
 }
 
@@ -219,33 +223,39 @@ static int use_node(struct options *o, struct opt_drive *d, const char *name, st
     return 0;
 }
 
-int opt_blockdev(struct options *o, const char *val, struct err *e)
+static int blockdev(struct options *o, struct opt_drive *d, struct kv_list *l, struct err *e)
 {
-    struct opt_drive *d = drive_append(o, xasprintf("-blockdev %s", val));
-    struct kv_list l = { NULL, 0 };
-    const char *driver, *name, *node;
-    int ret = kv_parse(&l, val, e);
+    const char *driver = kv_get(l, "driver"), *name = kv_get(l, "node-name");
+    const char *node = kv_get(l, "file");
+    int ret;
 
-    if (ret < 0)
-        return ret;
-    driver = kv_get(&l, "driver");
-    name = kv_get(&l, "node-name");
-    node = kv_get(&l, "file");
     if (!driver || !name)
         return err_set(e, -EINVAL, "%s: driver= and node-name= are wanted", d->text);
     d->interface = DRIVE_IF_NONE;
     d->blockdev = true;
     d->protocol = !strcmp(driver, "file") || !strcmp(driver, "host_device");
     ret = set_id(o, d, name, e);
-    kv_del(&l, "node-name");
+    kv_del(l, "node-name");
     if (ret == 0 && node && !d->protocol) {
-        kv_del(&l, "file");
         ret = use_node(o, d, node, e);
+        kv_del(l, "file");
     }
-    for (size_t i = 0; ret == 0 && i < l.n; i++)
-        ret = block_key(d, l.item[i].key, l.item[i].val, e);
+    for (size_t i = 0; ret == 0 && i < l->n; i++)
+        ret = block_key(d, l->item[i].key, l->item[i].val, e);
     if (ret == 0 && !d->opts.file)
         return err_set(e, -EINVAL, "%s: no file is named", d->text);
+    return ret;
+}
+
+int opt_blockdev(struct options *o, const char *val, struct err *e)
+{
+    struct opt_drive *d = drive_append(o, xasprintf("-blockdev %s", val));
+    struct kv_list l = { NULL, 0 };
+    int ret = kv_parse(&l, val, e);
+
+    if (ret == 0)
+        ret = blockdev(o, d, &l, e);
+    kv_free(&l);
     return ret;
 }
 
@@ -328,43 +338,85 @@ static int check_prop(const struct user_device *u, const struct kv *k, const cha
                         val, *k->key ? k->key : k->val);
 }
 
+/* "X,help" asks about X */
+static bool asks_help(const struct kv_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!*l->item[i].key && (!strcmp(l->item[i].val, "help") || !strcmp(l->item[i].val, "?")))
+            return true;
+    return false;
+}
+
+/* Takes @l over. */
+static int append_device(struct options *o, const struct user_device *u, struct kv_list *l,
+                         const char *val, struct err *e)
+{
+    struct opt_dev *d = xzalloc(sizeof *d), **p = &o->disks.devs;
+    const char *id = kv_get(l, "id");
+
+    while (*p)
+        p = &(*p)->next;
+    *p = d;
+    d->type = u;
+    d->id = id ? xstrdup(id) : NULL;
+    kv_del(l, "id");
+    d->props = *l;
+    *l = (struct kv_list){ NULL, 0 };
+    for (size_t i = 0; i < d->props.n; i++)
+        if (check_prop(u, &d->props.item[i], val, e) < 0)
+            return -EINVAL;
+    return 0;
+}
+
 int disks_device(struct options *o, const char *val, struct err *e)
 {
     struct kv_list l = { NULL, 0 };
     const struct user_device *u;
-    struct opt_dev *d, **p = &o->disks.devs;
     const char *name;
     struct err why = { "" };
+    int ret = 1;
 
-    if (kv_parse(&l, val, &why) < 0)
+    if (kv_parse(&l, val, &why) < 0) {
+        kv_free(&l);
         return err_set(e, -EINVAL, "-device %s: %s", val, why.msg);
-    name = kv_get(&l, "driver");
-    if (!name && l.n && !*l.item[0].key) {
-        name = l.item[0].val;
-        l.item++, l.n--;
     }
+    if (!kv_get(&l, "driver") && l.n && !*l.item[0].key) {
+        free(l.item[0].key);
+        l.item[0].key = xstrdup("driver");
+    }
+    name = kv_get(&l, "driver");
     u = name ? user_device_find(name) : NULL;
-    if (!u)
-        return 1;
     kv_del(&l, "driver");
-    for (size_t i = 0; i < l.n; i++)
-        if (!*l.item[i].key && (!strcmp(l.item[i].val, "help") || !strcmp(l.item[i].val, "?"))) {
-            o->disks.help = u;
-            o->action = ACT_DEVICE_HELP;
-            return 0;
-        }
-    d = xzalloc(sizeof *d);
-    d->type = u;
-    d->id = kv_get(&l, "id");
-    kv_del(&l, "id");
-    d->props = l;
-    for (size_t i = 0; i < l.n; i++)
-        if (check_prop(u, &l.item[i], val, e) < 0)
-            return -EINVAL;
-    while (*p)
-        p = &(*p)->next;
-    *p = d;
-    return 0;
+    if (u && asks_help(&l)) {
+        o->disks.help = u;
+        o->action = ACT_DEVICE_HELP;
+        ret = 0;
+    } else if (u) {
+        ret = append_device(o, u, &l, val, e);
+    }
+    kv_free(&l);
+    return ret;
+}
+
+void disks_options_free(struct opt_disks *d)
+{
+    struct opt_drive *drive;
+    struct opt_dev *dev;
+
+    while ((drive = d->drives)) {
+        d->drives = drive->next;
+        block_opts_free(&drive->opts);
+        free(drive->text);
+        free(drive->id);
+        free(drive->serial);
+        free(drive);
+    }
+    while ((dev = d->devs)) {
+        d->devs = dev->next;
+        kv_free(&dev->props);
+        free(dev->id);
+        free(dev);
+    }
 }
 
 static void prop_help(const struct user_device *u, FILE *f)

@@ -13,7 +13,7 @@ struct options;
 
 /** struct opt_drive - one -drive, -blockdev, -hda, ... */
 struct opt_drive {
-    const char *text;            /* option and argument, for messages */
+    char *text;                  /* option and argument, for messages */
     char *id;
     enum drive_if interface;
     int bus, unit;               /* -1: to be chosen */
@@ -31,7 +31,7 @@ struct opt_drive {
 struct opt_dev {
     const struct user_device *type;
     struct kv_list props;        /* without driver and id */
-    const char *id;
+    char *id;                    /* or NULL */
     struct opt_dev *next;
 };
 
@@ -48,6 +48,8 @@ struct opt_disks {
 int disks_device(struct options *o, const char *val, struct err *e);
 /** disks_finish() - places and names of drives that gave none; 0 or -EINVAL */
 int disks_finish(struct options *o, struct err *e) MUST_CHECK;
+/** disks_options_free() - drives and devices of the command line */
+void disks_options_free(struct opt_disks *d);
 /** disks_device_help() - -device help, and X,help when @u is given */
 void disks_device_help(const struct user_device *u, FILE *f);
 

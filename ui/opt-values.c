@@ -283,7 +283,8 @@ static int boot_order(struct options *o, const char *val, const char *order, str
         if (*p < 'a' || *p > 'p' || strchr(p + 1, *p))
             return bad(e, "-boot", val, "an order is letters a to p, each once: "
                        "a floppy, c disk, d CD, n network");
-    o->cfg.boot_order = xstrdup(order);
+    free(o->boot_order);
+    o->cfg.boot_order = o->boot_order = xstrdup(order);
     return 0;
 }
 
@@ -324,7 +325,7 @@ int opt_name(struct options *o, const char *val, struct err *e)
 
     while (next_item(&rest, &it)) {
         if (!*it.key || !strcmp(it.key, "guest"))
-            o->name = xstrdup(it.val);
+            free(o->name), o->name = xstrdup(it.val);
         else if (strcmp(it.key, "process") && strcmp(it.key, "debug-threads"))
             return unknown_key(e, "-name", val, &it, keys, ARRAY_SIZE(keys));
     }

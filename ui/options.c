@@ -72,7 +72,7 @@ static int set_accel(struct options *o, const char *v, struct err *e)
     else if (o->n_accels == OPT_ACCELS)
         return err_set(e, -EINVAL, "-accel %s: more than %d of them", v, OPT_ACCELS);
     else
-        o->accels[o->n_accels++] = v;
+        o->accels[o->n_accels++] = xstrdup(v);
     return 0;
 }
 
@@ -420,6 +420,16 @@ int options_parse(struct options *o, int argc, char **argv, struct err *e)
     if (ret == 0 && o->action == ACT_RUN)
         ret = finish(o, e);
     return ret;
+}
+
+void options_free(struct options *o)
+{
+    for (unsigned i = 0; i < o->n_accels; i++)
+        free(o->accels[i]);
+    free(o->name);
+    free(o->boot_order);
+    disks_options_free(&o->disks);
+    memset(o, 0, sizeof *o);
 }
 
 int options_log(const struct options *o, struct err *e)

@@ -29,13 +29,13 @@ struct opt_net {
     const char *val;
 };
 
-/** struct options - the command line; strings are those of argv unless said */
+/** struct options - the command line; "const" strings are those of argv */
 struct options {
     enum opt_action action;
     struct machine_config cfg;       /* without back ends; rom_dirs is ours */
     struct x86_model model;
     struct accel_options accel;
-    const char *accels[OPT_ACCELS];  /* -accel arguments, tried in order */
+    char *accels[OPT_ACCELS];        /* -accel arguments, tried in order */
     unsigned n_accels;
     const char *serial[OPT_SERIALS]; /* chardev specs; "none": no port */
     unsigned n_serial;
@@ -46,7 +46,7 @@ struct options {
     struct opt_net net[OPT_NETS];
     unsigned n_net;
     const char *pidfile;
-    const char *name;
+    char *name, *boot_order;         /* boot_order: cfg's */
     struct opt_disks disks;
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
@@ -70,10 +70,13 @@ const struct opt_row *options_table(size_t *n);
 
 /**
  * options_parse() - read a command line
- * @o: filled in; points into @argv
+ * @o: filled in; points into @argv; for options_free(), also after an error
  * Returns 0, or -EINVAL with @e set to one line that names the option.
  */
 int options_parse(struct options *o, int argc, char **argv, struct err *e) MUST_CHECK;
+
+/** options_free() - what options_parse() allocated; not @o */
+void options_free(struct options *o);
 
 /** options_log() - carry out -d, -D and -dfilter; 0 or -errno with @e set */
 int options_log(const struct options *o, struct err *e) MUST_CHECK;

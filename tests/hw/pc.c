@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "hw/boot/linux.h"
+#include "hw/disk/ide.h"
 #include "hw/misc/fw_cfg.h"
 #include "tests/hw/board.h"
 #include "tests/hw/chips.h"
@@ -135,11 +136,14 @@ Test(pc, the_board_is_left_as_firmware_would)
     make_rom(rom);
     m = pc(&b, &cfg, &e, &ret);
     cr_assert_eq(ret, 0, "%s", e.msg);
+    board_add(m, &piix3_ide_type, PCI_DEVFN(1, 1));
     machine_reset(m);
     board_init_like_firmware(m);
     cr_assert_neq(port_read(m, 0x604, 2), 0xffff, "PM block");
     cr_assert_eq(cfg_rd(m, PCI_DEVFN(1, 0), 0x60, 4), 0x0b0b0a0a);
     cr_assert_eq(cfg_rd(m, PCI_DEVFN(1, 3), PCI_INT_LINE, 1), 9);
+    cr_assert_eq(cfg_rd(m, PCI_DEVFN(1, 1), 0x40, 4), 0x80008000, "both IDE channels decode");
+    cr_assert_eq(cfg_rd(m, PCI_DEVFN(1, 1), PCI_COMMAND, 2) & PCI_COMMAND_IO, PCI_COMMAND_IO);
     cr_assert_eq(cfg_rd(m, PCI_DEVFN(2, 0), PCI_COMMAND, 2) & 2, 2);
     cr_assert_geq(cfg_rd(m, PCI_DEVFN(2, 0), PCI_BAR0, 4), 0x80000000);
     cr_assert_eq(mmio_read(&m->mem, LAPIC_BASE + 0x350, 4), 0x700, "LINT0 is ExtINT");

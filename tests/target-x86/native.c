@@ -588,13 +588,16 @@ Test(native, rows32_host_code_checked_segments)
 
 /* ---- sequences: what optimisation and register allocation make of several together ----- */
 
-/* no operand is a register that addresses need, and the data address stays put */
+/* No operand is a register that addresses need, and the data address stays put. Addresses
+ * use those registers only: elsewhere, what the host has mapped decides what is read. */
 static bool sequence_ok(const struct x86_insn *in)
 {
     static const char *const no[] = { "DIV", "IDIV", "PUSHA", "POPA", "AAM", "BSF", "BSR" };
     const unsigned ops[3] = { in->row->dst, in->row->a, in->row->b };
 
     if (ROW_HAS(in->row, REPOK) || (in->mem && (in->index != REGNO_NONE || in->addrsize != in->bits / 8)))
+        return false;
+    if (in->mem && in->base != R_SI && in->base != R_DI)
         return false;
     if (!strncmp(in->row->name, "BT", 2) && in->mem && opnd_kind(in->row->b) == K_G)
         return false;
