@@ -136,19 +136,24 @@ static void get_memory(const struct guest *g, struct state *s)
     memcpy(s->stack, g->ram + (GUEST_STACK - 32 - GUEST_BASE), sizeof(s->stack));
 }
 
-/* the translator has handlers of its own for the same signals: only borrow them */
+/* The translator has handlers of its own for the same signals: only borrow them. They run
+ * on a stack of their own: SP is the guest's, and what is below it is compared. */
 static const int fault_signals[3] = { SIGFPE, SIGILL, SIGSEGV };
 
-static void take_signals(struct sigaction old[3])
+static void take_signals(struct sigaction old[3], stack_t *old_stack)
 {
-    struct sigaction sa = { .sa_handler = on_fault };
+    struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_ONSTACK };
+    static uint8_t stack[64 * 1024];
+    const stack_t ss = { .ss_sp = stack, .ss_size = sizeof stack };
 
+    sigaltstack(&ss, old_stack);
     for (unsigned i = 0; i < 3; i++)
         sigaction(fault_signals[i], &sa, &old[i]);
 }
 
-static void give_signals(const struct sigaction old[3])
+static void give_signals(const struct sigaction old[3], const stack_t *old_stack)
 {
+    sigaltstack(old_stack, NULL);
     for (unsigned i = 0; i < 3; i++)
         sigaction(fault_signals[i], &old[i], NULL);
 }
@@ -157,17 +162,18 @@ static void give_signals(const struct sigaction old[3])
 static int run_native(struct guest *g, const uint8_t *code, unsigned n, unsigned bits, struct state *s)
 {
     struct sigaction old[3];
+    stack_t old_stack;
     int sig;
 
     put_state(g, s);
     memcpy(SLOTS->r, s->r, sizeof(s->r));
     SLOTS->flags = s->flags | 0x202;
     build_native(code, n, bits);
-    take_signals(old);
+    take_signals(old, &old_stack);
     sig = sigsetjmp(fault_jmp, 1);
     if (!sig)
         ((void (*)(void))NATIVE)();
-    give_signals(old);
+    give_signals(old, &old_stack);
     if (sig)
         return sig;
     memcpy(s->r, SLOTS->r, sizeof(s->r));

@@ -77,7 +77,7 @@ static const char *answer(const char *line)
 
 TestSuite(monitor, .init = setup, .fini = teardown);
 
-Test(monitor, greets_and_prompts, .init = NULL)
+Test(monitor_without_hooks, greets_and_prompts, .fini = teardown)
 {
     setup_with(NULL);
     cr_assert_eq(strncmp(back->out, "Transom ", 8), 0);
@@ -126,7 +126,7 @@ Test(monitor, run_control)
     cr_assert_eq(m->exit_code, 0);
 }
 
-Test(monitor, absent_hooks, .init = NULL)
+Test(monitor_without_hooks, absent_hooks, .fini = teardown)
 {
     setup_with(NULL);
     cr_assert_str_eq(answer("stop"), "stop: not available\r\n");
