@@ -417,6 +417,8 @@ static bool usable(const struct x86_insn *in, const struct enc *e, const struct 
         return false;
     if (ROW_HAS(in->row, REPOK) && written & (1u << R_CX | 1u << R_SI | 1u << R_DI))
         return false;               /* which of two faults comes first is nobody's promise */
+    if (!strcmp(in->row->name, "XLAT") && rg->base[0] != R_BX && rg->base[1] != R_BX)
+        return false;               /* elsewhere the host may have memory, as sanitizers do */
     if (is_push_pop(in) ? w & fixed : w & (fixed | 1u << R_SP))
         return false;
     if (in->mem && is_atomic(in) && (in->base != rg->base[0] || in->index != REGNO_NONE))

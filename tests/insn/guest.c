@@ -28,6 +28,7 @@ struct guest {
     struct phys_ops phys;
     const struct x86_model *model;
     const struct host_code *host;
+    unsigned engines;             /* that share it */
 };
 
 struct guest_mode {
@@ -264,6 +265,7 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     *out = c->init;
     out->vector = VEC_CRASH;
     tcg_cpu_free(&g->cpu->tcg);
+    tcg_free(g->tcg);
     if (!make_cpu(g, &err))
         exit(2);
 }
@@ -289,6 +291,21 @@ static struct guest *guest_new(const struct x86_model *m, struct err *err)
     return make_cpu(g, err) ? g : NULL;
 }
 
+/* the last engine takes the guest along */
+static void free_engine(struct engine *e)
+{
+    struct guest *g = now.shared;
+
+    free(e->priv);
+    if (--g->engines)
+        return;
+    now.shared = NULL;
+    tcg_cpu_free(&g->cpu->tcg);
+    tcg_free(g->tcg);
+    free(g->ram);
+    free(g);
+}
+
 bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
                   const struct x86_model *m)
 {
@@ -301,7 +318,8 @@ bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise
         fprintf(stderr, "insn: no %s: %s\n", name, err.msg);
         return false;
     }
+    now.shared->engines++;
     *mode = (struct guest_mode){ now.shared, interp, optimise };
-    *e = (struct engine){ .name = name, .run = run, .priv = mode, .portable = interp };
+    *e = (struct engine){ .name = name, .run = run, .free = free_engine, .priv = mode, .portable = interp };
     return true;
 }

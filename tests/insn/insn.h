@@ -108,6 +108,7 @@ uint32_t flags_written(const struct x86_insn *in);
 struct engine {
     const char *name;
     void (*run)(struct engine *e, const struct tcase *c, struct state *out);
+    void (*free)(struct engine *e); /* or NULL */
     void *priv;
     bool portable;                /* computes floating point in software */
 };

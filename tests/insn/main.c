@@ -472,6 +472,23 @@ static void summary(const struct bench *b)
            x86_row_count() - 1, tested, b->n_engines, b->differ, (unsigned long long)b->cases, b->seq_differ);
 }
 
+static void free_engines(struct bench *b)
+{
+    for (unsigned i = 0; i < b->n_engines; i++)
+        if (b->engine[i].free)
+            b->engine[i].free(&b->engine[i]);
+}
+
+static void test_all(struct bench *b, bool has_16)
+{
+    for (unsigned bits = 64; bits >= 16; bits /= 2)
+        if (b->n_engines > 1 && (!b->opt.bits || b->opt.bits == bits) && (bits != 16 || has_16))
+            test_mode(b, bits);
+    if (!b->opt.row && b->opt.only < 0)
+        check_expected(b);
+    summary(b);
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench;
@@ -494,15 +511,10 @@ int main(int argc, char **argv)
     if (!b->opt.record)
         printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
     has_16 = native_has_16();
-    if (b->opt.record && has_16) {
+    if (b->opt.record && has_16)
         record(b);
-        return 0;
-    }
-    for (unsigned bits = 64; bits >= 16; bits /= 2)
-        if (b->n_engines > 1 && (!b->opt.bits || b->opt.bits == bits) && (bits != 16 || has_16))
-            test_mode(b, bits);
-    if (!b->opt.row && b->opt.only < 0)
-        check_expected(b);
-    summary(b);
+    else
+        test_all(b, has_16);
+    free_engines(b);
     return b->differ || b->seq_differ;
 }
