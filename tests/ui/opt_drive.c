@@ -2,12 +2,15 @@
 #include <criterion/criterion.h>
 #include "ui/options.h"
 
-/* reads a line of options, split at blanks */
+/* reads a line of options, split at blanks; the words live until the next call */
 static int parse(struct options *o, const char *line, struct err *e)
 {
-    char *argv[32] = { "transom" }, *text = xstrdup(line), *save = NULL;
+    static char text[512];
+    char *argv[32] = { "transom" }, *save = NULL;
     int argc = 1;
 
+    cr_assert_lt(strlen(line), sizeof text);
+    strcpy(text, line);
     for (char *w = strtok_r(text, " ", &save); w; w = strtok_r(NULL, " ", &save))
         argv[argc++] = w;
     e->msg[0] = 0;
@@ -23,10 +26,12 @@ static const struct opt_drive *nth(const struct options *o, unsigned n)
     return d;
 }
 
+/* @line is understood; what @o was before goes */
 static void good(struct options *o, const char *line)
 {
     struct err e;
 
+    options_free(o);
     cr_assert_eq(parse(o, line, &e), 0, "%s: %s", line, e.msg);
 }
 
@@ -36,12 +41,13 @@ static void fails(const char *line, const char *why)
     struct err e;
 
     cr_assert_lt(parse(&o, line, &e), 0, "%s", line);
+    options_free(&o);
     cr_assert_not_null(strstr(e.msg, why), "%s: %s", line, e.msg);
 }
 
 Test(opt_drive, short_options_have_their_places)
 {
-    struct options o;
+    struct options o = { .n_accels = 0 };
 
     good(&o, "-hdb b -cdrom c.iso -fda f a");
     cr_assert_str_eq(nth(&o, 0)->id, "ide0-hd1");
@@ -50,11 +56,12 @@ Test(opt_drive, short_options_have_their_places)
     cr_assert_str_eq(nth(&o, 2)->id, "floppy0");
     cr_assert_str_eq(nth(&o, 3)->id, "ide0-hd0");
     cr_assert_str_eq(nth(&o, 3)->opts.file, "a");
+    options_free(&o);
 }
 
 Test(opt_drive, free_places_are_found_around_given_ones)
 {
-    struct options o;
+    struct options o = { .n_accels = 0 };
 
     good(&o, "-drive file=x -drive file=y -drive file=z,index=1 -drive file=v,if=virtio "
              "-drive file=w,if=virtio,id=root");
@@ -66,11 +73,12 @@ Test(opt_drive, free_places_are_found_around_given_ones)
     fails("-hda x -drive file=y,index=0", "index=0 already");
     fails("-drive file=x,bus=2,unit=0", "4 places");
     fails("-drive file=x,id=a -drive file=y,id=a", "taken");
+    options_free(&o);
 }
 
 Test(opt_drive, values_go_to_the_block_layer)
 {
-    struct options o;
+    struct options o = { .n_accels = 0 };
 
     good(&o, "-drive file=a,,b,format=raw,cache=none,discard=unmap,werror=stop,if=none,id=d");
     cr_assert_str_eq(nth(&o, 0)->opts.file, "a,b");
@@ -80,6 +88,7 @@ Test(opt_drive, values_go_to_the_block_layer)
     good(&o, "-hda x -cdrom y -snapshot");
     cr_assert(nth(&o, 0)->opts.snapshot);
     cr_assert_not(nth(&o, 1)->opts.snapshot);
+    options_free(&o);
 }
 
 Test(opt_drive, mistakes_are_named)
@@ -96,7 +105,7 @@ Test(opt_drive, mistakes_are_named)
 
 Test(opt_drive, blockdev_plain_and_json)
 {
-    struct options o;
+    struct options o = { .n_accels = 0 };
 
     good(&o, "-blockdev driver=file,filename=f.img,node-name=f,discard=unmap "
              "-blockdev driver=raw,file=f,node-name=d -device nvme,drive=d");
@@ -111,11 +120,12 @@ Test(opt_drive, blockdev_plain_and_json)
     fails("-blockdev {\"driver\":\"raw\"", "JSON");
     fails("-blockdev driver=raw,node-name=n,file=nowhere", "no such node");
     fails("-blockdev driver=raw,file.filename=x", "node-name");
+    options_free(&o);
 }
 
 Test(opt_drive, devices_keep_their_properties_in_order)
 {
-    struct options o;
+    struct options o = { .n_accels = 0 };
 
     good(&o, "-drive file=x,if=none,id=d -device ahci,id=sata "
              "-device ide-hd,drive=d,bus=sata.1,bootindex=1 -device {\"driver\":\"ide-cd\",\"bus\":\"sata.2\"}");
@@ -125,6 +135,7 @@ Test(opt_drive, devices_keep_their_properties_in_order)
     good(&o, "-device nvme,help");
     cr_assert_eq(o.action, ACT_DEVICE_HELP);
     cr_assert_str_eq(o.disks.help->type->name, "nvme");
+    options_free(&o);
 }
 
 Test(opt_drive, help_of_every_device_prints_a_line_a_property)
