@@ -30,18 +30,55 @@ endif
 
 # ---- sources ------------------------------------------------------------------
 
-src_util := $(wildcard util/*.c)
-src_tcg := $(filter-out tcg/host-none.c,$(wildcard tcg/*.c))
-src_tcg_x86_64 := $(wildcard tcg/host-x86_64/*.c)
-src_tcg_aarch64 := $(wildcard tcg/host-none/*.c)
-src_target := $(wildcard target-x86/*.c)
-src_accel := $(wildcard accel/*.c)
-src_hw := $(wildcard hw/*.c hw/*/*.c)
-src_block := $(wildcard block/*.c)
-src_net := $(wildcard net/*.c)
-src_ui := $(filter-out ui/main.c,$(wildcard ui/*.c))
-src_main := $(wildcard ui/main.c)
-src_img := $(wildcard block/tool/*.c)
+src_util := util/clock.c util/err.c util/log.c util/loop.c util/words.c
+src_tcg := tcg/cache.c tcg/dead.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/interp-alu.c \
+	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/softmmu.c tcg/verify.c
+src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
+	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
+	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
+	tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
+src_tcg_aarch64 := tcg/host-none/backend.c
+src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/desc.c \
+	target-x86/excp-stack.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c \
+	target-x86/fpu-state.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c \
+	target-x86/mmu.c target-x86/model.c target-x86/msr.c target-x86/raise.c target-x86/reset.c \
+	target-x86/seg.c target-x86/string.c target-x86/syscall.c target-x86/target.c target-x86/task.c \
+	target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
+	target-x86/tr-fpu.c target-x86/tr-mem.c target-x86/tr-move.c target-x86/tr-raise.c \
+	target-x86/tr-shift.c target-x86/tr-simd.c target-x86/tr-stack.c target-x86/tr-string.c \
+	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
+	target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c target-x86/x87-func.c \
+	target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c
+src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
+	accel/bt.c accel/tsc.c
+src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
+	hw/user-devices.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smbios.c hw/acpi/tables.c \
+	hw/boot/board.c hw/boot/bzimage.c hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
+	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
+	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
+	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
+	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c \
+	hw/display/vga-mem.c hw/display/vga-pci.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
+	hw/dma/sg.c hw/input/i8042.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
+	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/misc/fw_cfg.c \
+	hw/misc/isa_debug_exit.c hw/misc/pc_testdev.c hw/misc/port92.c hw/net/e1000-phy.c \
+	hw/net/e1000-rx.c hw/net/e1000-tx.c hw/net/e1000.c hw/net/eeprom93.c hw/net/ne2000.c hw/net/nic.c \
+	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/i440fx.c hw/pci/msi.c \
+	hw/pci/pci.c hw/pci/piix3.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
+	hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
+	hw/virtio/virtqueue.c
+src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
+	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-cache.c block/qcow2-check.c \
+	block/qcow2-comp.c block/qcow2-create.c block/qcow2-io.c block/qcow2-snap.c block/qcow2-write.c \
+	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
+src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
+	net/stream.c net/tap.c net/user-opts.c net/user.c
+src_ui := ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c ui/help.c \
+	ui/kv.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
+	ui/opt-values.c ui/options.c ui/run.c
+src_main := ui/main.c
+src_img := block/tool/bench.c block/tool/chain.c block/tool/convert.c block/tool/create.c \
+	block/tool/info.c block/tool/main.c
 
 srcs = $(src_util) $(src_tcg) $(src_tcg_$(HOST_CPU)) $(src_target) $(src_accel) $(src_hw) \
 	$(src_net) $(src_ui)
@@ -117,8 +154,24 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 # ---- tests ------------------------------------------------------------------------
 
 # Unit tests: every Criterion file below tests/, in one program
-test_srcs := $(wildcard tests/util/*.c tests/tcg/*.c tests/target-x86/*.c tests/accel/*.c \
-	tests/hw/*.c tests/block/*.c tests/net/*.c tests/ui/*.c)
+test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loop.c \
+	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/interp.c tests/tcg/ir.c \
+	tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
+	tests/target-x86/decode_simd.c tests/target-x86/excp.c tests/target-x86/fpu_state.c \
+	tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
+	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/seg.c \
+	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
+	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
+	tests/target-x86/x87_exec.c tests/accel/bt.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
+	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hpet.c \
+	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
+	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
+	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
+	tests/hw/piix.c tests/hw/port92.c tests/hw/rtc.c tests/hw/rtl8139.c tests/hw/sg.c \
+	tests/hw/uart16550.c tests/hw/vga.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
+	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
+	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
+	tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c
 capstone_tests := $(addprefix tests/target-x86/,decode.c decode_simd.c tr_simd.c)
 ifneq ($(HAVE_CAPSTONE),yes)
 test_srcs := $(filter-out $(capstone_tests),$(test_srcs))
@@ -156,7 +209,8 @@ check-unit: $(BUILD)/tests/unit
 	$(emulator) $< $(test_run)
 
 # Instruction tests: tests/insn/ is a program that runs every row of the table
-insn_srcs := $(wildcard tests/insn/*.c)
+insn_srcs := tests/insn/expected.c tests/insn/flags.c tests/insn/gen-case.c tests/insn/gen.c \
+	tests/insn/guest.c tests/insn/main.c tests/insn/native.c
 insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/insn/insn: $(insn_objs) $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
@@ -170,7 +224,7 @@ endif
 
 # Random guest code, random register accesses: a short run always the same, and as
 # long as one likes
-fuzz_srcs := $(wildcard tests/fuzz/*.c)
+fuzz_srcs := tests/fuzz/board.c tests/fuzz/code.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board: %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
