@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -589,6 +590,23 @@ void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode)
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
+/* perf(1) fixes the name; a link that somebody else put there is not followed. */
+static int perf_map_open(struct tcg *t, struct err *e)
+{
+    char *name = xasprintf("/tmp/perf-%d.map", (int)getpid());
+    int fd, ret = 0;
+
+    unlink(name);            /* of an earlier process with our number */
+    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    t->perf_map = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!t->perf_map)
+        ret = err_set(e, -errno, "perf-map: %s: %s", name, strerror(errno));
+    else
+        setvbuf(t->perf_map, NULL, _IOLBF, 0);
+    free(name);
+    return ret;
+}
+
 struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
                     const struct phys_ops *phys, struct err *e)
 {
@@ -611,13 +629,8 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
                 (unsigned long long)(c->cache_bytes >> 20));
         return NULL;
     }
-    if (c->perf_map) {
-        char *name = xasprintf("/tmp/perf-%d.map", (int)getpid());
-        t->perf_map = fopen(name, "w");
-        free(name);
-        if (t->perf_map)
-            setvbuf(t->perf_map, NULL, _IOLBF, 0);
-    }
+    if (c->perf_map && perf_map_open(t, e))
+        return NULL;
     if (c->backend == TCG_BACKEND_HOST) {
         t->host = host_code_here(e);
         if (!t->host || cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e))

@@ -19,9 +19,7 @@ static const struct ir_op *leave(struct ir_run *r, enum tcg_exit why)
 /* a memory access or a helper did not complete */
 static const struct ir_op *leave_fault(struct ir_run *r)
 {
-    bool restart = r->cpu->exception == TCG_EXC_RESTART;
-
-    return leave(r, restart ? TCG_EXIT_RESTART1 : TCG_EXIT_EXCEPTION);
+    return leave(r, TCG_EXIT_EXCEPTION);
 }
 
 /* ---- moves --------------------------------------------------------------------- */

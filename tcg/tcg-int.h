@@ -248,7 +248,6 @@ struct host_code {
     void (*vec_save)(struct tcg_cpu *cpu);
     /** vec_restore() - after vec_save() inside a slow path: what was loaded comes back */
     void (*vec_restore)(struct tcg_cpu *cpu, unsigned what);
-    unsigned cap_arch_bits;
 };
 /** host_code_here() - back end for this host, or NULL with the reason in @e */
 const struct host_code *host_code_here(struct err *e);

@@ -220,7 +220,7 @@ void ir_optimise(struct ir_block *b, bool opt);
 enum tcg_access { ACC_READ, ACC_WRITE, ACC_EXEC };
 /* why a block was left */
 enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
-                TCG_EXIT_EXCEPTION, TCG_EXIT_RESTART1,
+                TCG_EXIT_EXCEPTION,
                 TCG_EXIT_PC /* EXIT_PC: cpu->pc is set, the target is asked first */ };
 /* cpu->exception: not the guest's, but "do this instruction again as a block of its
  * own": it is about to store into translated code */
@@ -264,7 +264,6 @@ struct tcg_cpu {
     uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */
     struct tb *cur_tb;        /* interpreter: the running block */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
-    uint64_t insn_count;      /* executed blocks' instructions, when counting is on */
 };
 
 /* ======================================================================== */
@@ -332,7 +331,6 @@ struct tcg_target {
     /* where the host back end finds vector and x87 state in the CPU struct */
     uint32_t off_xsave;  /* 64-byte aligned FXSAVE/XSAVE-layout area (legacy 512 bytes: x87 + xmm 0..15 + mxcsr) */
     uint32_t off_ymmh;   /* 16 x 16 bytes: upper halves of ymm0..15 */
-    uint32_t off_zmm;    /* 0: none yet */
 };
 
 /* ======================================================================== */
@@ -419,7 +417,7 @@ struct tcg_config {
 };
 
 struct tcg_stats {
-    uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes, ns_translating;
+    uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes;
 };
 
 /** tcg_new() - translator shared by all vCPUs of a machine */

@@ -195,6 +195,17 @@ static inline void alu_imm(struct code *c, unsigned size, unsigned n, struct opn
     }
 }
 
+/** imm_sz() - the immediate of an operation of @size bytes (8: four, sign-extended) */
+static inline void imm_sz(struct code *c, unsigned size, int64_t v)
+{
+    if (size == 1)
+        e8(c, (unsigned)v);
+    else if (size == 2)
+        e16(c, (unsigned)v);
+    else
+        e32(c, (uint32_t)v);
+}
+
 enum { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 
 static inline void alu_rm(struct code *c, unsigned size, unsigned n, int d, struct opn m)

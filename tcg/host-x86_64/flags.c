@@ -145,12 +145,7 @@ static void run_test(struct gen *g, const struct recipe *r, int t)
             ins_sz(&g->c, r->size, 0x84, t, home(g, r->b));
     } else {
         ins_sz(&g->c, r->size, 0xf6, 0, o_reg(t));
-        if (r->size == 1)
-            e8(&g->c, (unsigned)r->k);
-        else if (r->size == 2)
-            e16(&g->c, (unsigned)r->k);
-        else
-            e32(&g->c, (uint32_t)r->k);
+        imm_sz(&g->c, r->size, r->k);
     }
 }
 

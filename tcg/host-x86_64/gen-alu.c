@@ -83,7 +83,6 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
     bool cin = op->opc == IR_ADC || op->opc == IR_SBB;
     unsigned n = alu_no(op->opc);
 
-    /* xor r, r and sub r, r: no need to fetch */
     if ((op->opc == IR_ADD || op->opc == IR_SUB) && try_lea(g, op))
         return;
     if (cin)
@@ -145,12 +144,7 @@ void gen_cmp(struct gen *g, const struct ir_op *op)
     } else if (val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
         struct opn a = val_const(g, op->a, op, &(int64_t){ 0 }) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
         ins_sz(&g->c, op->size, 0xf6, 0, a);
-        if (op->size == 1)
-            e8(&g->c, (unsigned)k);
-        else if (op->size == 2)
-            e16(&g->c, (unsigned)k);
-        else
-            e32(&g->c, (uint32_t)k);
+        imm_sz(&g->c, op->size, k);
     } else {
         int b = val_reg(g, op->b);
         struct opn a = val_const(g, op->a, op, &k) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
@@ -259,11 +253,9 @@ void gen_imul(struct gen *g, const struct ir_op *op)
     if (val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
         flags_prepare(g, op);
         struct opn m = val_const(g, op->a, op, &(int64_t){ 0 }) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
-        bool merge = merges(g, op) && pin_of(g, op->d) < 0;
         int r = pin_of(g, op->d);
         if (r < 0)
             r = scratch_get(g);
-        (void)merge;
         k = imm_sx(k, op->size);
         bool b8 = k >= -128 && k <= 127;
         ins(&g->c, op->size, b8 ? 0x6b : 0x69, r, m);

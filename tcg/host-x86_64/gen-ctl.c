@@ -197,12 +197,7 @@ void gen_ste(struct gen *g, const struct ir_op *op)
         if (op->b == IR_IMM2)
             k = op->imm2;
         ins_sz(&g->c, op->size, 0xc6, 0, m);
-        if (op->size == 1)
-            e8(&g->c, (unsigned)k);
-        else if (op->size == 2)
-            e16(&g->c, (unsigned)k);
-        else
-            e32(&g->c, (uint32_t)k);
+        imm_sz(&g->c, op->size, k);
         return;
     }
     ins_sz(&g->c, op->size, 0x88, val_reg(g, op->b), m);

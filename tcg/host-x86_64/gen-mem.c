@@ -60,17 +60,9 @@ void gen_st(struct gen *g, const struct ir_op *op)
 
     if (is_k && (op->size < 8 || fits32(k))) {
         ins_sz(&g->c, op->size, 0xc6, 0, m);
-        if (op->size == 1)
-            e8(&g->c, (unsigned)k);
-        else if (op->size == 2)
-            e16(&g->c, (unsigned)k);
-        else
-            e32(&g->c, (uint32_t)k);
+        imm_sz(&g->c, op->size, k);
     } else {
-        struct stub *s = &g->stubs[g->n_stubs - 1];
-        int v = val_reg(g, op->b);
-        s->op = s->op;       /* loading a value before the store is part of the copied range */
-        ins_sz(&g->c, op->size, 0x88, v, m);
+        ins_sz(&g->c, op->size, 0x88, val_reg(g, op->b), m);
     }
     mem_end(g);
 }
@@ -157,9 +149,7 @@ void gen_xchg(struct gen *g, const struct ir_op *op)
     struct opn m = mem_begin(g, op->a, op->size, true, true, 0);
     int r = scratch_get(g);
 
-    struct stub *s = &g->stubs[g->n_stubs - 1];
     val_to(g, r, op->b);
-    (void)s;
     if (op->opc == IR_XCHGM)
         ins_sz(&g->c, op->size, 0x86, r, m);
     else

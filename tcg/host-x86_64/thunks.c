@@ -263,7 +263,6 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_raise(&c, t, (const void *)raise_fp_x87, leave_exc);
     AT(TH_ALIGN);
     th_raise(&c, t, (const void *)raise_align, leave_exc);
-    AT(TH_END);
 #undef AT
     t->cache.used = align_up((size_t)(c.p - base), 64);
     return 0;
