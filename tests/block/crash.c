@@ -21,17 +21,34 @@ static const struct block_create lazy = { .lazy_refcounts = true };
 
 /* ---- SIGKILL ------------------------------------------------------------------------ */
 
+#define WRITERS 4u
+struct writer { struct pages *p; struct block *b; struct rng r; struct lane lane; };
+
+static void *write_on(void *arg)
+{
+    struct writer *w = arg;
+
+    while (!page_step_in(w->p, w->b, &w->r, w->lane))
+        ;
+    _exit(2);
+}
+
+/* four threads on one image: what they do meets in clusters and tables */
 static void kill_victim(struct pages *p, const char *path, uint64_t seed, uint32_t bug)
 {
-    struct rng r = seed_of(seed);
     struct block *b = open_rw(NULL, path, "qcow2");
+    struct writer w[WRITERS];
+    pthread_t t;
 
     if (!b)
         _exit(1);
     q2_of(block_node(b))->bug = bug;
-    while (!page_step(p, b, &r))
-        ;
-    _exit(2);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        w[i] = (struct writer){ p, b, seed_of(seed * WRITERS + i), { i, WRITERS } };
+        if (pthread_create(&t, NULL, write_on, &w[i]))
+            _exit(1);
+    }
+    pause();
 }
 
 /* kills one writer after another on the same image; NULL, or what went wrong */
@@ -79,19 +96,21 @@ static const char *run_kills(struct block_create c, uint64_t kills, uint64_t see
     return wrong;
 }
 
-Test(block_kill, leaks_at_worst)
+static void kills(struct block_create c, uint64_t n, uint64_t seed)
 {
-    const char *wrong = run_kills((struct block_create){ 0 }, count_of(60), 11, 0);
+    const char *wrong = run_kills(c, n, seed, 0);
+
     cr_assert_null(wrong, "%s", wrong);
-    wrong = run_kills(small_clusters, count_of(30), 12, 0);
-    cr_assert_null(wrong, "%s", wrong);
+    tally("kills", n);
 }
 
-Test(block_kill, lazy_refcounts_are_repaired)
+Test(block_kill, leaks_at_worst)
 {
-    const char *wrong = run_kills(lazy, count_of(30), 13, 0);
-    cr_assert_null(wrong, "%s", wrong);
+    kills((struct block_create){ 0 }, count_of(60), 11);
+    kills(small_clusters, count_of(30), 12);
 }
+
+Test(block_kill, lazy_refcounts_are_repaired) { kills(lazy, count_of(30), 13); }
 
 Test(block_kill, finds_a_seeded_bug)
 {
@@ -267,19 +286,21 @@ static const char *run_cuts(struct block_create c, unsigned logs, unsigned cuts,
     return wrong;
 }
 
-Test(block_power, nothing_flushed_is_lost)
+static void power_cuts(struct block_create c, uint64_t logs, unsigned cuts, uint64_t seed)
 {
-    const char *wrong = run_cuts((struct block_create){ 0 }, (unsigned)count_of(3), 50, 21, 0);
+    const char *wrong = run_cuts(c, (unsigned)logs, cuts, seed, 0);
+
     cr_assert_null(wrong, "%s", wrong);
-    wrong = run_cuts(small_clusters, (unsigned)count_of(3), 50, 22, 0);
-    cr_assert_null(wrong, "%s", wrong);
+    tally("states", logs * cuts);
 }
 
-Test(block_power, lazy_refcounts)
+Test(block_power, nothing_flushed_is_lost)
 {
-    const char *wrong = run_cuts(lazy, (unsigned)count_of(2), 40, 23, 0);
-    cr_assert_null(wrong, "%s", wrong);
+    power_cuts((struct block_create){ 0 }, count_of(3), 50, 21);
+    power_cuts(small_clusters, count_of(3), 50, 22);
 }
+
+Test(block_power, lazy_refcounts) { power_cuts(lazy, count_of(2), 40, 23); }
 
 Test(block_power, finds_seeded_bugs)
 {
@@ -362,14 +383,19 @@ static const char *run_faults(struct block_create c, uint64_t points, uint64_t s
     return wrong;
 }
 
+static void faults(struct block_create c, uint64_t points, uint64_t seed)
+{
+    const char *wrong = run_faults(c, points, seed, 0);
+
+    cr_assert_null(wrong, "%s", wrong);
+    tally("points", points);
+}
+
 Test(block_fault, image_stays_sound)
 {
-    const char *wrong = run_faults((struct block_create){ 0 }, count_of(120), 31, 0);
-    cr_assert_null(wrong, "%s", wrong);
-    wrong = run_faults(small_clusters, count_of(120), 32, 0);
-    cr_assert_null(wrong, "%s", wrong);
-    wrong = run_faults((struct block_create){ .cluster_bytes = 512 }, count_of(60), 33, 0);
-    cr_assert_null(wrong, "%s", wrong);
+    faults((struct block_create){ 0 }, count_of(120), 31);
+    faults(small_clusters, count_of(120), 32);
+    faults((struct block_create){ .cluster_bytes = 512 }, count_of(60), 33);
 }
 
 Test(block_fault, finds_a_seeded_bug)

@@ -30,7 +30,18 @@ uint64_t count_of(uint64_t small)
     return small * (s ? strtoull(s, NULL, 0) : 1);
 }
 
-static char scratch_dir[64];
+void tally(const char *what, uint64_t n)
+{
+    const char *path = getenv("BLOCK_TALLY"), *seed = getenv("BLOCK_SEED");
+    FILE *f = path ? fopen(path, "a") : NULL;
+
+    if (f) {
+        fprintf(f, "%s %s %llu\n", seed ? seed : "1", what, (unsigned long long)n);
+        fclose(f);
+    }
+}
+
+static char scratch_dir[256];
 static pid_t scratch_pid;
 
 static void scratch_remove(void)
@@ -42,7 +53,8 @@ static void scratch_remove(void)
 char *scratch(const char *name)
 {
     if (!scratch_dir[0]) {
-        snprintf(scratch_dir, sizeof(scratch_dir), "/tmp/transom-block-XXXXXX");
+        const char *tmp = getenv("TMPDIR");
+        snprintf(scratch_dir, sizeof(scratch_dir), "%.200s/transom-block-XXXXXX", tmp ? tmp : "/tmp");
         if (!mkdtemp(scratch_dir))
             abort();
         scratch_pid = getpid();
@@ -155,44 +167,72 @@ void page_fill(uint8_t *buf, uint32_t page, uint32_t number)
     }
 }
 
-static int flush_pages(struct pages *p, struct block *b)
+/* Lanes are groups of eight pages in turn: writers share clusters, never pages. */
+#define GROUP 8u
+static bool in_lane(uint32_t page, struct lane l)
+{
+    return page / GROUP % l.of == l.no;
+}
+
+/* Writes whose number was taken before the flush are on the disk after it. */
+static int flush_pages(struct pages *p, struct block *b, struct lane l)
 {
     int r = block_flush(b);
 
     for (unsigned i = 0; i < PAGES && !r; i++)
-        if (p->written[i] > p->durable[i])
+        if (in_lane(i, l) && p->written[i] > p->durable[i])
             p->durable[i] = p->written[i];
     return r;
 }
 
-/* a discarded page may be old, or any later one, or zeroes: nothing is known of
- * it until it is written again; UINT32_MAX marks that in issued */
-int page_step(struct pages *p, struct block *b, struct rng *r)
+static uint32_t pick_pages(struct rng *r, struct lane l, uint32_t *n)
 {
-    uint8_t buf[8 * PAGE];
-    uint32_t page = (uint32_t)rnd_n(r, PAGES - 8), n = 1 + (uint32_t)rnd_n(r, 8);
+    uint32_t page = (uint32_t)rnd_n(r, PAGES - GROUP), group;
+
+    *n = 1 + (uint32_t)rnd_n(r, GROUP);
+    if (rnd_n(r, 2))
+        page &= ~63u; /* meet the same clusters often */
+    if (l.of == 1)
+        return page;
+    group = page / GROUP / l.of * l.of + l.no;
+    *n = MIN(*n, GROUP - page % GROUP);
+    return group * GROUP + page % GROUP;
+}
+
+static uint64_t page_at(uint32_t page) { return page * (uint64_t)PAGE; }
+
+/* a discarded page may be old, or any later one, or zeroes: nothing is known of
+ * it until it is written again */
+int page_step_in(struct pages *p, struct block *b, struct rng *r, struct lane l)
+{
+    uint8_t buf[GROUP * PAGE];
+    uint32_t n, page = pick_pages(r, l, &n);
     uint64_t what = rnd_n(r, 100);
     int ret;
 
-    if (rnd_n(r, 2))
-        page &= ~63u; /* meet the same clusters often */
     if (what < 12)
-        return flush_pages(p, b);
+        return flush_pages(p, b, l);
     for (unsigned i = 0; i < n && what < 20; i++) {
         p->durable[page + i] = 0; /* zeroes from now on, or any earlier page */
         p->written[page + i] = 0;
     }
     if (what < 20)
-        return what < 16 ? block_discard(b, page * (uint64_t)PAGE, n * PAGE)
-                         : block_write_zeroes(b, page * (uint64_t)PAGE, n * PAGE, what & 1 ? BLOCK_REQ_UNMAP : 0);
+        return what < 16 ? block_discard(b, page_at(page), n * PAGE)
+                         : block_write_zeroes(b, page_at(page), n * PAGE, what & 1 ? BLOCK_REQ_UNMAP : 0);
     for (unsigned i = 0; i < n; i++) {
-        page_fill(buf + i * PAGE, page + i, ++p->next);
-        p->issued[page + i] = p->next;
+        uint32_t number = atomic_fetch_add(&p->next, 1) + 1;
+        page_fill(buf + i * PAGE, page + i, number);
+        p->issued[page + i] = number;
     }
-    ret = block_pwrite(b, page * (uint64_t)PAGE, buf, n * PAGE);
+    ret = block_pwrite(b, page_at(page), buf, n * PAGE);
     for (unsigned i = 0; i < n && !ret; i++)
         p->written[page + i] = p->issued[page + i];
     return ret;
+}
+
+int page_step(struct pages *p, struct block *b, struct rng *r)
+{
+    return page_step_in(p, b, r, (struct lane){ 0, 1 });
 }
 
 const char *pages_verify(const struct pages *p, const char *path)

@@ -256,6 +256,7 @@ static void oracle(struct block_create c, uint64_t ops, uint64_t seed)
     const char *wrong = run_oracle(c, count_of(ops), seed, 0);
 
     cr_assert_null(wrong, "%s (seed %llu)", wrong, (unsigned long long)seed);
+    tally("operations", count_of(ops));
 }
 
 Test(block_oracle, default_options) { oracle((struct block_create){ 0 }, 3000, 1); }
