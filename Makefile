@@ -53,7 +53,7 @@ src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/b
 	accel/bt.c accel/tsc.c
 src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smbios.c hw/acpi/tables.c \
-	hw/boot/board.c hw/boot/bzimage.c hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
+	hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
 	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
@@ -74,7 +74,7 @@ src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c bl
 src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
 	net/stream.c net/tap.c net/user-opts.c net/user.c
 src_ui := ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c ui/help.c \
-	ui/kv.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
+	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
 src_img := block/tool/bench.c block/tool/chain.c block/tool/convert.c block/tool/create.c \

@@ -297,6 +297,17 @@ enum shutdown_cause { CAUSE_NONE, CAUSE_GUEST_RESET, CAUSE_GUEST_SHUTDOWN,
                       CAUSE_TRIPLE_FAULT, CAUSE_HOST_SIGNAL, CAUSE_MONITOR,
                       CAUSE_DEBUG_EXIT, CAUSE_WAKEUP };
 
+/** struct boot_config - -boot */
+struct boot_config {
+    const char *order, *once;              /* letters "c", "dc" ... or NULL */
+    const char *splash;                    /* picture file, or NULL */
+    bool menu;                             /* firmware offers F12 */
+    bool strict;                           /* boot from what has a bootindex only */
+    bool splash_ms_set, fail_wait_ms_set;
+    uint16_t splash_ms;                    /* how long menu prompt and picture stay */
+    uint32_t fail_wait_ms;                 /* "No bootable device": until a reset; ~0: for ever */
+};
+
 /** struct machine_config - what the command line decided */
 struct machine_config {
     uint64_t ram_bytes;
@@ -314,8 +325,7 @@ struct machine_config {
     bool isa_debug_exit;                   /* -device isa-debug-exit */
     uint16_t isa_debug_exit_port;
     bool pc_testdev;                       /* -device pc-testdev */
-    const char *boot_order;                /* "c", "d", ... or NULL */
-    bool boot_menu;                        /* firmware offers F12 */
+    struct boot_config boot;
     uint64_t tsc_hz;                       /* guest TSC frequency */
     uint32_t cpu_signature;                /* CPUID.1 EAX, for tables */
     uint32_t cpu_features_edx;             /* CPUID.1 EDX, for tables */

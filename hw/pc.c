@@ -9,6 +9,7 @@
  *   0x80000000 or 0xc0000000  PCI memory     0x100000000 RAM above 3 GiB
  */
 #include "hw/acpi/acpi.h"
+#include "hw/boot/boot-order.h"
 #include "hw/boot/direct.h"
 #include "hw/boot/firmware.h"
 #include "hw/boot/linux.h"
@@ -112,25 +113,9 @@ static void cmos_memory(struct machine *m, struct device *rtc)
     rtc_set_cmos(rtc, 0x5d, high >> 16);
 }
 
-/* Nibble by which SeaBIOS knows a -boot letter; 0: none. */
-static uint8_t boot_code(char letter)
+static void cmos_equipment(struct machine *m, struct device *rtc)
 {
-    static const char letters[] = "acdn";
-    const char *p = letter ? strchr(letters, letter) : NULL;
-
-    return p ? p - letters + 1 : 0;
-}
-
-static void cmos_boot(struct machine *m, struct device *rtc)
-{
-    const char *order = m->cfg.boot_order ? m->cfg.boot_order : "cad";
-    uint8_t code[3] = { 0 };
-
-    for (unsigned i = 0; i < 3 && order[i]; i++)
-        code[i] = boot_code(order[i]);
-    rtc_set_cmos(rtc, 0x3d, code[1] << 4 | code[0]);
-    rtc_set_cmos(rtc, 0x38, code[2] << 4);
-    rtc_set_cmos(rtc, 0x14, 0x06);          /* equipment: FPU, PS/2 mouse */
+    rtc_set_cmos(rtc, 0x14, 0x06);          /* FPU, PS/2 mouse */
     rtc_set_cmos(rtc, 0x5f, m->cfg.n_vcpus ? m->cfg.n_vcpus - 1 : 0);
 }
 
@@ -194,6 +179,6 @@ int pc_build(struct machine *m, struct err *e)
         return ret;
     rtc = machine_find_device(m, mc146818_type.name);
     cmos_memory(m, rtc);
-    cmos_boot(m, rtc);
-    return 0;
+    cmos_equipment(m, rtc);
+    return boot_order_add(m, e);
 }

@@ -200,7 +200,7 @@ int boot_order_publish(struct machine *m, struct err *e)
 {
     struct boot_item items[MAX_BOOT];
     size_t n = collect(m, items), len = 0;
-    char text[MAX_BOOT * 96] = "", path[96];
+    char text[MAX_BOOT * 96 + 8] = "", path[96];
     int ret;
 
     for (size_t i = 0; i < n; i++) {
@@ -212,6 +212,8 @@ int boot_order_publish(struct machine *m, struct err *e)
     }
     if (!len || !m->fw_cfg)
         return 0;
+    if (m->cfg.boot.strict)
+        len += snprintf(text + len, sizeof text - len, "\nHALT");
     ret = fw_cfg_add_file(m->fw_cfg, "bootorder", text, len + 1);
     return ret < 0 ? err_set(e, ret, "fw_cfg: no room for the boot order") : 0;
 }

@@ -210,6 +210,8 @@ void run_monitors(struct run *r)
         r->mon[r->n_mon] = monitor_new(r->m, r->chr[i], &hooks);
         monitor_add_commands(r->mon[r->n_mon], network_commands);
         monitor_add_info(r->mon[r->n_mon], network_infos);
+        monitor_add_commands(r->mon[r->n_mon], disk_commands);
+        monitor_add_info(r->mon[r->n_mon], disk_infos);
         monitor_add_info(r->mon[r->n_mon++], infos);
     }
 }

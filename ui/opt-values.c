@@ -5,6 +5,7 @@
 #define _GNU_SOURCE 1
 #include <ctype.h>
 #include <stdlib.h>
+#include "hw/boot/boot-order.h"
 #include "ui/options.h"
 
 #define ITEM_MAX 256
@@ -277,14 +278,39 @@ int opt_rtc(struct options *o, const char *val, struct err *e)
     return 0;
 }
 
-static int boot_order(struct options *o, const char *val, const char *order, struct err *e)
+static int boot_letters(char **own, const char **cfg, const char *val, const char *order, struct err *e)
 {
-    for (const char *p = order; *p; p++)
-        if (*p < 'a' || *p > 'p' || strchr(p + 1, *p))
-            return bad(e, "-boot", val, "an order is letters a to p, each once: "
-                       "a floppy, c disk, d CD, n network");
-    free(o->boot_order);
-    o->cfg.boot_order = o->boot_order = xstrdup(order);
+    if (!boot_order_valid(order))
+        return bad(e, "-boot", val, "an order is letters a to p, each once: "
+                   "a floppy, c disk, d CD, n network");
+    free(*own);
+    *cfg = *own = xstrdup(order);
+    return 0;
+}
+
+static int boot_switch(const char *val, const struct item *it, struct boot_config *b, struct err *e)
+{
+    bool *sw = !strcmp(it->key, "menu") ? &b->menu : &b->strict;
+
+    return to_bool(it->val, sw) ? 0 : bad(e, "-boot", val, "menu and strict are on or off");
+}
+
+/* Milliseconds; the firmware counts splash-time in 16 bits. -1: for ever. */
+static int boot_wait(const char *val, const struct item *it, struct boot_config *b, struct err *e)
+{
+    bool splash = !strcmp(it->key, "splash-time");
+    char *end;
+    long n = strtol(it->val, &end, 10);
+
+    if (!*it->val || *end || n < -1 || n > 0xffff || (splash && n < 0))
+        return bad(e, "-boot", val, "a wait is 0 to 65535 ms (reboot-timeout: -1 waits for ever)");
+    if (splash) {
+        b->splash_ms_set = true;
+        b->splash_ms = n;
+    } else {
+        b->fail_wait_ms_set = true;
+        b->fail_wait_ms = n;
+    }
     return 0;
 }
 
@@ -292,23 +318,22 @@ int opt_boot(struct options *o, const char *val, struct err *e)
 {
     static const char *const keys[] = { "order", "once", "menu", "strict", "splash",
                                         "splash-time", "reboot-timeout" };
+    struct boot_config *b = &o->cfg.boot;
     const char *rest = val;
     struct item it;
-    bool on;
     int ret = 0;
 
     while (ret == 0 && next_item(&rest, &it)) {
         if (!*it.key || !strcmp(it.key, "order"))
-            ret = boot_order(o, val, it.val, e);
-        else if (!strcmp(it.key, "strict") && to_bool(it.val, &on))
-            continue;            /* there is nothing else that could boot */
-        else if (!strcmp(it.key, "menu") && to_bool(it.val, &on))
-            o->cfg.boot_menu = on;
-        else if (!strcmp(it.key, "menu"))
-            ret = bad(e, "-boot", val, "menu is on or off");
-        else if (!strcmp(it.key, "once") ||
-                 !strncmp(it.key, "splash", 6) || !strcmp(it.key, "reboot-timeout"))
-            ret = err_set(e, -EINVAL, "-boot %s=%s: not supported yet", it.key, it.val);
+            ret = boot_letters(&o->boot_order, &b->order, val, it.val, e);
+        else if (!strcmp(it.key, "once"))
+            ret = boot_letters(&o->boot_once, &b->once, val, it.val, e);
+        else if (!strcmp(it.key, "strict") || !strcmp(it.key, "menu"))
+            ret = boot_switch(val, &it, b, e);
+        else if (!strcmp(it.key, "splash-time") || !strcmp(it.key, "reboot-timeout"))
+            ret = boot_wait(val, &it, b, e);
+        else if (!strcmp(it.key, "splash"))
+            free(o->boot_splash), b->splash = o->boot_splash = xstrdup(it.val);
         else
             ret = unknown_key(e, "-boot", val, &it, keys, ARRAY_SIZE(keys));
     }

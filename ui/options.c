@@ -181,7 +181,8 @@ static const struct opt_row rows[] = {
     { "m", "[size=]MIB", GRP_STANDARD, "RAM, suffixes K M G (default 128M)", opt_memory },
     { "bios", "FILE", GRP_STANDARD, "firmware (default bios-256k.bin)", set_bios },
     { "L", "DIR", GRP_STANDARD, "look for firmware there first; repeatable ('help' lists)", set_rom_dir },
-    { "boot", "[order=]LETTERS", GRP_STANDARD, "order: a floppy, c disk, d CD, n network", opt_boot },
+    { "boot", "[order=]LETTERS[,once=][,menu=][,strict=]...", GRP_STANDARD,
+      "order: a floppy, c disk, d CD, n network; splash=, splash-time=, reboot-timeout= (ms)", opt_boot },
     { "rtc", "base=utc|localtime", GRP_STANDARD, "time of the CMOS clock", opt_rtc },
     { "name", "NAME", GRP_STANDARD, "name of the guest", opt_name },
     { "uuid", "UUID", GRP_STANDARD, "the machine's UUID", opt_uuid },
@@ -428,6 +429,8 @@ void options_free(struct options *o)
         free(o->accels[i]);
     free(o->name);
     free(o->boot_order);
+    free(o->boot_once);
+    free(o->boot_splash);
     disks_options_free(&o->disks);
     memset(o, 0, sizeof *o);
 }

@@ -46,7 +46,8 @@ struct options {
     struct opt_net net[OPT_NETS];
     unsigned n_net;
     const char *pidfile;
-    char *name, *boot_order;         /* boot_order: cfg's */
+    char *name;
+    char *boot_order, *boot_once, *boot_splash; /* cfg's */
     struct opt_disks disks;
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;

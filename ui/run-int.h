@@ -49,6 +49,7 @@ extern const struct monitor_cmd network_infos[], network_commands[];
  * After pc_build(). 0 or -errno with @e set.
  */
 int run_disks(struct run *r, struct err *e) MUST_CHECK;
+extern const struct monitor_cmd disk_infos[], disk_commands[];
 /** run_disks_free() - after the machine: close the images of @drives */
 void run_disks_free(struct run *r, struct drive *drives);
 

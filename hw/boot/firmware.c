@@ -107,7 +107,6 @@ static void add_numbers(struct machine *m)
     fw_cfg_add_u16(f, FW_CFG_NB_CPUS, m->cfg.n_vcpus);
     fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, m->cfg.n_vcpus);
     fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, m->cfg.nographic);
-    fw_cfg_add_u16(f, FW_CFG_BOOT_MENU, m->cfg.boot_menu);
     fw_cfg_add_u32(f, FW_CFG_IRQ0_OVERRIDE, 1);
     fw_cfg_add_u64(f, FW_CFG_NUMA, 0);
 }
@@ -115,15 +114,12 @@ static void add_numbers(struct machine *m)
 int firmware_items_add(struct machine *m, struct err *e)
 {
     static const uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 };   /* S0 and S5 */
-    uint32_t fail_wait = UINT32_MAX;      /* stay at "No bootable device" */
     int ret;
 
     add_numbers(m);
     ret = add_e820(m);
     if (ret >= 0)
         ret = fw_cfg_add_file(m->fw_cfg, "etc/system-states", states, sizeof states);
-    if (ret >= 0)
-        ret = fw_cfg_add_file(m->fw_cfg, "etc/boot-fail-wait", &fail_wait, 4);
     if (ret < 0)
         return err_set(e, ret, "fw_cfg: no room for the board's files");
     return acpi_publish(m, e);

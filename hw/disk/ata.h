@@ -113,5 +113,7 @@ void atapi_sense(struct ata_dev *d, uint8_t key, uint8_t asc, uint8_t ascq);
 void atapi_read_failed(struct ata_dev *d, int err);
 /** atapi_medium() - a medium has come or gone */
 void atapi_medium(struct ata_dev *d);
+/** atapi_eject_button() - the user presses it: a GET EVENT STATUS tells the guest */
+void atapi_eject_button(struct ata_dev *d);
 
 #endif

@@ -51,6 +51,11 @@ void atapi_medium(struct ata_dev *d)
     d->atapi.present = now;
 }
 
+void atapi_eject_button(struct ata_dev *d)
+{
+    d->atapi.event = EVENT_EJECT;
+}
+
 static bool has_medium(const struct ata_dev *d)
 {
     return block_present(d->drive->blk) && !d->atapi.tray_open;

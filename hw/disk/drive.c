@@ -47,6 +47,43 @@ int drive_claim(struct drive *d, struct device *owner, void (*changed)(void *opa
     return 0;
 }
 
+/* ---- media ------------------------------------------------------------------------ */
+
+static int may_open(struct drive *d, bool force, struct err *e)
+{
+    const struct drive_tray *t = d->tray;
+
+    if (d->owner && !t)
+        return err_set(e, -EPERM, "Device '%s' is not removable", d->id);
+    if (!t || force || !t->locked || !t->locked(d->changed_opaque))
+        return 0;
+    if (t->ask)
+        t->ask(d->changed_opaque);
+    return err_set(e, -EPERM, "Device '%s' is locked and force was not specified, "
+                   "wait for tray to open and try again", d->id);
+}
+
+int drive_eject(struct drive *d, bool force, struct err *e)
+{
+    int ret = may_open(d, force, e);
+
+    if (ret < 0)
+        return ret;
+    drive_drain(d);
+    ret = block_eject(d->blk);
+    return ret < 0 ? err_set(e, ret, "Device '%s': %s", d->id, strerror(-ret)) : 0;
+}
+
+int drive_change(struct drive *d, const struct block_opts *o, bool force, struct err *e)
+{
+    int ret = may_open(d, force, e);
+
+    if (ret < 0)
+        return ret;
+    drive_drain(d);
+    return block_change(d->blk, o, e);
+}
+
 void drive_release(struct drive *d)
 {
     if (!d)
@@ -54,6 +91,7 @@ void drive_release(struct drive *d)
     drive_drain(d);
     d->owner = NULL;
     d->changed = NULL;
+    d->tray = NULL;
 }
 
 int drives_free(struct drive *list, struct err *e)

@@ -21,6 +21,14 @@ enum drive_if { DRIVE_IF_NONE, DRIVE_IF_IDE, DRIVE_IF_VIRTIO, DRIVE_IF_FLOPPY, D
 
 struct drive_req;
 
+/** struct drive_tray - what the device of a drive with removable media tells and does
+ *  @opaque: of drive_claim(). A NULL function: no lock, always closed, no button. */
+struct drive_tray {
+    bool (*locked)(void *opaque);       /* the guest holds the medium */
+    bool (*open)(void *opaque);
+    void (*ask)(void *opaque);          /* eject button pressed: the guest may let go */
+};
+
 struct drive {
     char *id;                   /* owned */
     struct block *blk;          /* owned */
@@ -32,6 +40,7 @@ struct drive {
     struct device *owner;       /* device that uses it, or NULL */
     void (*changed)(void *opaque);  /* medium or size changed; the owner's */
     void *changed_opaque;
+    const struct drive_tray *tray; /* NULL: the medium stays in the drive */
     struct drive_req *parked;   /* waiting for "cont" */
     unsigned in_flight;
     struct drive *next;         /* of the machine, in order of construction */
@@ -53,6 +62,13 @@ struct drive *drive_find(struct machine *m, const char *id);
 /** drive_claim() - @owner uses @d now; -EBUSY with @e when another does */
 int drive_claim(struct drive *d, struct device *owner, void (*changed)(void *opaque),
                 void *opaque, struct err *e) MUST_CHECK;
+/** drive_eject() - take the medium out
+ *  -EPERM with @e when it cannot be removed, or the guest has locked it and not
+ *  @force (the guest is asked to let go). What was written reaches it before. */
+int drive_eject(struct drive *d, bool force, struct err *e) MUST_CHECK;
+/** drive_change() - take the medium out and put in what @o names; same refusals,
+ *  or the new image cannot be opened (the drive is empty then) */
+int drive_change(struct drive *d, const struct block_opts *o, bool force, struct err *e) MUST_CHECK;
 /** drive_release() - drain and give it back */
 void drive_release(struct drive *d);
 /** drives_free() - after the machine's devices are gone; closes all images.

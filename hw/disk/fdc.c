@@ -670,6 +670,8 @@ static void tell_cmos(struct fdc *s)
     rtc_set_cmos(rtc, 0x14, 0x06 | (n ? 1 | (n - 1) << 6 : 0));
 }
 
+static const struct drive_tray no_lock = { NULL, NULL, NULL };
+
 static int floppy_init(struct device *d, struct err *e)
 {
     struct floppy *p = (struct floppy *)d;
@@ -687,6 +689,7 @@ static int floppy_init(struct device *d, struct err *e)
     if (ret < 0)
         return ret;
     s->fdd[n].drive = p->drive;
+    p->drive->tray = &no_lock;
     p->unit = n;
     look_at_medium(&s->fdd[n]);
     tell_cmos(s);

@@ -260,6 +260,23 @@ static const struct io_ops bm_ops = { bm_read, bm_write, 1, 4 };
 
 /* ---- disks ----------------------------------------------------------------------------------------------- */
 
+static bool tray_locked(void *opaque)
+{
+    return ((struct ide_unit *)opaque)->ata.atapi.locked;
+}
+
+static bool tray_open(void *opaque)
+{
+    return ((struct ide_unit *)opaque)->ata.atapi.tray_open;
+}
+
+static void tray_button(void *opaque)
+{
+    atapi_eject_button(&((struct ide_unit *)opaque)->ata);
+}
+
+static const struct drive_tray tray = { tray_locked, tray_open, tray_button };
+
 static void medium_changed(void *opaque)
 {
     struct ide_unit *u = opaque;
@@ -306,6 +323,8 @@ int ide_plug(struct device *ctl, struct ide_unit_device *d, int bus, int unit, s
     }
     u->buf = xzalloc(IDE_BUF_BYTES);
     ata_dev_reset(&u->ata);
+    if (u->ata.cd)
+        u->ata.drive->tray = &tray;
     d->controller = ctl;
     d->place_bus = bus;
     d->place_unit = unit;

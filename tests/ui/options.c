@@ -255,12 +255,12 @@ Test(options, rtc_boot_name_uuid)
     good(&o, "-rtc base=localtime -boot order=dc,strict=on -name guest=vm,debug-threads=on "
          "-uuid 550e8400-e29b-41d4-a716-446655440000 -msg timestamp=on -overcommit mem-lock=off");
     cr_assert(o.cfg.rtc_localtime);
-    cr_assert_str_eq(o.cfg.boot_order, "dc");
+    cr_assert_str_eq(o.cfg.boot.order, "dc");
     cr_assert_str_eq(o.name, "vm");
     cr_assert_str_eq(o.cfg.uuid, "550e8400-e29b-41d4-a716-446655440000");
     cr_assert(o.timestamps);
     good(&o, "-boot d");
-    cr_assert_str_eq(o.cfg.boot_order, "d");
+    cr_assert_str_eq(o.cfg.boot.order, "d");
     fails_with("-boot cc", "-boot cc: ");
     fails_with("-boot order=x", "letters");
     fails_with("-uuid 550e8400", "-uuid 550e8400: ");
