@@ -57,6 +57,8 @@ static uint32_t fpu_bits(const struct x86_cpu *cpu)
         m |= MODE_EM;
     if ((cpu->cr4 & CR4_OSXSAVE) && (cpu->xcr0 & 6) == 6)
         m |= MODE_AVX;
+    if ((m & MODE_AVX) && (cpu->xcr0 & 0xe0) == 0xe0)
+        m |= MODE_AVX512;
     return m;
 }
 

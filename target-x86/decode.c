@@ -149,6 +149,32 @@ static bool get_vex(struct dec *d, uint8_t first)
     return !bad && map >= MAP_0F && map <= MAP_0F3A;
 }
 
+/* after 62; returns false for an encoding that is always #UD */
+static bool get_evex(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+    bool bad = in->rex || (in->prefixes & (PFX_LOCK | PFX_REP | PFX_REPNE | PFX_OPSIZE));
+    uint8_t p0 = get8(d), p1 = get8(d), p2 = get8(d);
+    bool wide = in->bits == 64;
+
+    in->enc = ENC_EVEX;
+    in->p0 = p0;
+    in->map = p0 & 7;
+    in->w = p1 >> 7;
+    in->rex = 0x40 | (wide ? in->w << 3 | (~p0 >> 5 & 7) : 0);
+    in->vvvv = (~p1 >> 3 & 15) | (~p2 << 1 & 16);
+    if (!wide)
+        in->vvvv &= 7 | 16;         /* V' must be 1, too: set_evex_regs() */
+    in->pp = p1 & 3;
+    in->z = p2 >> 7;
+    in->l = p2 >> 5 & 3;
+    in->bcast = p2 >> 4 & 1;
+    in->aaa = p2 & 7;
+    in->opcode = get8(d);
+    in->opsize = wide && in->w ? 8 : 4;
+    return !bad && !(p0 & 8) && (p1 & 4) && in->map >= MAP_0F && in->map <= MAP_0F3A;
+}
+
 static void get_legacy_map(struct dec *d, uint8_t c)
 {
     struct x86_insn *in = d->in;
@@ -257,15 +283,82 @@ static void get_modrm(struct dec *d)
         in->seg = S_DS;             /* no limit, no base: SS only matters for #SS */
 }
 
+/* EVEX: the register numbers' high bits, what b means, and with it the length */
+static void set_evex_form(struct dec *d)
+{
+    struct x86_insn *in = d->in;
+
+    if (in->bits == 64) {
+        in->reg |= ~in->p0 & 16;
+        if (!in->mem)
+            in->rm |= (in->rex & 2) << 3;
+    }
+    if (in->bcast && !in->mem) {
+        in->bcast = false;
+        in->rc = 1 + in->l;
+        in->l = 2;
+    }
+    d->cond |= in->l < 3 ? 1u << (AB_L0 + in->l) : 0;
+}
+
 /* ---- rows ---------------------------------------------------------------------------- */
+
+static bool model_has(const struct dec *d, unsigned ft)
+{
+    return !d->m || (d->m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1);
+}
 
 static bool has_feature(const struct dec *d, const struct x86_row *r)
 {
     unsigned ft = r->attr >> AB_FT_SHIFT;
 
-    if (likely(!ft) || !d->m)
+    if (unlikely(r->vl) && d->in->l < 2 && !model_has(d, FT_AVX512VL))
+        return false;
+    return likely(!ft) || model_has(d, ft);
+}
+
+/* Do the prefix's fields fit the registers that @r names? Opmasks are k0..k7: other
+ * numbers in reg and vvvv are #UD, in rm the extension bits do not count. */
+static bool regs_ok(const struct x86_insn *in, const struct x86_row *r)
+{
+    const unsigned o[3] = { r->dst, r->a, r->b };
+
+    for (unsigned i = 0; i < 3; i++) {
+        enum opnd_kind k = opnd_kind(o[i]);
+        if ((k == K_KR && in->reg > 7) || (k == K_KV && in->vvvv > 7) ||
+            (k == K_G && in->reg > 15))
+            return false;
+    }
+    return true;
+}
+
+/* Intel SDM vol. 2A, 2.7.5 and tables 2-43 to 2-58: what is #UD with this row */
+static bool evex_ok(const struct x86_insn *in, const struct x86_row *r)
+{
+    enum opnd_kind dk = opnd_kind(r->dst);
+
+    if (in->l == 3 || !regs_ok(in, r))
+        return false;
+    if ((in->bcast && !(r->arg & EV_BC)) || (in->rc && !(r->arg & (EV_RC | EV_SAE))))
+        return false;
+    if (in->aaa ? !(r->arg & EV_K) : in->z || (r->arg & EV_KREQ))
+        return false;
+    if (in->z && (!(r->arg & EV_Z) || (in->mem && (dk == K_W || dk == K_M))))
+        return false;
+    if (ROW_HAS(r, VSIB))           /* V' belongs to the index register */
+        return !(in->vvvv & 15) && (in->modrm & 7) == 4 && in->addrsize != 2;
+    return r->vvvv ? in->bits == 64 || in->vvvv < 8 : !in->vvvv;
+}
+
+static bool fits(const struct dec *d, const struct x86_row *r)
+{
+    const struct x86_insn *in = d->in;
+
+    if ((d->cond & r->forbid) || !has_feature(d, r))
+        return false;
+    if (likely(in->enc == ENC_LEGACY))
         return true;
-    return d->m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1;
+    return in->enc == ENC_EVEX ? evex_ok(in, r) : (r->vvvv || !in->vvvv) && regs_ok(in, r);
 }
 
 /* walk the rows of @op backwards from row number @i */
@@ -275,8 +368,7 @@ static const struct x86_row *find_in(const struct dec *d, unsigned i, unsigned o
         const struct x86_row *r = &x86_rows[i];
         if (op - r->op > r->span)
             break;
-        if (!(d->cond & r->forbid) && has_feature(d, r) &&
-            (d->in->enc != ENC_VEX || r->vvvv || !d->in->vvvv))
+        if (fits(d, r))
             return r;
     }
     return &x86_rows[0];
@@ -290,6 +382,8 @@ static const struct x86_row *find_row(const struct dec *d, unsigned op)
         r = find_in(d, x86_last_int_row[op], op);
     if (r == &x86_rows[0] && x86_last_simd_row[op])
         r = find_in(d, x86_last_simd_row[op], op);
+    if (r == &x86_rows[0] && x86_last_evex_row[op])
+        r = find_in(d, x86_last_evex_row[op], op);
     return r;
 }
 
@@ -299,7 +393,9 @@ static void set_conditions(struct dec *d)
 
     d->cond = 1u << (AB_PNP + in->pp);
     d->cond |= 1u << (in->bits == 64 ? AB_ONLY64 : AB_NO64);
-    d->cond |= 1u << (AB_W0 + in->w) | 1u << (AB_L0 + in->l);
+    d->cond |= 1u << (AB_W0 + in->w);
+    if (in->enc != ENC_EVEX)
+        d->cond |= 1u << (AB_L0 + in->l);
 }
 
 /* ---- immediates ------------------------------------------------------------------------ */
@@ -343,22 +439,40 @@ static void row_sizes(struct x86_insn *in, const struct x86_row *r)
         in->opsize = 8;
 }
 
+/* a vector index's high bit; disp8 counts in units of the operand (SDM vol. 2A, 2.7.5) */
+static void set_evex_mem(struct x86_insn *in)
+{
+    uint32_t arg = in->row->arg;
+
+    if (ROW_HAS(in->row, VSIB))
+        in->index |= in->vvvv & 16;
+    if (in->modrm >> 6 == 1)
+        in->disp *= (int32_t)(ROW_HAS(in->row, VSIB) || (arg & EV_COMPACT) ? ev_mem_elem(arg)
+                                                                           : insn_mem_bytes(in));
+}
+
 /* opcode bytes are known; the rest by the table. False: no such instruction */
 static bool get_rest(struct dec *d)
 {
     struct x86_insn *in = d->in;
-    unsigned op = (in->map | (in->enc == ENC_VEX ? MAP_VEX : 0)) << 8 | in->opcode;
-    unsigned any = x86_last_int_row[op] ? x86_last_int_row[op] : x86_last_simd_row[op];
+    unsigned enc = in->enc == ENC_EVEX ? MAP_EVEX : in->enc == ENC_VEX ? MAP_VEX : 0;
+    unsigned op = (in->map | enc) << 8 | in->opcode;
+    unsigned any = x86_last_int_row[op] ? x86_last_int_row[op]
+                   : x86_last_simd_row[op] ? x86_last_simd_row[op] : x86_last_evex_row[op];
 
     set_conditions(d);
     if (x86_rows[any].modrm)
         get_modrm(d);
+    if (in->enc == ENC_EVEX)
+        set_evex_form(d);
     in->row = find_row(d, op);
     if (in->row == &x86_rows[0])
         return false;
     row_sizes(in, in->row);
     if (in->mem && in->index == 4 && !ROW_HAS(in->row, VSIB))
         in->index = REGNO_NONE;
+    if (in->enc == ENC_EVEX && in->mem)
+        set_evex_mem(in);
     if (in->row->imm)
         get_imm(d, in->row);
     return true;
@@ -370,6 +484,12 @@ static bool is_vex(const struct dec *d, uint8_t c)
     if (c != 0xc4 && c != 0xc5)
         return false;
     return d->in->bits == 64 || (d->p < d->end && *d->p >= 0xc0);
+}
+
+/* 62: BOUND unless in 64-bit code or followed by what looks like mod 3 */
+static bool is_evex(const struct dec *d, uint8_t c)
+{
+    return c == 0x62 && (d->in->bits == 64 || (d->p < d->end && *d->p >= 0xc0));
 }
 
 int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
@@ -388,6 +508,8 @@ int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
     set_sizes(in);
     if (is_vex(&d, c))
         ok = get_vex(&d, c);
+    else if (is_evex(&d, c))
+        ok = get_evex(&d);
     else
         get_legacy_map(&d, c);
     if (ok && !d.short_)
@@ -418,14 +540,28 @@ unsigned opnd_bytes(const struct x86_insn *in, unsigned o)
     case Z_z: return MIN(in->opsize, 4);
     case Z_y: return in->opsize == 8 ? 8 : 4;
     case Z_dq: return 16;
-    case Z_x: return in->l ? 32 : 16;
+    case Z_x: return 16u << in->l;
     case Z_qq: return 32;
     case Z_t: return 10;
     case Z_p: return MIN(in->opsize, 8) + 2;
-    case Z_xh: return in->l ? 16 : 8;
-    case Z_xq: return in->l ? 8 : 4;
-    case Z_xo: return in->l ? 4 : 2;
+    case Z_xh: return 8u << in->l;
+    case Z_xq: return 4u << in->l;
+    case Z_xo: return 2u << in->l;
     case Z_n: break;
+    }
+    return 0;
+}
+
+unsigned insn_mem_bytes(const struct x86_insn *in)
+{
+    const unsigned o[3] = { in->row->dst, in->row->a, in->row->b };
+
+    if (in->bcast)
+        return ev_mem_elem(in->row->arg);
+    for (unsigned i = 0; i < 3; i++) {
+        enum opnd_kind k = opnd_kind(o[i]);
+        if (k == K_E || k == K_M || k == K_W || k == K_Q || k == K_KM)
+            return opnd_bytes(in, o[i]);
     }
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * insn-table.c - insn.def and insn-simd.def as constant tables
+ * insn-table.c - insn.def, insn-simd.def and insn-evex.def as constant tables
  *
  * The rows in file order, and for each opcode the LAST row it may be: the
  * compiler lets a later initialiser of the same element win, so walking
@@ -83,6 +83,11 @@
 #define ROW_IMM(d, s, t, at)                                                  \
     ((((d) | (s) | (t)) >> 10 & 7) ? (((d) | (s) | (t)) >> 10 & 7)            \
                                    : ((at) & A_(IMM8)) ? IMM_B : IMM_NONE)
+/* an operand whose size follows the vector length */
+#define OPND_VARIES(o)                                                        \
+    (((o) >> 6 & 15) == Z_x || ((o) >> 6 & 15) == Z_xh || ((o) >> 6 & 15) == Z_xq || ((o) >> 6 & 15) == Z_xo)
+#define ROW_VL(d, s, t, at)                                                   \
+    (((at) & A_(EVEX)) && (OPND_VARIES(d) || OPND_VARIES(s) || OPND_VARIES(t)))
 #define ROW_MODRM(d, s, t, at)                                                \
     ((((d) | (s) | (t)) & OP_MODRM) || ((at) & (A_(MODRM) | G_MOD | G_REG | G_RM)))
 
@@ -93,9 +98,11 @@ const struct x86_row x86_rows[] = {
       .imm = ROW_IMM(O_##d, O_##s, O_##t, at), .dst = O_##d, .a = O_##s, .b = O_##t, \
       .rf = r, .wf = w, .modrm = ROW_MODRM(O_##d, O_##s, O_##t, at),          \
       .vvvv = ((O_##d | O_##s | O_##t) & OP_VVVV) || ((at) & A_(ANYV)),       \
+      .vl = ROW_VL(O_##d, O_##s, O_##t, at),                                  \
       .arg = ar, .attr = at, .tr = tr_##h, .name = #n },
 #include "target-x86/insn.def"
 #include "target-x86/insn-simd.def"
+#include "target-x86/insn-evex.def"
 #undef INSN
 };
 
@@ -114,6 +121,13 @@ enum simd_rows {
 #define INSN(o, n, d, s, t, r, w, at, h, ar) ROW_ENUM(S, __LINE__),
 #include "target-x86/insn-simd.def"
 #undef INSN
+    SIMD_ROWS
+};
+enum evex_rows {
+    EVEX_0 = SIMD_ROWS - 1,
+#define INSN(o, n, d, s, t, r, w, at, h, ar) ROW_ENUM(E, __LINE__),
+#include "target-x86/insn-evex.def"
+#undef INSN
     ALL_ROWS
 };
 
@@ -129,6 +143,12 @@ const uint16_t x86_last_simd_row[MAP_COUNT * 256] = {
 #define INSN(o, n, d, s, t, r, w, at, h, ar)                                  \
     [ROW_OP(0x##o, at) ... ROW_OP(0x##o, at) + ROW_SPAN(at)] = ROW_ENUM(S, __LINE__),
 #include "target-x86/insn-simd.def"
+#undef INSN
+};
+const uint16_t x86_last_evex_row[MAP_COUNT * 256] = {
+#define INSN(o, n, d, s, t, r, w, at, h, ar)                                  \
+    [ROW_OP(0x##o, at) ... ROW_OP(0x##o, at) + ROW_SPAN(at)] = ROW_ENUM(E, __LINE__),
+#include "target-x86/insn-evex.def"
 #undef INSN
 };
 #pragma GCC diagnostic pop
@@ -147,6 +167,11 @@ unsigned x86_row_count(void)
 unsigned x86_last_integer_row(void)
 {
     return INT_ROWS - 1;
+}
+
+unsigned x86_last_avx_row(void)
+{
+    return SIMD_ROWS - 1;
 }
 
 const char *x86_row_name(unsigned i)

@@ -7,6 +7,7 @@
 /* last row of an opcode (map << 8 | byte) in each file; 0: none */
 extern const uint16_t x86_last_int_row[MAP_COUNT * 256];
 extern const uint16_t x86_last_simd_row[MAP_COUNT * 256];
+extern const uint16_t x86_last_evex_row[MAP_COUNT * 256];
 
 struct x86_ft_bit { uint8_t word, bit; };
 extern const struct x86_ft_bit x86_ft_bits[FT_COUNT];

@@ -87,4 +87,5 @@ const struct tcg_target x86_target = {
     .service = x86_service,
     .off_xsave = offsetof(struct x86_cpu, fx),
     .off_ymmh = offsetof(struct x86_cpu, ymmh),
+    .off_avx512 = offsetof(struct x86_cpu, z),
 };

@@ -20,11 +20,19 @@ struct vec_ops {
 
 /* ---- may it run? ------------------------------------------------------------ */
 
+/** names_opmask() - an operand is an opmask register: AVX-512 state is needed even with VEX */
+static bool names_opmask(const struct x86_row *r)
+{
+    return opnd_kind(r->dst) == K_KR || opnd_kind(r->dst) == K_KM || opnd_kind(r->a) == K_KR ||
+           opnd_kind(r->a) == K_KM;
+}
+
 bool xt_sse_ok(struct xlat *x)
 {
-    bool vex = x->in->enc == ENC_VEX;
+    bool vex = x->in->enc != ENC_LEGACY;
+    uint32_t need = x->in->enc == ENC_EVEX || names_opmask(x->row) ? MODE_AVX512 : MODE_AVX;
 
-    if (vex ? !xt_protected(x) || !(x->mode & MODE_AVX)
+    if (vex ? !xt_protected(x) || !(x->mode & need)
             : (x->mode & (MODE_NO_SSE | MODE_EM)) != 0) {
         xt_raise_ud(x);
         return false;
@@ -96,7 +104,7 @@ static void take_rm(struct xlat *x, struct vec_ops *s, unsigned o, bool is_dst)
 
     if (in->mem) {
         v->rm_kind = VRM_MEM;
-        v->mem_bytes = (uint8_t)opnd_bytes(in, o);
+        v->mem_bytes = (uint8_t)(in->bcast ? ev_mem_elem(x->row->arg) : opnd_bytes(in, o));
         v->mem_write = is_dst;
         v->mem_read = !is_dst;
         return;
@@ -105,12 +113,16 @@ static void take_rm(struct xlat *x, struct vec_ops *s, unsigned o, bool is_dst)
     if (k == K_Q || k == K_N) {
         v->rm_kind = VRM_MMX;
         v->rm &= 7;
+    } else if (k == K_KM) {
+        v->rm_kind = VRM_K;
+        v->rm &= 7;
     } else if (k == K_E || k == K_R) {
         v->rm_kind = VRM_GPR;
+        v->rm &= 15;
         v->gpr_size = (uint8_t)gpr_width(x, o);
         v->gpr_out = is_dst;
         v->gpr_in = !is_dst;
-        *(is_dst ? &s->d : &s->b) = in->rm;
+        *(is_dst ? &s->d : &s->b) = v->rm;
     } else {
         v->rm_kind = VRM_VEC;
     }
@@ -125,6 +137,8 @@ static void take_reg(struct xlat *x, struct vec_ops *s, unsigned o)
     if (opnd_kind(o) == K_P) {
         v->reg_mmx = true;
         v->reg &= 7;
+    } else if (opnd_kind(o) == K_KR) {
+        v->reg_k = true;
     } else if (opnd_kind(o) == K_G) {     /* only ever a destination here */
         v->reg_gpr = v->gpr_out = true;
         v->gpr_size = (uint8_t)gpr_width(x, o);
@@ -139,11 +153,12 @@ static void take_operand(struct xlat *x, struct vec_ops *s, unsigned o, bool is_
     switch (opnd_kind(o)) {
     case K_NONE:
         return;
-    case K_V: case K_P: case K_G:
+    case K_V: case K_P: case K_G: case K_KR:
         take_reg(x, s, o);
         break;
-    case K_H:
+    case K_H: case K_KV:
         s->v->vvvv = x->in->vvvv;
+        s->v->vvvv_k = opnd_kind(o) == K_KV;
         break;
     case K_I:
         s->v->has_imm = true;
@@ -161,7 +176,7 @@ static void take_encoding(struct xlat *x, struct ir_vec *v)
 {
     const struct x86_insn *in = x->in;
 
-    v->enc = in->enc == ENC_VEX ? VENC_VEX : VENC_LEGACY;
+    v->enc = in->enc == ENC_VEX ? VENC_VEX : in->enc == ENC_EVEX ? VENC_EVEX : VENC_LEGACY;
     v->map = in->map;
     v->pp = in->pp;
     v->opcode = in->opcode;
@@ -185,6 +200,26 @@ static bool names_gpr(const struct x86_row *r)
     return false;
 }
 
+/** take_evex() - masking, broadcast and rounding; after the operands */
+static void take_evex(struct xlat *x, struct ir_vec *v)
+{
+    const struct x86_insn *in = x->in;
+    uint32_t arg = x->row->arg;
+
+    v->aaa = in->aaa;
+    v->z = in->z;
+    v->bcast = in->bcast;
+    v->rc = in->rc;
+    v->scalar = arg & EV_SCALAR;
+    v->mask_bits = (uint8_t)(v->scalar ? 1 : (16u << in->l) / ev_mask_elem(arg));
+    v->mem_elem = (uint8_t)ev_mem_elem(arg);
+    v->compact = arg & EV_COMPACT;
+    if (v->mem_bytes && in->aaa && !(arg & EV_NF))
+        v->mem_masked = MIN(v->mem_bytes / v->mem_elem, v->mask_bits);
+    if (v->scalar)
+        v->l = 0;
+}
+
 /** fix_encoding() - what depends on all operands together */
 static void fix_encoding(struct xlat *x, struct vec_ops *s)
 {
@@ -198,8 +233,10 @@ static void fix_encoding(struct xlat *x, struct vec_ops *s)
         v->is4 = v->imm >> 4;
     }
     v->is_mmx = v->reg_mmx || v->rm_kind == VRM_MMX || (x->row->arg & VA_MMX);
-    if (operands && !s->any_wide && !(x->row->attr & A_GROUP(L0, L2)))
+    if (operands && v->enc != VENC_EVEX && !s->any_wide && !(x->row->attr & A_GROUP(L0, L2)))
         v->l = 0;                         /* scalar: VEX.L is ignored */
+    if (v->enc == VENC_EVEX)
+        take_evex(x, v);
     if (!xt_64(x) && names_gpr(x->row))
         v->w = 0;                         /* W widens nothing outside 64-bit code */
     if (v->is_mmx)

@@ -99,6 +99,7 @@ enum {
     MODE_DR = 1 << 18,        /* a data or instruction breakpoint is enabled in DR7 */
     MODE_EM = 1 << 19,
     MODE_AC = 1 << 20,        /* CPL 3, CR0.AM, EFLAGS.AC: data must be aligned */
+    MODE_AVX512 = 1 << 21,    /* CR4.OSXSAVE and XCR0 enables AVX, opmask and both ZMM parts */
 };
 
 /* ---- features ------------------------------------------------------------- */
@@ -145,6 +146,14 @@ struct x86_bus {
     uint64_t (*a20_mask)(void *opaque);
     void *opaque;
 };
+
+/** struct x86_avx512 - what AVX-512 adds: XSAVE components 5, 6 and 7, in their layout.
+ *  tcg.zmmh_live says whether @zmmh may hold anything but zeros. */
+struct x86_avx512 {
+    uint64_t k[8];
+    uint8_t zmmh[16][32];     /* ZMM0..15, bits 511:256 */
+    uint8_t hi16[16][64];     /* ZMM16..31 */
+} __attribute__((aligned(64)));
 
 struct x86_cpu {
     struct tcg_cpu tcg;       /* first; tcg.regs[] are RAX..R15, tcg.pc is RIP/EIP */
@@ -197,6 +206,7 @@ struct x86_cpu {
     /* vector and x87 */
     struct x86_fxarea fx;
     uint8_t ymmh[16][16];
+    struct x86_avx512 z;
     uint16_t fpu_cs, fpu_ds;
     bool ferr_pending;
 
@@ -357,8 +367,40 @@ HELPER(h_maskmov);        /* MASKMOVDQU/MASKMOVQ: a = linear address, b = data r
 HELPER(h_vgather);        /* a = base, b = vec index in row form, c = packed operands */
 HELPER(h_vmaskmov);       /* VMASKMOVPS/PD, VPMASKMOVD/Q: a = linear address, b = packed operands */
 
-/** x86_set_vec_regs()/state: C code sees fx, ymmh only when tcg.vec_loaded and
+/** x86_set_vec_regs()/state: C code sees fx, ymmh, z only when tcg.vec_loaded and
  *  x87_loaded are 0; helpers without IRCALL_NOVEC always do */
+
+/** x86_get_zmm() - vector register @r (0..31), 64 bytes */
+static inline void x86_get_zmm(const struct x86_cpu *cpu, unsigned r, uint8_t *out)
+{
+    if (r >= 16) {
+        memcpy(out, cpu->z.hi16[r & 15], 64);
+        return;
+    }
+    memcpy(out, cpu->fx.xmm[r], 16);
+    memcpy(out + 16, cpu->ymmh[r], 16);
+    memcpy(out + 32, cpu->z.zmmh[r], 32);
+}
+
+/** x86_clear_zmmh() - bits 511:256 of register @r (0..15) become 0, as after VEX */
+static inline void x86_clear_zmmh(struct x86_cpu *cpu, unsigned r)
+{
+    if (cpu->tcg.zmmh_live)
+        memset(cpu->z.zmmh[r & 15], 0, 32);
+}
+
+/** x86_set_zmm() - all of vector register @r (0..31) */
+static inline void x86_set_zmm(struct x86_cpu *cpu, unsigned r, const uint8_t *in)
+{
+    if (r >= 16) {
+        memcpy(cpu->z.hi16[r & 15], in, 64);
+        return;
+    }
+    memcpy(cpu->fx.xmm[r], in, 16);
+    memcpy(cpu->ymmh[r], in + 16, 16);
+    memcpy(cpu->z.zmmh[r], in + 32, 32);
+    cpu->tcg.zmmh_live = 1;
+}
 
 /* ---- paging (mmu.c) ------------------------------------------------------------ */
 enum tcg_fill_result x86_walk(struct tcg_cpu *tc, uint64_t va, enum tcg_access acc,

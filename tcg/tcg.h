@@ -92,16 +92,18 @@ typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
  * portable implementation (target->vec_exec) to execute it elsewhere.
  */
 enum ir_vec_enc { VENC_LEGACY, VENC_VEX, VENC_EVEX, VENC_X87 };
-enum ir_vec_rm { VRM_VEC, VRM_GPR, VRM_MEM, VRM_MMX, VRM_NONE };
+enum ir_vec_rm { VRM_VEC, VRM_GPR, VRM_MEM, VRM_MMX, VRM_NONE, VRM_K /* opmask */ };
 struct ir_vec {
     uint8_t enc;         /* enum ir_vec_enc */
     uint8_t map;         /* 0: one-byte (x87), 1: 0F, 2: 0F38, 3: 0F3A */
     uint8_t pp;          /* 0 none, 1 66, 2 F3, 3 F2 */
     uint8_t opcode;
-    uint8_t w, l;        /* REX.W / VEX.W; vector length 0: 128, 1: 256, 2: 512 */
+    uint8_t w, l;        /* REX.W / VEX.W; vector length 0: 128, 1: 256, 2: 512 (0: scalar) */
     uint8_t reg;         /* modrm.reg with extension bits: 0..31 (or opcode digit) */
     bool reg_gpr;        /* reg names a general register: operand d (result) or b (input) */
     bool reg_mmx;
+    bool reg_k, vvvv_k;  /* reg, vvvv name opmask registers 0..7 */
+    bool scalar;         /* EVEX: one element */
     uint8_t vvvv;        /* 0..31 */
     bool vvvv_gpr;       /* vvvv is a general register (BMI-like; unused so far) */
     uint8_t rm_kind;     /* enum ir_vec_rm */
@@ -109,8 +111,16 @@ struct ir_vec {
     bool has_imm;
     uint8_t imm;
     uint8_t is4;         /* register in imm8[7:4] (VBLENDV..): the imm holds it */
-    uint8_t aaa, z, bcast; /* EVEX */
-    uint8_t mem_bytes;   /* 0: no memory operand; 1..64; x87: 2, 4, 8, 10 */
+    uint8_t aaa, z;      /* EVEX: mask register (0: none), zeroing instead of merging */
+    uint8_t bcast;       /* EVEX: the memory operand is one element, for all */
+    uint8_t rc;          /* EVEX, registers only: 1..4: exceptions suppressed and, where the
+                          * instruction rounds, to nearest, down, up, to zero; 0: as MXCSR says */
+    uint8_t mask_bits;   /* EVEX: how many bits of the mask count: the number of elements */
+    uint8_t mem_elem;    /* EVEX: bytes of an element in memory */
+    uint8_t mem_masked;  /* elements in memory when only those are accessed that some mask bit
+                          * n, n + mem_masked, ... below mask_bits selects; 0: all of it is */
+    bool compact;        /* in memory the elements that the mask selects lie side by side */
+    uint8_t mem_bytes;   /* 0: no memory operand; 1..64; x87: 2, 4, 8, 10; broadcast: an element */
     uint8_t mem_align;   /* required alignment in bytes (fault #GP when violated), 0: none */
     bool mem_read, mem_write;
     bool gpr_in, gpr_out;  /* a general register is read (b) / written (d) */
@@ -251,6 +261,8 @@ struct tcg_cpu {
     uint32_t exit_reason;     /* enum tcg_exit */
     struct tb *exit_tb;       /* block left through slot exit_slot, to be chained; or NULL */
     uint32_t exit_slot;
+    uint8_t zmm_loaded;       /* with vec_loaded: what AVX-512 adds is loaded, too */
+    uint8_t zmmh_live;        /* the state in memory may have bits 511:256 set in a register */
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
@@ -331,6 +343,7 @@ struct tcg_target {
     /* where the host back end finds vector and x87 state in the CPU struct */
     uint32_t off_xsave;  /* 64-byte aligned FXSAVE/XSAVE-layout area (legacy 512 bytes: x87 + xmm 0..15 + mxcsr) */
     uint32_t off_ymmh;   /* 16 x 16 bytes: upper halves of ymm0..15 */
+    uint32_t off_avx512; /* k0..7; 16 x 32 bytes: upper halves of zmm0..15; zmm16..31 */
 };
 
 /* ======================================================================== */
