@@ -166,7 +166,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hpet.c \
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
-	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
+	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/piix.c tests/hw/port92.c tests/hw/rtc.c tests/hw/rtl8139.c tests/hw/sg.c \
 	tests/hw/uart16550.c tests/hw/vga.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \

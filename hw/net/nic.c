@@ -6,6 +6,7 @@
 #include "hw/net/nic.h"
 
 #define IPXE_DIR   "/usr/lib/ipxe/qemu"
+enum { ROM_SPARE = 6, ROM_PCIR_PTR = 0x18 };   /* offsets in an option ROM */
 #define FIRST_SLOT 3         /* below: host bridge, PIIX3, VGA */
 
 /* A machine without networking still can have cards: their cable is out. */
@@ -65,6 +66,21 @@ int nic_slot(struct nic *n, struct pci_device *p, struct err *e)
     return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);
 }
 
+/* Firmware runs a ROM for the device that it names. One image serves several
+ * (virtio 0x1000 and 0x1041; ne2000 clones), so it is made to name this card.
+ * Source: PCI Firmware Specification 3.0, 5.1.1 and 5.1.2. */
+static void rom_names_card(uint8_t *image, size_t len, const struct pci_device *p)
+{
+    size_t pcir = len >= 0x1a ? ldl16(image + ROM_PCIR_PTR) : len;
+
+    if (pcir + 8 > len || memcmp(image, "\x55\xaa", 2) || memcmp(image + pcir, "PCIR", 4))
+        return;
+    for (int i = 0; i < 4; i++) {        /* vendor, device; all bytes add up to 0 */
+        image[ROM_SPARE] += image[pcir + 4 + i] - p->config[PCI_VENDOR_ID + i];
+        image[pcir + 4 + i] = p->config[PCI_VENDOR_ID + i];
+    }
+}
+
 int nic_rom(struct nic *n, struct pci_device *p, const char *name, struct err *e)
 {
     struct machine *m = p->dev.machine;
@@ -85,6 +101,8 @@ int nic_rom(struct nic *n, struct pci_device *p, const char *name, struct err *e
         log_ev(LOG_NET, "%s: no option ROM: %s", p->dev.type->name, why.msg);
         return 0;
     }
+    if (!n->romfile)
+        rom_names_card(image, len, p);
     pci_rom(p, image, len);
     free(image);
     return 0;

@@ -40,7 +40,8 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
 void nic_free(struct nic *n, struct device *d);
 /** nic_slot() - fill in @p->devfn from addr=, or the next free slot */
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e) MUST_CHECK;
-/** nic_rom() - option ROM @name, or what romfile= says; none when it is not there
+/** nic_rom() - option ROM @name, made to name this card, or what romfile= says as it is;
+ *  none when it is not there
  *  (a missing romfile= is an error) */
 int nic_rom(struct nic *n, struct pci_device *p, const char *name, struct err *e) MUST_CHECK;
 /** nic_find_type() - card by the name that -device or -nic gives it, or NULL */

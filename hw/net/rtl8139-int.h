@@ -20,7 +20,7 @@ enum {
     R_TIMERINT = 0x54, R_MSR = 0x58, R_CONFIG3 = 0x59, R_CONFIG4 = 0x5a, R_RERID = 0x5e,
     R_TSAD = 0x60, R_BMCR = 0x62, R_BMSR = 0x64, R_ANAR = 0x66, R_ANLPAR = 0x68, R_ANER = 0x6a,
     R_CSCR = 0x74, R_CONFIG5 = 0xd8, R_TPPOLL = 0xd9, R_CPCR = 0xe0, R_RDSAR = 0xe4,
-    R_ETTHR = 0xec, R_DTCCR = R_TSD0, R_TNPDS = R_TSAD0, R_THPDS = 0x28,
+    R_ETTHR = 0xec, R_FER = 0xf0, R_DTCCR = R_TSD0, R_TNPDS = R_TSAD0, R_THPDS = 0x28,
 };
 enum { CR_BUFE = 1, CR_TE = 4, CR_RE = 8, CR_RST = 0x10 };
 enum { ISR_ROK = 1, ISR_TOK = 4, ISR_TER = 8, ISR_RXOVW = 0x10, ISR_LINK = 0x20, ISR_TDU = 0x80,

@@ -34,6 +34,17 @@ Test(rtl8139, address_and_empty_buffer_after_reset)
     rig_free(&r);
 }
 
+Test(rtl8139, reserved_registers_keep_nothing)
+{
+    struct rig r = start();
+
+    p16(&r, 0xda, 1526);             /* a register of the 8169, which drivers probe */
+    cr_assert_eq(g(&r, 0xda, 2), 0);
+    p16(&r, CPCR, 0x0b);
+    cr_assert_eq(g(&r, CPCR, 4), 0x0b);
+    rig_free(&r);
+}
+
 Test(rtl8139, sends_from_tsd)
 {
     struct rig r = start();
