@@ -57,7 +57,7 @@ src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/p
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
 	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
-	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c \
+	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c \
 	hw/display/vga-mem.c hw/display/vga-pci.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
 	hw/dma/sg.c hw/input/i8042.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
 	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/misc/fw_cfg.c \
@@ -167,7 +167,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
-	tests/hw/piix.c tests/hw/port92.c tests/hw/rtc.c tests/hw/rtl8139.c tests/hw/sg.c \
+	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/rtc.c tests/hw/rtl8139.c tests/hw/sg.c \
 	tests/hw/uart16550.c tests/hw/vga.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
@@ -250,7 +250,7 @@ block-stress: $(BUILD)/tests/unit
 # Debian on disk from every controller, raw and qcow2: minutes, so not in "check"
 check-disk: $(transom) $(transom_img)
 	tools/install-deps.sh disk
-	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run disk-boot
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run disk-boot ovmf
 
 # "check" may have to install packages and to configure first, so it starts anew
 check:

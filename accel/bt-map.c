@@ -48,7 +48,7 @@ static void invalidate(struct bt *bt, gpa_t gpa, uint64_t len)
         uint8_t *host;
         uint32_t page;
 
-        if (bt_phys_find(&bt->phys, align_down(gpa, 4096), &host, &page) == PHYS_RAM)
+        if (bt_phys_find(&bt->phys, align_down(gpa, 4096), &host, &page) != PHYS_MMIO)
             tcg_invalidate_phys(bt->tcg, page, gpa % 4096, n);
         gpa += n;
         len -= n;

@@ -48,7 +48,7 @@ struct mem_region {
     int prio;
     bool enabled;
     uint8_t *host;
-    const struct io_ops *ops;
+    const struct io_ops *ops;  /* MMIO; ROM: only write, for flash chips, or NULL */
     void *opaque;
     struct mem_region *next; /* owned by the map */
 };
@@ -314,6 +314,7 @@ struct machine_config {
     unsigned n_vcpus;
     const char *kernel, *initrd, *append;  /* direct boot; may be NULL */
     bool kernel_via_firmware;              /* -bios was given with -kernel */
+    const char *pflash[2];                 /* drives of flash chips, or NULL: by interface */
     const char *bios;                      /* firmware file name or NULL */
     const char **rom_dirs;                 /* NULL-terminated search path (-L first) */
     struct chardev *serial[4];             /* NULL: port absent */

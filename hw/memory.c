@@ -266,6 +266,8 @@ static void flat_write(struct mem_map *mm, const struct mem_flat *f, gpa_t gpa,
     } else if (r->kind == MEM_RAM) {
         memcpy(flat_host(f, gpa), &val, size);
         ram_written(mm, gpa, size);
+    } else if (r->ops) {
+        io_write(r->ops, r->opaque, r->len, f->offset + (gpa - f->base), val, size);
     } else {
         log_guest(LOG_PAGE, "rom write gpa=%#llx size=%u region=%s",
                   (unsigned long long)gpa, size, r->name);

@@ -13,6 +13,7 @@
 #include "hw/boot/direct.h"
 #include "hw/boot/firmware.h"
 #include "hw/boot/linux.h"
+#include "hw/disk/pflash.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart16550.h"
 #include "hw/display/vga.h"
@@ -150,6 +151,11 @@ static int add_boot(struct machine *m, struct err *e)
         ret = linux_firmware_add(m, e);
     if (ret < 0)
         return ret;
+    ret = pflash_add_all(m, e);
+    if (ret > 0 && m->cfg.bios)
+        return err_set(e, -EINVAL, "-bios %s: the firmware is in the flash chip", m->cfg.bios);
+    if (ret)
+        return MIN(ret, 0);
     return firmware_rom_add(m, m->cfg.bios ? m->cfg.bios : FIRMWARE_DEFAULT, e);
 }
 

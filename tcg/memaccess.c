@@ -83,11 +83,10 @@ static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf,
     }
 }
 
+/* What is written to ROM goes to its device: it may be a flash chip. */
 static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
 {
-    if (p->rom)
-        return;
-    if (p->host) {
+    if (p->host && !p->rom) {
         copy_small(p->host, buf, n);
         return;
     }

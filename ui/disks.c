@@ -163,19 +163,21 @@ static int add_devices(struct run *r, struct err *e)
     return 0;
 }
 
-int run_disks(struct run *r, struct err *e)
+int run_drives(struct run *r, struct err *e)
 {
-    int ret;
-
     if (r->opt->disks.drives || r->opt->disks.devs) {
         r->block_ctx = block_ctx_new(0, e);
         if (!r->block_ctx)
             return -EIO;
         block_ctx_attach(r->block_ctx, r->m->loop);
     }
-    ret = open_drives(r, e);
-    if (ret == 0)
-        ret = add_ide(r, e);
+    return open_drives(r, e);
+}
+
+int run_disks(struct run *r, struct err *e)
+{
+    int ret = add_ide(r, e);
+
     if (ret == 0)
         ret = add_fdc(r, e);
     if (ret == 0)

@@ -133,6 +133,8 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         ret = run_netdevs(r, e);
     if (ret == 0)
+        ret = run_drives(r, e);
+    if (ret == 0)
         ret = pc_build(r->m, e);
     if (ret == 0)
         ret = run_nics(r, e);              /* first: people expect the card in slot 3 */

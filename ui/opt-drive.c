@@ -55,7 +55,7 @@ static int set_interface(struct opt_drive *d, const char *val, struct err *e)
     for (unsigned i = 0; i < ARRAY_SIZE(if_names); i++) {
         if (strcmp(val, if_names[i]))
             continue;
-        if (i == DRIVE_IF_SCSI || i == DRIVE_IF_PFLASH)
+        if (i == DRIVE_IF_SCSI)
             return err_set(e, -ENOTSUP, "%s: if=%s: not supported yet", d->text, val);
         d->interface = i;
         return 0;
@@ -194,6 +194,11 @@ int opt_fdb(struct options *o, const char *v, struct err *e)
     return simple(o, "-fdb", DRIVE_IF_FLOPPY, 1, false, v, e);
 }
 
+int opt_pflash(struct options *o, const char *v, struct err *e)
+{
+    return simple(o, "-pflash", DRIVE_IF_PFLASH, -1, false, v, e);
+}
+
 int opt_snapshot(struct options *o, const char *v, struct err *e)
 {
     o->disks.snapshot = true;
@@ -287,6 +292,8 @@ static int place(struct options *o, struct opt_drive *d, struct err *e)
         return err_set(e, -EINVAL, "%s: the IDE controller has 4 places", d->text);
     if (d->interface == DRIVE_IF_FLOPPY && d->unit > 1)
         return err_set(e, -EINVAL, "%s: the floppy controller has 2 places", d->text);
+    if (d->interface == DRIVE_IF_PFLASH && d->unit > 1)
+        return err_set(e, -EINVAL, "%s: there are 2 flash chips", d->text);
     return 0;
 }
 

@@ -62,6 +62,7 @@ int opt_hdd(struct options *o, const char *val, struct err *e);
 int opt_cdrom(struct options *o, const char *val, struct err *e);
 int opt_fda(struct options *o, const char *val, struct err *e);
 int opt_fdb(struct options *o, const char *val, struct err *e);
+int opt_pflash(struct options *o, const char *v, struct err *e);
 int opt_snapshot(struct options *o, const char *val, struct err *e);
 
 #endif

@@ -140,11 +140,17 @@ static int machine_switch(struct options *o, const char *val, const struct item 
 {
     static const char *const keys[] = { "type", "accel", "acpi", "hpet", "pit", "usb", "graphics",
                                         "dump-guest-core", "mem-merge", "vmport", "smm",
-                                        "kernel", "initrd", "append" };
+                                        "kernel", "initrd", "append", "pflash0", "pflash1" };
     static const char *const must_be_off[] = { "usb", "smm", "vmport" };
     static const char *const no_effect[] = { "dump-guest-core", "mem-merge", "graphics" };
     bool on;
 
+    if (!strcmp(it->key, "pflash0") || !strcmp(it->key, "pflash1")) {
+        int n = it->key[6] - '0';
+        free(o->pflash[n]);
+        o->cfg.pflash[n] = o->pflash[n] = xstrdup(it->val);
+        return 0;
+    }
     if (!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip") ||
         !strcmp(it->key, "kvm-shadow-mem"))
         return err_set(e, -EINVAL, "-machine %s=%s: only with KVM, which is not supported yet",

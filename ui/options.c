@@ -182,7 +182,7 @@ static const struct opt_row rows[] = {
     { "bios", "FILE", GRP_STANDARD, "firmware (default bios-256k.bin)", set_bios },
     { "L", "DIR", GRP_STANDARD, "look for firmware there first; repeatable ('help' lists)", set_rom_dir },
     { "boot", "[order=]LETTERS[,once=][,menu=][,strict=]...", GRP_STANDARD,
-      "order: a floppy, c disk, d CD, n network; splash=, splash-time=, reboot-timeout= (ms)", opt_boot },
+      "a floppy, c disk, d CD, n network; splash=, splash-time=", opt_boot },
     { "rtc", "base=utc|localtime", GRP_STANDARD, "time of the CMOS clock", opt_rtc },
     { "name", "NAME", GRP_STANDARD, "name of the guest", opt_name },
     { "uuid", "UUID", GRP_STANDARD, "the machine's UUID", opt_uuid },
@@ -201,6 +201,7 @@ static const struct opt_row rows[] = {
     { "cdrom", "FILE", GRP_DISKS, "a disc in the IDE CD-ROM drive", opt_cdrom },
     { "fda", "FILE", GRP_DISKS, "floppy disk; -fdb the second", opt_fda },
     { "fdb", "FILE", GRP_DISKS, NULL, opt_fdb },
+    { "pflash", "FILE", GRP_DISKS, "a flash chip: firmware, then its variables", opt_pflash },
     { "snapshot", NULL, GRP_DISKS, "keep nothing that is written to disks", opt_snapshot },
     { "serial", "CHARDEV", GRP_DEVICES, "a serial port; repeatable, up to 4", set_serial },
     { "debugcon", "CHARDEV", GRP_DEVICES, "firmware debug console at port 0x402", set_debugcon },
@@ -238,7 +239,7 @@ static const struct opt_row rows[] = {
 
 /* What QEMU has and we do not, yet: name, whether it takes an argument, what it is. */
 static const struct { const char *name; bool arg; const char *what; } later[] = {
-    { "sd", true, "disks are" }, { "mtdblock", true, "disks are" }, { "pflash", true, "flash is" },
+    { "sd", true, "disks are" }, { "mtdblock", true, "disks are" },
    
     { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
     { "global", true, "" }, { "usb", false, "USB is" },
@@ -429,6 +430,8 @@ void options_free(struct options *o)
         free(o->accels[i]);
     free(o->name);
     free(o->boot_order);
+    free(o->pflash[0]);
+    free(o->pflash[1]);
     free(o->boot_once);
     free(o->boot_splash);
     disks_options_free(&o->disks);

@@ -47,6 +47,7 @@ struct options {
     unsigned n_net;
     const char *pidfile;
     char *name;
+    char *pflash[2];                 /* cfg's */
     char *boot_order, *boot_once, *boot_splash; /* cfg's */
     struct opt_disks disks;
     const char *log_items, *log_file, *log_filter;

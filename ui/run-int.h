@@ -44,8 +44,11 @@ int run_nics(struct run *r, struct err *e) MUST_CHECK;
 void run_network_check(const struct run *r);
 extern const struct monitor_cmd network_infos[], network_commands[];
 
+/** run_drives() - open drives, before pc_build() (firmware may be on one); 0 or
+ *  -errno with @e set */
+int run_drives(struct run *r, struct err *e) MUST_CHECK;
 /**
- * run_disks() - open drives, construct disk controllers and devices (disks.c)
+ * run_disks() - construct disk controllers and devices (disks.c)
  * After pc_build(). 0 or -errno with @e set.
  */
 int run_disks(struct run *r, struct err *e) MUST_CHECK;

@@ -379,12 +379,18 @@ Test(ide, cd_locks_ejects_and_changes)
     static const uint8_t tur[12] = { 0 }, lock[12] = { 0x1e, 0, 0, 0, 1 }, unlock[12] = { 0x1e };
     static const uint8_t eject[12] = { 0x1b, 0, 0, 0, 2 }, load[12] = { 0x1b, 0, 0, 0, 3 };
     static const uint8_t event[12] = { 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8 };
+    struct err e = { "" };
     uint8_t buf[8];
 
     guest_init(&g);
     packet(&g, tur, 0, false);
     sense(&g);
     packet(&g, lock, 0, false);
+    cr_assert_eq(drive_eject(g.cd, false, &e), -EPERM, "the guest holds it");
+    cr_assert_eq(packet(&g, event, 8, false), 0x58);
+    insw(&g, 0x170, buf, 8);
+    cr_assert_eq(buf[4], 1, "and is asked to let go");
+    cr_assert_eq(drive_eject(g.hd, true, &e), -EPERM, "a hard disk stays");
     cr_assert_eq(packet(&g, eject, 0, false) & ERR, ERR);
     cr_assert_eq(sense(&g), 0x553);
     packet(&g, unlock, 0, false);
@@ -394,7 +400,7 @@ Test(ide, cd_locks_ejects_and_changes)
     cr_assert_eq(packet(&g, load, 0, false) & ERR, 0);
     cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR);
     cr_assert_eq(sense(&g), 0x628, "may have changed");
-    block_eject(g.cd->blk);
+    cr_assert_eq(drive_eject(g.cd, false, &e), 0, "%s", e.msg);
     cr_assert_eq(packet(&g, event, 8, false), 0x58);
     insw(&g, 0x170, buf, 8);
     cr_assert_eq(buf[4], 3, "removal");

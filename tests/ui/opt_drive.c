@@ -97,7 +97,7 @@ Test(opt_drive, mistakes_are_named)
     fails("-drive file=x,cache=noone", "cache");
     fails("-drive file=x,if=vritio", "did you mean virtio?");
     fails("-drive file=x,media=tape", "disk or cdrom");
-    fails("-drive file=x,if=pflash", "not supported yet");
+    fails("-drive file=x,if=pflash -pflash y -pflash z", "there are 2 flash chips");
     fails("-drive file=x,index=-1", "number");
     fails("-device virtio-blk-pci,dirve=x", "did you mean drive?");
     fails("-device virtio-blk-pic", "did you mean virtio-blk-pci?");

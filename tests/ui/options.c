@@ -123,7 +123,7 @@ Test(options, unknown_words_get_the_nearest)
 Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
-        "-pflash x.img", "-drive if=scsi,file=x", "-drive if=pflash,file=x", "-vnc :1", "-s",
+        "-drive if=scsi,file=x", "-vnc :1", "-s",
         "-machine q35", "-display gtk", "-enable-kvm", "-accel kvm",
         "-machine pc,accel=kvm", "-smp 2", "-smp cpus=4", "-smp 1,cores=2",
     };
