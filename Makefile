@@ -39,16 +39,18 @@ src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/flags.c tcg/host-x86
 	tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
 src_tcg_aarch64 := tcg/host-none/backend.c
 src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/desc.c \
-	target-x86/excp-stack.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c \
-	target-x86/fpu-state.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c \
-	target-x86/mmu.c target-x86/model.c target-x86/msr.c target-x86/raise.c target-x86/reset.c \
-	target-x86/seg.c target-x86/string.c target-x86/syscall.c target-x86/target.c target-x86/task.c \
+	target-x86/evex-approx.c target-x86/evex-cvt.c target-x86/evex-fp.c target-x86/evex-int.c \
+	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
+	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c \
+	target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
+	target-x86/model.c target-x86/msr.c target-x86/raise.c target-x86/reset.c target-x86/seg.c \
+	target-x86/string.c target-x86/syscall.c target-x86/target.c target-x86/task.c \
 	target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
 	target-x86/tr-fpu.c target-x86/tr-mem.c target-x86/tr-move.c target-x86/tr-raise.c \
 	target-x86/tr-shift.c target-x86/tr-simd.c target-x86/tr-stack.c target-x86/tr-string.c \
 	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
-	target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c target-x86/x87-func.c \
-	target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c
+	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
+	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c
 src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt.c accel/tsc.c
 src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
@@ -157,8 +159,8 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
-	tests/target-x86/decode_simd.c tests/target-x86/excp.c tests/target-x86/fpu_state.c \
-	tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
+	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/excp.c \
+	tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \

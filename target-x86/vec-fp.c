@@ -14,15 +14,15 @@ typedef uint64_t (*lane2)(struct sf_env *e, const struct sf_fmt *f, uint64_t a, 
 
 static uint64_t get(const union vreg *u, const struct sf_fmt *f, unsigned i)
 {
-    return f->bits == 64 ? u->q[i & 3] : u->d[i & 7];
+    return f->bits == 64 ? u->q[i & 7] : u->d[i & 15];
 }
 
 static void put(union vreg *u, const struct sf_fmt *f, unsigned i, uint64_t v)
 {
     if (f->bits == 64)
-        u->q[i & 3] = v;
+        u->q[i & 7] = v;
     else
-        u->d[i & 7] = (uint32_t)v;
+        u->d[i & 15] = (uint32_t)v;
 }
 
 /* element type from pp: none PS, 66 PD, F3 SS, F2 SD */
@@ -46,23 +46,23 @@ static void map2(struct vx *x, lane2 op)
 
 /* ---- NaN, invalid, denormal ---------------------------------------------------- */
 
-static uint64_t nan_of(struct sf_env *e, const struct sf_fmt *f, struct sf a, struct sf b)
+uint64_t vx_nan(struct sf_env *e, const struct sf_fmt *f, struct sf a, struct sf b)
 {
     if (a.cls == SF_SNAN || b.cls == SF_SNAN)
         e->flags |= FE_I;
     return sf_pack(f, sf_quiet(sf_is_nan(a) ? a : b));
 }
 
-static uint64_t invalid_of(struct sf_env *e, const struct sf_fmt *f)
+uint64_t vx_invalid(struct sf_env *e, const struct sf_fmt *f)
 {
     e->flags |= FE_I;
     return sf_pack(f, sf_default_nan());
 }
 
-static uint64_t finish(struct sf_env *e, const struct sf_fmt *f, struct sf r)
+uint64_t vx_finish(struct sf_env *e, const struct sf_fmt *f, struct sf r)
 {
     if (r.cls == SF_UNSUP)
-        return invalid_of(e, f);
+        return vx_invalid(e, f);
     return sf_pack(f, sf_round(e, r, f));
 }
 
@@ -72,10 +72,10 @@ static uint64_t finish(struct sf_env *e, const struct sf_fmt *f, struct sf r)
     {                                                                           \
         struct sf a = sf_unpack(e, f, av), b = sf_unpack(e, f, bv);             \
         if (sf_is_nan(a) || sf_is_nan(b))                                       \
-            return nan_of(e, f, a, b);                                          \
+            return vx_nan(e, f, a, b);                                          \
         if (a.den || b.den)                                                     \
             e->flags |= FE_D;                                                   \
-        return finish(e, f, expr);                             \
+        return vx_finish(e, f, expr);                             \
     }
 ARITH(add, sf_add(a, b, e->rm))
 ARITH(sub, sf_add(a, sf_neg(b), e->rm))
@@ -86,14 +86,14 @@ static uint64_t lane_div(struct sf_env *e, const struct sf_fmt *f, uint64_t av, 
     struct sf a = sf_unpack(e, f, av), b = sf_unpack(e, f, bv);
 
     if (sf_is_nan(a) || sf_is_nan(b))
-        return nan_of(e, f, a, b);
+        return vx_nan(e, f, a, b);
     if (b.cls == SF_ZERO && a.cls == SF_NORM) {
         e->flags |= FE_Z;                      /* takes precedence over DE */
         return sf_pack(f, sf_inf(a.sign != b.sign));
     }
     if (a.den || b.den)
         e->flags |= FE_D;
-    return finish(e, f, sf_div(a, b));
+    return vx_finish(e, f, sf_div(a, b));
 }
 
 static uint64_t lane_sqrt(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint64_t bv)
@@ -101,15 +101,15 @@ static uint64_t lane_sqrt(struct sf_env *e, const struct sf_fmt *f, uint64_t av,
     struct sf b = sf_unpack(e, f, bv);
 
     if (sf_is_nan(b))
-        return nan_of(e, f, b, b);
+        return vx_nan(e, f, b, b);
     struct sf r = sf_sqrt(b);
     if (b.den && r.cls != SF_UNSUP)
         e->flags |= FE_D;
-    return finish(e, f, r);
+    return vx_finish(e, f, r);
 }
 
 /* an unpacked operand back in the form that sf_pack() takes */
-static struct sf denorm(struct sf s, const struct sf_fmt *f)
+struct sf vx_denorm(struct sf s, const struct sf_fmt *f)
 {
     if (s.cls == SF_NORM && s.exp < f->emin) {
         s.m >>= f->emin - s.exp;
@@ -125,11 +125,11 @@ static uint64_t pick(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint
 
     if (sf_is_nan(a) || sf_is_nan(b)) {
         e->flags |= FE_I;
-        return sf_is_nan(b) ? bv : sf_pack(f, denorm(b, f));
+        return sf_is_nan(b) ? bv : sf_pack(f, vx_denorm(b, f));
     }
     if (a.den || b.den)
         e->flags |= FE_D;
-    return sf_pack(f, denorm(sf_cmp(a, b) == side ? a : b, f));
+    return sf_pack(f, vx_denorm(sf_cmp(a, b) == side ? a : b, f));
 }
 
 static uint64_t lane_min(struct sf_env *e, const struct sf_fmt *f, uint64_t a, uint64_t b)
@@ -201,20 +201,24 @@ static unsigned relation(struct sf_env *e, const struct sf_fmt *f, uint64_t av, 
     return c < 0 ? CMP_LT : c > 0 ? CMP_GT : CMP_EQ;
 }
 
-void vx_fcmp(struct vx *x)
+bool vx_compare(struct sf_env *e, const struct sf_fmt *f, uint64_t a, uint64_t b, unsigned imm)
 {
     static const uint8_t pred[16] = {   /* EQ LT LE UNORD NEQ NLT NLE ORD ... */
         2, 1 | 16, 3 | 16, 8, 13, 14 | 16, 12 | 16, 7,
         10, 9 | 16, 11 | 16, 0, 5, 6 | 16, 4 | 16, 15,
     };
+    unsigned p = pred[imm & 15] ^ (imm & 16 ? CMP_SIGNAL : 0);
+
+    return relation(e, f, a, b, p & CMP_SIGNAL) & p;
+}
+
+void vx_fcmp(struct vx *x)
+{
     const struct sf_fmt *f = pp_fmt(x);
     unsigned im = x->imm & (x->vex ? 31 : 7);
-    unsigned p = pred[im & 15] ^ (im & 16 ? CMP_SIGNAL : 0);
 
-    for (unsigned i = 0; i < pp_lanes(x); i++) {
-        unsigned r = relation(&x->env, f, get(&x->a, f, i), get(&x->b, f, i), p & CMP_SIGNAL);
-        put(&x->d, f, i, r & p ? ~0ull : 0);
-    }
+    for (unsigned i = 0; i < pp_lanes(x); i++)
+        put(&x->d, f, i, vx_compare(&x->env, f, get(&x->a, f, i), get(&x->b, f, i), im) ? ~0ull : 0);
 }
 
 static void comis(struct vx *x, bool signal)
@@ -232,19 +236,19 @@ void vx_ucomis(struct vx *x) { comis(x, false); }
 
 /* ---- conversions --------------------------------------------------------------------- */
 
-static uint64_t cvt_f2f(struct sf_env *e, const struct sf_fmt *to, const struct sf_fmt *from,
+uint64_t vx_f2f(struct sf_env *e, const struct sf_fmt *to, const struct sf_fmt *from,
                         uint64_t v)
 {
     struct sf s = sf_unpack(e, from, v);
 
     if (sf_is_nan(s))
-        return nan_of(e, to, s, s);
+        return vx_nan(e, to, s, s);
     if (s.den)
         e->flags |= FE_D;
-    return finish(e, to, s);
+    return vx_finish(e, to, s);
 }
 
-static uint64_t cvt_f2i(struct sf_env *e, const struct sf_fmt *f, uint64_t v, unsigned bits,
+uint64_t vx_f2i(struct sf_env *e, const struct sf_fmt *f, uint64_t v, unsigned bits,
                         bool trunc)
 {
     uint8_t rm = e->rm;
@@ -258,7 +262,7 @@ static uint64_t cvt_f2i(struct sf_env *e, const struct sf_fmt *f, uint64_t v, un
 
 static uint64_t cvt_i2f(struct sf_env *e, const struct sf_fmt *f, int64_t v)
 {
-    return finish(e, f, sf_from_int(v));
+    return vx_finish(e, f, sf_from_int(v));
 }
 
 void vx_cvtpi2p(struct vx *x)
@@ -270,7 +274,7 @@ void vx_cvtpi2p(struct vx *x)
 void vx_cvtp2pi(struct vx *x)
 {
     for (unsigned i = 0; i < 2; i++)
-        x->d.d[i] = (uint32_t)cvt_f2i(&x->env, pp_fmt(x), get(&x->b, pp_fmt(x), i), 32,
+        x->d.d[i] = (uint32_t)vx_f2i(&x->env, pp_fmt(x), get(&x->b, pp_fmt(x), i), 32,
                                       x->v->opcode == 0x2C);
 }
 
@@ -282,26 +286,26 @@ void vx_cvtsi2s(struct vx *x)
 
 void vx_cvts2si(struct vx *x)
 {
-    x->gout = cvt_f2i(&x->env, pp_fmt(x), get(&x->b, pp_fmt(x), 0), x->v->w ? 64 : 32,
+    x->gout = vx_f2i(&x->env, pp_fmt(x), get(&x->b, pp_fmt(x), 0), x->v->w ? 64 : 32,
                       x->v->opcode == 0x2C);
 }
 
 void vx_cvtps2pd(struct vx *x)
 {
     for (unsigned i = 0; i < x->n / 8; i++)
-        x->d.q[i] = cvt_f2f(&x->env, &sf_f64, &sf_f32, x->b.d[i]);
+        x->d.q[i] = vx_f2f(&x->env, &sf_f64, &sf_f32, x->b.d[i]);
 }
 
 void vx_cvtpd2ps(struct vx *x)
 {
     for (unsigned i = 0; i < x->n / 8; i++)
-        x->d.d[i] = (uint32_t)cvt_f2f(&x->env, &sf_f32, &sf_f64, x->b.q[i]);
+        x->d.d[i] = (uint32_t)vx_f2f(&x->env, &sf_f32, &sf_f64, x->b.q[i]);
 }
 
-void vx_cvtss2sd(struct vx *x) { x->d.q[0] = cvt_f2f(&x->env, &sf_f64, &sf_f32, x->b.d[0]); }
+void vx_cvtss2sd(struct vx *x) { x->d.q[0] = vx_f2f(&x->env, &sf_f64, &sf_f32, x->b.d[0]); }
 void vx_cvtsd2ss(struct vx *x)
 {
-    x->d.d[0] = (uint32_t)cvt_f2f(&x->env, &sf_f32, &sf_f64, x->b.q[0]);
+    x->d.d[0] = (uint32_t)vx_f2f(&x->env, &sf_f32, &sf_f64, x->b.q[0]);
 }
 
 void vx_cvtdq2ps(struct vx *x)
@@ -319,18 +323,18 @@ void vx_cvtdq2pd(struct vx *x)
 void vx_cvtps2dq(struct vx *x)                 /* 66 rounds, F3 truncates */
 {
     for (unsigned i = 0; i < x->n / 4; i++)
-        x->d.d[i] = (uint32_t)cvt_f2i(&x->env, &sf_f32, x->b.d[i], 32, x->v->pp == 2);
+        x->d.d[i] = (uint32_t)vx_f2i(&x->env, &sf_f32, x->b.d[i], 32, x->v->pp == 2);
 }
 
 void vx_cvtpd2dq(struct vx *x)                 /* F2 rounds, 66 truncates */
 {
     for (unsigned i = 0; i < x->n / 8; i++)
-        x->d.d[i] = (uint32_t)cvt_f2i(&x->env, &sf_f64, x->b.q[i], 32, x->v->pp == 1);
+        x->d.d[i] = (uint32_t)vx_f2i(&x->env, &sf_f64, x->b.q[i], 32, x->v->pp == 1);
 }
 
 /*
- * Half precision ignores DAZ (as source) and FTZ (as result). Narrowing to it
- * reports PE for the denormal result even when UE is unmasked.
+ * Half precision ignores DAZ (as source) and FTZ (as result). Narrowing a denormal
+ * to it reports PE even when UE is unmasked.
  */
 void vx_cvtph2ps(struct vx *x)
 {
@@ -339,7 +343,7 @@ void vx_cvtph2ps(struct vx *x)
     e.daz = false;
     for (unsigned i = 0; i < x->n / 4; i++) {
         struct sf s = sf_unpack(&e, &sf_f16, x->b.w[i]);
-        x->d.d[i] = (uint32_t)(sf_is_nan(s) ? nan_of(&x->env, &sf_f32, s, s)
+        x->d.d[i] = (uint32_t)(sf_is_nan(s) ? vx_nan(&x->env, &sf_f32, s, s)
                                             : sf_pack(&sf_f32, s));
     }
 }
@@ -353,10 +357,9 @@ void vx_cvtps2ph(struct vx *x)
     if (!(x->imm & 4))
         e.rm = x->imm & 3;
     for (unsigned i = 0; i < x->n / 4; i++) {
-        struct sf_env all = { .rm = e.rm, .masked = e.masked | FE_U, .daz = e.daz };
-        cvt_f2f(&e, &sf_f16, &sf_f32, x->a.d[i]);
-        x->d.w[i] = (uint16_t)cvt_f2f(&all, &sf_f16, &sf_f32, x->a.d[i]);
-        e.flags |= all.flags;
+        x->d.w[i] = (uint16_t)vx_f2f(&e, &sf_f16, &sf_f32, x->a.d[i]);
+        if (sf_unpack(&e, &sf_f32, x->a.d[i]).den)
+            e.flags |= FE_P;
     }
     x->env.flags |= e.flags;
 }
@@ -368,7 +371,7 @@ static uint64_t lane_round(struct sf_env *e, const struct sf_fmt *f, uint64_t v)
     struct sf s = sf_unpack(e, f, v);
 
     if (sf_is_nan(s))
-        return nan_of(e, f, s, s);
+        return vx_nan(e, f, s, s);
     return sf_pack(f, sf_rint(e, s));
 }
 
@@ -423,7 +426,7 @@ void vx_dppd(struct vx *x) { dot(x, &sf_f64); }
 /* ---- fused multiply-add --------------------------------------------------------------------- */
 
 /* a * b + c; NaN operands take precedence in the order a, b, c */
-static uint64_t lane_fma(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint64_t bv,
+uint64_t vx_muladd(struct sf_env *e, const struct sf_fmt *f, uint64_t av, uint64_t bv,
                          uint64_t cv, bool neg_mul, bool neg_add)
 {
     struct sf a = sf_unpack(e, f, av), b = sf_unpack(e, f, bv), c = sf_unpack(e, f, cv);
@@ -435,34 +438,31 @@ static uint64_t lane_fma(struct sf_env *e, const struct sf_fmt *f, uint64_t av, 
     }
     struct sf p = sf_mul(a, b);
     if (p.cls == SF_UNSUP)
-        return invalid_of(e, f);
+        return vx_invalid(e, f);
     p.sign ^= neg_mul;
     c.sign ^= neg_add;
     struct sf r = sf_add(p, c, e->rm);
     if (r.cls == SF_UNSUP)
-        return invalid_of(e, f);
+        return vx_invalid(e, f);
     if (a.den || b.den || c.den)
         e->flags |= FE_D;
-    return finish(e, f, r);
+    return vx_finish(e, f, r);
 }
 
 void vx_fma(struct vx *x)
 {
     const struct sf_fmt *f = x->v->w ? &sf_f64 : &sf_f32;
-    unsigned op = x->v->opcode & 15, order = x->v->opcode >> 4, r = x->v->reg & 15;
+    unsigned op = x->v->opcode & 15, order = x->v->opcode >> 4;
     unsigned n = op >= 9 && (op & 1) ? 1 : x->n * 8 / f->bits;
-    union vreg old;
 
-    memcpy(old.b, x->cpu->fx.xmm[r], 16);
-    memcpy(old.b + 16, x->cpu->ymmh[r], 16);
-    x->d = old;
-    const union vreg *a = order == 9 ? &old : &x->a;
-    const union vreg *b = order == 10 ? &old : &x->b;
-    const union vreg *c = order == 9 ? &x->a : order == 10 ? &x->b : &old;
+    x->d = x->c;
+    const union vreg *a = order == 9 ? &x->c : &x->a;
+    const union vreg *b = order == 10 ? &x->c : &x->b;
+    const union vreg *c = order == 9 ? &x->a : order == 10 ? &x->b : &x->c;
     for (unsigned i = 0; i < n; i++) {
         bool neg_mul = op >= 12;
         bool neg_add = op < 8 ? (i & 1) == (op & 1) : (op & 2) != 0;
-        put(&x->d, f, i, lane_fma(&x->env, f, get(a, f, i), get(b, f, i), get(c, f, i),
+        put(&x->d, f, i, vx_muladd(&x->env, f, get(a, f, i), get(b, f, i), get(c, f, i),
                                   neg_mul, neg_add));
     }
 }

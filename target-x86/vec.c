@@ -30,6 +30,7 @@ static void store_vec(struct vx *x, unsigned r)
     memcpy(x->cpu->fx.xmm[r & 15], x->d.b, 16);
     if (!x->vex)
         return;
+    x86_clear_zmmh(x->cpu, r);
     if (x->v->l)
         memcpy(x->cpu->ymmh[r & 15], x->d.b + 16, 16);
     else
@@ -91,6 +92,8 @@ static void load_operands(struct vx *x, unsigned form, const void *mem)
     load_rm(x, mem, &x->b);
     if (x->vex && (form == VF_BIN || (form == VF_ST && x->v->rm_kind == VRM_VEC)))
         load_vec(x->cpu, x->v->vvvv, other);
+    if (x->vex && form == VF_BIN)
+        load_vec(x->cpu, x->v->reg, &x->c);
     if (form == VF_BIN || form == VF_ST)
         x->d = *other;
 }
@@ -133,7 +136,7 @@ static void store_result(struct vx *x, unsigned form, void *mem, uint64_t *gpr)
 
 /* ---- numeric exceptions ------------------------------------------------------------ */
 
-static void load_env(struct vx *x)
+void vx_load_env(struct vx *x)
 {
     uint32_t m = x->cpu->fx.mxcsr;
 
@@ -154,8 +157,7 @@ bool vx_fp_step(struct vx *x)
     return !hit;
 }
 
-/* status flags to MXCSR; false: an exception is unmasked and was raised */
-static bool deliver_fp(struct vx *x)
+bool vx_deliver(struct vx *x)
 {
     struct x86_cpu *cpu = x->cpu;
 
@@ -183,6 +185,7 @@ void vx_emms(struct vx *x)
         return;
     }
     memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
+    memset(cpu->z.zmmh, 0, sizeof(cpu->z.zmmh));
     if (x->v->l)
         memset(cpu->fx.xmm, 0, sizeof(cpu->fx.xmm));
 }
@@ -201,6 +204,13 @@ void vx_mxcsr(struct vx *x)
         x86_raise_err(cpu, EXC_GP, 0);
     else
         cpu->fx.mxcsr = x->b.d[0];
+}
+
+bool vx_missing(struct x86_cpu *cpu, const struct ir_vec *v)
+{
+    log_guest(LOG_UNIMP, "vec_exec map=%u pp=%u opcode=%#x enc=%u", v->map, v->pp, v->opcode, v->enc);
+    x86_raise(cpu, EXC_UD);
+    return false;
 }
 
 /**
@@ -227,18 +237,20 @@ bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_
     if (v->enc == VENC_X87)
         return x87_exec(cpu, v, mem, gpr);
 
-    const struct vrow *row = v->map >= 1 && v->map <= 3 && v->enc != VENC_EVEX && v->l < 2
-        ? &rows[v->map - 1][v->pp & 3][v->opcode] : NULL;
-    if (!row || !row->fn) {
-        log_guest(LOG_UNIMP, "vec_exec map=%u pp=%u opcode=%#x enc=%u", v->map, v->pp,
-                  v->opcode, v->enc);
-        x86_raise(cpu, EXC_UD);
-        return false;
-    }
     bool mmx = v->reg_mmx || v->rm_kind == VRM_MMX;
     struct vx x = { .cpu = cpu, .v = v, .n = mmx ? 8 : v->l ? 32 : 16, .imm = v->imm,
                     .vex = v->enc == VENC_VEX, .gin = *gpr };
-    load_env(&x);
+    if (v->enc == VENC_EVEX)
+        return evex_exec(&x, mem, gpr);
+
+    const struct vrow *row = v->map >= 1 && v->map <= 3 && v->l < 2
+        ? &rows[v->map - 1][v->pp & 3][v->opcode] : NULL;
+    if (!row || !row->fn) {
+        return vx_missing(cpu, v);
+    }
+    if (row->form == VF_K)
+        return k_exec(&x, row, mem, gpr);
+    vx_load_env(&x);
     if (mmx) {
         if (!x87_pending(cpu))
             return false;
@@ -246,7 +258,7 @@ bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_
     }
     load_operands(&x, row->form, mem);
     row->fn(&x);
-    if (tc->exception || !deliver_fp(&x))
+    if (tc->exception || !vx_deliver(&x))
         return false;
     if (x.set_fl)
         tc->fl = x.fl;

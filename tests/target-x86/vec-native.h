@@ -41,14 +41,14 @@ static inline bool host_is_intel(void)
     return __builtin_cpu_is("intel");
 }
 
-static uint8_t *put_bytes(uint8_t *p, const void *b, unsigned n)
+static inline uint8_t *put_bytes(uint8_t *p, const void *b, unsigned n)
 {
     memcpy(p, b, n);
     return p + n;
 }
 
 /* vmovups ymm<r>, [rbx + off] (0x10) or the store (0x11) */
-static uint8_t *put_ymm(uint8_t *p, unsigned r, uint8_t op)
+static inline uint8_t *put_ymm(uint8_t *p, unsigned r, uint8_t op)
 {
     uint32_t off = (uint32_t)(offsetof(struct native, ymm) + 32 * r);
     uint8_t b[4] = { 0xc5, r >= 8 ? 0x7c : 0xfc, op, (uint8_t)(0x83 | (r & 7) << 3) };
@@ -57,7 +57,7 @@ static uint8_t *put_ymm(uint8_t *p, unsigned r, uint8_t op)
 }
 
 /* mov <reg>, [rbx + off] (0x8b) or the store (0x89) */
-static uint8_t *put_gpr(uint8_t *p, unsigned r, size_t off, uint8_t op)
+static inline uint8_t *put_gpr(uint8_t *p, unsigned r, size_t off, uint8_t op)
 {
     uint32_t o = (uint32_t)off;
     uint8_t b[3] = { 0x48, op, (uint8_t)(0x83 | r << 3) };
@@ -65,15 +65,20 @@ static uint8_t *put_gpr(uint8_t *p, unsigned r, size_t off, uint8_t op)
     return put_bytes(p, &o, 4);
 }
 
-/* native_emit() - code for @insn; rsi points at its memory operand, rbx at the state */
-static void native_emit(const uint8_t *insn, unsigned len)
+static inline uint8_t *native_code(void)
 {
-    bool avx = __builtin_cpu_supports("avx");
-
     if (!native_page)
         native_page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uint8_t *p = native_page;
+    return native_page;
+}
+
+/* native_emit() - code for @insn; rsi points at its memory operand, rbx at the state */
+static inline void native_emit(const uint8_t *insn, unsigned len)
+{
+    bool avx = __builtin_cpu_supports("avx");
+
+    uint8_t *p = native_code();
     p = put_bytes(p, "\x53\x48\x89\xfb\x48\x0f\xae\x0b", 8);  /* push rbx; mov rbx,rdi; fxrstor64 [rbx] */
     for (unsigned i = 0; avx && i < 16; i++)
         p = put_ymm(p, i, 0x10);
@@ -93,7 +98,7 @@ static void native_emit(const uint8_t *insn, unsigned len)
 }
 
 /* native_run() - execute what native_emit() made on @s with memory operand @mem */
-static enum native_result native_run(struct native *s, void *mem)
+static inline enum native_result native_run(struct native *s, void *mem)
 {
     static const uint32_t mxcsr0 = 0x1f80;
     struct sigaction sa = { .sa_sigaction = native_signal, .sa_flags = SA_SIGINFO | SA_NODEFER };
