@@ -32,7 +32,7 @@ endif
 
 src_util := util/clock.c util/err.c util/log.c util/loop.c util/words.c
 src_tcg := tcg/cache.c tcg/dead.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/softmmu.c tcg/verify.c
+	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/smp.c tcg/softmmu.c tcg/verify.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
@@ -90,7 +90,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/smp.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \

@@ -48,7 +48,7 @@ struct accel_ops {
     /** cpu() - vCPU 0, for the monitor; its state is true while it is held or
      *  paused, else as it last was in memory */
     struct x86_cpu *(*cpu)(struct accel *a);
-    /** hold() - have vCPU 0 stand still for a look, unlike pause_all() not seen
+    /** hold() - have the vCPUs stand still for a look, unlike pause_all() not seen
      *  by the guest's clocks; the machine lock is not held. Gives up after 100 ms
      *  and returns false. release() goes with it either way. */
     bool (*hold)(struct accel *a);

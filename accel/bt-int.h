@@ -6,7 +6,8 @@
  * and bt_cpu.work, each followed by a kick; neither is ever awaited with the
  * machine lock held.
  *
- * Locks, outer first: machine lock, bt_cpu.lock.
+ * Locks, outer first: machine lock, bt_cpu.lock, the translator's own. A vCPU waits
+ * for others (an exclusive section, tcg/smp.c) only outside blocks and without any.
  */
 #ifndef ACCEL_BT_INT_H
 #define ACCEL_BT_INT_H
@@ -34,15 +35,24 @@ struct bt_block {
     uint32_t page;
 };
 
+/** struct bt_map - the pieces, sorted; read without a lock */
+struct bt_map {
+    uint32_t n_pieces;
+    uint32_t last;              /* piece that answered last: only a hint; atomic */
+    struct bt_piece piece[BT_PIECES];
+    struct bt_map *next;        /* retired */
+    uint64_t retired_in;        /* epoch, or 0 */
+};
+
 /**
  * struct bt_phys - the memory map as the soft MMU asks for it
- * Rebuilt with the machine lock held by whoever may (see bt_map_changed()).
- * A page keeps its number for ever, so translations outlive changes of the map.
+ * A change makes a new bt_map, with the machine lock held; the old one is freed when
+ * every vCPU has been outside blocks. A page keeps its number for ever, so
+ * translations outlive changes of the map.
  */
 struct bt_phys {
-    struct bt_piece piece[BT_PIECES];
-    uint32_t n_pieces;
-    uint32_t last;              /* piece that answered last: only a hint */
+    struct bt_map *map;         /* atomic */
+    struct bt_map *retired;
     struct bt_block block[BT_BLOCKS];
     unsigned n_blocks;
     uint32_t n_pages;           /* numbers given out */
@@ -52,6 +62,10 @@ struct bt_phys {
 void bt_phys_init(struct bt_phys *p, const struct machine *m);
 /** bt_phys_rebuild() - take over the machine's map; lock held */
 void bt_phys_rebuild(struct bt_phys *p, const struct machine *m);
+/** bt_phys_reclaim() - free maps that nobody reads any more; lock held */
+void bt_phys_reclaim(struct bt_phys *p, struct tcg *t);
+/** bt_phys_free() - free all maps; nobody looks up any more */
+void bt_phys_free(struct bt_phys *p);
 /** bt_phys_find() - phys_ops.lookup on @p; callable with guest vector state in
  *  host registers */
 enum phys_kind bt_phys_find(struct bt_phys *p, gpa_t gpa, uint8_t **host, uint32_t *page);

@@ -1,9 +1,12 @@
 /*
  * bt-map.c - changes of the memory map, and of RAM behind the CPU's back
  *
- * On the vCPU's own thread (a port write that moves a window, DMA inside one)
- * and while the vCPU is parked they take effect at once; otherwise they are
- * left for the vCPU, which looks before it runs its next unchained block.
+ * A new map is published at once. On the vCPU's own thread (a port write that moves
+ * a window) and while it is parked its page maps are emptied at once too; otherwise
+ * that is left for the vCPU, which looks before it runs its next unchained block.
+ *
+ * Blocks made from RAM that a device has written are dropped at once when there are
+ * several vCPUs; a single one, whose translations have no lock, does it like the above.
  */
 #include "accel/bt-int.h"
 
@@ -16,9 +19,8 @@ static void leave_work(struct bt_cpu *c, uint32_t what)
 /* ---- the map ------------------------------------------------------------------ */
 
 /* Page numbers do not change, so translations stay; only where pages are seen. */
-static void remap(struct bt_cpu *c)
+static void forget_map(struct bt_cpu *c)
 {
-    bt_phys_rebuild(&c->bt->phys, c->bt->m);
     tcg_mmu_flush(&c->cpu->tcg, true);
     tcg_kick(&c->cpu->tcg);      /* no longer in chained code of the old map */
 }
@@ -27,16 +29,18 @@ static void map_changed(void *opaque)
 {
     struct bt *bt = opaque;
 
+    bt_phys_rebuild(&bt->phys, bt->m);
     for (unsigned i = 0; i < bt->n_cpus; i++) {
         struct bt_cpu *c = &bt->cpus[i];
 
         pthread_mutex_lock(&c->lock);
         if (c->parked || bt_self(c))
-            remap(c);
+            forget_map(c);
         else
             leave_work(c, WORK_REMAP);
         pthread_mutex_unlock(&c->lock);
     }
+    bt_phys_reclaim(&bt->phys, bt->tcg);
 }
 
 /* ---- RAM ------------------------------------------------------------------------- */
@@ -74,8 +78,12 @@ static void queue_write(struct bt_cpu *c, gpa_t gpa, uint64_t len)
 static void ram_written(void *opaque, gpa_t gpa, uint64_t len)
 {
     struct bt *bt = opaque;
-    struct bt_cpu *c = &bt->cpus[0];   /* the others share its translations */
+    struct bt_cpu *c = &bt->cpus[0];
 
+    if (bt->n_cpus > 1) {        /* translations have a lock of their own then */
+        invalidate(bt, gpa, len);
+        return;
+    }
     pthread_mutex_lock(&c->lock);
     if (c->parked || bt_self(c))
         invalidate(bt, gpa, len);
@@ -90,11 +98,8 @@ void bt_do_work(struct bt_cpu *c)
 {
     uint32_t work = __atomic_exchange_n(&c->work, 0, __ATOMIC_SEQ_CST);
 
-    if (work & WORK_REMAP) {
-        machine_lock(c->bt->m);
-        remap(c);
-        machine_unlock(c->bt->m);
-    }
+    if (work & WORK_REMAP)
+        forget_map(c);
     if (work & WORK_FERR)
         bt_raise_ferr(c);
     if (!(work & (WORK_INVALIDATE | WORK_INVALIDATE_ALL)))

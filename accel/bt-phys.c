@@ -5,6 +5,7 @@
  * when the host's vector registers may hold the guest's: this file is built
  * with -mgeneral-regs-only on x86-64 hosts, and those functions call nothing.
  */
+#include <stdlib.h>
 #include "accel/bt-int.h"
 
 #define PAGE 4096u
@@ -13,7 +14,7 @@
 
 void bt_phys_init(struct bt_phys *p, const struct machine *m)
 {
-    p->n_pieces = p->last = 0;
+    p->map = p->retired = NULL;
     p->n_blocks = 0;
     p->n_pages = m->cfg.ram_bytes / PAGE;
     p->max_pages = p->n_pages + BT_EXTRA_PAGES;
@@ -54,65 +55,99 @@ static bool page_number(struct bt_phys *p, const struct machine *m, const struct
 
 /* The whole pages of @f, when it is memory; others stay device accesses, which
  * are always right. */
-static void add_piece(struct bt_phys *p, const struct machine *m, const struct mem_flat *f)
+static void add_piece(struct bt_phys *p, struct bt_map *map, const struct machine *m,
+                      const struct mem_flat *f)
 {
     gpa_t base = align_up(f->base, PAGE), end = align_down(f->base + f->len, PAGE);
     struct mem_region *r = f->region;
     uint8_t *host;
     uint32_t page;
 
-    if (r->kind == MEM_MMIO || end <= base || p->n_pieces == BT_PIECES)
+    if (r->kind == MEM_MMIO || end <= base || map->n_pieces == BT_PIECES)
         return;
     host = r->host + f->offset + (base - f->base);
     if ((uintptr_t)host % PAGE || !page_number(p, m, r, host, end - base, &page))
         return;
-    p->piece[p->n_pieces++] = (struct bt_piece){
+    map->piece[map->n_pieces++] = (struct bt_piece){
         base, end, host, page, r->kind == MEM_RAM ? PHYS_RAM : PHYS_ROM };
 }
 
 void bt_phys_rebuild(struct bt_phys *p, const struct machine *m)
 {
-    p->n_pieces = 0;
+    struct bt_map *map = xmalloc(sizeof *map), *old = p->map;
+
+    map->n_pieces = map->last = 0;
     for (size_t i = 0; i < m->mem.n_flat; i++)
-        add_piece(p, m, &m->mem.flat[i]);
-    if (p->last >= p->n_pieces)
-        p->last = 0;
+        add_piece(p, map, m, &m->mem.flat[i]);
+    __atomic_store_n(&p->map, map, __ATOMIC_RELEASE);
+    if (old) {
+        old->retired_in = 0;
+        old->next = p->retired;
+        p->retired = old;
+    }
+}
+
+void bt_phys_reclaim(struct bt_phys *p, struct tcg *t)
+{
+    for (struct bt_map **pp = &p->retired; *pp;) {
+        struct bt_map *map = *pp;
+
+        if (!map->retired_in)
+            map->retired_in = tcg_epoch(t);
+        if (tcg_passed(t, map->retired_in, NULL)) {
+            *pp = map->next;
+            free(map);
+        } else {
+            pp = &map->next;
+        }
+    }
+}
+
+void bt_phys_free(struct bt_phys *p)
+{
+    for (struct bt_map *map = p->retired, *next; map; map = next) {
+        next = map->next;
+        free(map);
+    }
+    free(p->map);
+    p->map = p->retired = NULL;
 }
 
 /* ---- looking up ---------------------------------------------------------------- */
 
-static bool piece_has(const struct bt_phys *p, uint32_t i, gpa_t gpa)
+static bool piece_has(const struct bt_map *m, uint32_t i, gpa_t gpa)
 {
-    return gpa >= p->piece[i].base && gpa < p->piece[i].end;
+    return gpa >= m->piece[i].base && gpa < m->piece[i].end;
 }
 
-static uint32_t piece_search(const struct bt_phys *p, gpa_t gpa)
+static uint32_t piece_search(const struct bt_map *m, gpa_t gpa)
 {
-    uint32_t lo = 0, hi = p->n_pieces;
+    uint32_t lo = 0, hi = m->n_pieces;
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if (gpa >= p->piece[mid].end)
+        if (gpa >= m->piece[mid].end)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return lo < p->n_pieces && gpa >= p->piece[lo].base ? lo : p->n_pieces;
+    return lo < m->n_pieces && gpa >= m->piece[lo].base ? lo : m->n_pieces;
 }
 
 enum phys_kind bt_phys_find(struct bt_phys *p, gpa_t gpa, uint8_t **host, uint32_t *page)
 {
-    uint32_t i = p->last;
+    struct bt_map *m = __atomic_load_n(&p->map, __ATOMIC_ACQUIRE);
+    uint32_t i = __atomic_load_n(&m->last, __ATOMIC_RELAXED);
     const struct bt_piece *f;
 
-    if (unlikely(i >= p->n_pieces || !piece_has(p, i, gpa))) {
-        i = piece_search(p, gpa);
-        if (i >= p->n_pieces)
+    if (unlikely(i >= m->n_pieces || !piece_has(m, i, gpa))) {
+        i = piece_search(m, gpa);
+        if (i >= m->n_pieces)
             return PHYS_MMIO;
-        p->last = i;
+        __atomic_store_n(&m->last, i, __ATOMIC_RELAXED);
     }
-    f = &p->piece[i];
+    f = &m->piece[i];
     *host = f->host + (gpa - f->base);
     *page = f->page + (uint32_t)((gpa - f->base) / PAGE);
     return f->kind;

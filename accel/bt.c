@@ -34,12 +34,16 @@ static void bt_kick(struct vcpu *v)
  * is looked at: one of the two sees the other. */
 void bt_halt(struct bt_cpu *c)
 {
+    tcg_offline(&c->cpu->tcg);
     pthread_mutex_lock(&c->lock);
     __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST))
         pthread_cond_wait(&c->wake, &c->lock);
     __atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&c->lock);
+    tcg_online(&c->cpu->tcg);
+    if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
+        bt_do_work(c);
 }
 
 /* tcg_target.service: what was left for us comes first, and again after a halt. */
@@ -178,13 +182,13 @@ static int bt_cpu_init(struct bt *bt, unsigned n, struct err *e)
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wake, NULL);
     pthread_cond_init(&c->parked_cond, NULL);
-    c->vcpu = (struct vcpu){ .machine = bt->m, .index = n, .apic_id = n, .cpu = c->cpu,
-                             .kick = bt_kick };
+    c->vcpu = (struct vcpu){ .machine = bt->m, .index = n, .apic_id = machine_apic_id(bt->m, n),
+                             .cpu = c->cpu, .kick = bt_kick };
     bt_bus_init(c);
     c->cpu->model = &bt->model;
     c->cpu->bus = &c->bus;
     c->cpu->index = n;
-    c->cpu->apic_id = n;
+    c->cpu->apic_id = c->vcpu.apic_id;
     bt->vcpus[n] = &c->vcpu;
     return 0;
 }
@@ -204,7 +208,7 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
 {
     struct tcg_config cfg = { .backend = bt->opt.backend, .optimise = bt->opt.optimise,
                               .one_insn = bt->opt.one_insn, .perf_map = bt->opt.perf_map,
-                              .cache_bytes = bt->opt.tb_bytes };
+                              .cache_bytes = bt->opt.tb_bytes, .n_cpus = bt->n_cpus };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
@@ -227,6 +231,20 @@ static void bt_describe(struct bt *bt)
     bt->m->cfg.tsc_hz = bt->model.tsc_hz;
 }
 
+/* Leaf 0x1F is there when it has more to say than 0xB. */
+static void bt_topology(struct bt *bt)
+{
+    const struct machine_config *cfg = &bt->m->cfg;
+    enum { LEAF_DIES = 0x1f };
+
+    bt->model.n_vcpus = MAX(bt->n_cpus, cfg->max_vcpus);
+    bt->model.dies = cfg->dies;
+    bt->model.cores = cfg->cores;
+    bt->model.threads = cfg->threads;
+    if (cfg->dies > 1 && bt->model.vendor[0] == 'G')
+        bt->model.level = MAX(bt->model.level, (uint32_t)LEAF_DIES);
+}
+
 static void bt_destroy(struct accel *a);
 
 static struct accel *bt_create(struct machine *m, const struct x86_model *model,
@@ -237,9 +255,9 @@ static struct accel *bt_create(struct machine *m, const struct x86_model *model,
     bt->accel.ops = &accel_bt;
     bt->m = m;
     bt->opt = *o;
-    bt->n_cpus = 1;
+    bt->n_cpus = MAX(m->cfg.n_vcpus, 1u);
     bt->model = *model;
-    bt->model.n_vcpus = bt->n_cpus;
+    bt_topology(bt);
     bt_tsc_init(bt);
     if (bt_tcg_init(bt, e) < 0 || bt_cpus_init(bt, e) < 0) {
         bt_destroy(&bt->accel);
@@ -328,6 +346,7 @@ static void bt_destroy(struct accel *a)
     }
     if (bt->tcg)
         tcg_free(bt->tcg);
+    bt_phys_free(&bt->phys);
     free(bt->cpus);
     free(bt->vcpus);
     free(bt);
@@ -349,40 +368,59 @@ static void bt_info(struct accel *a, FILE *f)
             (unsigned long long)(bt->opt.tb_bytes / MiB));
 }
 
-static bool bt_hold(struct accel *a)
+static void ask_to_hold(struct bt_cpu *c)
 {
-    struct bt_cpu *c = &container_of(a, struct bt, accel)->cpus[0];
-    struct timespec until;
-    bool parked;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += HOLD_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&c->lock);
     c->hold = true;
     vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);  /* so that raising it kicks */
     pthread_mutex_unlock(&c->lock);
     vcpu_intr_raise(&c->vcpu, VCPU_INTR_EXIT);
+}
+
+static bool wait_held(struct bt_cpu *c, const struct timespec *until)
+{
+    bool parked;
+
     pthread_mutex_lock(&c->lock);
     while (c->started && !c->parked)
-        if (pthread_cond_timedwait(&c->parked_cond, &c->lock, &until) == ETIMEDOUT)
+        if (pthread_cond_timedwait(&c->parked_cond, &c->lock, until) == ETIMEDOUT)
             break;
     parked = c->parked;
     pthread_mutex_unlock(&c->lock);
     return parked;
 }
 
+static bool bt_hold(struct accel *a)
+{
+    struct bt *bt = container_of(a, struct bt, accel);
+    struct timespec until;
+    bool all = true;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += HOLD_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    for (unsigned i = 0; i < bt->n_cpus; i++)
+        ask_to_hold(&bt->cpus[i]);
+    for (unsigned i = 0; i < bt->n_cpus; i++)
+        all &= wait_held(&bt->cpus[i], &until);
+    return all;
+}
+
 static void bt_release(struct accel *a)
 {
-    struct bt_cpu *c = &container_of(a, struct bt, accel)->cpus[0];
+    struct bt *bt = container_of(a, struct bt, accel);
 
-    pthread_mutex_lock(&c->lock);
-    c->hold = false;
-    if (!c->stop)
-        c->parked = false;
-    pthread_cond_signal(&c->wake);
-    pthread_mutex_unlock(&c->lock);
+    for (unsigned i = 0; i < bt->n_cpus; i++) {
+        struct bt_cpu *c = &bt->cpus[i];
+
+        pthread_mutex_lock(&c->lock);
+        c->hold = false;
+        if (!c->stop)
+            c->parked = false;
+        pthread_cond_signal(&c->wake);
+        pthread_mutex_unlock(&c->lock);
+    }
 }
 
 static struct x86_cpu *bt_cpu0(struct accel *a)

@@ -308,10 +308,14 @@ struct boot_config {
     uint32_t fail_wait_ms;                 /* "No bootable device": until a reset; ~0: for ever */
 };
 
+#define MAX_VCPUS 64
+
 /** struct machine_config - what the command line decided */
 struct machine_config {
     uint64_t ram_bytes;
-    unsigned n_vcpus;
+    unsigned n_vcpus;                      /* 1..MAX_VCPUS */
+    unsigned max_vcpus;                    /* places in the topology; 0: n_vcpus */
+    unsigned dies, cores, threads;         /* a socket, a die, a core; 0: one, all, one */
     const char *kernel, *initrd, *append;  /* direct boot; may be NULL */
     bool kernel_via_firmware;              /* -bios was given with -kernel */
     const char *pflash[2];                 /* drives of flash chips, or NULL: by interface */
@@ -379,6 +383,14 @@ struct machine_accel {
 
 struct machine *machine_new(const struct machine_config *cfg, struct err *e) MUST_CHECK;
 void machine_free(struct machine *m);
+/**
+ * machine_apic_id() - APIC ID of vCPU @n by the topology: threads, cores, dies and
+ * sockets in bit fields, lowest first, each as wide as its count needs
+ * Source: Intel SDM vol. 3A, "Hierarchical Mapping of Shared Resources".
+ */
+uint32_t machine_apic_id(const struct machine *m, unsigned n);
+/** machine_apic_ids() - one more than the highest that any place has */
+uint32_t machine_apic_ids(const struct machine *m);
 void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);
 /** pc_build() - construct the i440FX board's devices; 0 or -errno */

@@ -155,6 +155,38 @@ void machine_unlock(struct machine *m)
     pthread_mutex_unlock(&m->lock);
 }
 
+/* ---- topology ------------------------------------------------------------------------ */
+
+/* Bits that number @count places. */
+static unsigned id_width(unsigned count)
+{
+    unsigned w = 0;
+
+    while (1u << w < count)
+        w++;
+    return w;
+}
+
+uint32_t machine_apic_id(const struct machine *m, unsigned n)
+{
+    unsigned all = MAX(MAX(m->cfg.n_vcpus, m->cfg.max_vcpus), 1u);
+    unsigned count[] = { MAX(m->cfg.threads, 1u), m->cfg.cores ? m->cfg.cores : all, MAX(m->cfg.dies, 1u) };
+    uint32_t id = 0;
+    unsigned shift = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(count); i++) {
+        id |= n % count[i] << shift;
+        n /= count[i];
+        shift += id_width(count[i]);
+    }
+    return id | n << shift;
+}
+
+uint32_t machine_apic_ids(const struct machine *m)
+{
+    return machine_apic_id(m, MAX(MAX(m->cfg.n_vcpus, m->cfg.max_vcpus), 1u) - 1) + 1;
+}
+
 /* ---- requests ---------------------------------------------------------------------- */
 
 static void request(struct machine *m, int32_t *slot, int32_t why)

@@ -54,11 +54,38 @@ static bool apic_off(const struct x86_cpu *cpu)
            cpu->bus->apic_msr(cpu->bus->opaque, 0x1b, &base, false) && !(base & 1 << 11);
 }
 
+/** log2_up() - smallest k with 1 << k >= @n */
+static unsigned log2_up(unsigned n)
+{
+    unsigned k = 0;
+
+    while (k < 31 && (1u << k) < n)
+        k++;
+    return k;
+}
+
+/** struct topology - counts at each level, and the bits of the APIC ID below the next */
+struct topology {
+    unsigned threads, cores, dies;       /* a core, a die, a socket */
+    unsigned core_at, die_at, socket_at; /* where their numbers start */
+};
+
+static struct topology topology(const struct x86_model *m)
+{
+    struct topology t = { .threads = MAX(m->threads, 1u), .dies = MAX(m->dies, 1u),
+                          .cores = m->cores ? m->cores : MAX(m->n_vcpus, 1u) };
+
+    t.core_at = log2_up(t.threads);
+    t.die_at = t.core_at + log2_up(t.cores);
+    t.socket_at = t.die_at + log2_up(t.dies);
+    return t;
+}
+
 static void leaf_1(const struct x86_cpu *cpu, uint32_t out[4])
 {
     const struct x86_model *m = cpu->model;
     uint32_t c = m->feat[FEAT_1_ECX], d = m->feat[FEAT_1_EDX];
-    uint32_t n = MIN(m->n_vcpus, 255u);
+    uint32_t n = MIN(1u << topology(m).socket_at, 255u);
 
     if (cpu->cr4 & CR4_OSXSAVE)
         c |= 1u << 27;
@@ -81,29 +108,19 @@ static const struct cache caches[] = {
     { 3, 3, 16, 16384, true },                             /* 16 MiB */
 };
 
-/** log2_up() - smallest k with 1 << k >= @n */
-static unsigned log2_up(unsigned n)
-{
-    unsigned k = 0;
-
-    while (k < 31 && (1u << k) < n)
-        k++;
-    return k;
-}
-
 /** leaf_cache() - leaf 4, and 0x8000001D whose EAX has no core count */
 static void leaf_cache(const struct x86_cpu *cpu, uint32_t sub, bool cores, uint32_t out[4])
 {
-    uint32_t n = 1u << log2_up(MIN(MAX(cpu->model->n_vcpus, 1u), 64u));
+    struct topology t = topology(cpu->model);
+    uint32_t socket_cores = 1u << (t.socket_at - t.core_at);
 
     if (sub >= ARRAY_SIZE(caches))
         return;
     const struct cache *c = &caches[sub];
     out[0] = c->type | c->level << 5 | 1 << 8;
-    if (c->shared)
-        out[0] |= (n - 1) << 14;
+    out[0] |= ((1u << (c->shared ? t.die_at : t.core_at)) - 1) << 14;
     if (cores)
-        out[0] |= (n - 1) << 26;
+        out[0] |= MIN(socket_cores - 1, 63u) << 26;
     out[1] = 63 | (uint32_t)(c->ways - 1) << 22;
     out[2] = c->sets - 1;
     out[3] = c->level == 3 ? 0 : 1;      /* WBINVD acts on all below it */
@@ -120,17 +137,23 @@ static void leaf_7(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
         set(out, f[FEAT_7_1_EAX], 0, 0, 0);
 }
 
-/** leaf_topology() - leaf 0xB: one thread a core, all cores in one package */
-static void leaf_topology(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
+/** leaf_topology() - leaves 0xB and, which knows @dies, 0x1F: SMT, core, die */
+static void leaf_topology(const struct x86_cpu *cpu, uint32_t sub, bool dies, uint32_t out[4])
 {
-    unsigned n = MAX(cpu->model->n_vcpus, 1u);
+    enum { SMT = 1, CORE = 2, DIE = 5 };
+    struct topology t = topology(cpu->model);
+    unsigned all = t.dies * t.cores * t.threads;
 
     out[2] = sub & 0xff;
     out[3] = cpu->apic_id;
     if (sub == 0)
-        set(out, 0, 1, 1 << 8, cpu->apic_id);
+        set(out, t.core_at, t.threads, SMT << 8, cpu->apic_id);
+    else if (sub == 1 && dies)
+        set(out, t.die_at, t.cores * t.threads, CORE << 8 | 1, cpu->apic_id);
     else if (sub == 1)
-        set(out, log2_up(n), n, 2 << 8 | 1, cpu->apic_id);
+        set(out, t.socket_at, all, CORE << 8 | 1, cpu->apic_id);
+    else if (sub == 2 && dies)
+        set(out, t.socket_at, all, DIE << 8 | 2, cpu->apic_id);
 }
 
 /** xsave_bytes() - area for the components in @xcr0, compacted or at their places */
@@ -220,7 +243,8 @@ static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, u
         break;
     case 6: set(out, 1 << 2, 0, 0, 0); break;    /* ARAT: APIC timer always runs */
     case 7: leaf_7(cpu, sub, out); break;
-    case 0xb: leaf_topology(cpu, sub, out); break;
+    case 0xb: leaf_topology(cpu, sub, false, out); break;
+    case 0x1f: leaf_topology(cpu, sub, true, out); break;
     case 0xd: leaf_xsave(cpu, sub, out); break;
     case 0x15: leaf_tsc(cpu, out); break;
     case 0x16: set(out, mhz, mhz, 100, 0); break;
@@ -256,10 +280,22 @@ static void leaf_ext_features(const struct x86_cpu *cpu, uint32_t out[4])
 static void leaf_address_sizes(const struct x86_cpu *cpu, uint32_t out[4])
 {
     bool lm = x86_has(cpu, FEAT_80000001_EDX, F81D_LM);
-    unsigned n = MAX(cpu->model->n_vcpus, 1u);
+    struct topology t = topology(cpu->model);
+    unsigned n = t.dies * t.cores * t.threads;
 
     set(out, cpu->model->phys_bits | (lm ? 48 : 32) << 8, cpu->model->feat[FEAT_80000008_EBX],
-        amd(cpu) ? ((n - 1) & 0xff) | log2_up(n) << 12 : 0, 0);
+        amd(cpu) ? ((n - 1) & 0xff) | t.socket_at << 12 : 0, 0);
+}
+
+/** leaf_core_ids() - 0x8000001E: APIC ID; core in its socket, threads a core; die (AMD's
+ *  "node") and how many. Source: APM vol. 3, appendix E.4. */
+static void leaf_core_ids(const struct x86_cpu *cpu, uint32_t out[4])
+{
+    struct topology t = topology(cpu->model);
+    uint32_t id = cpu->apic_id;
+
+    set(out, id, bits(id, t.core_at, t.socket_at - t.core_at) | (t.threads - 1) << 8,
+        (id >> t.die_at & 0xff) | (t.dies - 1) << 8, 0);
 }
 
 static void extended_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4])
@@ -291,6 +327,10 @@ static void extended_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub
     case 0x8000001d:
         if (x86_has(cpu, FEAT_80000001_ECX, 22))
             leaf_cache(cpu, sub, false, out);
+        break;
+    case 0x8000001e:
+        if (x86_has(cpu, FEAT_80000001_ECX, 22))
+            leaf_core_ids(cpu, out);
         break;
     }
 }

@@ -571,10 +571,13 @@ static void wait_for_event(struct x86_cpu *cpu, uint32_t pending)
 {
     static const struct timespec nap = { 0, 2000000 };
 
-    if (pending)
-        nanosleep(&nap, NULL);
-    else
+    if (!pending) {
         cpu->bus->halt(cpu->bus->opaque);
+        return;
+    }
+    tcg_offline(&cpu->tcg);
+    nanosleep(&nap, NULL);
+    tcg_online(&cpu->tcg);
 }
 
 /**

@@ -225,7 +225,7 @@ static void set_zf(struct tcg_cpu *tc, bool z)
 /**
  * h_cmpxchg8b() - @a = linear address
  * EDX:EAX against memory; equal: Z, ECX:EBX stored; else loaded. Atomic on
- * aligned RAM (elsewhere, with one vCPU, nothing can tell).
+ * aligned RAM, elsewhere because no other vCPU runs.
  */
 uint64_t h_cmpxchg8b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -237,7 +237,7 @@ uint64_t h_cmpxchg8b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     if (p && !((uintptr_t)p & 7)) {
         __atomic_compare_exchange_n(p, &old, repl, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     } else {
-        if (tc->exception || !tcg_probe(tc, a, 8, ACC_WRITE) || !tcg_load(tc, a, 8, &old) ||
+        if (tc->exception || tcg_need_exclusive(tc) || !tcg_probe(tc, a, 8, ACC_WRITE) || !tcg_load(tc, a, 8, &old) ||
             !tcg_store(tc, a, 8, old == want ? repl : old))
             return 0;
     }
@@ -279,7 +279,7 @@ uint64_t h_cmpxchg16b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         cas16(p, old, repl);
         same = old[0] == want[0] && old[1] == want[1];
     } else {
-        if (tc->exception || !tcg_probe(tc, a, 16, ACC_WRITE) || !tcg_load_bytes(tc, a, old, 16))
+        if (tc->exception || tcg_need_exclusive(tc) || !tcg_probe(tc, a, 16, ACC_WRITE) || !tcg_load_bytes(tc, a, old, 16))
             return 0;
         same = old[0] == want[0] && old[1] == want[1];
         if (!tcg_store_bytes(tc, a, same ? repl : old, 16))

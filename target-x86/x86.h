@@ -119,6 +119,7 @@ struct x86_model {
     uint8_t phys_bits;
     uint64_t tsc_hz;
     unsigned n_vcpus;
+    unsigned dies, cores, threads;      /* a socket, a die, a core; 0: one, all, one */
     uint64_t arch_caps;                 /* IA32_ARCH_CAPABILITIES */
 };
 

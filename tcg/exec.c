@@ -4,6 +4,8 @@
  * A block is known by the RAM page and offset of its first byte and by the mode
  * bits; where the code segment is not flat also by its base, limit and pcbase.
  * Chained jumps and the jump cache only ever shorten that look-up.
+ *
+ * Making, chaining and dropping want tcg_lock(); look-ups do without: see smp.c.
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
@@ -14,6 +16,7 @@
 
 #define CPU_STACK_BYTES (512 * KiB)
 #define MAX_BLOCK_INSNS 64
+#define MAX_INSN_BYTES 15
 
 /* ---- memory that lives until the next flush -------------------------------- */
 
@@ -58,17 +61,28 @@ static bool tb_page2_ok(struct tcg_cpu *cpu, const struct tb *tb, const struct t
 static struct tb *tb_lookup(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page)
 {
     struct tcg *t = cpu->tcg;
+    struct tb *tb = __atomic_load_n(&t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)], __ATOMIC_ACQUIRE);
 
-    t->stats.lookups++;
-    for (struct tb *tb = t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)]; tb; tb = tb->hash_next)
+    __atomic_store_n(&cpu->lookups, cpu->lookups + 1, __ATOMIC_RELAXED);
+    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
         if (tb_matches(tb, k, page) && tb_page2_ok(cpu, tb, k))
             return tb;
     return NULL;
 }
 
+/* Has another vCPU made the block meanwhile? Under the lock. */
+static struct tb *tb_made(struct tcg *t, const struct tb_key *k, uint32_t page, uint32_t page2)
+{
+    struct tb *tb = t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)];
+
+    while (tb && !(tb_matches(tb, k, page) && (tb->page2 == NO_PAGE || tb->page2 == page2)))
+        tb = tb->hash_next;
+    return tb;
+}
+
 struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
 {
-    uint32_t lo = 0, hi = t->n_tbs;
+    uint32_t lo = 0, hi = __atomic_load_n(&t->n_tbs, __ATOMIC_ACQUIRE);
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
@@ -108,16 +122,16 @@ static void page_add_tb(struct tcg *t, struct tb *tb, unsigned which)
     tb->page_next[which] = pg->first;
     pg->first = tb;
     if (!pg->code_bits)
-        mmu_protect_page(t, page);
-    pg->code_bits |= tb_granules(tb, which);
+        smp_protect(t, page);
+    __atomic_store_n(&pg->code_bits, pg->code_bits | tb_granules(tb, which), __ATOMIC_RELAXED);
 }
 
 static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
 {
     struct ram_page *pg = &t->pages[page];
     struct tb **pp = &pg->first;
+    uint64_t left = 0;
 
-    pg->code_bits = 0;
     while (*pp) {
         struct tb *it = *pp;
         unsigned which = it->page == page ? 0 : 1;
@@ -125,30 +139,58 @@ static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
             *pp = it->page_next[which];
             continue;
         }
-        pg->code_bits |= tb_granules(it, which);
+        left |= tb_granules(it, which);
         pp = &it->page_next[which];
     }
+    __atomic_store_n(&pg->code_bits, left, __ATOMIC_RELAXED);
 }
 
 /* ---- chaining ------------------------------------------------------------------------ */
 
 static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~(uintptr_t)1); }
 
-static void tb_chain(struct tcg *t, struct tb *tb, unsigned slot, struct tb *to)
+static inline bool tb_is_dead(const struct tb *tb)
 {
+    return __atomic_load_n(&tb->dead, __ATOMIC_RELAXED);
+}
+
+static inline bool tb_is_settled(const struct tb *tb)
+{
+    return __atomic_load_n(&tb->settled, __ATOMIC_ACQUIRE);
+}
+
+/* Could exit @slot of @tb be chained to @to? */
+static bool tb_chainable(struct tcg *t, const struct tb *tb, unsigned slot, const struct tb *to)
+{
+    const struct tb_link *l = &tb->link[slot];
+
+    if (__atomic_load_n(&l->to, __ATOMIC_RELAXED) || tb_is_dead(tb) || tb_is_dead(to)
+        || tb->mode != to->mode || tb->flat != to->flat)
+        return false;
+    if (t->smp && (!tb_is_settled(tb) || !tb_is_settled(to)))
+        return false;
+    if (t->host)
+        return l->jmp_off;
+    return tb->page == to->page && to->page2 == NO_PAGE;   /* the interpreter has no guards */
+}
+
+static void tb_chain(struct tcg_cpu *cpu, struct tb *tb, unsigned slot, struct tb *to)
+{
+    struct tcg *t = cpu->tcg;
     struct tb_link *l = &tb->link[slot];
 
-    if (l->to || tb->dead || to->dead || tb->mode != to->mode || tb->flat != to->flat)
+    if (!tb_chainable(t, tb, slot, to))
         return;
-    if (t->host && !l->jmp_off)
-        return;
-    if (!t->host && (tb->page != to->page || to->page2 != NO_PAGE))
-        return;              /* the interpreter has no guards */
-    l->to = to;
-    l->next_in = (struct tb *)to->incoming;
-    to->incoming = (uintptr_t)tb | slot;
-    if (t->host)
-        t->host->set_link(t, tb, slot, to);
+    tcg_lock(t);
+    /* after it led elsewhere, nobody may be between its guard and the jump any more */
+    if (tb_chainable(t, tb, slot, to) && (!l->free_from || tcg_passed(t, l->free_from, cpu))) {
+        __atomic_store_n(&l->to, to, __ATOMIC_RELAXED);
+        l->next_in = (struct tb *)to->incoming;
+        to->incoming = (uintptr_t)tb | slot;
+        if (t->host)
+            t->host->set_link(t, tb, slot, to);
+    }
+    tcg_unlock(t);
 }
 
 static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
@@ -163,24 +205,32 @@ static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
         pp = (uintptr_t *)&in_tb(*pp)->link[*pp & 1].next_in;
     if (*pp)
         *pp = (uintptr_t)l->next_in;
-    l->to = NULL;
+    __atomic_store_n(&l->to, NULL, __ATOMIC_RELAXED);
     l->next_in = NULL;
     if (t->host)
         t->host->set_link(t, tb, slot, NULL);
+    if (t->smp && l->guard_off)
+        l->free_from = tcg_epoch(t);
 }
 
-/* No entry of the jump cache may lead to a dropped block. */
+/*
+ * No entry of a jump cache may lead to a dropped block. Only its own vCPU fills an
+ * entry and jumps through it; others take the address away that it is found by.
+ */
 static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
 {
-    unsigned from = tb->jc_more ? 0 : tb->jc_at, to = tb->jc_more ? (1u << JC_BITS) - 1 : tb->jc_at;
+    unsigned at = __atomic_load_n(&tb->jc_at, __ATOMIC_SEQ_CST);
+    bool more = __atomic_load_n(&tb->jc_more, __ATOMIC_SEQ_CST);
+    unsigned from = more ? 0 : at, to = more ? (1u << JC_BITS) - 1 : at;
 
-    if (tb->jc_at == JC_NONE)
+    if (at == JC_NONE)
         return;
     for (unsigned i = from; i <= to; i++)
-        if (cpu->jc[i].tb == tb)
-            cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
+        if (__atomic_load_n(&cpu->jc[i].tb, __ATOMIC_RELAXED) == tb)
+            __atomic_store_n(&cpu->jc[i].pc, ~0ull, __ATOMIC_RELAXED);
 }
 
+/* Under the lock. */
 static void tb_drop(struct tcg *t, struct tb *tb)
 {
     struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
@@ -188,8 +238,8 @@ static void tb_drop(struct tcg *t, struct tb *tb)
     while (*pp && *pp != tb)
         pp = &(*pp)->hash_next;
     if (*pp)
-        *pp = tb->hash_next;
-    tb->dead = true;
+        __atomic_store_n(pp, tb->hash_next, __ATOMIC_RELEASE);
+    __atomic_store_n(&tb->dead, true, __ATOMIC_SEQ_CST);   /* then the jump caches: see jc_fill() */
     page_remove_tb(t, tb, tb->page);
     if (tb->page2 != NO_PAGE)
         page_remove_tb(t, tb, tb->page2);
@@ -197,9 +247,9 @@ static void tb_drop(struct tcg *t, struct tb *tb)
     tb_unchain(t, tb, 1);
     while (tb->incoming)
         tb_unchain(t, in_tb(tb->incoming), tb->incoming & 1);
-    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
         jc_forget(cpu, tb);
-        if (cpu->exit_tb == tb)
+        if (!t->smp && cpu->exit_tb == tb)
             cpu->exit_tb = NULL;
     }
     t->stats.invalidations++;
@@ -210,12 +260,14 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
     uint64_t hit = granules(off, len);
     struct tb *next;
 
+    tcg_lock(t);
     for (struct tb *tb = t->pages[page].first; tb; tb = next) {
         unsigned which = tb->page == page ? 0 : 1;
         next = tb->page_next[which];
         if (tb_granules(tb, which) & hit)
             tb_drop(t, tb);
     }
+    tcg_unlock(t);
 }
 
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len)
@@ -244,12 +296,13 @@ static void jc_clear(struct tcg_cpu *cpu)
 void tcg_flush_all(struct tcg *t)
 {
     t->stats.flushes++;
+    t->generation++;
     memset(t->hash, 0, sizeof(t->hash));
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
     t->n_tbs = 0;
     t->arena_used = 0;
     t->cache.used = 0;
-    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
         jc_clear(cpu);
         cpu->exit_tb = NULL;
         cpu->cur_tb = NULL;
@@ -365,13 +418,21 @@ static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned ma
     return len;
 }
 
+/* RAM page of what follows the page of @k; NO_PAGE: not there. */
+static uint32_t next_page(struct tcg_cpu *cpu, const struct tb_key *k)
+{
+    uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+    uint8_t *host;
+
+    return mmu_exec_page(cpu, va, &host, false);
+}
+
 /* A block struct for @k; NULL: the arena is full. @keep: will it be found again? */
 static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, unsigned len,
                          unsigned n_insns, bool keep)
 {
     struct tcg *t = cpu->tcg;
     struct tb *tb = t->n_tbs < t->max_tbs ? tcg_arena(t, sizeof(*tb)) : NULL;
-    uint8_t *host;
 
     if (!tb)
         return NULL;
@@ -382,8 +443,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
         .once = !keep || page == NO_PAGE, .seq = t->seq++, .jc_at = JC_NONE,
     };
     if (!tb->once && tb->off + len > PAGE_SIZE) {
-        uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
-        tb->page2 = mmu_exec_page(cpu, va, &host, false);
+        tb->page2 = cpu->source ? cpu->source->page2 : next_page(cpu, k);
         if (tb->page2 == NO_PAGE || tb->page2 == page || !k->flat) {
             tb->once = true;
             tb->page2 = NO_PAGE;
@@ -392,16 +452,29 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     return tb;
 }
 
+/* Keep the bytes a block was made from, to be compared until it is settled. */
+static bool keep_source(struct tcg_cpu *cpu, struct tb *tb)
+{
+    uint8_t *p;
+
+    if (!cpu->source || tb->once)
+        return true;
+    p = tcg_arena(cpu->tcg, tb->len);
+    tb->source = p ? memcpy(p, cpu->source->buf, tb->len) : NULL;
+    return p;
+}
+
 /* From now on the block is found by look-ups, and by stores into its bytes. */
 static void tb_enlist(struct tcg *t, struct tb *tb)
 {
     unsigned h = tb_hash(tb->page, tb->off, tb->mode);
 
-    tb->hash_next = t->hash[h];
-    t->hash[h] = tb;
     page_add_tb(t, tb, 0);
     if (tb->page2 != NO_PAGE)
         page_add_tb(t, tb, 1);
+    tb->born = tcg_epoch(t);
+    tb->hash_next = t->hash[h];
+    __atomic_store_n(&t->hash[h], tb, __ATOMIC_RELEASE);
 }
 
 static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
@@ -413,36 +486,152 @@ static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
         log_host_code(tb);
 }
 
+/*
+ * Fetch the bytes that a block at @k may be made from. With several vCPUs this comes
+ * before the lock: page tables or code may lie in a device. @host: of the page, or NULL.
+ */
+static void source_fill(struct tcg_cpu *cpu, const struct tb_key *k, const uint8_t *host)
+{
+    struct tcg_source *s = cpu->own_source;
+    unsigned left = PAGE_SIZE - (k->lin & PAGE_MASK);
+    unsigned want = MIN(left, host ? SOURCE_BYTES - MAX_INSN_BYTES : MAX_INSN_BYTES);
+
+    *s = (struct tcg_source){ .lin = k->lin, .page2 = NO_PAGE };   /* buf: about as cheap as not */
+    s->have = tcg_fetch(cpu, k->lin, s->buf, want, false);
+    if (s->have == left && left < MAX_INSN_BYTES) {
+        s->page2 = next_page(cpu, k);
+        s->have += tcg_fetch(cpu, (k->lin + left) & cpu->va_mask, s->buf + left, MAX_INSN_BYTES, false);
+    }
+    cpu->source = s;
+}
+
+/* The decoder wanted bytes that could not be had: raise the fault that is the reason. */
+static void source_fault(struct tcg_cpu *cpu, const struct tb_key *k)
+{
+    unsigned left = PAGE_SIZE - (k->lin & PAGE_MASK);
+    uint8_t b;
+
+    if (tcg_fetch(cpu, k->lin, &b, 1, true) && left < MAX_INSN_BYTES)
+        (void)!tcg_fetch(cpu, (k->lin + left) & cpu->va_mask, &b, 1, true);
+}
+
+/* One attempt, under the lock. *@len 0: nothing to make it from; else NULL: no room. */
+static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep,
+                           unsigned max, unsigned *n, unsigned *len)
+{
+    struct tcg *t = cpu->tcg;
+    struct tb *tb;
+
+    *len = make_ir(cpu, k, max, n);
+    if (!*len)
+        return NULL;
+    tb = tb_new(cpu, k, page, *len, *n, keep);
+    if (!tb || !keep_source(cpu, tb) || !build_code(t, tb, t->work))
+        return NULL;
+    t->stats.translations++;
+    t->stats.guest_bytes += *len;
+    t->stats.host_bytes += tb->code_len;
+    tb_log(t, tb, k);
+    t->tbs[t->n_tbs] = tb;
+    __atomic_store_n(&t->n_tbs, t->n_tbs + 1, __ATOMIC_RELEASE);
+    if (tb->once)
+        tb->dead = true;     /* never found, never chained */
+    else
+        tb_enlist(t, tb);
+    return tb;
+}
+
+/* Start over with an empty cache, unless somebody else just has. */
+static void make_room(struct tcg_cpu *cpu, uint32_t generation)
+{
+    struct tcg *t = cpu->tcg;
+    bool alone = cpu->exclusive;
+
+    if (!alone)
+        smp_exclusive_begin(cpu);
+    if (t->generation == generation)
+        tcg_flush_all(t);
+    if (!alone)
+        smp_exclusive_end(cpu);
+}
+
 /* Translate the block at @k; NULL: fetching its first instruction faulted. */
-static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
+static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page,
+                          const uint8_t *host, bool keep)
 {
     struct tcg *t = cpu->tcg;
     unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1, len;
     struct tb *tb;
 
     for (int attempt = 0;; attempt++) {
-        len = make_ir(cpu, k, max, &n);
-        if (!len)
-            return NULL;
-        tb = tb_new(cpu, k, page, len, n, keep);
-        if (tb && build_code(t, tb, t->work))
+        if (t->smp)
+            source_fill(cpu, k, host);
+        tcg_lock(t);
+        uint32_t generation = t->generation;
+        tb = t->smp && keep && page != NO_PAGE ? tb_made(t, k, page, cpu->source->page2) : NULL;
+        if (!tb)
+            tb = tb_build(cpu, k, page, keep, max, &n, &len);
+        tcg_unlock(t);
+        cpu->source = NULL;
+        if (tb)
             break;
+        if (!len && t->smp && !cpu->exception)
+            source_fault(cpu, k);
+        if (!len && (cpu->exception || !t->smp))
+            return NULL;
+        if (!len)            /* another vCPU has mapped it meanwhile */
+            continue;
         if (attempt) {       /* more code than the back end takes in one block */
             assert(n > 1);
             max = n / 2;
         }
-        tcg_flush_all(t);    /* full: start over with an empty cache */
+        make_room(cpu, generation);
     }
-    t->stats.translations++;
-    t->stats.guest_bytes += len;
-    t->stats.host_bytes += tb->code_len;
-    tb_log(t, tb, k);
-    t->tbs[t->n_tbs++] = tb;
-    if (tb->once)
-        tb->dead = true;     /* never found, never chained */
-    else
-        tb_enlist(t, tb);
+    smp_take_protected(cpu);
     return tb;
+}
+
+/* ---- blocks that are not settled yet (smp.c) ------------------------------------------------- */
+
+#define WAITS_HURRY 8        /* entries after which the others are asked to look */
+
+static bool source_differs(struct tcg_cpu *cpu, const struct tb *tb, const struct tb_key *k,
+                           const uint8_t *host)
+{
+    unsigned first = MIN(tb->len, PAGE_SIZE - tb->off);
+    uint8_t *host2;
+
+    if (memcmp(host + tb->off, tb->source, first))
+        return true;
+    if (tb->page2 == NO_PAGE)
+        return false;
+    uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+    return mmu_exec_page(cpu, va, &host2, false) != tb->page2
+           || memcmp(host2, tb->source + first, tb->len - first);
+}
+
+/* May @tb be entered? False: its bytes have changed; it is gone. */
+static bool tb_settle(struct tcg_cpu *cpu, struct tb *tb, const struct tb_key *k, const uint8_t *host)
+{
+    struct tcg *t = cpu->tcg;
+    bool passed = tcg_passed(t, tb->born, cpu);
+
+    if (source_differs(cpu, tb, k, host)) {
+        tcg_lock(t);
+        if (!tb->dead)
+            tb_drop(t, tb);
+        tcg_unlock(t);
+        return false;
+    }
+    if (passed) {
+        __atomic_store_n(&tb->settled, true, __ATOMIC_RELEASE);
+    } else {
+        uint8_t waits = __atomic_load_n(&tb->waits, __ATOMIC_RELAXED);
+        if (waits == WAITS_HURRY)
+            smp_hurry(t, tb->born, cpu);
+        __atomic_store_n(&tb->waits, waits < 255 ? waits + 1 : WAITS_HURRY, __ATOMIC_RELAXED);
+    }
+    return true;
 }
 
 /* The block for cpu->pc; NULL: an exception is pending. */
@@ -458,9 +647,13 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k)
     uint32_t page = mmu_exec_page(cpu, k->lin, &host, true);
     if (cpu->exception)
         return NULL;
-    if (keep && page != NO_PAGE && (tb = tb_lookup(cpu, k, page)))
-        return tb;
-    return tb_make(cpu, k, page, keep);
+    for (;;) {
+        tb = keep && page != NO_PAGE ? tb_lookup(cpu, k, page) : NULL;
+        if (!tb && !(tb = tb_make(cpu, k, page, host, keep)))
+            return NULL;
+        if (!cpu->tcg->smp || tb->once || tb_is_settled(tb) || tb_settle(cpu, tb, k, host))
+            return tb;
+    }
 }
 
 /* ---- running -------------------------------------------------------------------------------- */
@@ -492,17 +685,39 @@ static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
     cpu->in_code = 0;
 }
 
+/* @tb gets entry @i of some vCPU's jump cache. */
+static void jc_note(struct tb *tb, unsigned i)
+{
+    uint16_t at = __atomic_load_n(&tb->jc_at, __ATOMIC_RELAXED);
+
+    if (at == i)
+        return;
+    if (at == JC_NONE && __atomic_compare_exchange_n(&tb->jc_at, &at, (uint16_t)i, false, __ATOMIC_SEQ_CST,
+                                                     __ATOMIC_RELAXED))
+        return;
+    if (at != i)
+        __atomic_store_n(&tb->jc_more, true, __ATOMIC_SEQ_CST);
+}
+
 static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
 {
     unsigned i = jc_index(k->pc);
     struct jump_cache_entry *j = &cpu->jc[i];
 
-    if (!tb->flat || tb->dead)
+    if (!tb->flat || tb_is_dead(tb) || (cpu->tcg->smp && !tb_is_settled(tb)))
         return;
-    tb->jc_more |= tb->jc_at != JC_NONE && tb->jc_at != i;
-    tb->jc_at = (uint16_t)i;
-    *j = (struct jump_cache_entry){
-        .pc = k->pc, .check = (tb->page + 1ull) | cpu->mode_salt, .code = tb->code, .tb = tb };
+    jc_note(tb, i);
+    __atomic_store_n(&j->tb, tb, __ATOMIC_RELAXED);
+    j->check = (tb->page + 1ull) | cpu->mode_salt;
+    j->code = tb->code;
+    if (!cpu->tcg->smp) {
+        j->pc = k->pc;
+        return;
+    }
+    /* who drops it says so first and looks here then: one of us sees the other */
+    __atomic_store_n(&j->pc, k->pc, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&tb->dead, __ATOMIC_SEQ_CST))
+        __atomic_store_n(&j->pc, ~0ull, __ATOMIC_RELAXED);
 }
 
 /* The short way: the jump cache. */
@@ -510,7 +725,7 @@ static inline struct tb *jc_find(struct tcg_cpu *cpu)
 {
     struct jump_cache_entry *j = &cpu->jc[jc_index(cpu->pc)];
 
-    if (j->pc != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
+    if (__atomic_load_n(&j->pc, __ATOMIC_RELAXED) != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
         || j->tb->page2 != NO_PAGE)
         return NULL;
     cpu->pcbase = cpu->pc & ~(uint64_t)PAGE_MASK;
@@ -531,6 +746,8 @@ static void run_blocks(struct tcg_cpu *cpu)
     cpu->exit_tb = NULL;
     for (;;) {
         struct tb_key k;
+        if (unlikely(__atomic_load_n(&t->epoch, __ATOMIC_RELAXED) != cpu->seen))
+            smp_catch_up(cpu);
         tb = cpu->restart1 ? NULL : jc_find(cpu);
         if (!tb) {
             if (!(tb = tb_get(cpu, &k)))
@@ -539,7 +756,7 @@ static void run_blocks(struct tcg_cpu *cpu)
         }
         /* not in a variable of our own: making @tb may have flushed the cache */
         if (cpu->exit_tb && !log_on(LOG_NOCHAIN))
-            tb_chain(t, cpu->exit_tb, cpu->exit_slot, tb);
+            tb_chain(cpu, cpu->exit_tb, cpu->exit_slot, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(cpu, tb);
         run_tb(cpu, tb);
@@ -565,22 +782,36 @@ static void run_blocks(struct tcg_cpu *cpu)
     }
 }
 
+/* The instruction at cpu->pc again, as a block of its own. */
+static void run_again(struct tcg_cpu *cpu)
+{
+    bool alone = cpu->exception == TCG_EXC_EXCLUSIVE;
+
+    cpu->exception = 0;
+    if (alone)
+        smp_exclusive_begin(cpu);
+    cpu->restart1 = 1;
+    run_blocks(cpu);
+    cpu->restart1 = 0;
+    if (alone)
+        smp_exclusive_end(cpu);
+}
+
 void tcg_run(struct tcg_cpu *cpu)
 {
+    tcg_online(cpu);
     for (;;) {
-        if (cpu->exception == TCG_EXC_RESTART) {
-            cpu->exception = 0;
-            cpu->restart1 = 1;
-            run_blocks(cpu);
-            cpu->restart1 = 0;
+        if (cpu->exception == TCG_EXC_RESTART || cpu->exception == TCG_EXC_EXCLUSIVE) {
+            run_again(cpu);
             continue;
         }
         if (!cpu->tcg->target->service(cpu))
-            return;
+            break;
         if (cpu->exception)
             continue;
         run_blocks(cpu);
     }
+    tcg_offline(cpu);
 }
 
 void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode)
@@ -615,7 +846,10 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     t->target = target;
     t->cfg = *c;
     t->phys = *phys;
-    pthread_mutex_init(&t->lock, NULL);
+    t->smp = c->n_cpus > 1;
+    t->epoch = 1;
+    pthread_mutex_init(&t->excl_lock, NULL);
+    pthread_cond_init(&t->excl_cond, NULL);
     t->pages = xzalloc(phys->n_ram_pages * sizeof(*t->pages));
     t->work = ir_block_new();
     t->max_tbs = (uint32_t)(c->cache_bytes / 256);
@@ -672,6 +906,10 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     jc_clear(cpu);
     if (tcg_mmu_init(cpu, &t->phys, e))
         return NULL;
+    cpu->seen = TCG_OFFLINE;
+    if (t->smp)
+        cpu->own_source = xmalloc(sizeof(*cpu->own_source));
+    cpu->next = t->cpus;
     t->cpus = cpu;
     return cpu;
 }
@@ -682,11 +920,19 @@ void tcg_cpu_free(struct tcg_cpu *cpu)
 
     tcg_mmu_free(cpu);
     free(cpu->jc);
-    cpu->tcg->cpus = NULL;
+    free(cpu->own_source);
+    for (struct tcg_cpu **pp = &cpu->tcg->cpus; *pp; pp = &(*pp)->next)
+        if (*pp == cpu) {
+            *pp = cpu->next;
+            break;
+        }
     munmap((uint8_t *)cpu - CPU_STACK_BYTES - PAGE_SIZE, PAGE_SIZE + CPU_STACK_BYTES + bytes);
 }
 
 const struct tcg_stats *tcg_get_stats(struct tcg *t)
 {
+    t->stats.lookups = 0;
+    for (const struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next)
+        t->stats.lookups += __atomic_load_n(&cpu->lookups, __ATOMIC_RELAXED);
     return &t->stats;
 }

@@ -216,7 +216,8 @@ static void host_store(uint8_t *p, unsigned size, uint64_t v)
 /*
  * [a] = fn([a]). In place when the operand is ordinary aligned RAM. Otherwise
  * (devices, operands across pages) a load and a store, with the right to write
- * checked first, as the fault of an x86 RMW is that of a write.
+ * checked first, as the fault of an x86 RMW is that of a write; an atomic one
+ * while no other vCPU runs.
  */
 static bool modify(struct ir_run *r, const struct ir_op *op, bool atomic, modify_fn *fn,
                    struct modify *m)
@@ -238,7 +239,7 @@ static bool modify(struct ir_run *r, const struct ir_op *op, bool atomic, modify
         } while (!host_cas(p, op->size, m->old, v & size_mask(op->size)));
         return true;
     }
-    if (r->cpu->exception)
+    if (r->cpu->exception || (atomic && tcg_need_exclusive(r->cpu)))
         return false;
     if (!tcg_probe(r->cpu, va, op->size, ACC_WRITE) || !tcg_load(r->cpu, va, op->size, &m->old))
         return false;

@@ -224,9 +224,25 @@ uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
     return s.p[0].host;
 }
 
+/* From the bytes at hand, which end where fetching is to stop. */
+static unsigned fetch_source(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len)
+{
+    struct tcg_source *s = cpu->source;
+    uint64_t at = (va - s->lin) & cpu->va_mask;
+    unsigned n = at < s->have ? MIN(len, s->have - (unsigned)at) : 0;
+
+    for (unsigned i = 0; i < n; i++)
+        buf[i] = s->buf[at + i];
+    s->missed |= n < len;
+    return n;
+}
+
 unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise)
 {
     unsigned got = 0;
+
+    if (cpu->source)
+        return fetch_source(cpu, va, buf, len);
 
     while (got < len) {
         struct place p;
@@ -294,6 +310,8 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
         sl->delta = (uintptr_t)s.p[0].host - va;
         return 1;
     }
+    if (sl->desc & SLOW_LOCK && tcg_need_exclusive(cpu))
+        return 0;
     if (sl->desc & SLOW_READ || acc == ACC_READ) {
         place_read(cpu, &s.p[0], m->bounce, s.n[0]);
         if (s.n[1])

@@ -73,7 +73,7 @@ static bool set_reserve(struct tcg_mmu *m, unsigned set)
 
 static int maps_init(struct tcg_mmu *m, struct err *e)
 {
-    m->n_sets = MAP_SETS;
+    m->n_sets = MAX(MIN(MAP_SETS, MAP_SETS_ALL / MAX(m->tcg->cfg.n_cpus, 1u)), 1u);
     if (!set_reserve(m, 0))
         return err_set(e, -errno, "cannot reserve %llu TiB of address space for page maps: %s",
                        MAP_SET_BYTES >> 40, strerror(errno));
@@ -308,21 +308,23 @@ void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va)
 #endif
 }
 
-void mmu_protect_page(struct tcg *t, uint32_t page)
+void mmu_protect_page(struct tcg_cpu *cpu, uint32_t page)
 {
-    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = NULL) {
-        struct tcg_mmu *m = cpu->mmu;
-        if (!m)
-            continue;
+    struct tcg_mmu *m = cpu->mmu;
+
 #if TCG_FLAT_MAPS
-        for (uint32_t n = m->page_head[page]; n; n = m->nodes[n - 1].next_page)
-            *(uint64_t *)m->nodes[n - 1].slot = 0;
-        m->page_head[page] = 0;
+    for (uint32_t n = m->page_head[page]; n; n = m->nodes[n - 1].next_page)
+        *(uint64_t *)m->nodes[n - 1].slot = 0;
+    m->page_head[page] = 0;
 #else
-        for (unsigned v = 0; v < VIEW_COUNT; v++)
-            memset(m->hash[v][ACC_WRITE], 0, sizeof(m->hash[v][ACC_WRITE]));
+    for (unsigned v = 0; v < VIEW_COUNT; v++)
+        memset(m->hash[v][ACC_WRITE], 0, sizeof(m->hash[v][ACC_WRITE]));
 #endif
-    }
+}
+
+void mmu_protect_all(struct tcg_cpu *cpu)
+{
+    drop_everything(cpu->mmu);
 }
 
 /* ---- filling -------------------------------------------------------------------- */
@@ -400,7 +402,7 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     if (acc == ACC_READ)
         map_fill(cpu, view, ACC_READ, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
     if (acc == ACC_WRITE && kind == PHYS_RAM) {
-        p->has_code = t->pages[page].code_bits != 0;
+        p->has_code = __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
         if (!p->has_code && f.writable)
             map_fill(cpu, view, ACC_WRITE, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
     }
@@ -432,13 +434,13 @@ int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e
     if (!m)
         return err_set(e, -ENOMEM, "no memory for the soft MMU");
     zero_words(m, sizeof(*m));
+    m->tcg = cpu->tcg;
     r = maps_init(m, e);
 
     if (r) {
         free(m);
         return r;
     }
-    m->tcg = cpu->tcg;
 #if TCG_FLAT_MAPS
     m->nodes = mmap(NULL, MMU_NODES * sizeof(*m->nodes), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

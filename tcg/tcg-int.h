@@ -29,6 +29,7 @@
 #define MAP_VIEW_BYTES (8ull * MAP_WORDS << MAP_VPN_BITS) /* 2 TiB of address space */
 #define MAP_SET_BYTES (VIEW_COUNT * MAP_VIEW_BYTES)
 #define MAP_SETS 8
+#define MAP_SETS_ALL 20   /* of all vCPUs: 120 TiB of the host's 128 */
 
 #if defined(__x86_64__)
 #define TCG_FLAT_MAPS 1
@@ -52,7 +53,8 @@ struct jump_cache_entry {
 #define NO_PAGE 0xffffffffu
 
 struct tb_link {
-    struct tb *to;            /* NULL: not chained */
+    struct tb *to;            /* NULL: not chained; atomic */
+    uint64_t free_from;       /* epoch in which it was last unchained; 0: never chained */
     struct tb *next_in;       /* next in to->incoming; low bit: slot of that one */
     uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
     uint32_t guard_off;       /* of the page identity compared first; 0: same page */
@@ -65,10 +67,15 @@ struct tb {
     uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
     uint16_t off, len;        /* in page; guest bytes */
     uint16_t n_insns;
-    uint16_t jc_at;           /* its entry in the jump cache, or JC_NONE */
-    bool jc_more;             /* it may have others: it was entered at several addresses */
-    bool flat, dead;
+    uint16_t jc_at;           /* its entry in the jump caches, or JC_NONE; atomic */
+    bool jc_more;             /* it may have others: it was entered at several addresses; atomic */
+    bool flat;
+    bool dead;                /* dropped; atomic */
     bool once;                /* for one run: every exit goes to the run loop */
+    bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
+    uint8_t waits;            /* entered before it was; a hint */
+    uint64_t born;            /* epoch in which it was made */
+    const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
     const uint8_t *code;      /* executable address (host back end) */
     uint32_t code_len;
     struct ir_block *ir;      /* interpreter */
@@ -98,7 +105,7 @@ struct tb_site {
 
 /** struct ram_page - what is translated from one page of RAM or ROM */
 struct ram_page {
-    uint64_t code_bits;      /* a bit each 64 bytes that some block was made from */
+    uint64_t code_bits;      /* a bit each 64 bytes that some block was made from; atomic */
     struct tb *first;        /* blocks with bytes here; next through page_next[] */
 };
 
@@ -108,9 +115,25 @@ struct code_cache {
     int fd;
 };
 
+#define SOURCE_BYTES 1024
+/** struct tcg_source - code bytes from @lin on, fetched before the lock is taken */
+struct tcg_source {
+    uint64_t lin;
+    unsigned have;
+    uint32_t page2;          /* RAM page of what lies in the next page, or NO_PAGE */
+    bool missed;             /* the decoder wanted more */
+    uint8_t buf[SOURCE_BYTES];
+};
+
+#define PROTECTED_RING 4096
 #define TB_HASH_BITS 16
+/*
+ * What vCPUs share. Written under lock, by vCPUs that are many; hash chains, code_bits,
+ * links and tbs are also read without it (see smp.c).
+ */
 struct tcg {
     const struct tcg_target *target;
+    bool smp;                /* there are several vCPUs */
     struct tcg_config cfg;
     struct phys_ops phys;
     struct ram_page *pages;
@@ -121,15 +144,42 @@ struct tcg {
     char *arena;             /* blocks, sites, kept IR; emptied with the cache */
     size_t arena_used, arena_bytes;
     struct ir_block *work;
-    struct tcg_cpu *cpus;    /* all vCPUs (one for now) */
+    struct tcg_cpu *cpus;    /* all vCPUs, last made first; complete before one runs */
     struct tcg_stats stats;
     const struct host_code *host; /* NULL: interpreter */
     void *host_priv;         /* back end's work area */
     FILE *perf_map;
     uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
     uint32_t seq;
-    pthread_mutex_t lock;
+    uint32_t generation;     /* counts flushes */
+    uint32_t lock;           /* what translations are made and dropped under */
+    uint64_t epoch;          /* atomic */
+    uint64_t n_protected;    /* pages ever entered in the ring; atomic */
+    uint32_t protected[PROTECTED_RING]; /* pages that got their first block; atomic */
+    pthread_mutex_t excl_lock; /* what follows */
+    pthread_cond_t excl_cond;
+    bool excl;               /* some vCPU wants to be, or is, the only one; atomic */
 };
+
+/* ---- many vCPUs (smp.c) -------------------------------------------------------- */
+
+/** tcg_lock()/tcg_unlock() - leaf lock: nothing is waited for while it is held, not
+ *  even the machine's lock. Callable with guest vector state in host registers. */
+void tcg_lock(struct tcg *t);
+void tcg_unlock(struct tcg *t);
+/** smp_catch_up() - at the top of the run loop, when the epoch is new: stand aside for
+ *  an exclusive section, take pages out of the write maps */
+void smp_catch_up(struct tcg_cpu *cpu);
+/** smp_take_protected() - take pages out of @cpu's write maps only; its own thread */
+void smp_take_protected(struct tcg_cpu *cpu);
+/** smp_exclusive_begin()/smp_exclusive_end() - no other vCPU runs in between; outside
+ *  blocks, without locks */
+void smp_exclusive_begin(struct tcg_cpu *cpu);
+void smp_exclusive_end(struct tcg_cpu *cpu);
+/** smp_hurry() - vCPUs that have not passed @epoch leave translated code soon */
+void smp_hurry(struct tcg *t, uint64_t epoch, const struct tcg_cpu *but);
+/** smp_protect() - @page got its first block: every write map is going to lose it */
+void smp_protect(struct tcg *t, uint32_t page);
 
 /* ---- soft MMU -------------------------------------------------------------- */
 
@@ -189,7 +239,7 @@ struct tcg_slow {
     uint64_t arg[3];         /* CALL */
     uint64_t save[8];
 };
-enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9 };
+enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
  *  2: bounced (a write must be finished with tcg_slow_commit())
@@ -202,8 +252,10 @@ void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *s);
 uint32_t mmu_exec_page(struct tcg_cpu *cpu, uint64_t va, uint8_t **host, bool raise);
 /** mmu_exec_hit() - the exec map's entry: RAM page number + 1, or 0 */
 uint32_t mmu_exec_hit(const struct tcg_cpu *cpu, uint64_t va);
-/** mmu_protect_page() - the page now holds code: drop it from every write map */
-void mmu_protect_page(struct tcg *t, uint32_t ram_page);
+/** mmu_protect_page() - the page now holds code: drop it from @cpu's write maps */
+void mmu_protect_page(struct tcg_cpu *cpu, uint32_t ram_page);
+/** mmu_protect_all() - drop all pages from them */
+void mmu_protect_all(struct tcg_cpu *cpu);
 
 /* ---- blocks (exec.c) --------------------------------------------------------- */
 
@@ -212,7 +264,7 @@ static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsign
 {
     unsigned a = off >> 6, b = (off + len - 1) >> 6;
     uint64_t m = (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
-    return t->pages[page].code_bits & m;
+    return __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) & m;
 }
 void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len);
 /** tb_covers() - was the block whose code holds @from made from any of these bytes?

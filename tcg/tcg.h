@@ -235,6 +235,8 @@ enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
 /* cpu->exception: not the guest's, but "do this instruction again as a block of its
  * own": it is about to store into translated code */
 #define TCG_EXC_RESTART 0x7fffffffu
+/* likewise "... while no other vCPU runs": a locked access that no host atomic can do */
+#define TCG_EXC_EXCLUSIVE 0x7ffffffeu
 
 #define TCG_N_SPILL 64
 
@@ -275,6 +277,14 @@ struct tcg_cpu {
     uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
     uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */
     struct tb *cur_tb;        /* interpreter: the running block */
+    /* -- other vCPUs: tcg/smp.c --------------------------------------------------- */
+    struct tcg_cpu *next;     /* vCPU made before this one */
+    uint64_t seen;            /* newest epoch this vCPU has passed, or TCG_OFFLINE; atomic */
+    uint64_t protected_seen;  /* entries of tcg->protected that its write maps have lost */
+    uint64_t lookups;         /* for the statistics; atomic */
+    uint8_t exclusive;        /* no other vCPU runs */
+    struct tcg_source *source; /* code bytes a block is being made from; NULL: fetch */
+    struct tcg_source *own_source; /* room for them; owned */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
 };
 
@@ -427,6 +437,7 @@ struct tcg_config {
     bool one_insn;           /* one guest instruction a block (debugging, tests) */
     uint64_t cache_bytes;    /* code cache, default 64 MiB */
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
+    unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
 };
 
 struct tcg_stats {
@@ -454,13 +465,30 @@ static inline void tcg_kick(struct tcg_cpu *cpu)
 void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode);
 /** tcg_invalidate_phys() - RAM changed from outside (DMA, another program) */
 void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
-/** tcg_flush_all() - forget all translations (memory map changed) */
+/** tcg_flush_all() - forget all translations; no vCPU runs, or the only one calls */
 void tcg_flush_all(struct tcg *t);
+
+/* ---- many vCPUs (tcg/smp.c) -------------------------------------------------------- */
+
+#define TCG_OFFLINE (~0ull)
+/** tcg_offline()/tcg_online() - around waiting, on the vCPU's own thread and outside
+ *  blocks: others need not wait for it meanwhile. tcg_run() is online. */
+void tcg_offline(struct tcg_cpu *cpu);
+void tcg_online(struct tcg_cpu *cpu);
+/** tcg_epoch() - begin a new epoch; what was published before is seen by every vCPU
+ *  of which tcg_passed() becomes true. Any thread. */
+uint64_t tcg_epoch(struct tcg *t);
+/** tcg_passed() - every vCPU but @but (may be NULL) has been outside blocks since @epoch began */
+bool tcg_passed(struct tcg *t, uint64_t epoch, const struct tcg_cpu *but);
+/** tcg_need_exclusive() - for a locked operation that no host atomic can do: true, with
+ *  the instruction to be executed again, unless no other vCPU runs already */
+bool tcg_need_exclusive(struct tcg_cpu *cpu);
 /** tcg_sync_pc() - cpu->pc from pcbase and pcoff, for helpers inside a block */
 static inline uint64_t tcg_cur_pc(const struct tcg_cpu *cpu)
 {
     return cpu->pcbase + (int64_t)cpu->pcoff;
 }
+/** tcg_get_stats() - counts since the start; valid until the next call */
 const struct tcg_stats *tcg_get_stats(struct tcg *t);
 
 /** ir_interp() - run @b from its first op; returns when it ends or faults,

@@ -96,26 +96,69 @@ int opt_memory(struct options *o, const char *val, struct err *e)
     return 0;
 }
 
+enum { SMP_CPUS, SMP_SOCKETS, SMP_DIES, SMP_CLUSTERS, SMP_CORES, SMP_THREADS, SMP_MAXCPUS, SMP_KEYS };
+
+/* What was not said: as many places as vCPUs; one socket, die and thread, the rest cores. */
+static void smp_defaults(uint64_t n[SMP_KEYS])
+{
+    uint64_t inner;
+
+    if (!n[SMP_MAXCPUS])
+        n[SMP_MAXCPUS] = n[SMP_CPUS];
+    for (int i = SMP_DIES; i <= SMP_THREADS; i++)
+        if (!n[i] && i != SMP_CORES)
+            n[i] = 1;
+    inner = n[SMP_DIES] * n[SMP_CLUSTERS] * n[SMP_THREADS];
+    if (!n[SMP_SOCKETS])
+        n[SMP_SOCKETS] = n[SMP_CORES] ? MAX(n[SMP_MAXCPUS] / (inner * n[SMP_CORES]), 1u) : 1;
+    if (!n[SMP_CORES])
+        n[SMP_CORES] = MAX(n[SMP_MAXCPUS] / (inner * n[SMP_SOCKETS]), 1u);
+    if (!n[SMP_MAXCPUS])
+        n[SMP_MAXCPUS] = inner * n[SMP_SOCKETS] * n[SMP_CORES];
+    if (!n[SMP_CPUS])
+        n[SMP_CPUS] = n[SMP_MAXCPUS];
+}
+
+static int smp_check(const uint64_t n[SMP_KEYS], const char *val, struct err *e)
+{
+    if (n[SMP_CPUS] > MAX_VCPUS || n[SMP_MAXCPUS] > MAX_VCPUS)
+        return bad(e, "-smp", val, "there can be up to 64 vCPUs");
+    if (n[SMP_CLUSTERS] > 1)
+        return bad(e, "-smp", val, "this board has no clusters");
+    if (n[SMP_SOCKETS] * n[SMP_DIES] * n[SMP_CORES] * n[SMP_THREADS] != n[SMP_MAXCPUS])
+        return bad(e, "-smp", val, "sockets x dies x cores x threads must make maxcpus");
+    if (n[SMP_CPUS] > n[SMP_MAXCPUS])
+        return bad(e, "-smp", val, "more vCPUs than there are places for them");
+    return 0;
+}
+
 int opt_smp(struct options *o, const char *val, struct err *e)
 {
-    static const char *const keys[] = { "cpus", "sockets", "dies", "clusters", "cores",
-                                        "threads", "maxcpus" };
+    static const char *const keys[SMP_KEYS] = { "cpus", "sockets", "dies", "clusters", "cores",
+                                                "threads", "maxcpus" };
+    uint64_t n[SMP_KEYS] = { 0 };
     const char *rest = val;
     struct item it;
 
     while (next_item(&rest, &it)) {
-        uint64_t n;
-        bool known = !*it.key;
+        int k = *it.key ? SMP_KEYS : SMP_CPUS;
 
-        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-            known |= !strcmp(it.key, keys[i]);
-        if (!known)
+        for (int i = 0; i < SMP_KEYS; i++)
+            if (!strcmp(it.key, keys[i]))
+                k = i;
+        if (k == SMP_KEYS)
             return unknown_key(e, "-smp", val, &it, keys, ARRAY_SIZE(keys));
-        if (!to_number(it.val, 1024, &n) || !n)
+        if (!to_number(it.val, 1024, &n[k]) || !n[k])
             return bad(e, "-smp", val, "a number of CPUs is wanted");
-        if (n > 1)
-            return bad(e, "-smp", val, "only one vCPU is supported yet");
     }
+    smp_defaults(n);
+    if (smp_check(n, val, e) < 0)
+        return -EINVAL;
+    o->cfg.n_vcpus = (unsigned)n[SMP_CPUS];
+    o->cfg.max_vcpus = (unsigned)n[SMP_MAXCPUS];
+    o->cfg.dies = (unsigned)n[SMP_DIES];
+    o->cfg.cores = (unsigned)n[SMP_CORES];
+    o->cfg.threads = (unsigned)n[SMP_THREADS];
     return 0;
 }
 

@@ -203,7 +203,7 @@ static uint32_t build_madt(struct acpi_tables *t, struct machine *m)
     for (unsigned i = 0; i < m->cfg.n_vcpus && i < 255; i++) {
         blob_put(t, 0 | 8 << 8, 2);
         blob_put(t, i, 1);                       /* ACPI processor UID */
-        blob_put(t, i, 1);                       /* APIC ID */
+        blob_put(t, machine_apic_id(m, i), 1);
         blob_put(t, 1, 4);                       /* enabled */
     }
     blob_put(t, 1 | 12 << 8, 2);

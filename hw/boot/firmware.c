@@ -105,7 +105,7 @@ static void add_numbers(struct machine *m)
 
     fw_cfg_add_u64(f, FW_CFG_RAM_SIZE, m->cfg.ram_bytes);
     fw_cfg_add_u16(f, FW_CFG_NB_CPUS, m->cfg.n_vcpus);
-    fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, m->cfg.n_vcpus);
+    fw_cfg_add_u16(f, FW_CFG_MAX_CPUS, machine_apic_ids(m));   /* firmware sizes tables by ID */
     fw_cfg_add_u16(f, FW_CFG_NOGRAPHIC, m->cfg.nographic);
     fw_cfg_add_u32(f, FW_CFG_IRQ0_OVERRIDE, 1);
     fw_cfg_add_u64(f, FW_CFG_NUMA, 0);

@@ -101,6 +101,12 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     return gen_finish(g);
 }
 
+/* An aligned word of code that other vCPUs may be executing. */
+static void patch_word(uint8_t *at, uint32_t v)
+{
+    __atomic_store_n((uint32_t *)(void *)at, v, __ATOMIC_RELEASE);
+}
+
 static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb *to)
 {
     struct tb_link *l = &tb->link[slot];
@@ -109,12 +115,11 @@ static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb 
     if (!l->jmp_off)
         return;
     if (!to && l->guard_off)
-        stl32(rw + l->guard_off, 0xffffffff);
+        patch_word(rw + l->guard_off, 0xffffffff);
     const uint8_t *target = to ? to->code : tb->code + l->stub_off;
-    __atomic_store_n((uint32_t *)(void *)(rw + l->jmp_off),
-                     (uint32_t)(target - (tb->code + l->jmp_off + 4)), __ATOMIC_RELEASE);
+    patch_word(rw + l->jmp_off, (uint32_t)(target - (tb->code + l->jmp_off + 4)));
     if (to && l->guard_off)
-        stl32(rw + l->guard_off, to->page + 1);
+        patch_word(rw + l->guard_off, to->page + 1);
 }
 
 /* ---- host faults ------------------------------------------------------------------- */

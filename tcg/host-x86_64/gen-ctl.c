@@ -345,6 +345,8 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         mov_load(c, RAX, ENV(pcbase));
         alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
         map_lookup(c, RAX, RCX, ACC_EXEC);
+        if (g->t->smp)
+            align_link(c, 2);
         alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff);
         l->guard_off = (uint32_t)(c->p - 4 - g->start);
         stl32(c->p - 4, 0xffffffff);

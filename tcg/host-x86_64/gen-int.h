@@ -59,6 +59,7 @@ struct stub {
     bool site, fpe;          /* record host-fault sites */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
+    bool lock;               /* MEM: atomic */
     bool no_commit;          /* MEM: written only by a later operation (LDW) */
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
 };

@@ -67,6 +67,12 @@ void gen_st(struct gen *g, const struct ir_op *op)
     mem_end(g);
 }
 
+/* The operation just begun is atomic: its slow path has to know. */
+static void mem_locked(struct gen *g, bool lock)
+{
+    g->stubs[g->n_stubs - 1].lock = lock;
+}
+
 void gen_rmw(struct gen *g, const struct ir_op *op)
 {
     int64_t k = 0;
@@ -78,6 +84,7 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
     if (op->rmw >= IRM_ADC && op->rmw != IRM_NEG && op->rmw != IRM_NOT)
         flags_save(g);       /* it starts from C in memory */
     m = mem_begin(g, op->a, op->size, true, true, 0);
+    mem_locked(g, op->lock);
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
     bool bitop = op->rmw >= IRM_BTS;
@@ -149,6 +156,7 @@ void gen_xchg(struct gen *g, const struct ir_op *op)
     struct opn m = mem_begin(g, op->a, op->size, true, true, 0);
     int r = scratch_get(g);
 
+    mem_locked(g, op->lock || op->opc == IR_XCHGM);
     val_to(g, r, op->b);
     if (op->opc == IR_XCHGM)
         ins_sz(&g->c, op->size, 0x86, r, m);
@@ -169,6 +177,7 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     scratch_take(g, RAX);
     val_to(g, RAX, op->c);
     m = mem_begin(g, op->a, op->size, true, true, 0);
+    mem_locked(g, op->lock);
     v = pin_of(g, op->b);
     if (v < 0 && !(op->b < IR_MAX_VALS && !is_global(g, op->b) && g->v[op->b].reg >= 0)
         && m.base < N_SCRATCH) {

@@ -132,7 +132,8 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
         patch32(over, c->p);
     }
-    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0));
+    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0) |
+                  (s->lock ? SLOW_LOCK : 0));
     e8(c, 0xe8);
     e32(c, 0);
     patch32(c->p - 4, thunk_rw(g, TH_SLOW));

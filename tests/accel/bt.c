@@ -335,5 +335,6 @@ Test(bt, pages_keep_their_numbers_when_the_map_changes)
     mem_remove(&m->mem, &alias);
     machine_free(m);
     free(rom);
+    bt_phys_free(p);
     free(p);
 }

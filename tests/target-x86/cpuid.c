@@ -175,7 +175,45 @@ Test(cpuid, topology)
     cr_assert_eq(o[1], 3);
     cr_assert_eq(o[3], 2);
     x86_cpuid(r->cpu, 1, 0, o);
-    cr_assert_eq(o[1] >> 16, 2 << 8 | 3);
+    cr_assert_eq(o[1] >> 16, 2 << 8 | 4, "as many IDs as the field can hold");
     cr_assert_eq(o[3] >> 28 & 1, 1, "HT with more than one");
+    sr_free(r);
+}
+
+Test(cpuid, topology_with_threads_and_dies)
+{
+    struct sys_rig *r = sr_new();
+    uint32_t o[4];
+
+    r->model.n_vcpus = 36;               /* 2 sockets, 3 dies, 3 cores, 2 threads */
+    r->model.dies = 3;
+    r->model.cores = 3;
+    r->model.threads = 2;
+    r->model.level = 0x1f;
+    strcpy(r->model.vendor, "GenuineIntel");
+    r->cpu->apic_id = 1 << 5 | 2 << 3 | 1 << 1 | 1;
+    x86_cpuid(r->cpu, 0xb, 0, o);
+    cr_assert_eq(o[0], 1);
+    cr_assert_eq(o[1], 2);
+    cr_assert_eq(o[2], 1 << 8);
+    x86_cpuid(r->cpu, 0xb, 1, o);
+    cr_assert_eq(o[0], 5);
+    cr_assert_eq(o[1], 18);
+    x86_cpuid(r->cpu, 0x1f, 1, o);
+    cr_assert_eq(o[0], 3);
+    cr_assert_eq(o[1], 6);
+    cr_assert_eq(o[2], 2 << 8 | 1);
+    x86_cpuid(r->cpu, 0x1f, 2, o);
+    cr_assert_eq(o[0], 5);
+    cr_assert_eq(o[1], 18);
+    cr_assert_eq(o[2], 5 << 8 | 2);
+    cr_assert_eq(o[3], r->cpu->apic_id);
+    x86_cpuid(r->cpu, 0x1f, 3, o);
+    cr_assert_eq(o[2], 3, "an invalid level");
+    x86_cpuid(r->cpu, 4, 3, o);
+    cr_assert_eq(o[0] >> 14 & 0xfff, 7, "a die shares its last cache");
+    cr_assert_eq(o[0] >> 26, 15);
+    x86_cpuid(r->cpu, 4, 0, o);
+    cr_assert_eq(o[0] >> 14 & 0xfff, 1, "two threads share the first");
     sr_free(r);
 }

@@ -125,11 +125,44 @@ Test(options, what_is_not_built_yet_says_so)
     static const char *const lines[] = {
         "-drive if=scsi,file=x", "-vnc :1", "-s",
         "-machine q35", "-display gtk", "-enable-kvm", "-accel kvm",
-        "-machine pc,accel=kvm", "-smp 2", "-smp cpus=4", "-smp 1,cores=2",
+        "-machine pc,accel=kvm",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         fails_with(lines[i], "support");
+}
+
+Test(options, processors)
+{
+    static const struct { const char *line; unsigned cpus, max, dies, cores, threads; } rows[] = {
+        { "-smp 1", 1, 1, 1, 1, 1 },
+        { "-smp 4", 4, 4, 1, 4, 1 },
+        { "-smp cpus=4,threads=2", 4, 4, 1, 2, 2 },
+        { "-smp 6,sockets=2", 6, 6, 1, 3, 1 },
+        { "-smp 8,cores=2", 8, 8, 1, 2, 1 },
+        { "-smp sockets=2,dies=2,cores=2,threads=2", 16, 16, 2, 2, 2 },
+        { "-smp 3,maxcpus=8,sockets=2,cores=2,threads=2", 3, 8, 1, 2, 2 },
+        { "-smp 64", 64, 64, 1, 64, 1 },
+    };
+    struct options o = { .n_accels = 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        good(&o, rows[i].line);
+        cr_assert_eq(o.cfg.n_vcpus, rows[i].cpus, "%s", rows[i].line);
+        cr_assert_eq(o.cfg.max_vcpus, rows[i].max, "%s", rows[i].line);
+        cr_assert_eq(o.cfg.dies, rows[i].dies, "%s", rows[i].line);
+        cr_assert_eq(o.cfg.cores, rows[i].cores, "%s", rows[i].line);
+        cr_assert_eq(o.cfg.threads, rows[i].threads, "%s", rows[i].line);
+        options_free(&o);
+    }
+    fails("-smp 65", "-smp 65: there can be up to 64 vCPUs");
+    fails_with("-smp 2,maxcpus=65", "up to 64");
+    fails_with("-smp 2,sockets=2,cores=2", "must make maxcpus");
+    fails_with("-smp 1,cores=2", "must make maxcpus");
+    fails_with("-smp 4,maxcpus=2", "more vCPUs than there are places");
+    fails_with("-smp 4,clusters=2", "no clusters");
+    fails_with("-smp 0", "a number of CPUs");
+    fails_with("-smp 2,core=2", "did you mean cores?");
 }
 
 Test(options, kvm_only_flags)
