@@ -70,7 +70,7 @@ src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/p
 	hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
-	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-cache.c block/qcow2-check.c \
+	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-bitmap.c block/qcow2-cache.c block/qcow2-check.c \
 	block/qcow2-comp.c block/qcow2-create.c block/qcow2-io.c block/qcow2-snap.c block/qcow2-write.c \
 	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
 src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \

@@ -234,6 +234,8 @@ char *backing_path(const char *from, const char *name, struct err *e);
 struct bnode *block_node(struct block *b);
 /** block_read_mapped() - preadv for formats whose map() tells all */
 int block_read_mapped(struct bnode *b, uint64_t off, const struct iovec *iov, unsigned n, uint64_t len);
+/** block_check_mapped() - check for the same: whether map() makes sense everywhere */
+int block_check_mapped(struct bnode *b, unsigned fix, struct block_check *c, struct err *e);
 /** block_from_node() - a drive around a node (owned) */
 struct block *block_from_node(struct block_ctx *c, struct bnode *n);
 

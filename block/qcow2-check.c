@@ -167,44 +167,33 @@ static int count_snapshots(struct check *k)
     return r;
 }
 
-/* dirty bitmaps name clusters too: count them, or they would seem leaked */
+/* dirty bitmaps name clusters too: count them, or they would seem leaked. Tables
+ * together cannot be larger than the file, unless somebody means harm. */
 static int count_bitmaps(struct check *k)
 {
     struct q2 *q = k->q;
-    const uint8_t *p = q->other_ext;
-    uint32_t left = q->other_ext_bytes;
-    uint64_t dir_off = 0, dir_len = 0;
-    uint8_t *dir;
-    int r = 0;
+    struct q2_bitmaps b;
+    int64_t room = bfile_length(q->f);
+    int r = q2_bitmaps_load(q, &b);
 
-    for (; left >= 8 && !dir_len; ) {
-        uint32_t len = get_be32(p + 4), step = 8 + (uint32_t)align_up(len, 8);
-        if (get_be32(p) == Q2_EXT_BITMAPS && len >= 24 && left >= 32 && (q->autoclear & Q2_AUTO_BITMAPS)) {
-            dir_len = get_be64(p + 16);
-            dir_off = get_be64(p + 24);
-        }
-        if (step > left)
-            break;
-        p += step;
-        left -= step;
-    }
-    if (!dir_len || dir_len > 64 * MiB || !count(k, dir_off, dir_len, "bitmap directory past the end of the file"))
+    if (r == -EINVAL)
         return 0;
-    dir = xmalloc(dir_len);
-    r = bfile_pread(q->f, dir_off, dir, dir_len);
-    for (uint64_t at = 0; !r && at + 24 <= dir_len;) {
-        uint64_t t_off = get_be64(dir + at), n = get_be32(dir + at + 8), *t;
-        uint64_t next = at + align_up(24ull + get_be16(dir + at + 18) + get_be32(dir + at + 20), 8);
-        if (n <= MiB && count(k, t_off, n * 8, "bitmap table past the end of the file") &&
-            !(r = q2_read_l1(q, t_off, (uint32_t)n, &t))) {
-            for (uint64_t i = 0; i < n; i++)
-                if (t[i] & Q2_OFFSET)
-                    count(k, t[i] & Q2_OFFSET, q->cs, "bitmap past the end of the file");
-            free(t);
-        }
-        at = next;
+    if (!r && b.bytes)
+        count(k, b.off, b.bytes, "bitmap directory past the end of the file");
+    for (unsigned i = 0; i < b.n && !r; i++) {
+        uint64_t n = b.map[i].table_n, *t;
+        room -= (int64_t)n * 8;
+        if (room < 0)
+            break;
+        if (!n || !count(k, b.map[i].table_off, n * 8, "bitmap table past the end of the file") ||
+            (r = q2_read_l1(q, b.map[i].table_off, (uint32_t)n, &t)))
+            continue;
+        for (uint64_t j = 0; j < n; j++)
+            if (t[j] & Q2_OFFSET)
+                count(k, t[j] & Q2_OFFSET, q->cs, "bitmap past the end of the file");
+        free(t);
     }
-    free(dir);
+    q2_bitmaps_free(&b);
     return r;
 }
 

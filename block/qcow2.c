@@ -330,12 +330,16 @@ static int settle_dirty(struct q2 *q, struct err *e)
             return err_set(e, r ? r : -EIO, "'%s' was not closed properly and could not be repaired",
                            q->node->filename);
     }
-    if (q->autoclear) { /* we keep no bitmaps up to date, nor what we do not know */
-        uint8_t zero[8] = { 0 };
-        r = bfile_pwrite(q->f, 88, zero, 8);
+    if (q->autoclear) { /* what we do not know we do not keep up to date */
+        uint64_t keep = q->autoclear & Q2_AUTO_BITMAPS;
+        uint8_t bits[8];
+        if (keep && q2_bitmaps_give_up(q))
+            keep = 0;
+        put_be64(bits, keep);
+        r = keep == q->autoclear ? 0 : bfile_pwrite(q->f, 88, bits, 8);
         if (r)
             return err_set(e, r, "Could not write '%s': %s", q->node->filename, strerror(-r));
-        q->autoclear = 0;
+        q->autoclear = keep;
     }
     return 0;
 }

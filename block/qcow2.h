@@ -204,6 +204,26 @@ int q2_make_empty(struct bnode *b);
 /* qcow2-check.c */
 int q2_check(struct bnode *b, unsigned fix, struct block_check *c, struct err *e);
 
+/* qcow2-bitmap.c */
+#define Q2_MAX_BITMAPS 65535u
+#define Q2_BITMAP_NAME 1023u
+#define Q2_BITMAP_IN_USE 1u
+#define Q2_BITMAP_AUTO 2u
+struct q2_bitmap {
+    uint64_t table_off, flags_at; /* in the file */
+    uint32_t table_n;             /* entries of 8 bytes */
+    uint32_t flags;
+    uint8_t type, granularity_bits;
+    char name[Q2_BITMAP_NAME + 1];
+};
+struct q2_bitmaps { uint64_t off, bytes; struct q2_bitmap *map; unsigned n; };
+/** q2_bitmaps_load() - the directory, when there is a valid one; for
+ *  q2_bitmaps_free(), also after an error (-EINVAL: malformed) */
+int q2_bitmaps_load(struct q2 *q, struct q2_bitmaps *b) MUST_CHECK;
+void q2_bitmaps_free(struct q2_bitmaps *b);
+/** q2_bitmaps_give_up() - mark all of them as not saved */
+int q2_bitmaps_give_up(struct q2 *q) MUST_CHECK;
+
 /* qcow2-create.c */
 int qcow2_create(const struct block_create *c, struct err *e);
 

@@ -111,10 +111,13 @@ static void raw_info(struct bnode *b, struct block_info *i)
 
 static int raw_create(const struct block_create *c, struct err *e)
 {
-    struct bfile *f = bfile_create(c->file, e);
     const char *p = c->prealloc ? c->prealloc : "off";
+    struct bfile *f;
     int r = 0;
 
+    if (!strcmp(p, "metadata"))
+        return err_set(e, -EINVAL, "Unsupported preallocation mode: metadata");
+    f = bfile_create(c->file, e);
     if (!f)
         return -EIO;
     if (f->is_blk && (uint64_t)bfile_length(f) >= c->size) {

@@ -110,7 +110,20 @@ static void vdi_info(struct bnode *b, struct block_info *i)
     i->cluster_bytes = ((struct vdi *)b->priv)->block;
 }
 
+int block_check_mapped(struct bnode *b, unsigned fix, struct block_check *c, struct err *e)
+{
+    struct block_extent x = { 0 };
+
+    for (uint64_t at = 0; at < b->length && !c->corruptions; at += x.len)
+        if (b->drv->map(b, at, b->length - at, &x) || !x.len)
+            c->corruptions++;
+    if (c->corruptions && c->say)
+        c->say("ERROR: a table points past the end of the file, or cannot be read");
+    return fix && c->corruptions ? err_set(e, -ENOTSUP, "Images of format '%s' cannot be repaired", b->drv->name) : 0;
+}
+
 const struct block_driver vdi_driver = {
     .name = "vdi", .probe = vdi_probe, .open = vdi_open, .close = vdi_close,
     .preadv = block_read_mapped, .map = vdi_map, .info = vdi_info,
+    .check = block_check_mapped,
 };

@@ -337,4 +337,5 @@ static void vmdk_info(struct bnode *b, struct block_info *i)
 const struct block_driver vmdk_driver = {
     .name = "vmdk", .probe = vmdk_probe, .open = vmdk_open, .close = vmdk_close,
     .preadv = vmdk_preadv, .map = vmdk_map, .info = vmdk_info,
+    .check = block_check_mapped,
 };

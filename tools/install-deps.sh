@@ -11,7 +11,8 @@ build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev libs
 check="busybox-static cpio tshark ipxe-qemu qemu-utils"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
 demo="busybox-static cpio"
-disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3 ovmf"
+disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3 ovmf
+      debian-installer-12-netboot-amd64"
 
 wanted=
 for set in "${@:-build}"; do

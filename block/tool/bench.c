@@ -110,12 +110,22 @@ int cmd_bench(int argc, char **argv)
         case 'U': share = true; break;
         case OPT_FLUSH: if (!img_size(optarg, &t.flush_every)) return 1; break;
         case OPT_NO_DRAIN: break;
-        case OPT_PATTERN: if (!img_size(optarg, &n)) return 1; pattern = (int)(n & 255); break;
+        case OPT_PATTERN:
+            if (!img_size(optarg, &n))
+                return 1;
+            if (n > 255)
+                return fail("Invalid pattern byte specified");
+            pattern = (int)n;
+            break;
         default: return 1;
         }
     }
     if (want_args(argc, 1, 1, "one image file name"))
         return 1;
+    if (t.flush_every && !t.write)
+        return fail("--flush-interval is only available in write tests");
+    if (t.flush_every && t.flush_every < depth)
+        return fail("Flush interval can't be smaller than depth");
     if (!depth || depth > 1024 || !t.size || t.size > 64 * MiB || depth * t.size > GiB)
         return fail("Invalid queue depth or buffer size");
     t.step = step ? step : t.size;

@@ -43,9 +43,47 @@ static int keep_content(struct block *top, struct block *new, bool progress)
     return r;
 }
 
-static int rebase(const char *file, const char *fmt, const char *base, const char *base_fmt, bool unsafe, bool progress)
+struct rebase_args {
+    const char *file, *fmt, *base, *base_fmt, *cache, *src_cache;
+    unsigned flags;
+    bool unsafe, progress;
+};
+
+/* the new backing file, opened; NULL in *new: none is wanted */
+static int open_new_base(const struct rebase_args *a, const char *above, struct block **new)
 {
-    struct block *top = img_open(file, fmt, NULL, IMG_WRITE | (unsafe ? IMG_NO_BACKING : 0)), *new = NULL;
+    struct err e = { "" };
+    char *path;
+
+    *new = NULL;
+    if (!*a->base)
+        return 0;
+    path = backing_path(above, a->base, &e);
+    if (!path)
+        return fail("%s", e.msg);
+    *new = img_open(path, a->base_fmt, a->src_cache, a->flags & IMG_SHARE);
+    free(path);
+    return *new ? 0 : 1;
+}
+
+static int rebase_safely(const struct rebase_args *a, struct block *top)
+{
+    struct block *new;
+    int ret = open_new_base(a, block_node(top)->filename, &new), r;
+
+    if (!ret && (r = keep_content(top, new, a->progress)))
+        ret = fail("error while copying from the old backing file: %s", strerror(-r));
+    if (!ret)
+        progress_show(a->progress, 100);
+    progress_end(a->progress);
+    if (new && block_close(new))
+        ret = 1;
+    return ret;
+}
+
+static int rebase(const struct rebase_args *a)
+{
+    struct block *top = img_open(a->file, a->fmt, a->cache, a->flags | IMG_WRITE | (a->unsafe ? IMG_NO_BACKING : 0));
     struct err e = { "" };
     struct bnode *n;
     int ret = 0, r;
@@ -55,21 +93,10 @@ static int rebase(const char *file, const char *fmt, const char *base, const cha
     n = block_node(top);
     if (!n->drv->set_backing)
         ret = fail("Format %s has no backing files", n->drv->name);
-    if (!ret && !unsafe) {
-        char *path = base && *base ? backing_path(file, base, &e) : NULL;
-        if (base && *base && (!path || !(new = img_open(path, base_fmt, NULL, 0))))
-            ret = path ? 1 : fail("%s", e.msg);
-        free(path);
-        if (!ret && (r = keep_content(top, new, progress)))
-            ret = fail("error while copying from the old backing file: %s", strerror(-r));
-        if (!ret)
-            progress_show(progress, 100);
-        progress_end(progress);
-    }
-    if (!ret && n->drv->set_backing(n, base, base && *base ? base_fmt : NULL, &e))
-        ret = fail("Could not change the backing file to '%s': %s", base ? base : "", e.msg);
-    if (new && block_close(new))
-        ret = 1;
+    if (!ret && !a->unsafe)
+        ret = rebase_safely(a, top);
+    if (!ret && n->drv->set_backing(n, a->base, *a->base ? a->base_fmt : NULL, &e))
+        ret = fail("Could not change the backing file to '%s': %s", a->base, e.msg);
     if ((r = block_close(top)) && !ret)
         ret = fail("Closing failed: %s", strerror(-r));
     return ret;
@@ -79,38 +106,50 @@ int cmd_rebase(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "backing", 1, 0, 'b' }, { "backing-format", 1, 0, 'F' },
-        { "backing-unsafe", 0, 0, 'u' }, { "quiet", 0, 0, 'q' }, { "force-share", 0, 0, 'U' }, { 0 },
+        { "backing-unsafe", 0, 0, 'u' }, { "quiet", 0, 0, 'q' }, { "force-share", 0, 0, 'U' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
-    const char *fmt = NULL, *base = NULL, *base_fmt = NULL;
-    bool unsafe = false, progress = false, quiet = false;
+    struct rebase_args a = { 0 };
+    bool quiet = false;
     int o;
 
     while ((o = next_opt(argc, argv, "f:b:F:upqt:T:U", longs)) != -1) {
         switch (o) {
-        case 'f': fmt = optarg; break;
-        case 'b': base = optarg; break;
-        case 'F': base_fmt = optarg; break;
-        case 'u': unsafe = true; break;
-        case 'p': progress = true; break;
+        case 'f': a.fmt = optarg; break;
+        case 'b': a.base = optarg; break;
+        case 'F': a.base_fmt = optarg; break;
+        case 'u': a.unsafe = true; break;
+        case 'p': a.progress = true; break;
         case 'q': quiet = true; break;
-        case 't': case 'T': case 'U': break;
+        case 't': a.cache = optarg; break;
+        case 'T': a.src_cache = optarg; break;
+        case 'U': a.flags |= IMG_SHARE; break;
+        case OPT_IMAGE_OPTS: a.flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
     if (want_args(argc, 1, 1, "one image file name"))
         return 1;
-    if (!base)
+    if (!a.base)
         return fail("Must specify backing file (-b) or use simple rebase mode (-u)");
-    if (*base && !base_fmt)
+    if (*a.base && !a.base_fmt)
         return fail("backing file specified without backing format (-F)");
-    if (base_fmt && !block_find_driver(base_fmt))
-        return fail("Invalid format name: '%s'", base_fmt);
-    return rebase(argv[optind], fmt, base, base_fmt, unsafe, progress && !quiet);
+    if (a.base_fmt && !block_find_driver(a.base_fmt))
+        return fail("Invalid format name: '%s'", a.base_fmt);
+    a.file = argv[optind];
+    a.progress = a.progress && !quiet;
+    return rebase(&a);
 }
 
 /* ---- commit -------------------------------------------------------------------------- */
 
-static int copy_down(struct block *top, struct block *base, bool progress)
+struct commit_args {
+    const char *file, *fmt, *cache, *base;
+    unsigned flags;
+    bool drop, progress;
+};
+
+/* what the @depth images from @top down hold goes to @base */
+static int copy_down(struct block *top, unsigned depth, struct block *base, bool progress)
 {
     uint64_t end = block_length(top);
     uint8_t *buf = bfile_buf(PIECE);
@@ -120,7 +159,7 @@ static int copy_down(struct block *top, struct block *base, bool progress)
     for (uint64_t at = 0; at < end && !r; at += x.len) {
         progress_show(progress, (double)at * 100 / (double)end);
         r = block_map(top, at, MIN(PIECE, end - at), &x);
-        if (r || !x.present)
+        if (r || !x.present || x.depth >= depth)
             continue;
         if (x.zero && !x.data) {
             r = block_write_zeroes(base, at, x.len, BLOCK_REQ_UNMAP);
@@ -133,63 +172,109 @@ static int copy_down(struct block *top, struct block *base, bool progress)
     return r ? r : block_flush(base);
 }
 
-static int commit(const char *file, const char *fmt, const char *cache, bool drop, bool progress)
+/* the node below the top that -b names (the next one without), and how deep; NULL after a message */
+static struct bnode *find_base(const struct commit_args *a, struct block *top, unsigned *depth)
 {
-    struct block *top = img_open(file, fmt, cache, IMG_WRITE | IMG_NO_BACKING), *base = NULL;
+    struct bnode *n = block_node(top);
+
+    *depth = 0;
+    if (!n->backing) {
+        fail("Image does not have a backing file");
+        return NULL;
+    }
+    while ((n = n->backing)) {
+        ++*depth;
+        if (!a->base || !strcmp(a->base, n->filename))
+            return n;
+    }
+    fail("Did not find '%s' in the backing chain of '%s'", a->base, a->file);
+    return NULL;
+}
+
+/* Opens the chain to find @path, format and depth of the base, and closes it again:
+ * the base is going to be written. */
+static int look_for_base(const struct commit_args *a, char **path, char **fmt, unsigned *depth)
+{
+    struct block *top = img_open(a->file, a->fmt, a->cache, a->flags);
+    struct bnode *n = top ? find_base(a, top, depth) : NULL;
+
+    *path = n ? xstrdup(n->filename) : NULL;
+    *fmt = n ? xstrdup(n->drv->name) : NULL;
+    return block_close(top) || !n;
+}
+
+/* With one level the top is opened alone, for writing: it is emptied afterwards.
+ * With more the chain is only read, without locks that would keep the base shut; that
+ * of the top is held beside. */
+static int commit_to(const struct commit_args *a, const char *path, const char *fmt, unsigned depth)
+{
+    bool empty = depth == 1 && !a->drop;
+    unsigned how = depth == 1 ? IMG_WRITE | IMG_NO_BACKING : IMG_SHARE;
+    struct block *base = img_open(path, fmt, a->cache, IMG_WRITE);
+    struct block *held = depth > 1 ? img_open(a->file, a->fmt, a->cache, a->flags | IMG_WRITE | IMG_NO_BACKING) : NULL;
+    struct block *top = base && (held || depth == 1) ? img_open(a->file, a->fmt, a->cache, a->flags | how) : NULL;
     struct err e = { "" };
     struct bnode *n;
-    char *path = NULL;
-    int ret = 0, r;
+    int ret = !top, r;
 
-    if (!top)
-        return 1;
-    n = block_node(top);
-    if (!n->backing_file)
-        ret = fail("Image does not have a backing file");
-    else if (!(path = backing_path(file, n->backing_file, &e)))
-        ret = fail("%s", e.msg);
-    if (!ret && !(base = img_open(path, n->backing_fmt, cache, IMG_WRITE)))
-        ret = 1;
     if (!ret && block_length(base) < block_length(top) && block_resize(base, block_length(top), &e))
         ret = fail("%s", e.msg);
-    if (!ret && (r = copy_down(top, base, progress)))
+    if (!ret && (r = copy_down(top, depth, base, a->progress)))
         ret = fail("error while committing: %s", strerror(-r));
     if (!ret)
-        progress_show(progress, 100);
-    progress_end(progress);
+        progress_show(a->progress, 100);
+    progress_end(a->progress);
     if (base && (r = block_close(base)) && !ret)
         ret = fail("Closing the backing file failed: %s", strerror(-r));
     /* only now is it all in the backing file */
-    if (!ret && !drop && n->drv->make_empty && (r = n->drv->make_empty(n)))
-        ret = fail("Could not empty %s: %s", file, strerror(-r));
+    n = top ? block_node(top) : NULL;
+    if (!ret && empty && n->drv->make_empty && (r = n->drv->make_empty(n)))
+        ret = fail("Could not empty %s: %s", a->file, strerror(-r));
     if ((r = block_close(top)) && !ret)
         ret = fail("Closing failed: %s", strerror(-r));
+    return block_close(held) ? 1 : ret;
+}
+
+static int commit(const struct commit_args *a)
+{
+    char *path, *fmt;
+    unsigned depth;
+    int ret = look_for_base(a, &path, &fmt, &depth);
+
+    ret = ret ? 1 : commit_to(a, path, fmt, depth);
     free(path);
+    free(fmt);
     return ret;
 }
 
 int cmd_commit(int argc, char **argv)
 {
-    static const struct option longs[] = { { "format", 1, 0, 'f' }, { "quiet", 0, 0, 'q' }, { 0 } };
-    const char *fmt = NULL, *cache = NULL;
-    bool drop = false, progress = false, quiet = false;
+    static const struct option longs[] = {
+        { "format", 1, 0, 'f' }, { "quiet", 0, 0, 'q' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
+    };
+    struct commit_args a = { 0 };
+    bool quiet = false;
+    uint64_t rate;
     int o, ret;
 
     while ((o = next_opt(argc, argv, "f:t:b:dpqr:", longs)) != -1) {
         switch (o) {
-        case 'f': fmt = optarg; break;
-        case 't': cache = optarg; break;
-        case 'd': drop = true; break;
-        case 'p': progress = true; break;
+        case 'f': a.fmt = optarg; break;
+        case 't': a.cache = optarg; break;
+        case 'd': a.drop = true; break;
+        case 'p': a.progress = true; break;
         case 'q': quiet = true; break;
-        case 'r': break;
-        case 'b': return fail("commit -b is not supported: commit one image at a time");
+        case 'r': if (!img_size(optarg, &rate)) return 1; break;
+        case 'b': a.base = optarg; break;
+        case OPT_IMAGE_OPTS: a.flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
     if (want_args(argc, 1, 1, "one image file name"))
         return 1;
-    ret = commit(argv[optind], fmt, cache, drop, progress && !quiet);
+    a.file = argv[optind];
+    a.progress = a.progress && !quiet;
+    ret = commit(&a);
     if (!ret && !quiet)
         printf("Image committed.\n");
     return ret;
@@ -230,7 +315,7 @@ static int compare_range(struct block *a, struct block *b, uint64_t end, bool pr
 int cmd_compare(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "force-share", 0, 0, 'U' }, { "quiet", 0, 0, 'q' }, { "strict", 0, 0, 's' }, { 0 },
+        { "force-share", 0, 0, 'U' }, { "quiet", 0, 0, 'q' }, { "strict", 0, 0, 's' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     const char *fmt1 = NULL, *fmt2 = NULL, *cache = NULL;
     bool strict = false, progress = false, quiet = false;
@@ -248,11 +333,12 @@ int cmd_compare(int argc, char **argv)
         case 'q': quiet = true; break;
         case 's': strict = true; break;
         case 'U': flags |= IMG_SHARE; break;
-        default: return 2;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
+        default: return 1;
         }
     }
     if (want_args(argc, 2, 2, "two image file names"))
-        return 2;
+        return 1;
     a = img_open(argv[optind], fmt1, cache, flags);
     b = a ? img_open(argv[optind + 1], fmt2, cache, flags) : NULL;
     if (!b)

@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE 1
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "block/tool/img.h"
 
@@ -14,8 +15,12 @@
 
 struct copy {
     struct block *src, *dst;
-    uint64_t bytes;         /* of the disk */
+    uint64_t bytes;         /* of the source's disk */
     uint64_t src_skip;      /* dd */
+    uint64_t dst_at;        /* where the source begins in the target */
+    uint64_t total;         /* of all sources, for progress and rate */
+    uint64_t rate;          /* bytes a second; 0: as fast as it goes */
+    int64_t start_ns;
     uint32_t grain;         /* zeroes are looked for in units of this */
     bool zero_init;         /* the target reads as zeroes */
     bool compress;
@@ -41,7 +46,7 @@ static void set_failed(struct copy *c, int r, const char *what)
 
 static int put_zeroes(struct copy *c, uint64_t off, uint64_t len)
 {
-    return c->zero_init ? 0 : block_write_zeroes(c->dst, off, len, BLOCK_REQ_UNMAP);
+    return c->zero_init ? 0 : block_write_zeroes(c->dst, c->dst_at + off, len, BLOCK_REQ_UNMAP);
 }
 
 /* @len bytes at @buf, without the zeroes in them */
@@ -51,14 +56,14 @@ static int put_data(struct copy *c, uint64_t off, const uint8_t *buf, uint64_t l
     int r = 0;
 
     while (at < len && !r) {
-        uint64_t n = MIN(len - at, c->grain - ((off + at) & (c->grain - 1))), m;
+        uint64_t n = MIN(len - at, c->grain - ((c->dst_at + off + at) & (c->grain - 1))), m;
         bool zero = c->sparse && mem_is_zero(buf + at, n);
         for (; at + n < len; n += m) {
             m = MIN(len - at - n, c->grain);
             if ((c->sparse && mem_is_zero(buf + at + n, m)) != zero)
                 break;
         }
-        r = zero ? put_zeroes(c, off + at, n) : block_pwrite(c->dst, off + at, buf + at, n);
+        r = zero ? put_zeroes(c, off + at, n) : block_pwrite(c->dst, c->dst_at + off + at, buf + at, n);
         at += n;
     }
     return r;
@@ -74,7 +79,7 @@ static int put_compressed(struct copy *c, uint64_t off, const uint8_t *buf, uint
         if (mem_is_zero(buf + at, k))
             r = put_zeroes(c, off + at, k);
         else
-            r = n->drv->write_compressed(n, off + at, buf + at, k);
+            r = n->drv->write_compressed(n, c->dst_at + off + at, buf + at, k);
     }
     return r;
 }
@@ -154,6 +159,17 @@ static int copy_piece(struct copy *c, uint64_t off, uint64_t len, uint8_t *buf, 
     return r;
 }
 
+/* -r: no piece is over before its time */
+static void keep_rate(struct copy *c, uint64_t done)
+{
+    int64_t due = c->start_ns + (int64_t)((double)(c->dst_at + done) * 1e9 / (double)c->rate);
+    int64_t wait = due - host_monotonic_ns();
+    struct timespec t = { wait / 1000000000, wait % 1000000000 };
+
+    if (wait > 0)
+        nanosleep(&t, NULL);
+}
+
 static void *copier(void *opaque)
 {
     struct copy *c = opaque;
@@ -161,7 +177,7 @@ static void *copier(void *opaque)
 
     for (;;) {
         const char *what;
-        uint64_t off, len;
+        uint64_t off, len, done;
         int r;
         pthread_mutex_lock(&c->lock);
         off = c->next;
@@ -174,12 +190,14 @@ static void *copier(void *opaque)
         if (r)
             set_failed(c, r, buf ? what : "reading");
         pthread_mutex_lock(&c->lock);
-        c->done += len;
-        if (c->progress && c->done - c->shown >= c->bytes / 1000) {
+        done = c->done += len;
+        if (c->progress && c->done - c->shown >= c->total / 1000) {
             c->shown = c->done;
-            progress_show(true, (double)c->done * 100 / (double)c->bytes);
+            progress_show(true, (double)(c->dst_at + c->done) * 100 / (double)c->total);
         }
         pthread_mutex_unlock(&c->lock);
+        if (c->rate)
+            keep_rate(c, done);
     }
     free(buf);
     return NULL;
@@ -191,15 +209,11 @@ static int run_copy(struct copy *c, unsigned threads)
     unsigned n = 0;
 
     pthread_mutex_init(&c->lock, NULL);
-    progress_show(c->progress, 0);
     while (n + 1 < threads && !pthread_create(&t[n], NULL, copier, c))
         n++;
     copier(c);
     while (n)
         pthread_join(t[--n], NULL);
-    if (!c->ret)
-        progress_show(c->progress, 100);
-    progress_end(c->progress);
     pthread_mutex_destroy(&c->lock);
     return c->ret ? fail("error while %s at byte %" PRIu64 ": %s", c->what, c->done, strerror(-c->ret)) : 0;
 }
@@ -222,11 +236,45 @@ struct args {
     struct common k;
     struct block_create c;
     const char *snapshot;
-    bool keep_target, target_is_zero, salvage, compress;
+    bool keep_target, target_is_zero, salvage, compress, target_opts, offload, sparse_set;
+    uint64_t rate;
     uint32_t sparse;
     unsigned threads, flags;
     uint64_t bs, count, skip;
 };
+
+#define MAX_SOURCES 64
+struct sources { struct block *b[MAX_SOURCES]; unsigned n; uint64_t bytes; };
+
+static void close_sources(struct sources *s)
+{
+    while (s->n)
+        if (block_close(s->b[--s->n])) { /* only read: nothing is lost */
+        }
+}
+
+static int open_sources(struct args *a, char **names, unsigned n, struct sources *s)
+{
+    struct err e = { "" };
+
+    if (n > MAX_SOURCES)
+        return fail("More than %d source images", MAX_SOURCES);
+    if (n > 1 && (a->c.backing || a->snapshot))
+        return fail("Having a backing file or a snapshot is not possible when concatenating multiple input images");
+    while (s->n < n) {
+        struct block *b = img_open(names[s->n], a->k.fmt, a->k.src_cache, a->flags);
+        if (!b)
+            return 1;
+        s->b[s->n++] = b;
+        if (a->snapshot) {
+            struct bnode *node = block_node(b);
+            if (!node->drv->snap_load || node->drv->snap_load(node, a->snapshot, &e))
+                return fail("Failed to load snapshot: %s", e.msg[0] ? e.msg : "the format has none");
+        }
+        s->bytes += block_length(b);
+    }
+    return 0;
+}
 
 static int open_target(struct args *a, struct block **dst)
 {
@@ -234,68 +282,99 @@ static int open_target(struct args *a, struct block **dst)
 
     if (!a->keep_target && create_image(a->k.out_fmt, &a->c, true))
         return 1;
-    if (stat(a->c.file, &st))
-        return fail("%s: %s", a->c.file, strerror(errno));
-    *dst = img_open(a->c.file, a->k.out_fmt, a->k.cache, IMG_WRITE | IMG_NO_BACKING);
+    if (!a->target_opts && stat(a->c.file, &st))
+        return fail("Could not open '%s': %s", a->c.file, strerror(errno));
+    *dst = img_open(a->c.file, a->target_opts ? NULL : a->k.out_fmt, a->k.cache,
+                    IMG_WRITE | IMG_NO_BACKING | (a->target_opts ? IMG_IMAGE_OPTS : 0));
     return *dst ? 0 : 1;
 }
 
-static int start_copy(struct args *a, struct block *src, struct block *dst, uint64_t bytes)
+/* what all sources have in common */
+static int plan_copy(const struct args *a, struct block *src, struct block *dst, struct copy *c)
 {
-    struct copy c = { .src = src, .dst = dst, .bytes = bytes, .progress = a->k.progress, .salvage = a->salvage,
-                      .compress = a->compress, .sparse = a->sparse, .skip_depth = UINT32_MAX };
     struct bnode *n = block_node(dst);
     struct block_info i;
 
+    *c = (struct copy){ .dst = dst, .progress = a->k.progress, .salvage = a->salvage, .compress = a->compress,
+                        .sparse = a->sparse, .skip_depth = UINT32_MAX, .rate = a->rate };
     if (block_get_info(dst, &i))
         return 1;
     if (a->compress && !n->drv->write_compressed)
         return fail("Compression not supported for this file format");
-    c.src_skip = a->skip * a->bs;
-    c.grain = i.cluster_bytes && (a->compress || i.cluster_bytes > a->sparse) ? i.cluster_bytes : MAX(a->sparse, 512u);
-    c.zero_init = a->target_is_zero || (!a->keep_target && !n->file->is_blk && !a->c.backing);
-    if (a->c.backing) {
+    c->src_skip = a->skip * a->bs;
+    c->grain = i.cluster_bytes && (a->compress || i.cluster_bytes > a->sparse) ? i.cluster_bytes : MAX(a->sparse, 512u);
+    c->zero_init = a->target_is_zero || (!a->keep_target && !n->file->is_blk && !a->c.backing);
+    if (a->c.backing && !a->keep_target) {
         struct err e = { "" };
         char *path = backing_path(a->c.file, a->c.backing, &e);
-        c.skip_depth = depth_of(src, path);
+        c->skip_depth = depth_of(src, path);
         free(path);
     }
-    /* one file is written by one thread at a time: a second reads meanwhile;
-     * only compression gains from all CPUs */
-    if (!a->threads)
-        a->threads = a->compress ? (unsigned)MAX(2, MIN(16, sysconf(_SC_NPROCESSORS_ONLN))) : 2;
-    return run_copy(&c, a->threads);
+    return 0;
 }
 
-static int convert(struct args *a, const char *from)
+/* one file is written by one thread at a time: a second reads meanwhile; only
+ * compression gains from all CPUs */
+static unsigned threads_for(const struct args *a)
 {
-    struct block *src = img_open(from, a->k.fmt, a->k.src_cache, a->flags), *dst = NULL;
-    struct err e = { "" };
-    uint64_t bytes;
-    int ret = 0, r;
+    if (a->threads)
+        return a->threads;
+    return a->compress ? (unsigned)MAX(2, MIN(16, sysconf(_SC_NPROCESSORS_ONLN))) : 2;
+}
 
-    if (!src)
-        return 1;
-    if (a->snapshot) {
-        struct bnode *n = block_node(src);
-        if (!n->drv->snap_load || n->drv->snap_load(n, a->snapshot, &e))
-            ret = fail("Failed to load snapshot: %s", e.msg[0] ? e.msg : "the format has none");
+static int copy_all(struct args *a, struct sources *s, struct block *dst, uint64_t bytes)
+{
+    struct copy c;
+    int ret = plan_copy(a, s->b[0], dst, &c);
+
+    c.total = bytes;
+    c.start_ns = host_monotonic_ns();
+    if (!ret)
+        progress_show(c.progress, 0);
+    for (unsigned i = 0; i < s->n && !ret; i++) {
+        c.src = s->b[i];
+        c.bytes = s->n > 1 ? block_length(c.src) : bytes;
+        c.next = c.done = c.shown = 0;
+        c.known.len = 0;
+        if (a->compress && c.dst_at % c.grain)
+            return fail("Source images must be whole clusters to be compressed into one");
+        ret = run_copy(&c, threads_for(a));
+        c.dst_at += c.bytes;
     }
-    bytes = block_length(src);
-    bytes -= MIN(bytes, a->skip * a->bs);
-    bytes = a->count != UINT64_MAX ? MIN(bytes, a->count > UINT64_MAX / a->bs ? bytes : a->count * a->bs) : bytes;
+    if (!ret)
+        progress_show(c.progress, 100);
+    progress_end(c.progress);
+    return ret;
+}
+
+static int convert_to(struct args *a, struct sources *s)
+{
+    struct block *dst = NULL;
+    uint64_t bytes = s->bytes - MIN(s->bytes, a->skip * a->bs);
+    int ret, r;
+
+    if (a->count != UINT64_MAX && a->count <= UINT64_MAX / a->bs)
+        bytes = MIN(bytes, a->count * a->bs);
     if (!a->c.size_set)
         a->c.size = bytes;
-    if (!ret)
-        ret = open_target(a, &dst);
+    ret = open_target(a, &dst);
     if (!ret && block_length(dst) < bytes)
         ret = fail("output file is smaller than input file");
     if (!ret)
-        ret = start_copy(a, src, dst, bytes);
+        ret = copy_all(a, s, dst, bytes);
     if (dst && (r = block_close(dst)) && !ret)
         ret = fail("error while closing '%s': %s", a->c.file, strerror(-r));
-    if (block_close(src) && !ret)
-        ret = 1;
+    return ret;
+}
+
+static int convert(struct args *a, char **names, unsigned n)
+{
+    struct sources s = { .n = 0 };
+    int ret = open_sources(a, names, n, &s);
+
+    if (!ret)
+        ret = convert_to(a, &s);
+    close_sources(&s);
     return ret;
 }
 
@@ -336,6 +415,7 @@ static bool convert_opt(struct args *a, int o)
         if (!img_size(optarg, &n) || n > 16 * MiB || (n & (n - 1)))
             return fail("Invalid buffer size for sparse output specified: a power of two up to 16M, or 0"), false;
         a->sparse = (uint32_t)n;
+        a->sparse_set = true;
         break;
     case 'm':
         n = strtoul(optarg, NULL, 10);
@@ -343,8 +423,13 @@ static bool convert_opt(struct args *a, int o)
             return fail("Invalid number of coroutines. Allowed number of coroutines is between 1 and 16"), false;
         a->threads = (unsigned)n;
         break;
+    case 'C': a->offload = true; break;
+    case OPT_IMAGE_OPTS: a->flags |= IMG_IMAGE_OPTS; break;
+    case OPT_TARGET_OPTS: a->target_opts = true; break;
     case 'r':
-        break; /* rate limit: accepted, we have none */
+        if (!parse_size(optarg, 1, &a->rate) && a->rate)
+            return true;
+        return fail("Invalid rate limit specified: bytes a second, with one of the suffixes k, M, G, T, P or E"), false;
     default:
         return false;
     }
@@ -355,34 +440,43 @@ int cmd_convert(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "quiet", 0, 0, 'q' }, { "force-share", 0, 0, 'U' }, { "target-is-zero", 0, 0, OPT_TARGET_IS_ZERO },
-        { "salvage", 0, 0, OPT_SALVAGE }, { "format", 1, 0, 'f' }, { "output-format", 1, 0, 'O' }, { 0 },
+        { "salvage", 0, 0, OPT_SALVAGE }, { "format", 1, 0, 'f' }, { "output-format", 1, 0, 'O' },
+        { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { "target-image-opts", 0, 0, OPT_TARGET_OPTS },
+        { "bitmaps", 0, 0, OPT_BITMAPS }, { 0 },
     };
     struct args a;
     int o;
 
     args_init(&a);
-    while ((o = next_opt(argc, argv, "f:O:B:F:co:l:S:pqnWm:t:T:Ur:", longs)) != -1)
+    while ((o = next_opt(argc, argv, "f:O:B:F:co:l:S:pqnWm:t:T:Ur:C", longs)) != -1) {
+        if (o == 'o' && create_help(a.k.out_fmt, optarg))
+            return 0;
         if (!convert_opt(&a, o))
             return 1;
-    if (want_args(argc, 2, 2, "a source and an output image file name"))
+    }
+    if (want_args(argc, 2, MAX_SOURCES + 1, "source images and an output image file name"))
         return 1;
-    a.c.file = argv[optind + 1];
+    a.c.file = argv[argc - 1];
     if (a.compress && !strcmp(a.k.out_fmt, "raw"))
         return fail("Compression not supported for this file format");
-    if (a.keep_target && a.c.backing)
-        return fail("Having a backing file for the target makes no sense when not creating a new image");
+    if (a.offload && (a.compress || a.sparse_set))
+        return fail("Cannot enable copy offloading when -%c is used", a.compress ? 'c' : 'S');
+    if (a.target_opts && !a.keep_target)
+        return fail("--target-image-opts requires use of -n flag");
+    if (a.k.fmt && (a.flags & IMG_IMAGE_OPTS))
+        return fail("--image-opts and --format are mutually exclusive");
     if (a.target_is_zero && !a.keep_target)
         return fail("--target-is-zero requires use of -n flag");
     if (a.c.backing && !a.c.backing_fmt)
         return fail("backing file specified without backing format (-F)");
     a.k.progress = a.k.progress && !a.k.quiet;
-    return convert(&a, argv[optind]);
+    return convert(&a, argv + optind, (unsigned)(argc - 1 - optind));
 }
 
 int cmd_dd(int argc, char **argv)
 {
-    static const struct option longs[] = { { "force-share", 0, 0, 'U' }, { 0 } };
-    const char *from = NULL;
+    static const struct option longs[] = { { "force-share", 0, 0, 'U' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 } };
+    char *from = NULL;
     struct args a;
     int o;
 
@@ -392,7 +486,7 @@ int cmd_dd(int argc, char **argv)
         if (!convert_opt(&a, o))
             return 1;
     for (; optind < argc; optind++) {
-        const char *s = argv[optind];
+        char *s = argv[optind];
         bool ok = true;
         if (!strncmp(s, "if=", 3))
             from = s + 3;
@@ -411,5 +505,5 @@ int cmd_dd(int argc, char **argv)
     }
     if (!from || !a.c.file)
         return fail("Must specify both input and output file names");
-    return convert(&a, from);
+    return convert(&a, &from, 1);
 }

@@ -42,7 +42,7 @@ static bool create_opt(struct block_create *c, const char *key, const char *v)
     if (!strcmp(key, "backing_fmt"))
         return (c->backing_fmt = xstrdup(v)) != NULL;
     if (!strcmp(key, "cluster_size") || !strcmp(key, "refcount_bits")) {
-        if (!img_size(v, &n) || n > 2 * MiB)
+        if (!img_size(v, &n) || n > UINT32_MAX)
             return fail("Parameter '%s' is out of range", key), false;
         *(*key == 'c' ? &c->cluster_bytes : &c->refcount_bits) = (uint32_t)n;
         return true;
@@ -117,6 +117,26 @@ static bool backing_size(struct block_create *c)
     return !block_close(b);
 }
 
+bool create_help(const char *fmt, const char *list)
+{
+    static const char *const help[][2] = {
+        { "backing_file", "File name of a base image" }, { "backing_fmt", "Image format of the base image" },
+        { "cluster_size", "qcow2 cluster size: 512 to 2M" }, { "compat", "0.10 or 1.1: lowest version that opens it" },
+        { "compression_type", "zlib or zstd" }, { "lazy_refcounts", "Postpone refcount updates" },
+        { "preallocation", "off, metadata, falloc or full" }, { "refcount_bits", "Width of a reference count: 1 to 64" },
+    };
+    bool raw = !strcmp(fmt, "raw");
+
+    if (strcmp(list, "help") && strcmp(list, "?"))
+        return false;
+    printf("Supported %s options:\n", fmt);
+    for (unsigned i = 0; i < ARRAY_SIZE(help); i++)
+        if (!raw || !strcmp(help[i][0], "preallocation"))
+            printf("  %-18s - %s\n", help[i][0], raw ? "off, falloc or full" : help[i][1]);
+    printf("  %-18s - Virtual disk size\n", "size");
+    return true;
+}
+
 int create_image(const char *fmt, struct block_create *c, bool quiet)
 {
     const struct block_driver *d = block_find_driver(fmt);
@@ -163,7 +183,12 @@ int cmd_create(int argc, char **argv)
         case 'f': fmt = optarg; break;
         case 'b': c.backing = optarg; break;
         case 'F': c.backing_fmt = optarg; break;
-        case 'o': if (!create_opts(&c, optarg)) return 1; break;
+        case 'o':
+            if (create_help(fmt, optarg))
+                return 0;
+            if (!create_opts(&c, optarg))
+                return 1;
+            break;
         case 'q': quiet = true; break;
         case 'u': unsafe = true; break;
         default: return 1;
@@ -194,11 +219,12 @@ int cmd_resize(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "quiet", 0, 0, 'q' }, { "shrink", 0, 0, OPT_SHRINK },
-        { "preallocation", 1, 0, OPT_PREALLOC }, { 0 },
+        { "preallocation", 1, 0, OPT_PREALLOC }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     struct block_create c = { 0 };
     const char *fmt = NULL, *s;
     bool quiet = false, shrink = false;
+    unsigned flags = IMG_WRITE;
     uint64_t n, now, want;
     struct err e = { "" };
     struct block *b;
@@ -214,6 +240,7 @@ int cmd_resize(int argc, char **argv)
         case 'q': quiet = true; break;
         case OPT_SHRINK: shrink = true; break;
         case OPT_PREALLOC: if (!set_prealloc(&c, optarg)) return 1; break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
@@ -224,13 +251,15 @@ int cmd_resize(int argc, char **argv)
         sign = *s++ == '+' ? 1 : -1;
     if (!img_size(s, &n))
         return 1;
-    b = img_open(argv[optind], fmt, NULL, IMG_WRITE);
+    b = img_open(argv[optind], fmt, NULL, flags);
     if (!b)
         return 1;
     now = block_length(b);
     want = !sign ? n : sign > 0 ? now + n : now - n;
-    if ((sign < 0 && n >= now) || (sign && !n) || want > BLOCK_MAX_BYTES)
-        ret = fail("New image size must be positive and different");
+    if ((sign < 0 && n >= now) || want > BLOCK_MAX_BYTES)
+        ret = fail("New image size must be positive");
+    else if (want < now && c.prealloc && strcmp(c.prealloc, "off"))
+        ret = fail("Preallocation can only be used for growing images");
     else if (want < now && !shrink)
         ret = fail("Use the --shrink option to perform a shrink operation.\n"
                    "Warning: Shrinking an image will delete all data beyond the shrunken image's end. "
@@ -297,7 +326,7 @@ int cmd_snapshot(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "quiet", 0, 0, 'q' }, { "force-share", 0, 0, 'U' }, { "list", 0, 0, 'l' },
-        { "apply", 1, 0, 'a' }, { "create", 1, 0, 'c' }, { "delete", 1, 0, 'd' }, { 0 },
+        { "apply", 1, 0, 'a' }, { "create", 1, 0, 'c' }, { "delete", 1, 0, 'd' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     const char *fmt = NULL, *name = NULL;
     unsigned flags = IMG_NO_BACKING;
@@ -315,6 +344,7 @@ int cmd_snapshot(int argc, char **argv)
             what = o;
             name = optarg;
             break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }

@@ -35,9 +35,10 @@ int want_args(int argc, int least, int most, const char *usage);
 
 enum { OPT_OUTPUT = 256, OPT_BACKING_CHAIN, OPT_SHRINK, OPT_PREALLOC, OPT_SIZE, OPT_TARGET_IS_ZERO,
        OPT_FLUSH, OPT_NO_DRAIN, OPT_PATTERN, OPT_IMAGE_OPTS, OPT_SALVAGE, OPT_BITMAPS, OPT_IGNORED,
-       OPT_START, OPT_MAX };
+       OPT_START, OPT_MAX, OPT_TARGET_OPTS };
 
-enum { IMG_WRITE = 1, IMG_NO_BACKING = 2, IMG_DIRTY_OK = 4, IMG_SHARE = 8, IMG_NO_IO = 16 };
+enum { IMG_WRITE = 1, IMG_NO_BACKING = 2, IMG_DIRTY_OK = 4, IMG_SHARE = 8, IMG_NO_IO = 16,
+       IMG_IMAGE_OPTS = 32 }; /* the name is "driver=qcow2,file.filename=..." */
 /** img_open() - NULL after a message */
 struct block *img_open(const char *file, const char *fmt, const char *cache, unsigned flags);
 /** img_size() - "10G"; false after a message */
@@ -50,6 +51,8 @@ void progress_show(bool on, double percent);
 void progress_end(bool on);
 /** create_opts() - "-o" list into @c; strings are allocated and stay. false after a message */
 bool create_opts(struct block_create *c, const char *list);
+/** create_help() - prints what "-o help" asks for; false: @list is none of that */
+bool create_help(const char *fmt, const char *list);
 int create_image(const char *fmt, struct block_create *c, bool quiet);
 /** list_snapshots() - the table of snapshot -l and info */
 void list_snapshots(const struct block_snapshot *s, unsigned n);

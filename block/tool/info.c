@@ -7,7 +7,46 @@
 
 /* ---- info ------------------------------------------------------------------------ */
 
-static void json_qcow2(const struct q2 *q)
+static void json_bitmaps(struct q2 *q)
+{
+    struct q2_bitmaps b;
+
+    if (q2_bitmaps_load(q, &b) || !b.n)
+        return;
+    printf("            \"bitmaps\": [\n");
+    for (unsigned i = 0; i < b.n; i++) {
+        unsigned f = b.map[i].flags;
+        printf("                {\n                    \"flags\": [%s%s%s],\n                    \"name\": ",
+               f & Q2_BITMAP_IN_USE ? "\"in-use\"" : "", (f & 3) == 3 ? ", " : "", f & Q2_BITMAP_AUTO ? "\"auto\"" : "");
+        json_string(stdout, b.map[i].name);
+        printf(",\n                    \"granularity\": %" PRIu64 "\n                }%s\n",
+               (uint64_t)1 << (b.map[i].granularity_bits & 63), i + 1 < b.n ? "," : "");
+    }
+    printf("            ],\n");
+    q2_bitmaps_free(&b);
+}
+
+static void human_bitmaps(struct q2 *q)
+{
+    struct q2_bitmaps b;
+
+    if (q2_bitmaps_load(q, &b) || !b.n)
+        return;
+    printf("    bitmaps:\n");
+    for (unsigned i = 0; i < b.n; i++) {
+        unsigned n = 0, f = b.map[i].flags;
+        printf("        [%u]:\n            flags:\n", i);
+        if (f & Q2_BITMAP_IN_USE)
+            printf("                [%u]: in-use\n", n++);
+        if (f & Q2_BITMAP_AUTO)
+            printf("                [%u]: auto\n", n++);
+        printf("            name: %s\n            granularity: %" PRIu64 "\n", b.map[i].name,
+               (uint64_t)1 << (b.map[i].granularity_bits & 63));
+    }
+    q2_bitmaps_free(&b);
+}
+
+static void json_qcow2(struct q2 *q)
 {
     printf("    \"format-specific\": {\n        \"type\": \"qcow2\",\n        \"data\": {\n");
     printf("            \"compat\": \"%s\",\n", q->version < 3 ? "0.10" : "1.1");
@@ -21,6 +60,7 @@ static void json_qcow2(const struct q2 *q)
         }
         printf("            \"corrupt\": %s,\n", q->incompat & Q2_INC_CORRUPT ? "true" : "false");
         printf("            \"extended-l2\": %s,\n", q->ext_l2 ? "true" : "false");
+        json_bitmaps(q);
     }
     printf("            \"refcount-bits\": %u\n        }\n    },\n", 1u << q->ref_order);
 }
@@ -95,11 +135,12 @@ static void info_human(struct block *b, const struct block_info *i, const struct
     if (n)
         list_snapshots(s, n);
     if (node->drv == &qcow2_driver) {
-        const struct q2 *q = q2_of(node);
+        struct q2 *q = q2_of(node);
         printf("Format specific information:\n    compat: %s\n    compression type: %s\n",
                q->version < 3 ? "0.10" : "1.1", q->zstd ? "zstd" : "zlib");
         if (q->version >= 3)
             printf("    lazy refcounts: %s\n", q->lazy ? "true" : "false");
+        human_bitmaps(q);
         printf("    refcount bits: %u\n", 1u << q->ref_order);
         if (q->data_file)
             printf("    data file: %s\n    data file raw: %s\n", q->data_file, q->raw_external ? "true" : "false");
@@ -135,7 +176,7 @@ int cmd_info(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "output", 1, 0, OPT_OUTPUT }, { "backing-chain", 0, 0, OPT_BACKING_CHAIN },
-        { "force-share", 0, 0, 'U' }, { 0 },
+        { "force-share", 0, 0, 'U' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     const char *fmt = NULL;
     bool json = false, chain = false;
@@ -149,6 +190,7 @@ int cmd_info(int argc, char **argv)
         case 'U': flags |= IMG_SHARE; break;
         case OPT_OUTPUT: if (!parse_output(optarg, &json)) return 1; break;
         case OPT_BACKING_CHAIN: chain = true; break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
@@ -163,6 +205,7 @@ int cmd_info(int argc, char **argv)
         if (depth > 1)
             printf(json ? ",\n" : "\n");
         ret = info_one(file, file_fmt, json, flags, &next, &next_fmt);
+        flags &= ~IMG_IMAGE_OPTS;
         free(file);
         free(file_fmt);
         file = chain ? next : NULL;
@@ -260,7 +303,7 @@ int cmd_check(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "repair", 1, 0, 'r' }, { "output", 1, 0, OPT_OUTPUT },
-        { "force-share", 0, 0, 'U' }, { "quiet", 0, 0, 'q' }, { 0 },
+        { "force-share", 0, 0, 'U' }, { "quiet", 0, 0, 'q' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     const char *fmt = NULL, *cache = NULL;
     unsigned fix = 0, flags = IMG_NO_BACKING | IMG_DIRTY_OK;
@@ -280,6 +323,7 @@ int cmd_check(int argc, char **argv)
             if (!fix)
                 return fail("-r expects 'leaks' or 'all', not '%s'", optarg);
             break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
@@ -326,7 +370,7 @@ int cmd_map(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "format", 1, 0, 'f' }, { "output", 1, 0, OPT_OUTPUT }, { "force-share", 0, 0, 'U' },
-        { "start-offset", 1, 0, 's' }, { "max-length", 1, 0, 'l' }, { 0 },
+        { "start-offset", 1, 0, 's' }, { "max-length", 1, 0, 'l' }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     struct block_extent x, last = { 0 };
     uint64_t at = 0, len = UINT64_MAX, end;
@@ -343,6 +387,7 @@ int cmd_map(int argc, char **argv)
         case 's': if (!img_size(optarg, &at)) return 1; break;
         case 'l': if (!img_size(optarg, &len)) return 1; break;
         case OPT_OUTPUT: if (!parse_output(optarg, &json)) return 1; break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
@@ -419,12 +464,12 @@ int cmd_measure(int argc, char **argv)
 {
     static const struct option longs[] = {
         { "size", 1, 0, OPT_SIZE }, { "output", 1, 0, OPT_OUTPUT }, { "force-share", 0, 0, 'U' },
-        { "object", 1, 0, OPT_IGNORED }, { 0 },
+        { "object", 1, 0, OPT_IGNORED }, { "image-opts", 0, 0, OPT_IMAGE_OPTS }, { 0 },
     };
     struct block_create c = { 0 };
     const char *fmt = NULL, *out = "raw", *snap = NULL;
     uint64_t size = UINT64_MAX, data, need, full;
-    bool json = false;
+    bool json = false, bitmaps = false;
     unsigned flags = 0;
     struct err e = { "" };
     uint32_t cs;
@@ -440,6 +485,7 @@ int cmd_measure(int argc, char **argv)
         case OPT_SIZE: if (!img_size(optarg, &size)) return 1; break;
         case OPT_OUTPUT: if (!parse_output(optarg, &json)) return 1; break;
         case OPT_IGNORED: break;
+        case OPT_IMAGE_OPTS: flags |= IMG_IMAGE_OPTS; break;
         default: return 1;
         }
     }
@@ -456,6 +502,7 @@ int cmd_measure(int argc, char **argv)
         if (snap && (!block_node(b)->drv->snap_load || block_node(b)->drv->snap_load(block_node(b), snap, &e)))
             return fail("Failed to load snapshot: %s", e.msg);
         size = block_length(b);
+        bitmaps = cs != 512 && block_node(b)->drv == &qcow2_driver && q2_of(block_node(b))->version >= 3;
         o = count_data(b, cs, &data);
         if (block_close(b) || o)
             return 1;
@@ -468,7 +515,11 @@ int cmd_measure(int argc, char **argv)
         if (c.prealloc && (!strcmp(c.prealloc, "full") || !strcmp(c.prealloc, "falloc")))
             need = full;
     }
-    printf(json ? "{\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n"
-                : "required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", need, full);
+    if (json) /* bitmaps are never copied: they need no room */
+        printf("{\n%s    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n",
+               bitmaps ? "    \"bitmaps\": 0,\n" : "", need, full);
+    else
+        printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n%s", need, full,
+               bitmaps ? "bitmaps size: 0\n" : "");
     return 0;
 }

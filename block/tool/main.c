@@ -10,10 +10,10 @@
 static const struct { const char *name; int (*run)(int, char **); const char *usage; } commands[] = {
     { "bench", cmd_bench, "[-c COUNT] [-d DEPTH] [-f FMT] [-s SIZE] [-S STEP] [-o OFFSET] [-i AIO] [-t CACHE] [-w] FILE" },
     { "check", cmd_check, "[-f FMT] [-r leaks|all] [--output=human|json] [-T CACHE] [-U] [-q] FILE" },
-    { "commit", cmd_commit, "[-f FMT] [-t CACHE] [-d] [-p] [-q] FILE" },
+    { "commit", cmd_commit, "[-f FMT] [-t CACHE] [-b BASE] [-d] [-p] [-q] FILE" },
     { "compare", cmd_compare, "[-f FMT] [-F FMT] [-T CACHE] [-s] [-p] [-q] [-U] FILE1 FILE2" },
     { "convert", cmd_convert, "[-c] [-p] [-q] [-n] [-W] [-f FMT] [-O FMT] [-o OPTIONS] [-B BACKING [-F FMT]]\n"
-      "          [-l SNAPSHOT] [-S SPARSE] [-m THREADS] [-t CACHE] [-T CACHE] [-U] FILE OUTPUT" },
+      "          [-l SNAPSHOT] [-S SPARSE] [-m THREADS] [-r RATE] [-t CACHE] [-T CACHE] [-C] [-U] FILE... OUTPUT" },
     { "create", cmd_create, "[-f FMT] [-b BACKING [-F FMT]] [-o OPTIONS] [-u] [-q] FILE [SIZE]" },
     { "dd", cmd_dd, "[-f FMT] [-O FMT] [-U] [bs=SIZE] [count=N] [skip=N] if=FILE of=FILE" },
     { "info", cmd_info, "[-f FMT] [--output=human|json] [--backing-chain] [-U] FILE" },
@@ -29,6 +29,7 @@ static void usage(FILE *f)
     fprintf(f, "Usage: transom-img COMMAND [OPTION]... - make, convert and look at disk images\n");
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(f, "  %s %s\n", commands[i].name, commands[i].usage);
+    fprintf(f, "With --image-opts a FILE is given as driver=FMT,file.filename=NAME[,key=value]...\n");
     fprintf(f, "Formats: ");
     for (unsigned i = 0; i < block_n_drivers; i++)
         fprintf(f, "%s%s%s", block_drivers[i]->name, block_drivers[i]->can_write ? "" : " (read)",
@@ -88,6 +89,31 @@ int want_args(int argc, int least, int most, const char *what)
     return 0;
 }
 
+/* "driver=qcow2,file.filename=x": ",," is a comma in a value */
+static int parse_image_opts(struct block_opts *o, const char *list, struct err *e)
+{
+    char *copy = xstrdup(list), *p = copy, *out, *key, *val;
+    int r = 0;
+
+    while (*p && !r) {
+        for (key = out = p; *p && !(p[0] == ',' && p[1] != ','); p++)
+            *out++ = *p == ',' ? *p++ : *p;
+        p += *p != 0;
+        *out = 0;
+        val = strchr(key, '=');
+        if (!val) {
+            r = err_set(e, -EINVAL, "--image-opts: '%s' is no key=value", key);
+            break;
+        }
+        *val++ = 0;
+        r = block_opts_set(o, key, val, e);
+        if (r == -ENOENT)
+            err_set(e, r, "--image-opts: unknown key '%s'", key);
+    }
+    free(copy);
+    return r ? r : o->file ? 0 : err_set(e, -EINVAL, "--image-opts: '%s' names no file", list);
+}
+
 struct block *img_open(const char *file, const char *fmt, const char *cache, unsigned flags)
 {
     struct block_opts o;
@@ -96,12 +122,15 @@ struct block *img_open(const char *file, const char *fmt, const char *cache, uns
     int r = 0;
 
     block_opts_init(&o);
-    o.file = xstrdup(file);
-    if (fmt)
+    if (flags & IMG_IMAGE_OPTS)
+        r = parse_image_opts(&o, file, &e);
+    else
+        o.file = xstrdup(file);
+    if (!r && fmt)
         r = block_opts_set(&o, "format", fmt, &e);
     if (!r && cache)
         r = block_opts_set(&o, "cache", cache, &e);
-    o.readonly = !(flags & IMG_WRITE);
+    o.readonly |= !(flags & IMG_WRITE);
     o.no_backing = flags & IMG_NO_BACKING;
     o.no_io = flags & IMG_NO_IO;
     o.allow_dirty = flags & IMG_DIRTY_OK;

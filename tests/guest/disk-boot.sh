@@ -1,9 +1,11 @@
 #!/bin/bash
 # disk-boot.sh - a Debian installed on disk boots from each controller, raw and
-# qcow2, to a login, with a clean file system, and powers off; an ISO boots
+# qcow2, to a login, with a clean file system, and powers off; an ISO boots, and so
+# does the Debian installer (netboot) from one
 #
 # Wants root (debootstrap) and the packages debootstrap, grub-common,
-# grub-pc-bin, xorriso, mtools, e2fsprogs, fdisk; skipped without. The image is
+# grub-pc-bin, xorriso, mtools, e2fsprogs, fdisk; skipped without. The installer is
+# that of debian-installer-12-netboot-amd64. The image is
 # made once, in $BUILD/demo/disk.
 # DISK_BUS: which of ide ahci virtio nvme; DISK_FORMATS: raw qcow2
 set -u
@@ -75,6 +77,27 @@ END
     dd if="$img/fs" of="$img/disk.tmp" bs=1M seek=1 conv=notrunc,sparse status=none || return 1
     rm -f "$img/fs"
     mv "$img/disk.tmp" "$img/disk.raw"
+}
+
+installer=/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
+make_installer_iso() {
+    rm -rf "$img/iso"
+    mkdir -p "$img/iso/boot/grub"
+    cp $installer/linux $installer/initrd.gz "$img/iso/boot/"
+    printf 'linux /boot/linux console=ttyS0 priority=critical\ninitrd /boot/initrd.gz\nboot\n' > "$img/iso/boot/grub/grub.cfg"
+    grub-mkrescue -o "$img/installer.iso" "$img/iso" > "$img/mkrescue.log" 2>&1
+}
+
+boot_installer() {
+    [ -f $installer/linux ] || { echo "skip disk-boot installer: no debian-installer-12-netboot-amd64"; return; }
+    make_installer_iso || { echo "FAIL disk-boot installer: grub-mkrescue"; return; }
+    local log=$work/installer.log
+    timeout 240 "$TRANSOM" -m 512 -nographic -no-reboot -nic none -cdrom "$img/installer.iso" < /dev/null > "$log" 2>&1 &
+    local pid=$!
+    if wait_for 240 "$log" 'Select a language|Choose.*language' $pid; then echo "ok disk-boot installer"
+    else echo "FAIL disk-boot installer: see $log"; fi
+    end $pid
+    rm -f "$img/installer.iso"
 }
 
 make_iso() {
@@ -162,3 +185,4 @@ make_iso || { echo "FAIL disk-boot: grub-mkrescue"; exit 0; }
 timeout 60 "$TRANSOM" -m 128 -nographic -no-reboot -cdrom "$img/cd.iso" < /dev/null > "$work/iso.log" 2>&1
 if grep -aq 'ISO-BOOTED' "$work/iso.log"; then echo "ok disk-boot iso"
 else echo "FAIL disk-boot iso: see $work/iso.log"; fi
+boot_installer
