@@ -54,8 +54,9 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/
 src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt.c accel/tsc.c
 src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
-	hw/user-devices.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smbios.c hw/acpi/tables.c \
-	hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
+	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
+	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
+	hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
 	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
@@ -65,7 +66,8 @@ src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/p
 	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/misc/fw_cfg.c \
 	hw/misc/isa_debug_exit.c hw/misc/pc_testdev.c hw/misc/port92.c hw/net/e1000-phy.c \
 	hw/net/e1000-rx.c hw/net/e1000-tx.c hw/net/e1000.c hw/net/eeprom93.c hw/net/ne2000.c hw/net/nic.c \
-	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/i440fx.c hw/pci/msi.c \
+	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/host.c hw/pci/i440fx.c hw/pci/ich9-lpc.c \
+	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
@@ -133,12 +135,12 @@ $(BUILD)/%.o: %.c $(CONFIG_DIR)/config.mk $(CONFIG_DIR)/config.h
 
 # ---- generated -------------------------------------------------------------------
 
-$(BUILD)/dsdt.aml: hw/acpi/dsdt.asl
+$(BUILD)/%.aml: hw/acpi/%.asl hw/acpi/isa.asl hw/acpi/link.asl hw/acpi/system.asl
 	@mkdir -p $(@D)
-	$(call quiet,IASL)iasl -va -p $(BUILD)/dsdt $< > $(BUILD)/dsdt.log || { cat $(BUILD)/dsdt.log; false; }
+	$(call quiet,IASL)iasl -va -I hw/acpi -p $(BUILD)/$* $< > $(BUILD)/$*.log || { cat $(BUILD)/$*.log; false; }
 
-$(BUILD)/dsdt.aml.h: $(BUILD)/dsdt.aml hw/acpi/aml2c.sh
-	$(call quiet,GEN)sh hw/acpi/aml2c.sh dsdt_aml $< > $@
+$(BUILD)/%.aml.h: $(BUILD)/%.aml hw/acpi/aml2c.sh
+	$(call quiet,GEN)sh hw/acpi/aml2c.sh $(subst -,_,$*)_aml $< > $@
 
 # option ROMs: 16-bit code at offset 0, finished by mkrom.sh
 $(BUILD)/roms/%.bin: roms/%.S
@@ -150,7 +152,7 @@ $(BUILD)/linuxboot.rom.h: $(BUILD)/roms/linuxboot/linuxboot.bin roms/mkrom.sh hw
 	$(call quiet,GEN)sh roms/mkrom.sh $< $(BUILD)/linuxboot.rom
 	@sh hw/acpi/aml2c.sh linuxboot_rom $(BUILD)/linuxboot.rom > $@
 
-$(BUILD)/hw/acpi/tables.o: $(BUILD)/dsdt.aml.h
+$(BUILD)/hw/acpi/tables.o: $(BUILD)/dsdt.aml.h $(BUILD)/dsdt-q35.aml.h
 $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 
 # ---- tests ------------------------------------------------------------------------
@@ -169,7 +171,8 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
-	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/rtc.c tests/hw/rtl8139.c tests/hw/sg.c \
+	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
+	tests/hw/rtl8139.c tests/hw/sg.c \
 	tests/hw/uart16550.c tests/hw/vga.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \

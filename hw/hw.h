@@ -309,9 +309,11 @@ struct boot_config {
 };
 
 #define MAX_VCPUS 64
+enum board { BOARD_PC, BOARD_Q35 };     /* i440FX and PIIX3; Q35 and ICH9 */
 
 /** struct machine_config - what the command line decided */
 struct machine_config {
+    enum board board;
     uint64_t ram_bytes;
     unsigned n_vcpus;                      /* 1..MAX_VCPUS */
     unsigned max_vcpus;                    /* places in the topology; 0: n_vcpus */
@@ -358,6 +360,7 @@ struct machine {
     struct ioapic *ioapic;
     struct pci_bus *pci;
     struct fw_cfg *fw_cfg;
+    struct pm *pm;              /* ACPI registers, hw/acpi/pm.h */
     struct vga *vga;
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
@@ -393,15 +396,24 @@ uint32_t machine_apic_id(const struct machine *m, unsigned n);
 uint32_t machine_apic_ids(const struct machine *m);
 void machine_lock(struct machine *m);
 void machine_unlock(struct machine *m);
-/** pc_build() - construct the i440FX board's devices; 0 or -errno */
+/**
+ * pc_board() - construct the board's devices; cards and disks come after it
+ * pc_boot() - after them: what firmware or a kernel is told, and how it starts
+ * pc_build() - both, for a board without cards
+ * 0 or -errno with @e set.
+ */
+int pc_board(struct machine *m, struct err *e) MUST_CHECK;
+int pc_boot(struct machine *m, struct err *e) MUST_CHECK;
 int pc_build(struct machine *m, struct err *e) MUST_CHECK;
+/** pc_low_end() - where RAM below 4 GiB ends at most: PCI memory starts there */
+uint64_t pc_low_end(const struct machine_config *cfg);
 /** machine_reset() - reset devices in construction order (not the CPUs) */
 void machine_reset(struct machine *m);
 /** requests: any thread; the main loop is woken */
 void machine_request_reset(struct machine *m, enum shutdown_cause why);
 void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int exit_code);
 /** machine_request_powerdown() - press the ACPI power button; the main loop
- *  answers request_powerdown with pm_power_button() (hw/pci/pci.h) */
+ *  answers request_powerdown with pm_power_button() (hw/acpi/pm.h) */
 void machine_request_powerdown(struct machine *m);
 /** machine_request_stop() - pause the guest until the user continues it; any thread */
 void machine_request_stop(struct machine *m);

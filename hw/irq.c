@@ -4,7 +4,7 @@
  */
 #include "hw/hw-int.h"
 #include "hw/intc/intc.h"
-#include "hw/pci/pci.h"
+#include "hw/acpi/pm.h"
 
 /* ISA line 0 (timer) arrives at pin 2; pin 0 is the 8259's INTR. */
 static void isa_irq_set(void *opaque, int n, int level)

@@ -15,7 +15,6 @@
 #define ROM_DIRS CONFIG_FIRMWARE_DIR, "/usr/share/seabios", "/usr/share/qemu", \
                  "/usr/local/share/qemu", "/usr/share/vgabios"
 
-#define RAM_LOW_MAX  (3 * GiB)     /* above it: PCI window, chips, firmware */
 #define RAM_MIN      MiB
 #define HUGE_PAGE    (2 * MiB)
 #define ROM_FILE_MAX (16 * MiB)
@@ -57,7 +56,7 @@ static void ram_region(struct machine *m, struct mem_region *r, const char *name
 static int ram_init(struct machine *m, struct err *e)
 {
     uint64_t bytes = align_up(m->cfg.ram_bytes, 4096);
-    uint64_t low = MIN(bytes, RAM_LOW_MAX);
+    uint64_t low = MIN(bytes, pc_low_end(&m->cfg));
 
     if (bytes < RAM_MIN || bytes < m->cfg.ram_bytes)
         return err_set(e, -EINVAL, "-m: %llu bytes of RAM: a PC has at least 1 MiB",

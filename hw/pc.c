@@ -1,12 +1,14 @@
 /*
- * pc.c - the i440FX board ("pc")
+ * pc.c - the boards: i440FX with PIIX3 ("pc"), Q35 with ICH9 ("q35")
  *
  * Address map:
  *   0x00000000  RAM, up to 3 GiB             0xfec00000  I/O APIC
  *   0x000a0000  VGA window                   0xfed00000  HPET
  *   0x000c0000  option ROMs, shadow RAM      0xfee00000  local APICs
  *   0x000e0000  firmware (low copy)          0xfffc0000  firmware
- *   0x80000000 or 0xc0000000  PCI memory     0x100000000 RAM above 3 GiB
+ *   0x80000000 or 0xc0000000  PCI memory     0x100000000 RAM above 4 GiB
+ * Q35: RAM ends below 0xb0000000, where firmware opens the configuration window
+ * (256 MiB); PCI memory starts at 0xc0000000; 0xfed1c000 is the chipset's.
  */
 #include "hw/acpi/acpi.h"
 #include "hw/boot/boot-order.h"
@@ -16,6 +18,7 @@
 #include "hw/disk/pflash.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/uart16550.h"
+#include "hw/disk/ahci.h"
 #include "hw/display/vga.h"
 #include "hw/dma/dma.h"
 #include "hw/input/i8042.h"
@@ -28,7 +31,8 @@
 #include "hw/timer/timer.h"
 
 #define DEBUGCON_PORT 0x402
-#define VGA_SLOT      2
+#define RAM_SPLIT_PC  (3 * GiB)
+#define RAM_SPLIT_Q35 (2 * GiB)      /* when there is more than fits below the window */
 
 /* Construction order, top to bottom; reset goes the same way. */
 static const struct device_row chips[] = {
@@ -44,11 +48,33 @@ static const struct device_row chips[] = {
 static const struct pci_row {
     const struct device_type *type;
     uint8_t devfn;
-} pci_chips[] = {
+} pc_chips[] = {
     { &i440fx_type,   PCI_DEVFN(0, 0) },
     { &piix3_type,    PCI_DEVFN(1, 0) },
     { &piix4_pm_type, PCI_DEVFN(1, 3) },
+}, q35_chips[] = {
+    { &mch_type,      PCI_DEVFN(0, 0) },
+    { &ich9_lpc_type, PCI_DEVFN(31, 0) },
+    { &ahci_type,     PCI_DEVFN(31, 2) },
+    { &ich9_smb_type, PCI_DEVFN(31, 3) },
 };
+
+/* What differs between the boards. */
+static const struct board_row {
+    const struct pci_row *chips;
+    unsigned n_chips;
+    uint8_t vga_slot;
+} boards[] = {
+    [BOARD_PC] = { pc_chips, ARRAY_SIZE(pc_chips), 2 },
+    [BOARD_Q35] = { q35_chips, ARRAY_SIZE(q35_chips), 1 },
+};
+
+uint64_t pc_low_end(const struct machine_config *cfg)
+{
+    if (cfg->board == BOARD_PC)
+        return RAM_SPLIT_PC;
+    return cfg->ram_bytes <= MCH_ECAM_BASE ? MCH_ECAM_BASE : RAM_SPLIT_Q35;
+}
 
 static int add_chips(struct machine *m, struct err *e)
 {
@@ -68,12 +94,14 @@ static int add_chips(struct machine *m, struct err *e)
 
 static int add_pci(struct machine *m, struct err *e)
 {
+    const struct board_row *b = &boards[m->cfg.board];
+
     pci_bus_new(m);
-    for (size_t i = 0; i < ARRAY_SIZE(pci_chips); i++)
-        if (!machine_add_device(m, pci_chips[i].type, 0, NULL, pci_setup_devfn,
-                                &pci_chips[i].devfn, e))
+    for (unsigned i = 0; i < b->n_chips; i++)
+        if (!machine_add_device(m, b->chips[i].type, 0, NULL, pci_setup_devfn,
+                                &b->chips[i].devfn, e))
             return -EIO;
-    return vga_add(m, PCI_DEVFN(VGA_SLOT, 0), e);
+    return vga_add(m, PCI_DEVFN(b->vga_slot, 0), e);
 }
 
 static int add_ports(struct machine *m, struct err *e)
@@ -160,17 +188,14 @@ static int add_boot(struct machine *m, struct err *e)
 }
 
 /**
- * pc_build() - construct the i440FX board's devices
+ * pc_board() - construct the board's devices
  * m->vcpus and m->n_vcpus are set before: they get their local APICs here.
- * The caller then calls machine_reset() once, before the first vCPU runs; the
- * kernel of a direct boot is copied there.
  *
  * Returns 0, or a negative errno with @e naming what is wrong; the caller ends
  * with machine_free() either way.
  */
-int pc_build(struct machine *m, struct err *e)
+int pc_board(struct machine *m, struct err *e)
 {
-    struct device *rtc;
     int ret = add_chips(m, e);
 
     if (ret == 0)
@@ -179,12 +204,29 @@ int pc_build(struct machine *m, struct err *e)
         ret = add_pci(m, e);
     if (ret == 0)
         ret = add_ports(m, e);
-    if (ret == 0)
-        ret = add_boot(m, e);
+    return ret;
+}
+
+/**
+ * pc_boot() - tables, CMOS, firmware or kernel
+ * The caller then calls machine_reset() once, before the first vCPU runs; the
+ * kernel of a direct boot is copied there.
+ */
+int pc_boot(struct machine *m, struct err *e)
+{
+    struct device *rtc = machine_find_device(m, mc146818_type.name);
+    int ret = add_boot(m, e);
+
     if (ret < 0)
         return ret;
-    rtc = machine_find_device(m, mc146818_type.name);
     cmos_memory(m, rtc);
     cmos_equipment(m, rtc);
     return boot_order_add(m, e);
+}
+
+int pc_build(struct machine *m, struct err *e)
+{
+    int ret = pc_board(m, e);
+
+    return ret == 0 ? pc_boot(m, e) : ret;
 }

@@ -12,7 +12,6 @@
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio.h"
 
-#define FIRST_FREE_SLOT 3
 #define MAX_BOOT 32
 
 static const struct user_device table[] = {
@@ -66,23 +65,23 @@ static int choose_slot(struct device *d, struct err *e)
     struct pci_device *p = (struct pci_device *)d;
     int32_t *want = devfn_prop(d);
 
-    if (want && *want >= 0) {
-        p->devfn = *want;
-        return 0;
-    }
-    for (unsigned slot = FIRST_FREE_SLOT; slot < 32; slot++)
-        if (!pci_find(d->machine->pci, 0, PCI_DEVFN(slot, 0))) {
-            p->devfn = PCI_DEVFN(slot, 0);
-            return 0;
-        }
-    return err_set(e, -EBUSY, "%s: all PCI slots are taken", d->type->name);
+    int devfn = want && *want >= 0 ? *want : pci_free_slot(d->machine->pci);
+
+    if (devfn < 0)
+        return err_set(e, -EBUSY, "%s: all PCI slots are taken", d->type->name);
+    p->devfn = devfn;
+    return 0;
 }
 
 /* There is one PCI bus, and what is on it need not say so. */
-static bool is_plain_bus(const struct making *mk, const struct user_prop *p)
+static bool is_plain_bus(const struct making *mk, const struct machine *m,
+                         const struct user_prop *p)
 {
+    bool q35 = m->cfg.board == BOARD_Q35;
+
     return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE &&
-           (!strcmp(p->val, "pci.0") || !strcmp(p->val, "pci") || !strcmp(p->val, "isa.0"));
+           (!strcmp(p->val, q35 ? "pcie.0" : "pci.0") || !strcmp(p->val, q35 ? "pcie" : "pci") ||
+            !strcmp(p->val, "isa.0"));
 }
 
 static void making_setup(struct device *d, const void *arg)
@@ -92,7 +91,7 @@ static void making_setup(struct device *d, const void *arg)
     d->id = mk->id ? xstrdup(mk->id) : NULL;
     prop_defaults(d);
     for (size_t i = 0; i < mk->n && mk->ret == 0; i++)
-        if (!is_plain_bus(mk, &mk->props[i]))
+        if (!is_plain_bus(mk, d->machine, &mk->props[i]))
             mk->ret = prop_set(d, mk->props[i].name, mk->props[i].val, mk->e);
     if (mk->ret == 0 && mk->u->bus == USER_PCI)
         mk->ret = choose_slot(d, mk->e);

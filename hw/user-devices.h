@@ -28,7 +28,7 @@ struct user_prop {
 /**
  * user_device_add() - construct one with these properties
  * @id: or NULL
- * PCI devices without addr= get the next free slot from 3 up.
+ * PCI devices without addr= get the next free slot.
  * Returns the device (owned by the machine) or NULL with @e set.
  */
 struct device *user_device_add(struct machine *m, const struct user_device *u, const char *id,

@@ -58,6 +58,8 @@ static int empty_drive(struct run *r, const char *id, struct err *e)
 
 static bool needs_ide(const struct run *r)
 {
+    if (r->opt->cfg.board == BOARD_Q35)
+        return false;                  /* its AHCI controller is always there */
     for (const struct opt_drive *o = r->opt->disks.drives; o; o = o->next)
         if (o->interface == DRIVE_IF_IDE)
             return true;

@@ -71,7 +71,9 @@ void options_info(const struct options *o, FILE *f)
     case ACT_MACHINE_HELP:
         fputs("Supported machines are:\n"
               "pc                   Standard PC (i440FX + PIIX, 1996) (default)\n"
-              "pc-i440fx            the same\n", f);
+              "pc-i440fx            the same\n"
+              "q35                  Standard PC (Q35 + ICH9, 2009)\n"
+              "pc-q35               the same\n", f);
         break;
     case ACT_DEVICE_HELP:
         disks_device_help(o->disks.help, f);

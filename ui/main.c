@@ -135,11 +135,13 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         ret = run_drives(r, e);
     if (ret == 0)
-        ret = pc_build(r->m, e);
+        ret = pc_board(r->m, e);
     if (ret == 0)
         ret = run_nics(r, e);              /* first: people expect the card in slot 3 */
     if (ret == 0)
         ret = run_disks(r, e);
+    if (ret == 0)
+        ret = pc_boot(r->m, e);
     if (ret == 0)
         run_network_check(r);
     if (ret == 0)

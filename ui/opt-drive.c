@@ -9,8 +9,12 @@ static const char *const if_names[] = {
     [DRIVE_IF_NONE] = "none", [DRIVE_IF_IDE] = "ide", [DRIVE_IF_VIRTIO] = "virtio",
     [DRIVE_IF_FLOPPY] = "floppy", [DRIVE_IF_SCSI] = "scsi", [DRIVE_IF_PFLASH] = "pflash",
 };
-/* units on one bus of the interface; 0: one row of them */
-static const uint8_t units[] = { [DRIVE_IF_IDE] = 2, [DRIVE_IF_COUNT] = 0 };
+/* units on one bus of the interface; 0: one row of them. IDE: two channels with
+ * two places each, or six SATA ports */
+static unsigned units(const struct options *o, enum drive_if i)
+{
+    return i != DRIVE_IF_IDE ? 0 : o->cfg.board == BOARD_Q35 ? 1 : 2;
+}
 
 /* Owns @text from now on. */
 static struct opt_drive *drive_append(struct options *o, char *text)
@@ -276,7 +280,7 @@ static bool is_taken(const struct options *o, const struct opt_drive *self, int 
 
 static int place(struct options *o, struct opt_drive *d, struct err *e)
 {
-    unsigned per = units[d->interface];
+    unsigned per = units(o, d->interface);
 
     if (d->index < 0 && (d->bus >= 0 || d->unit >= 0))
         d->index = MAX(d->bus, 0) * (int)per + MAX(d->unit, 0);
@@ -288,8 +292,10 @@ static int place(struct options *o, struct opt_drive *d, struct err *e)
                        if_names[d->interface], d->index);
     d->bus = per ? d->index / (int)per : 0;
     d->unit = per ? d->index % (int)per : d->index;
-    if (d->interface == DRIVE_IF_IDE && d->bus > 1)
-        return err_set(e, -EINVAL, "%s: the IDE controller has 4 places", d->text);
+    if (d->interface == DRIVE_IF_IDE && d->index >= (o->cfg.board == BOARD_Q35 ? 6 : 4))
+        return err_set(e, -EINVAL, "%s: the %s controller has %d places", d->text,
+                       o->cfg.board == BOARD_Q35 ? "SATA" : "IDE",
+                       o->cfg.board == BOARD_Q35 ? 6 : 4);
     if (d->interface == DRIVE_IF_FLOPPY && d->unit > 1)
         return err_set(e, -EINVAL, "%s: the floppy controller has 2 places", d->text);
     if (d->interface == DRIVE_IF_PFLASH && d->unit > 1)

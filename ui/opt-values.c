@@ -166,13 +166,17 @@ int opt_smp(struct options *o, const char *val, struct err *e)
 
 static int machine_type(struct options *o, const char *type, struct err *e)
 {
-    static const char *const ours[] = { "pc", "pc-i440fx" };
-    static const char *const later[] = { "q35", "microvm", "isapc", "none", "xenfv", "xenpv" };
+    static const char *const ours[] = { "pc", "pc-i440fx", "q35", "pc-q35" };
+    static const char *const later[] = { "microvm", "isapc", "none", "xenfv", "xenpv" };
 
-    if (!strcmp(type, "pc") || !strncmp(type, "pc-i440fx", 9))
+    if (!strcmp(type, "pc") || !strncmp(type, "pc-i440fx", 9)) {
+        o->cfg.board = BOARD_PC;
         return 0;
-    if (!strncmp(type, "pc-q35", 6))
-        return err_set(e, -EINVAL, "-machine %s: not supported yet (use pc)", type);
+    }
+    if (!strcmp(type, "q35") || !strncmp(type, "pc-q35", 6)) {
+        o->cfg.board = BOARD_Q35;
+        return 0;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(later); i++)
         if (!strcmp(type, later[i]))
             return err_set(e, -EINVAL, "-machine %s: not supported yet (use pc)", type);

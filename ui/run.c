@@ -11,7 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "hw/disk/drive.h"
-#include "hw/pci/pci.h"
+#include "hw/acpi/pm.h"
 #include "ui/run-int.h"
 
 #define TIMER_SLACK_NS 1000   /* Linux's default of 50 us is long for a guest's timer */

@@ -11,7 +11,11 @@
 
 #include "hw/hw.h"
 
-#define ACPI_PM_BASE   0x600    /* where firmware puts the PIIX4's registers */
+#define ACPI_PM_BASE   0x600    /* where firmware puts the PM registers */
+#define ACPI_PIIX4_GPE 0x0c     /* GPE0_BLK in them */
+#define ACPI_PIIX4_GPE_LEN 4
+#define ACPI_ICH9_GPE  0x20
+#define ACPI_ICH9_GPE_LEN 16
 #define ACPI_SMB_BASE  0x700
 #define ACPI_RSDP_LEN  36
 #define SMBIOS_ANCHOR_LEN 31
@@ -34,6 +38,10 @@ struct acpi_tables {
     struct acpi_patch patch[ACPI_MAX_PATCHES];
     unsigned n_patches;
 };
+
+/** acpi_pci_window() - first address of the memory window of PCI devices; it
+ *  ends at 0xfec00000 */
+uint64_t acpi_pci_window(const struct machine *m);
 
 /** acpi_build() - tables for the machine as configured; free with acpi_free() */
 struct acpi_tables *acpi_build(struct machine *m);

@@ -1,12 +1,6 @@
 /*
  * dsdt.asl - what ACPI says about the i440FX board
  *
- * Makefile rule (iasl, then the bytes as a C array named dsdt_aml):
- *   $(BUILD)/dsdt.aml: hw/acpi/dsdt.asl
- *           iasl -va -vs -p $@ $<
- *   $(BUILD)/dsdt.aml.h: $(BUILD)/dsdt.aml
- *           hw/acpi/aml2c.sh dsdt_aml $< > $@
- *
  * What differs from machine to machine is in an SSDT that hw/acpi/tables.c
  * writes: COMM (bit n: COMn+1 is there), HPEM (bit 0: HPET), PCIB (first
  * address of the PCI memory window).
@@ -93,76 +87,7 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
                     PRQ0, 8, PRQ1, 8, PRQ2, 8, PRQ3, 8
                 }
 
-                Device (KBD)
-                {
-                    Name (_HID, EisaId ("PNP0303"))
-                    Name (_STA, 0x0F)
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x0060, 0x0060, 0x01, 0x01)
-                        IO (Decode16, 0x0064, 0x0064, 0x01, 0x01)
-                        IRQNoFlags () { 1 }
-                    })
-                }
-                Device (MOU)
-                {
-                    Name (_HID, EisaId ("PNP0F13"))
-                    Name (_STA, 0x0F)
-                    Name (_CRS, ResourceTemplate () { IRQNoFlags () { 12 } })
-                }
-                Device (RTC)
-                {
-                    Name (_HID, EisaId ("PNP0B00"))
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x0070, 0x0070, 0x01, 0x02)
-                        IRQNoFlags () { 8 }
-                    })
-                }
-                Device (COM1)
-                {
-                    Name (_HID, EisaId ("PNP0501"))
-                    Name (_UID, One)
-                    Method (_STA, 0) { Return (PRES (\COMM & 1)) }
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x03F8, 0x03F8, 0x00, 0x08)
-                        IRQNoFlags () { 4 }
-                    })
-                }
-                Device (COM2)
-                {
-                    Name (_HID, EisaId ("PNP0501"))
-                    Name (_UID, 0x02)
-                    Method (_STA, 0) { Return (PRES (\COMM & 2)) }
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x02F8, 0x02F8, 0x00, 0x08)
-                        IRQNoFlags () { 3 }
-                    })
-                }
-                Device (COM3)
-                {
-                    Name (_HID, EisaId ("PNP0501"))
-                    Name (_UID, 0x03)
-                    Method (_STA, 0) { Return (PRES (\COMM & 4)) }
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x03E8, 0x03E8, 0x00, 0x08)
-                        IRQNoFlags () { 4 }
-                    })
-                }
-                Device (COM4)
-                {
-                    Name (_HID, EisaId ("PNP0501"))
-                    Name (_UID, 0x04)
-                    Method (_STA, 0) { Return (PRES (\COMM & 8)) }
-                    Name (_CRS, ResourceTemplate ()
-                    {
-                        IO (Decode16, 0x02E8, 0x02E8, 0x00, 0x08)
-                        IRQNoFlags () { 3 }
-                    })
-                }
+#include "isa.asl"
             }
 
             /* ports of the PM block and SMBus host, wherever a driver looks */
@@ -180,103 +105,36 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
             }
         }
 
-        Device (HPET)
-        {
-            Name (_HID, EisaId ("PNP0103"))
-            Name (_UID, Zero)
-            Method (_STA, 0) { Return (PRES (\HPEM & 1)) }
-            Name (_CRS, ResourceTemplate ()
-            {
-                Memory32Fixed (ReadOnly, 0xFED00000, 0x00000400)
-            })
-        }
+#include "system.asl"
+#define LINK LNKA
+#define LUID 0
+#define LREG \_SB.PCI0.ISA.PRQ0
+#include "link.asl"
+#undef LINK
+#undef LUID
+#undef LREG
+#define LINK LNKB
+#define LUID 1
+#define LREG \_SB.PCI0.ISA.PRQ1
+#include "link.asl"
+#undef LINK
+#undef LUID
+#undef LREG
+#define LINK LNKC
+#define LUID 2
+#define LREG \_SB.PCI0.ISA.PRQ2
+#include "link.asl"
+#undef LINK
+#undef LUID
+#undef LREG
+#define LINK LNKD
+#define LUID 3
+#define LREG \_SB.PCI0.ISA.PRQ3
+#include "link.asl"
+#undef LINK
+#undef LUID
+#undef LREG
 
-        /* PIRQ router */
-        Method (IQST, 1)
-        {
-            If (Arg0 & 0x80) { Return (0x09) }
-            Return (0x0B)
-        }
-        Method (IQCR, 1, Serialized)
-        {
-            Name (PRR0, ResourceTemplate ()
-            {
-                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, ,, RIRQ) { 0 }
-            })
-            CreateDWordField (PRR0, RIRQ._INT, PRRI)
-            PRRI = Zero
-            If (!(Arg0 & 0x80)) { PRRI = Arg0 & 0x0F }
-            Return (PRR0)
-        }
-
-        Device (LNKA)
-        {
-            Name (_HID, EisaId ("PNP0C0F"))
-            Name (_UID, Zero)
-            Name (_PRS, ResourceTemplate ()
-            {
-                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
-            })
-            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ0)) }
-            Method (_DIS) { \_SB.PCI0.ISA.PRQ0 |= 0x80 }
-            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ0)) }
-            Method (_SRS, 1)
-            {
-                CreateDWordField (Arg0, 0x05, PRRI)
-                \_SB.PCI0.ISA.PRQ0 = PRRI
-            }
-        }
-        Device (LNKB)
-        {
-            Name (_HID, EisaId ("PNP0C0F"))
-            Name (_UID, One)
-            Name (_PRS, ResourceTemplate ()
-            {
-                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
-            })
-            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ1)) }
-            Method (_DIS) { \_SB.PCI0.ISA.PRQ1 |= 0x80 }
-            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ1)) }
-            Method (_SRS, 1)
-            {
-                CreateDWordField (Arg0, 0x05, PRRI)
-                \_SB.PCI0.ISA.PRQ1 = PRRI
-            }
-        }
-        Device (LNKC)
-        {
-            Name (_HID, EisaId ("PNP0C0F"))
-            Name (_UID, 0x02)
-            Name (_PRS, ResourceTemplate ()
-            {
-                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
-            })
-            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ2)) }
-            Method (_DIS) { \_SB.PCI0.ISA.PRQ2 |= 0x80 }
-            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ2)) }
-            Method (_SRS, 1)
-            {
-                CreateDWordField (Arg0, 0x05, PRRI)
-                \_SB.PCI0.ISA.PRQ2 = PRRI
-            }
-        }
-        Device (LNKD)
-        {
-            Name (_HID, EisaId ("PNP0C0F"))
-            Name (_UID, 0x03)
-            Name (_PRS, ResourceTemplate ()
-            {
-                Interrupt (ResourceConsumer, Level, ActiveHigh, Shared) { 5, 10, 11 }
-            })
-            Method (_STA) { Return (IQST (\_SB.PCI0.ISA.PRQ3)) }
-            Method (_DIS) { \_SB.PCI0.ISA.PRQ3 |= 0x80 }
-            Method (_CRS) { Return (IQCR (\_SB.PCI0.ISA.PRQ3)) }
-            Method (_SRS, 1)
-            {
-                CreateDWordField (Arg0, 0x05, PRRI)
-                \_SB.PCI0.ISA.PRQ3 = PRRI
-            }
-        }
         /* the SCI: fixed to IRQ 9 */
         Device (LNKS)
         {

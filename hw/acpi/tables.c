@@ -1,9 +1,11 @@
 /*
- * tables.c - RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT, HPET
+ * tables.c - RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT, HPET, MCFG
  */
 #include <stdlib.h>
-#include "dsdt.aml.h"              /* made from dsdt.asl */
+#include "dsdt.aml.h"              /* made from dsdt.asl, dsdt-q35.asl */
+#include "dsdt-q35.aml.h"
 #include "hw/acpi/acpi.h"
+#include "hw/pci/pci.h"
 
 #define HEADER_LEN    36
 #define CHECKSUM_AT   9
@@ -17,6 +19,16 @@
 
 static const char tables_file[] = "etc/acpi/tables";
 static const char rsdp_file[] = "etc/acpi/rsdp";
+
+/* What differs between the boards. */
+static const struct board_acpi {
+    const uint8_t *dsdt;
+    uint32_t dsdt_len;
+    uint8_t gpe, gpe_len;          /* GPE0_BLK in the PM registers */
+} boards[] = {
+    [BOARD_PC] = { dsdt_aml, sizeof dsdt_aml, ACPI_PIIX4_GPE, ACPI_PIIX4_GPE_LEN },
+    [BOARD_Q35] = { dsdt_q35_aml, sizeof dsdt_q35_aml, ACPI_ICH9_GPE, ACPI_ICH9_GPE_LEN },
+};
 
 /* ---- appending ---------------------------------------------------------------------- */
 
@@ -101,13 +113,13 @@ static uint32_t build_facs(struct acpi_tables *t)
     return t->len - 64;
 }
 
-static uint32_t build_dsdt(struct acpi_tables *t)
+static uint32_t build_dsdt(struct acpi_tables *t, const struct board_acpi *b)
 {
     uint32_t at;
 
     blob_grow(t, align_up(t->len, 16) - t->len);
     at = t->len;
-    memcpy(blob_grow(t, sizeof dsdt_aml), dsdt_aml, sizeof dsdt_aml);
+    memcpy(blob_grow(t, b->dsdt_len), b->dsdt, b->dsdt_len);
     t->tables[at + CHECKSUM_AT] = 0;
     table_end(t, at);
     return at;
@@ -123,7 +135,7 @@ static void put_gas_io(struct acpi_tables *t, uint8_t bits, uint8_t access, uint
     blob_put(t, port, 8);
 }
 
-static void fadt_extended(struct acpi_tables *t, uint32_t facs, uint32_t dsdt)
+static void fadt_extended(struct acpi_tables *t, const struct board_acpi *b, uint32_t dsdt)
 {
     put_gas_io(t, 8, 1, 0xcf9);                  /* RESET_REG */
     blob_put(t, 0x06, 1);                        /* RESET_VALUE */
@@ -136,11 +148,12 @@ static void fadt_extended(struct acpi_tables *t, uint32_t facs, uint32_t dsdt)
     put_gas_io(t, 0, 0, 0);
     put_gas_io(t, 0, 0, 0);
     put_gas_io(t, 32, 3, ACPI_PM_BASE + 8);
-    put_gas_io(t, 32, 1, ACPI_PM_BASE + 12);
+    put_gas_io(t, b->gpe_len * 8, 1, ACPI_PM_BASE + b->gpe);
     put_gas_io(t, 0, 0, 0);
 }
 
-static uint32_t build_fadt(struct acpi_tables *t, uint32_t facs, uint32_t dsdt)
+static uint32_t build_fadt(struct acpi_tables *t, const struct board_acpi *b, uint32_t facs,
+                           uint32_t dsdt)
 {
     enum { WBINVD = 1 << 0, PROC_C1 = 1 << 2, NO_SLP_BUTTON = 1 << 5,
            NO_FIX_RTC = 1 << 6, RESET_REG_SUP = 1 << 10,
@@ -161,13 +174,13 @@ static uint32_t build_fadt(struct acpi_tables *t, uint32_t facs, uint32_t dsdt)
     blob_put(t, ACPI_PM_BASE + 4, 4);            /* PM1a_CNT_BLK */
     blob_put(t, 0, 8);                           /* PM1b_CNT, PM2_CNT */
     blob_put(t, ACPI_PM_BASE + 8, 4);            /* PM_TMR_BLK */
-    blob_put(t, ACPI_PM_BASE + 12, 4);           /* GPE0_BLK */
+    blob_put(t, ACPI_PM_BASE + b->gpe, 4);       /* GPE0_BLK */
     blob_put(t, 0, 4);
     blob_put(t, 4, 1);                           /* PM1_EVT_LEN */
     blob_put(t, 2, 1);                           /* PM1_CNT_LEN */
     blob_put(t, 0, 1);                           /* PM2_CNT_LEN */
     blob_put(t, 4, 1);                           /* PM_TMR_LEN */
-    blob_put(t, 4, 1);                           /* GPE0_BLK_LEN */
+    blob_put(t, b->gpe_len, 1);                  /* GPE0_BLK_LEN */
     blob_put(t, 0, 3);                           /* GPE1 length and base, CST_CNT */
     blob_put(t, 0xfff, 2);                       /* P_LVL2_LAT: none */
     blob_put(t, 0xfff, 2);
@@ -178,7 +191,7 @@ static uint32_t build_fadt(struct acpi_tables *t, uint32_t facs, uint32_t dsdt)
     blob_put(t, 0, 1);
     blob_put(t, WBINVD | PROC_C1 | NO_SLP_BUTTON | NO_FIX_RTC | RESET_REG_SUP |
              USE_PLATFORM_CLOCK, 4);
-    fadt_extended(t, facs, dsdt);
+    fadt_extended(t, b, dsdt);
     table_end(t, at);
     return at;
 }
@@ -235,6 +248,28 @@ static uint32_t build_hpet(struct acpi_tables *t)
     return at;
 }
 
+/* PCI Firmware Specification 3.0, 4.1.2: one window for segment 0, all buses */
+static uint32_t build_mcfg(struct acpi_tables *t, struct machine *m)
+{
+    uint32_t at = table_begin(t, "MCFG", 1);
+
+    blob_put(t, 0, 8);
+    blob_put(t, mch_ecam_base(m), 8);
+    blob_put(t, 0, 2);                           /* segment */
+    blob_put(t, 0, 1);                           /* first bus */
+    blob_put(t, 255, 1);                         /* last bus */
+    blob_put(t, 0, 4);
+    table_end(t, at);
+    return at;
+}
+
+uint64_t acpi_pci_window(const struct machine *m)
+{
+    if (m->cfg.board == BOARD_Q35)
+        return MCH_ECAM_BASE + MCH_ECAM_LEN;
+    return m->ram_low.len <= 2 * GiB ? 2 * GiB : 3 * GiB;
+}
+
 /* AML: Name (\NAME, DWord) */
 static void aml_name(struct acpi_tables *t, const char *name, uint32_t v)
 {
@@ -253,7 +288,9 @@ static uint32_t build_ssdt(struct acpi_tables *t, struct machine *m)
         com |= (m->cfg.serial[i] != NULL) << i;
     aml_name(t, "COMM", com);
     aml_name(t, "HPEM", !m->cfg.no_hpet);
-    aml_name(t, "PCIB", m->ram_low.len <= 2 * GiB ? 0x80000000u : 0xc0000000u);
+    aml_name(t, "PCIB", acpi_pci_window(m));
+    if (m->cfg.board == BOARD_Q35)
+        aml_name(t, "MCFB", mch_ecam_base(m));
     table_end(t, at);
     return at;
 }
@@ -287,16 +324,19 @@ static void build_rsdp(struct acpi_tables *t, uint32_t rsdt, uint32_t xsdt)
 
 struct acpi_tables *acpi_build(struct machine *m)
 {
+    const struct board_acpi *b = &boards[m->cfg.board];
     struct acpi_tables *t = xzalloc(sizeof *t);
     uint32_t list[MAX_TABLES], facs, dsdt, rsdt;
     unsigned n = 0;
 
     facs = build_facs(t);
-    dsdt = build_dsdt(t);
-    list[n++] = build_fadt(t, facs, dsdt);
+    dsdt = build_dsdt(t, b);
+    list[n++] = build_fadt(t, b, facs, dsdt);
     list[n++] = build_madt(t, m);
     if (!m->cfg.no_hpet)
         list[n++] = build_hpet(t);
+    if (m->cfg.board == BOARD_Q35)
+        list[n++] = build_mcfg(t, m);
     list[n++] = build_ssdt(t, m);
     rsdt = build_root(t, "RSDT", 4, list, n);
     build_rsdp(t, rsdt, build_root(t, "XSDT", 8, list, n));

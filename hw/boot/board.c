@@ -1,5 +1,5 @@
 /*
- * board.c - the state in which firmware leaves the i440FX board
+ * board.c - the state in which firmware leaves the board
  *
  * Done through the same configuration registers and ports that firmware uses.
  */
@@ -49,13 +49,13 @@ static void assign_bars(struct pci_device *p, uint32_t *io, uint64_t *mem, uint6
     }
     if (p->config[PCI_INT_PIN])
         pci_config_write(p, PCI_INT_LINE,
-                         pirq_line[pci_pirq_of(p->devfn, p->config[PCI_INT_PIN])], 1);
+                         pirq_line[pci_pirq_of(p->bus, p->devfn, p->config[PCI_INT_PIN]) & 3], 1);
     pci_config_write(p, PCI_COMMAND, cmd, 2);
 }
 
 static void assign_all_bars(struct machine *m)
 {
-    uint64_t mem = MEM_BARS_END, low = m->ram_low.len <= 2 * GiB ? 2 * GiB : 3 * GiB;
+    uint64_t mem = MEM_BARS_END, low = acpi_pci_window(m);
     uint32_t io = IO_BARS_AT;
 
     for (unsigned devfn = 0; devfn < 256; devfn++) {
@@ -66,27 +66,43 @@ static void assign_all_bars(struct machine *m)
     }
 }
 
-static void route_interrupts(struct machine *m)
+static void chip_write(struct machine *m, uint8_t devfn, unsigned reg, uint32_t v, unsigned size)
 {
-    struct pci_device *isa = pci_find(m->pci, 0, PCI_DEVFN(1, 0));
+    struct pci_device *p = pci_find(m->pci, 0, devfn);
 
-    for (unsigned i = 0; isa && i < 4; i++)
-        pci_config_write(isa, 0x60 + i, pirq_line[i], 1);
-    port_write(m, 0x4d0, 0, 1);
-    port_write(m, 0x4d1, 0x0e, 1);       /* ELCR: lines 9, 10, 11 are level */
+    if (p)
+        pci_config_write(p, reg, v, size);
 }
 
-static void enable_pm(struct machine *m)
+static void route_pirqs(struct machine *m, uint8_t devfn, unsigned reg)
 {
-    struct pci_device *pm = pci_find(m->pci, 0, PCI_DEVFN(1, 3));
+    for (unsigned i = 0; i < 4; i++)
+        chip_write(m, devfn, reg + i, pirq_line[i], 1);
+}
 
-    if (!pm)
-        return;
-    pci_config_write(pm, 0x40, ACPI_PM_BASE | 1, 4);
-    pci_config_write(pm, 0x80, 1, 1);
-    pci_config_write(pm, 0x90, ACPI_SMB_BASE | 1, 4);
-    pci_config_write(pm, 0xd2, 9, 1);
-    pci_config_write(pm, PCI_INT_LINE, 9, 1);
+static void init_pc(struct machine *m)
+{
+    const uint8_t isa = PCI_DEVFN(1, 0), pm = PCI_DEVFN(1, 3);
+
+    route_pirqs(m, isa, 0x60);
+    chip_write(m, pm, 0x40, ACPI_PM_BASE | 1, 4);
+    chip_write(m, pm, 0x80, 1, 1);
+    chip_write(m, pm, 0x90, ACPI_SMB_BASE | 1, 4);
+    chip_write(m, pm, 0xd2, 9, 1);
+    chip_write(m, pm, PCI_INT_LINE, 9, 1);
+}
+
+static void init_q35(struct machine *m)
+{
+    const uint8_t mch = PCI_DEVFN(0, 0), lpc = PCI_DEVFN(31, 0);
+
+    route_pirqs(m, lpc, 0x60);
+    route_pirqs(m, lpc, 0x68);
+    chip_write(m, lpc, 0x40, ACPI_PM_BASE | 1, 4);
+    chip_write(m, lpc, 0x44, 0x80, 1);           /* ACPI_EN, SCI is IRQ 9 */
+    chip_write(m, lpc, 0xf0, ICH9_RCBA | 1, 4);
+    chip_write(m, mch, 0x64, 0, 4);
+    chip_write(m, mch, 0x60, MCH_ECAM_BASE | 1, 4);
 }
 
 /* 8259 pair at vectors 0x08 and 0x70, only the timer and the cascade open; 18.2 Hz. */
@@ -126,11 +142,15 @@ static void virtual_wire(struct machine *m)
 void board_init_like_firmware(struct machine *m)
 {
     assign_all_bars(m);
-    route_interrupts(m);
-    enable_pm(m);
+    if (m->cfg.board == BOARD_Q35)
+        init_q35(m);
+    else
+        init_pc(m);
+    port_write(m, 0x4d0, 0, 1);
+    port_write(m, 0x4d1, 0x0e, 1);       /* ELCR: lines 9, 10, 11 are level */
     enable_ide(m);
     legacy_interrupts(m);
     virtual_wire(m);
     port_write(m, 0x92, 0x02, 1);        /* A20 */
-    i440fx_set_pam(m, 1);
+    pci_shadow_set(m, 1);
 }

@@ -9,6 +9,7 @@
 #include "hw/acpi/acpi.h"
 #include "hw/boot/direct.h"
 #include "hw/boot/linux.h"
+#include "hw/pci/pci.h"
 
 #define ANCHOR_AT 0xf5040u
 #define SMBIOS_AT 0xf5080u
@@ -104,6 +105,8 @@ unsigned boot_memory_map(const struct boot_tables *t, struct machine *m,
         { 0xf0000, 0x100000, E820_RESERVED },
         { 0x100000, t->acpi_at, E820_RAM },
         { t->acpi_at, m->ram_low.len, E820_ACPI },
+        { MCH_ECAM_BASE, m->cfg.board == BOARD_Q35 ? MCH_ECAM_BASE + MCH_ECAM_LEN : 0,
+          E820_RESERVED },
         { 0xfffc0000, 4 * GiB, E820_RESERVED },
         { m->ram_high.base, m->ram_high.base + m->ram_high.len, E820_RAM },
     };

@@ -202,7 +202,7 @@ static void linux_boot_reset(struct device *d)
 
     if (boot_wakes(&b->b))
         return;
-    i440fx_set_pam(m, 3);
+    pci_shadow_set(m, 3);
     boot_tables_put(&b->b.tables, m);
     put_page_tables(m);
     put_gdt(m, b->kernel.entry64);

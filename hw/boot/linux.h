@@ -65,7 +65,7 @@ int linux_firmware_add(struct machine *m, struct err *e) MUST_CHECK;
  * board_init_like_firmware() - what a firmware's POST leaves behind
  * Interrupt routing, PM base, BARs, A20, virtual wire mode, shadow RAM
  * readable; the caller may write 0xC0000..0xFFFFF between
- * i440fx_set_pam(m, 3) and this.
+ * pci_shadow_set(m, 3) and this.
  */
 void board_init_like_firmware(struct machine *m);
 

@@ -212,7 +212,7 @@ static void multiboot_reset(struct device *d)
 
     if (boot_wakes(&mb->b))
         return;
-    i440fx_set_pam(m, 3);
+    pci_shadow_set(m, 3);
     boot_tables_put(&mb->b.tables, m);
     boot_put(m, mb->info_at, mb->info, mb->info_len);
     if (boot_image_put(&mb->img, m) < 0 || boot_modules_put(&mb->mods, m) < 0)

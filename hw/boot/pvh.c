@@ -108,7 +108,7 @@ static void pvh_reset(struct device *d)
 
     if (boot_wakes(&p->b))
         return;
-    i440fx_set_pam(m, 3);
+    pci_shadow_set(m, 3);
     boot_tables_put(&p->b.tables, m);
     boot_put(m, p->info_at, p->info, p->info_len);
     if (boot_image_put(&p->img, m) < 0 || boot_modules_put(&p->mods, m) < 0)

@@ -7,7 +7,6 @@
 
 #define IPXE_DIR   "/usr/lib/ipxe/qemu"
 enum { ROM_SPARE = 6, ROM_PCIR_PTR = 0x18 };   /* offsets in an option ROM */
-#define FIRST_SLOT 3         /* below: host bridge, PIIX3, VGA */
 
 /* A machine without networking still can have cards: their cable is out. */
 static struct net *machine_net(struct machine *m)
@@ -52,18 +51,12 @@ void nic_free(struct nic *n, struct device *d)
 
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e)
 {
-    struct pci_bus *bus = p->dev.machine->pci;
+    int devfn = n->addr >= 0 ? n->addr : pci_free_slot(p->dev.machine->pci);
 
-    if (n->addr >= 0) {
-        p->devfn = n->addr;
-        return 0;
-    }
-    for (unsigned slot = FIRST_SLOT; bus && slot < 32; slot++)
-        if (!bus->slots[PCI_DEVFN(slot, 0)]) {
-            p->devfn = PCI_DEVFN(slot, 0);
-            return 0;
-        }
-    return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);
+    if (devfn < 0)
+        return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);
+    p->devfn = devfn;
+    return 0;
 }
 
 /* Firmware runs a ROM for the device that it names. One image serves several

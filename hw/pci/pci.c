@@ -37,6 +37,14 @@ struct pci_device *pci_find(struct pci_bus *bus, uint8_t busnr, uint8_t devfn)
     return bus && busnr == bus->number ? bus->slots[devfn] : NULL;
 }
 
+int pci_free_slot(const struct pci_bus *bus)
+{
+    for (unsigned slot = bus ? bus->first_slot : 32; slot < 32; slot++)
+        if (!bus->slots[PCI_DEVFN(slot, 0)])
+            return PCI_DEVFN(slot, 0);
+    return -1;
+}
+
 /* ---- base address registers ------------------------------------------------- */
 
 static unsigned bar_offset(unsigned n)
@@ -171,10 +179,16 @@ uint8_t pci_add_cap(struct pci_device *p, uint8_t id, uint8_t len)
 
 /* ---- INTx ---------------------------------------------------------------------- */
 
-/* The board wires INTA of slot 1 to PIRQA, of slot 2 to PIRQB, and so on. */
-unsigned pci_pirq_of(uint8_t devfn, unsigned pin)
+unsigned pci_pirq_of(const struct pci_bus *bus, uint8_t devfn, unsigned pin)
 {
-    return (PCI_SLOT(devfn) + pin - 1 + 3) & 3;
+    return bus->pirq_of ? bus->pirq_of(bus, devfn, pin) & (PCI_PIRQS - 1) : 0;
+}
+
+static void pirq_count(struct pci_bus *bus, unsigned pirq, bool more)
+{
+    bus->intx_count[pirq] += more ? 1 : -1;
+    if (bus->pirq_set)
+        bus->pirq_set(bus->pirq_opaque, pirq, bus->intx_count[pirq] != 0);
 }
 
 static void pci_update_intx(struct pci_device *p)
@@ -182,7 +196,7 @@ static void pci_update_intx(struct pci_device *p)
     struct pci_bus *bus = p->bus;
     bool masked = ldl16(p->config + PCI_COMMAND) & PCI_COMMAND_INTX_OFF;
     bool level = p->intx_asserted && !masked;
-    unsigned pirq = pci_pirq_of(p->devfn, p->config[PCI_INT_PIN]);
+    unsigned pirq = pci_pirq_of(bus, p->devfn, p->config[PCI_INT_PIN]);
 
     p->config[PCI_STATUS] &= ~PCI_STATUS_INTX;
     if (p->intx_asserted)
@@ -190,9 +204,17 @@ static void pci_update_intx(struct pci_device *p)
     if (level == p->intx_on_bus)
         return;
     p->intx_on_bus = level;
-    bus->intx_count[pirq] += level ? 1 : -1;
-    if (bus->pirq_set)
-        bus->pirq_set(bus->pirq_opaque, pirq, bus->intx_count[pirq] != 0);
+    pirq_count(bus, pirq, level);
+}
+
+void pci_rewire(struct pci_bus *bus, bool on)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(bus->slots); i++) {
+        struct pci_device *p = bus->slots[i];
+
+        if (p && p->intx_on_bus)
+            pirq_count(bus, pci_pirq_of(bus, p->devfn, p->config[PCI_INT_PIN]), on);
+    }
 }
 
 void pci_irq_set(struct pci_device *p, int level)

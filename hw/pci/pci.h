@@ -78,11 +78,17 @@ struct pci_device {
     struct pci_device *next;
 };
 
+#define PCI_PIRQS 8      /* A..H; the PIIX3 has four */
+
 struct pci_bus {
     struct machine *machine;
     uint8_t number;
+    uint8_t first_slot;                  /* for cards; below: host bridge, VGA and so on */
     struct pci_device *slots[256];       /* by devfn */
-    unsigned intx_count[4];              /* asserting devices a PIRQ */
+    struct shadow *shadow;               /* host bridge's, hw/pci/host.h; or NULL */
+    unsigned intx_count[PCI_PIRQS];      /* asserting devices a PIRQ */
+    /* the board's wiring; the ISA bridge sets all three. NULL: all on PIRQ 0 */
+    unsigned (*pirq_of)(const struct pci_bus *bus, uint8_t devfn, unsigned pin);
     void (*pirq_set)(void *opaque, int pirq, int level);
     void *pirq_opaque;
 };
@@ -125,6 +131,10 @@ void pci_rom(struct pci_device *p, const uint8_t *image, size_t len);
  *  returns its offset, or 0 when configuration space is full */
 uint8_t pci_add_cap(struct pci_device *p, uint8_t id, uint8_t len);
 
+/** pci_rewire() - before (@on false) and after the ISA bridge changes what
+ *  pirq_of() says: asserted pins let go and take hold again */
+void pci_rewire(struct pci_bus *bus, bool on);
+
 /** pci_irq_set() - drive the device's INTx pin */
 void pci_irq_set(struct pci_device *p, int level);
 
@@ -132,27 +142,31 @@ void pci_irq_set(struct pci_device *p, int level);
  *  what the host bridge does for the CPU, and direct boot for itself */
 uint32_t pci_config_read(struct pci_device *p, unsigned off, unsigned size);
 void pci_config_write(struct pci_device *p, unsigned off, uint32_t val, unsigned size);
+/** pci_free_slot() - devfn of the first free slot for a card; -1: all are taken */
+int pci_free_slot(const struct pci_bus *bus);
 /** pci_find() - device at bus/devfn, or NULL */
 struct pci_device *pci_find(struct pci_bus *bus, uint8_t busnr, uint8_t devfn);
-/** pci_pirq_of() - PIRQ 0..3 (A..D) behind @pin (1..4) of a slot on the root bus */
-unsigned pci_pirq_of(uint8_t devfn, unsigned pin);
+/** pci_pirq_of() - PIRQ (0: A, 7: H) behind @pin (1..4) of a slot on the root bus */
+unsigned pci_pirq_of(const struct pci_bus *bus, uint8_t devfn, unsigned pin);
 
 /* chips of the i440FX board */
 extern const struct device_type i440fx_type;   /* 00:00.0, ports 0xcf8..0xcff */
 extern const struct device_type piix3_type;    /* 00:01.0 */
 extern const struct device_type piix4_pm_type; /* 00:01.3 */
 
-/** i440fx_set_pam() - set read/write enables of all shadow windows
+/* chips of the Q35 board */
+extern const struct device_type mch_type;      /* 00:00.0, ports 0xcf8..0xcff, ECAM */
+extern const struct device_type ich9_lpc_type; /* 00:1f.0 */
+extern const struct device_type ich9_smb_type; /* 00:1f.3 */
+#define MCH_ECAM_BASE 0xb0000000u    /* where firmware puts PCIEXBAR */
+#define MCH_ECAM_LEN  0x10000000u    /* 256 buses */
+#define ICH9_RCBA     0xfed1c000u    /* where firmware puts the chipset registers */
+/** mch_ecam_base() - what PCIEXBAR decodes, or MCH_ECAM_BASE while it is off */
+uint64_t mch_ecam_base(struct machine *m);
+
+/** pci_shadow_set() - set read/write enables of all shadow windows
  *  @bits: 0 ROM/PCI, 1 read RAM, 2 write RAM, 3 both (direct boot does what
  *  firmware would have done) */
-void i440fx_set_pam(struct machine *m, unsigned bits);
-/** piix3_reset_control() - a byte written to port 0xcf9 / read from it */
-void piix3_reset_control(struct machine *m, uint8_t val);
-uint8_t piix3_reset_control_read(struct machine *m);
-/** pm_power_button() - press it: SCI when the guest enabled the event. The
- *  main loop calls this for request_powerdown. Caller holds the lock. */
-void pm_power_button(struct machine *m);
-/** pm_rtc_event() - the clock chip's alarm: SCI or wake-up when enabled */
-void pm_rtc_event(struct machine *m);
+void pci_shadow_set(struct machine *m, unsigned bits);
 
 #endif

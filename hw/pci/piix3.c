@@ -1,18 +1,15 @@
 /*
- * piix3.c - 82371SB (PIIX3) function 0: ISA bridge, PIRQ routing, reset control
+ * piix3.c - 82371SB (PIIX3) function 0: ISA bridge, PIRQ routing
  *
- * Source: Intel 82371SB datasheet, 290550, 2.2 (PIRQRC) and 2.5.2 (RC).
+ * Source: Intel 82371SB datasheet, 290550, 2.2 (PIRQRC).
  */
 #include "hw/pci/pci.h"
 
 #define PIRQRC        0x60
 #define PIRQRC_OFF    0x80
-#define RC_SRST       0x02
-#define RC_RCPU       0x04
 
 struct piix3 {
     struct pci_device pci;
-    uint8_t rc;                  /* reset control, port 0xcf9 */
     uint8_t pirq_level[4];
     uint16_t driven;             /* ISA lines that a PIRQ holds high */
 };
@@ -52,27 +49,10 @@ static void piix3_config_written(struct pci_device *p, unsigned off, unsigned si
         piix3_route((struct piix3 *)p);
 }
 
-static struct piix3 *piix3_of(struct machine *m)
+/* INTA of slot 1 is on PIRQA, of slot 2 on PIRQB, and so on round. */
+static unsigned piix3_pirq_of(const struct pci_bus *bus, uint8_t devfn, unsigned pin)
 {
-    return (struct piix3 *)machine_find_device(m, piix3_type.name);
-}
-
-void piix3_reset_control(struct machine *m, uint8_t val)
-{
-    struct piix3 *s = piix3_of(m);
-
-    if (!s)
-        return;
-    if ((val & RC_RCPU) && !(s->rc & RC_RCPU))
-        machine_request_reset(m, CAUSE_GUEST_RESET);
-    s->rc = val & (RC_SRST | RC_RCPU);
-}
-
-uint8_t piix3_reset_control_read(struct machine *m)
-{
-    struct piix3 *s = piix3_of(m);
-
-    return s ? s->rc : 0xff;
+    return (PCI_SLOT(devfn) + pin - 1 + 3) & 3;
 }
 
 static int piix3_init(struct device *d, struct err *e)
@@ -93,6 +73,7 @@ static int piix3_init(struct device *d, struct err *e)
     memset(s->pci.wmask + 0x76, 0xff, 5);         /* MBDMA, PCSC, APICBASE */
     memset(s->pci.wmask + 0xa0, 0xff, 0x10);      /* SMI */
     s->pci.config_written = piix3_config_written;
+    s->pci.bus->pirq_of = piix3_pirq_of;
     s->pci.bus->pirq_set = piix3_pirq_set;
     s->pci.bus->pirq_opaque = s;
     return 0;
@@ -110,7 +91,6 @@ static void piix3_reset(struct device *d)
     memset(c + PIRQRC, PIRQRC_OFF, 4);
     c[0x69] = 0x02, c[0x70] = 0x80, c[0x76] = 0x0c, c[0x77] = 0x0c;
     c[0x78] = 0x02, c[0xa0] = 0x08, c[0xa8] = 0x0f;
-    s->rc = 0;
     piix3_route(s);
 }
 
@@ -124,7 +104,6 @@ static void piix3_destroy(struct device *d)
 
 static const struct dev_field piix3_fields[] = {
     FIELD(BYTES, struct piix3, pci.config),
-    FIELD(U8, struct piix3, rc),
     FIELD(BYTES, struct piix3, pirq_level),
     FIELD(U16, struct piix3, driven),
     FIELD_END

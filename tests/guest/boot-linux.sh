@@ -24,6 +24,8 @@ boot() {
 if tools/fetch-guest.sh "$BUILD/demo" > "$work/fetch.log" 2>&1; then
     boot "Debian amd64" "$BUILD/demo"
     boot "Debian amd64 through SeaBIOS" "$BUILD/demo" -bios bios-256k.bin
+    boot "Debian amd64 on q35" "$BUILD/demo" -machine q35
+    boot "Debian amd64 on q35 through SeaBIOS" "$BUILD/demo" -machine q35 -bios bios-256k.bin
 else
     skip "Debian amd64" "$(tail -n 1 "$work/fetch.log")"
 fi

@@ -7,12 +7,12 @@
 # grub-pc-bin, xorriso, mtools, e2fsprogs, fdisk; skipped without. The installer is
 # that of debian-installer-12-netboot-amd64. The image is
 # made once, in $BUILD/demo/disk.
-# DISK_BUS: which of ide ahci virtio nvme; DISK_FORMATS: raw qcow2
+# DISK_BUS: which of ide ahci q35 virtio nvme; DISK_FORMATS: raw qcow2
 set -u
 . "$(dirname "$0")/common.sh"
 
 img=$BUILD/demo/disk
-buses=${DISK_BUS:-ide ahci virtio nvme}
+buses=${DISK_BUS:-ide ahci q35 virtio nvme}
 formats=${DISK_FORMATS:-raw qcow2}
 grub=/usr/lib/grub/i386-pc
 mib=1500
@@ -111,6 +111,7 @@ make_iso() {
 disk_args() {
     case $1 in
     ide) echo "-drive file=$2,format=$3,if=ide" ;;
+    q35) echo "-machine q35 -drive file=$2,format=$3" ;;
     virtio) echo "-drive file=$2,format=$3,if=virtio" ;;
     ahci) echo "-device ahci,id=sata -drive file=$2,format=$3,if=none,id=d -device ide-hd,drive=d,bus=sata.0" ;;
     nvme) echo "-drive file=$2,format=$3,if=none,id=d -device nvme,drive=d,serial=n1" ;;

@@ -1,4 +1,5 @@
 /* piix.c - PIIX3 routing and reset, PIIX4 power management */
+#include "hw/acpi/pm.h"
 #include "hw/intc/intc.h"
 #include "tests/hw/board.h"
 

@@ -124,7 +124,7 @@ Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
         "-drive if=scsi,file=x", "-vnc :1", "-s",
-        "-machine q35", "-display gtk", "-enable-kvm", "-accel kvm",
+        "-machine microvm", "-display gtk", "-enable-kvm", "-accel kvm",
         "-machine pc,accel=kvm",
     };
 
@@ -163,6 +163,19 @@ Test(options, processors)
     fails_with("-smp 4,clusters=2", "no clusters");
     fails_with("-smp 0", "a number of CPUs");
     fails_with("-smp 2,core=2", "did you mean cores?");
+}
+
+Test(options, boards_by_name)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-machine q35");
+    cr_assert_eq(o.cfg.board, BOARD_Q35);
+    good(&o, "-M pc-q35-emu1,accel=tcg");
+    cr_assert_eq(o.cfg.board, BOARD_Q35);
+    good(&o, "-machine type=q35 -machine pc-i440fx");
+    cr_assert_eq(o.cfg.board, BOARD_PC);
+    fails_with("-machine q36", "did you mean q35?");
 }
 
 Test(options, kvm_only_flags)
