@@ -222,7 +222,7 @@ $(BUILD)/tests/insn/insn: $(insn_objs) $(objs) $(block_objs)
 
 ifneq ($(insn_srcs),)
 check-insn: $(BUILD)/tests/insn/insn
-	$(emulator) $<
+	$(emulator) $< -rows $(BUILD)/tests/insn/rows
 else
 check-insn: ;
 endif

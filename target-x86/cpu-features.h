@@ -5,6 +5,7 @@
  *   S  the emulation itself, on every host
  *   P  the host's instruction; where the host is not x86 our portable code
  *   H  the host's instruction only
+ *   O  the emulation itself, but only when asked for by name: not what "max" should have
  *   N  nobody: known by name, never offered
  */
 #ifndef TARGET_X86_CPU_FEATURES_H
@@ -20,7 +21,7 @@
     X(1_EDX, 26, "sse2", S) X(1_EDX, 27, "ss", S) X(1_EDX, 28, "ht", S) X(1_EDX, 29, "tm", N)      \
     X(1_EDX, 30, "ia64", N) X(1_EDX, 31, "pbe", N)                                                 \
     X(1_ECX, 0, "pni", P) X(1_ECX, 1, "pclmulqdq", P) X(1_ECX, 2, "dtes64", N)                     \
-    X(1_ECX, 3, "monitor", N) X(1_ECX, 4, "ds-cpl", N) X(1_ECX, 5, "vmx", N) X(1_ECX, 6, "smx", N) \
+    X(1_ECX, 3, "monitor", O) X(1_ECX, 4, "ds-cpl", N) X(1_ECX, 5, "vmx", N) X(1_ECX, 6, "smx", N) \
     X(1_ECX, 7, "est", N) X(1_ECX, 8, "tm2", N) X(1_ECX, 9, "ssse3", P) X(1_ECX, 10, "cid", N)     \
     X(1_ECX, 12, "fma", H) X(1_ECX, 13, "cx16", S) X(1_ECX, 14, "xtpr", N) X(1_ECX, 15, "pdcm", N) \
     X(1_ECX, 17, "pcid", S) X(1_ECX, 18, "dca", N) X(1_ECX, 19, "sse4.1", P)                       \

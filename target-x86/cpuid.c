@@ -241,6 +241,10 @@ static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, u
         if (!amd(cpu))
             leaf_cache(cpu, sub, true, out);
         break;
+    case 5:                              /* MONITOR: lines of 64 bytes; no C-states */
+        if (x86_has(cpu, FEAT_1_ECX, F1C_MONITOR))
+            set(out, 64, 64, 1, 0);
+        break;
     case 6: set(out, 1 << 2, 0, 0, 0); break;    /* ARAT: APIC timer always runs */
     case 7: leaf_7(cpu, sub, out); break;
     case 0xb: leaf_topology(cpu, sub, false, out); break;

@@ -516,12 +516,16 @@ uint64_t h_wbinvd(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return x86_need_cpl0(X86(tc));
 }
 
-/** h_monitor(), h_mwait() - a wait may end at any time: here at once */
+/**
+ * h_monitor(), h_mwait() - checks; a wait may end at any time: here it ends at once
+ * Extensions (ECX) are not offered, so that ECX other than 0 is #GP(0); hints are ignored.
+ * Source: Intel SDM vol. 2B, MONITOR and MWAIT.
+ */
 uint64_t h_monitor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
 
-    if (!x86_has(cpu, FEAT_1_ECX, F1C_MONITOR) || cpu->cpl != 0) {
+    if (cpu->cpl != 0) {
         x86_raise(cpu, EXC_UD);
         return 0;
     }

@@ -14,7 +14,7 @@
 
 /* ---- features by name ------------------------------------------------------------- */
 
-enum feature_kind { KIND_S, KIND_P, KIND_H, KIND_N };
+enum feature_kind { KIND_S, KIND_P, KIND_H, KIND_O, KIND_N };
 struct feature {
     const char *name;
     uint8_t word, bit, kind;
@@ -82,7 +82,7 @@ static bool host_has(const struct feature *f)
 
 static bool offered(const struct feature *f)
 {
-    return f->kind == KIND_S || (f->kind != KIND_N && host_has(f));
+    return f->kind == KIND_S || f->kind == KIND_O || (f->kind != KIND_N && host_has(f));
 }
 
 static void feature_put(struct x86_model *m, const struct feature *f, bool on)
@@ -185,7 +185,7 @@ static void model_init(struct x86_model *m, const struct model_row *r)
         return;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
-        if (offered(&features[i]))
+        if (offered(&features[i]) && features[i].kind != KIND_O)
             feature_put(m, &features[i], true);
     m->feat[FEAT_1_EDX] &= ~(1u << 28);   /* HT: follows the number of vCPUs */
 }

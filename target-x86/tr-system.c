@@ -347,7 +347,18 @@ void tr_wbinvd(struct xlat *x)
 
 void tr_monitor(struct xlat *x)
 {
+    const struct x86_insn *in = x->in;
+    ir_val off = G_RAX, byte = ir_temp(x->b);
+
     xt_call_i(x, x->row->arg ? h_mwait : h_monitor, IR_NONE, 0, 0, x->next_off);
+    if (x->row->arg)
+        return;
+    if (in->addrsize != 8) {             /* MONITOR reads a byte */
+        off = ir_temp(x->b);
+        ir_emit(x->b, IR_ZEXT, in->addrsize, off, G_RAX, IR_NONE);
+    }
+    ir_emit(x->b, IR_LDM, 1, byte, xt_lin(x, off, in->seg_ovr == REGNO_NONE ? S_DS : in->seg_ovr, 1, false),
+            IR_NONE);
 }
 
 void tr_swapgs(struct xlat *x)

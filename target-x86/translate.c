@@ -293,6 +293,8 @@ static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct
     }
     x->in = in;
     x->row = in->row;
+    if (log_on(LOG_INSN_ROWS))
+        log_write("row=%u name=%s bits=%u\n", (unsigned)(in->row - x86_rows), in->row->name, x->bits);
     x->pcoff = x->next_off;
     x->next_off += in->len;
     x->poll = x->sti;

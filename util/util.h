@@ -128,7 +128,8 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
     X(FWCFG,        "fw_cfg",       "firmware configuration device")        \
     X(VGA,          "vga",          "display adapter")                      \
     X(DMA,          "dma",          "8237 DMA controller")                  \
-    X(NET,          "net",          "network cards and back ends")
+    X(NET,          "net",          "network cards and back ends")          \
+    X(INSN_ROWS,    "insn_rows",    "row of the instruction table of each instruction translated")
 
 enum log_bit {
 #define X(e, n, h) LOG_BIT_##e,

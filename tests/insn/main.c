@@ -6,6 +6,7 @@
  * where flags, temporaries and block ends meet. Exit status 1: states differ.
  */
 #include "tests/insn/insn.h"
+#include "target-x86/insn-table.h"
 #include "tcg/tcg-int.h"
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ struct options {
     long only;                    /* case number, or -1 */
     unsigned bits;                /* only this code size, or 0 */
     const char *expected;         /* file of known answers */
+    const char *rows;             /* file to be written: all rows, which of them ran here */
     bool verbose, integer, record;
 };
 
@@ -316,6 +318,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->phase = strtol(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "-expected") && more)
             o->expected = argv[++i];
+        else if (!strcmp(argv[i], "-rows") && more)
+            o->rows = argv[++i];
         else if (!strcmp(argv[i], "-record"))
             o->record = true;
         else if (!strcmp(argv[i], "-integer"))
@@ -472,6 +476,30 @@ static void summary(const struct bench *b)
            x86_row_count() - 1, tested, b->n_engines, b->differ, (unsigned long long)b->cases, b->seq_differ);
 }
 
+static bool row_offered(unsigned row, const struct x86_model *m)
+{
+    unsigned ft = x86_rows[row].attr >> AB_FT_SHIFT & 255;
+
+    return !ft || m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1;
+}
+
+/* one line a row, as -d insn_rows names it, and whether it ran here or no CPU model has it on this host */
+static bool write_rows(const struct bench *b)
+{
+    FILE *f = fopen(b->opt.rows, "w");
+    struct x86_model all;
+    struct err e;
+
+    if (!f || x86_model_parse("max,+monitor", &all, &e)) {
+        fprintf(stderr, "insn: cannot write %s\n", b->opt.rows);
+        return false;
+    }
+    for (unsigned i = 1; i < x86_row_count(); i++)
+        fprintf(f, "row=%u name=%s%s\n", i, x86_row_name(i),
+                b->row_tested[i] ? " tested" : row_offered(i, &all) ? "" : " absent");
+    return !fclose(f);
+}
+
 static void free_engines(struct bench *b)
 {
     for (unsigned i = 0; i < b->n_engines; i++)
@@ -500,7 +528,7 @@ int main(int argc, char **argv)
     if (!parse(&b->opt, argc, argv)) {
         fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-bits 16|32|64] [-row NAME] [-phase N]\n"
                 "            [-case K] [-integer] [-show N] [-v]\n"
-                "            [-expected FILE] [-record > FILE]\n");
+                "            [-expected FILE] [-rows FILE] [-record > FILE]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -515,6 +543,8 @@ int main(int argc, char **argv)
         record(b);
     else
         test_all(b, has_16);
+    if (b->opt.rows && !write_rows(b))
+        b->differ++;
     free_engines(b);
     return b->differ || b->seq_differ;
 }

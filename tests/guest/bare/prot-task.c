@@ -161,6 +161,25 @@ static void test_faults(void)
 
 CODE(ring3_int80, "int $0x80");
 
+static void test_stack_absent(void)
+{
+    idt_set(SS, SEL_TSS_DF, 0, G_TASK, 0);
+    gdt_set(SEL_SCRATCH, 0, 0xfffff, D_DATA & ~D_P);
+    tss.ss0 = SEL_SCRATCH;
+    in_ring3(ring3_int80);
+    check("SS0 not present", trap.frame.ax, SEL_SCRATCH);
+    idt_default(SS);
+    task_set(&tss_df, task_fault);
+    task_home();
+    /* #SS, then #TS cannot be delivered in ring 0 either: #DF, by a task */
+    idt_set(DF, SEL_TSS_DF, 0, G_TASK, 0);
+    in_ring3(ring3_int80);
+    check_trap("contributory twice: #DF task", 0x22, 0);
+    check("its error code", trap.frame.ax, 0);
+    check("its link", tss_df.link & 0xffff, SEL_TSS);
+    idt_default(DF);
+}
+
 static void test_stack_faults(void)
 {
     /* ring 3 enters ring 0 while SS0 is bad: #TS, itself delivered by a task */
@@ -178,23 +197,8 @@ static void test_stack_faults(void)
     task_set(&tss_df, task_fault);
     task_home();
     idt_default(TS);
-#ifndef UNDER_QEMU /* it raises #TS for a stack that is not present */
-    idt_set(SS, SEL_TSS_DF, 0, G_TASK, 0);
-    gdt_set(SEL_SCRATCH, 0, 0xfffff, D_DATA & ~D_P);
-    tss.ss0 = SEL_SCRATCH;
-    in_ring3(ring3_int80);
-    check("SS0 not present", trap.frame.ax, SEL_SCRATCH);
-    idt_default(SS);
-    task_set(&tss_df, task_fault);
-    task_home();
-    /* #SS, then #TS cannot be delivered in ring 0 either: #DF, by a task */
-    idt_set(DF, SEL_TSS_DF, 0, G_TASK, 0);
-    in_ring3(ring3_int80);
-    check_trap("contributory twice: #DF task", 0x22, 0);
-    check("its error code", trap.frame.ax, 0);
-    check("its link", tss_df.link & 0xffff, SEL_TSS);
-    idt_default(DF);
-#endif
+    if (!under_qemu_tcg()) /* it raises #TS for a stack that is not present */
+        test_stack_absent();
     tss.ss0 = SEL_DATA;
     task_home();
 }

@@ -97,12 +97,14 @@ void trap_arm(void);
     asm(".pushsection .text\n\t.globl " #name "\n" #name ":\n\t" text "\n\t.popsection"); \
     extern u8 name[]
 
-/* Cases after which QEMU's TCG cannot go on, for what the SDM forbids happened there */
-#ifdef UNDER_QEMU
-#define NOT_UNDER_QEMU(...)
-#else
-#define NOT_UNDER_QEMU(...) __VA_ARGS__
-#endif
+/**
+ * under_qemu_tcg() - whether CPUID names QEMU's translator
+ *
+ * Cases wrapped in NOT_UNDER_QEMU() are left out there, because it lets happen what the SDM
+ * forbids and cannot go on afterwards.
+ */
+int under_qemu_tcg(void);
+#define NOT_UNDER_QEMU(...) { if (!under_qemu_tcg()) { __VA_ARGS__ } }
 
 void put_char(char c);
 void put_str(const char *s);

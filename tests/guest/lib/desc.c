@@ -2,6 +2,11 @@
 #include "lib/desc.h"
 
 #define STACK_BYTES 4096
+#ifdef __x86_64__
+#define CODE_ATTR D_CODE64
+#else
+#define CODE_ATTR D_CODE
+#endif
 #define IDT_WORDS (sizeof(ulong) / 4) /* quadwords a gate */
 
 u64 gdt[GDT_BYTES / 8] __attribute__((aligned(16))), ldt[8];
@@ -54,11 +59,11 @@ void idt_default(u32 vec)
 
 static void fill_gdt(void)
 {
-#ifdef __x86_64__
-    gdt_set(SEL_CODE, 0, 0xfffff, D_CODE64);
-#else
-    gdt_set(SEL_CODE, 0, 0xfffff, D_CODE);
-#endif
+    gdt_set(SEL_CODE, 0, 0xfffff, CODE_ATTR);
+    gdt_set(SEL_CODE1, 0, 0xfffff, CODE_ATTR | D_DPL1);
+    gdt_set(SEL_CODE2, 0, 0xfffff, CODE_ATTR | D_DPL2);
+    gdt_set(SEL_DATA1, 0, 0xfffff, D_DATA | D_DPL1);
+    gdt_set(SEL_DATA2, 0, 0xfffff, D_DATA | D_DPL2);
     gdt_set(SEL_DATA, 0, 0xfffff, D_DATA);
     gdt_set(SEL_UCODE32, 0, 0xfffff, D_UCODE);
     gdt_set(SEL_UDATA, 0, 0xfffff, D_UDATA);

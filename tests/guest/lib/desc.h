@@ -9,13 +9,14 @@ enum {
     SEL_CODE = 0x08, SEL_DATA = 0x10, SEL_UCODE32 = 0x18 | 3, SEL_UDATA = 0x20 | 3,
     SEL_UCODE64 = 0x28 | 3, SEL_UDATA64 = 0x30 | 3, SEL_CODE32 = 0x38, SEL_CODE16 = 0x40,
     SEL_DATA16 = 0x48, SEL_TSS = 0x50, SEL_LDT = 0x60, SEL_TSS2 = 0x70, SEL_TSS_DF = 0x78,
-    SEL_GATE = 0x80, SEL_SCRATCH = 0x90, SEL_SCRATCH2 = 0xa0, GDT_BYTES = 0xb0,
+    SEL_GATE = 0x80, SEL_SCRATCH = 0x90, SEL_SCRATCH2 = 0xa0,
+    SEL_CODE1 = 0xb0 | 1, SEL_DATA1 = 0xb8 | 1, SEL_CODE2 = 0xc0 | 2, SEL_DATA2 = 0xc8 | 2, GDT_BYTES = 0xd0,
 };
 /* bits 55..40 of a descriptor: type, S, DPL, P; L, D/B, G in the upper byte */
 enum {
     D_DATA = 0xc093, D_CODE = 0xc09b, D_UDATA = 0xc0f3, D_UCODE = 0xc0fb, D_CODE64 = 0xa09b,
     D_UCODE64 = 0xa0fb, D_CODE16 = 0x009b, D_DATA16 = 0x0093, D_TSS = 0x0089, D_TSS_BUSY = 0x008b,
-    D_TSS16 = 0x0081, D_LDT = 0x0082, D_P = 0x80, D_DPL3 = 0x60, D_G = 0x8000, D_B = 0x4000,
+    D_TSS16 = 0x0081, D_LDT = 0x0082, D_P = 0x80, D_DPL1 = 0x20, D_DPL2 = 0x40, D_DPL3 = 0x60, D_G = 0x8000, D_B = 0x4000,
 };
 enum { G_INT = 0x8e, G_TRAP = 0x8f, G_CALL = 0x8c, G_CALL16 = 0x84, G_TASK = 0x85 };
 
