@@ -470,26 +470,31 @@ void vx_fma(struct vx *x)
 /* ---- approximations ----------------------------------------------------------------------------- */
 
 /*
- * RCP and RSQRT promise a relative error below 1.5 * 2^-12; which value they
- * give differs between vendors and generations. Ours is the exact result cut to
- * 14 bits. They raise nothing and read no control bits: denormal sources count
- * as zeros, denormal results become zeros.
+ * RCP and RSQRT promise a relative error below 1.5 * 2^-12; which value they give
+ * differs between vendors. Ours are those of Intel's processors: of the source only
+ * the top 11 (RSQRT: 10) bits of the fraction count, the function is taken in the
+ * middle of the interval that they leave, and rounded to 12 bits of fraction. They
+ * raise nothing and read no control bits: denormal sources count as zeros, denormal
+ * results become zeros.
  */
 static uint32_t approx(uint32_t v, bool root)
 {
     struct sf_env e = { .rm = RM_NEAR, .masked = FE_X86_ALL, .daz = true, .ftz = true };
-    static const struct sf_fmt f14 = { 14, 0, -126, 127 };
+    static const struct sf_fmt f13 = { 13, 0, -126, 127 };
+    u128 middle = (u128)1 << (125 - (root ? 10 : 11));
     struct sf one = sf_from_int(1), s = sf_unpack(&e, &sf_f32, v);
 
     if (sf_is_nan(s))
         return (uint32_t)sf_pack(&sf_f32, sf_quiet(s));
     if (root && s.cls == SF_ZERO)
         return (uint32_t)sf_pack(&sf_f32, sf_inf(s.sign));
+    if (s.cls == SF_NORM)
+        s.m = (s.m & ~(2 * middle - 1)) | middle;
     if (root)
         s = sf_sqrt(s);
     if (s.cls == SF_UNSUP)
         return (uint32_t)sf_pack(&sf_f32, sf_default_nan());
-    return (uint32_t)sf_pack(&sf_f32, sf_round(&e, sf_div(one, s), &f14));
+    return (uint32_t)sf_pack(&sf_f32, sf_round(&e, sf_div(one, s), &f13));
 }
 
 static void approx_all(struct vx *x, bool root)

@@ -92,14 +92,27 @@ const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m)
     return NULL;
 }
 
+static bool intel(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_is("intel");
+#else
+    return false;
+#endif
+}
+
 bool case_approximate(unsigned row)
 {
     static const char *const names[] = {
-        "F2XM1", "FYL2X", "FPTAN", "FPATAN", "FYL2XP1", "FSINCOS", "FSIN", "FCOS", "RSQRTPS", "RSQRTSS",
-        "RCPPS", "RCPSS", "VRSQRTPS", "VRSQRTSS", "VRCPPS", "VRCPSS",
+        "F2XM1", "FYL2X", "FPTAN", "FPATAN", "FYL2XP1", "FSINCOS", "FSIN", "FCOS",
+    };
+    /* the portable ones are Intel's */
+    static const char *const by_vendor[] = {
+        "RSQRTPS", "RSQRTSS", "RCPPS", "RCPSS", "VRSQRTPS", "VRSQRTSS", "VRCPPS", "VRCPSS",
     };
 
-    return NAMED(x86_rows[row].name, names);
+    return NAMED(x86_rows[row].name, names) ||
+           (!intel() && NAMED(x86_rows[row].name, by_vendor));
 }
 
 bool is_vec_row(const struct x86_row *r)
@@ -358,6 +371,8 @@ uint32_t regs_written(const struct x86_insn *in)
     const struct x86_row *r = in->row;
     uint32_t w = opnd_reg(in, r->dst);
 
+    if (is_vec_row(r) && opnd_kind(r->dst) == K_E && !in->mem)
+        w |= 1u << in->rm;        /* PEXTRB: EBP, not CH */
     if (NAMED(r->name, both))
         w |= opnd_reg(in, r->a) | opnd_reg(in, r->b);
     if (NAMED(r->name, ax))
