@@ -140,15 +140,14 @@ bool x86_desc_set_type(struct x86_cpu *cpu, struct x86_desc *d, unsigned type)
  * x86_seg_derive() - lo, hi_r, hi_w from attr and limit
  * @protected_mode: false: type bits do not restrict access (real mode, VM86)
  *
- * A segment without write permission has hi_w = 0; h_seg_check() looks at the
- * type itself, because that bound alone would admit one byte at offset 0.
+ * What is not permitted has lower bound 1 and upper bound 0: nothing lies between.
  */
 void x86_seg_derive(struct x86_seg *s, bool protected_mode)
 {
     bool code = s->attr & 8;
     uint32_t hi;
 
-    s->lo = 1;
+    s->lo = s->lo_w = 1;
     s->hi_r = s->hi_w = 0;
     if (!(s->attr & SEG_P) || !(s->attr & SEG_S))
         return;
@@ -163,8 +162,12 @@ void x86_seg_derive(struct x86_seg *s, bool protected_mode)
     }
     if (!protected_mode || !code || (s->attr & 2))
         s->hi_r = hi;
-    if (!protected_mode || (!code && (s->attr & 2)))
+    else
+        s->lo = 1;
+    if (!protected_mode || (!code && (s->attr & 2))) {
+        s->lo_w = s->lo;
         s->hi_w = hi;
+    }
 }
 
 void x86_seg_fill(struct x86_seg *s, uint16_t sel, const struct x86_desc *d)
@@ -194,6 +197,7 @@ void x86_seg_flat(struct x86_seg *s, uint16_t sel, uint16_t attr)
     s->limit = 0xffffffff;
     s->base = 0;
     s->lo = 0;
+    s->lo_w = code;
     s->hi_r = 0xffffffff;
     s->hi_w = code ? 0 : 0xffffffff;
 }

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "target-x86/simd-int.h"
+#include "target-x86/vecx-int.h"
 
 #ifdef __x86_64__
 #define HAS_CX16 __attribute__((target("cx16")))
@@ -331,6 +332,8 @@ uint64_t h_maskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     unsigned dr = b & 0xff, mr = (b >> 8) & 0xff, n = mmx ? 8 : 16, i;
     const uint8_t *data, *mask;
 
+    if (mmx && !x87_pending(cpu))
+        return 0;
     if (mmx)
         h_mmx_enter(tc, 0, 0, 0);
     data = mmx ? cpu->fx.st[dr & 7] : cpu->fx.xmm[dr & 15];

@@ -78,7 +78,7 @@ static inline bool seg_to_linear(struct x86_cpu *cpu, unsigned seg, uint64_t off
     const struct x86_seg *s = &cpu->seg[seg];
 
     if (!seg_is_flat(cpu, seg, write) &&
-        (off < s->lo || off + n - 1 > (write ? s->hi_w : s->hi_r))) {
+        (off < (write ? s->lo_w : s->lo) || off + n - 1 > (write ? s->hi_w : s->hi_r))) {
         x86_raise_err(cpu, seg == S_SS ? EXC_SS : EXC_GP, 0);
         return false;
     }

@@ -250,7 +250,7 @@ static uint64_t run_limit(const struct str *s, unsigned seg, uint64_t off, bool 
     const struct x86_cpu *cpu = s->cpu;
     const struct x86_seg *sg = &cpu->seg[seg];
     bool flat = seg_is_flat(cpu, seg, write);
-    uint64_t lo = flat ? 0 : sg->lo;
+    uint64_t lo = flat ? 0 : write ? sg->lo_w : sg->lo;
     uint64_t hi = flat ? s->mask : MIN((uint64_t)(write ? sg->hi_w : sg->hi_r), s->mask);
     unsigned in_page = (unsigned)(off + seg_base_of(cpu, seg)) & (PAGE_BYTES - 1);
     unsigned size = s->size;
@@ -264,6 +264,14 @@ static uint64_t run_limit(const struct str *s, unsigned seg, uint64_t off, bool 
     }
     n = in_page / size;
     return MIN(n, (off - lo) / size) + 1;
+}
+
+/* host address of offset @off; NULL: not directly, or a fault was raised */
+static uint8_t *run_page(struct str *s, unsigned seg, uint64_t off, enum tcg_access acc)
+{
+    struct tcg_cpu *tc = &s->cpu->tcg;
+
+    return tcg_host_page(tc, (off + seg_base_of(s->cpu, seg)) & tc->va_mask, acc);
 }
 
 /**
@@ -285,18 +293,12 @@ static uint64_t str_fast(struct str *s, uint64_t count)
         n = MIN(n, run_limit(s, S_ES, di, writes_dst(s)));
     if (!n)
         return 0;
-    if (uses_src(s)) {
-        src.p = tcg_host_page(&cpu->tcg, (si + seg_base_of(cpu, s->seg)) & cpu->tcg.va_mask,
-                              ACC_READ);
-        if (!src.p)
-            return 0;
-    }
-    if (uses_dst(s)) {
-        dst.p = tcg_host_page(&cpu->tcg, (di + seg_base_of(cpu, S_ES)) & cpu->tcg.va_mask,
-                              writes_dst(s) ? ACC_WRITE : ACC_READ);
-        if (!dst.p)
-            return 0;
-    }
+    if (s->kind == STR_CMPS && !(dst.p = run_page(s, S_ES, di, ACC_READ)))
+        return 0;                 /* its fault comes first, as on silicon */
+    if (uses_src(s) && !(src.p = run_page(s, s->seg, si, ACC_READ)))
+        return 0;
+    if (uses_dst(s) && !dst.p && !(dst.p = run_page(s, S_ES, di, writes_dst(s) ? ACC_WRITE : ACC_READ)))
+        return 0;
     return run_fast(s, src, dst, n);
 }
 
@@ -366,9 +368,9 @@ static bool elem_compare(struct str *s)
 {
     uint64_t a = GPR(s->cpu, R_AX) & size_mask(s->size), b;
 
-    if (s->kind == STR_CMPS && !elem_load(s, s->seg, str_reg(s, R_SI), &a))
+    if (!elem_load(s, S_ES, str_reg(s, R_DI), &b))    /* first, as on silicon */
         return false;
-    if (!elem_load(s, S_ES, str_reg(s, R_DI), &b))
+    if (s->kind == STR_CMPS && !elem_load(s, s->seg, str_reg(s, R_SI), &a))
         return false;
     s->ca = a;
     s->cb = b;
@@ -446,6 +448,20 @@ uint64_t h_string1(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 0;
 }
 
+/* As on silicon (the manuals are silent): with 32-bit addresses RCX loses its upper half
+ * whatever comes, also when it is 0 and when the first element faults; MOVS's and STOS's
+ * pointers likewise, those of the others only when they advance. */
+static void str_narrow(struct str *s)
+{
+    struct x86_cpu *cpu = s->cpu;
+
+    GPR(cpu, R_CX) = (uint32_t)GPR(cpu, R_CX);
+    if (s->kind == STR_MOVS)
+        GPR(cpu, R_SI) = (uint32_t)GPR(cpu, R_SI);
+    if (s->kind == STR_MOVS || s->kind == STR_STOS)
+        GPR(cpu, R_DI) = (uint32_t)GPR(cpu, R_DI);
+}
+
 /**
  * h_rep_string() - a REP string instruction, or a bounded part of it
  * @a: kind | operand size << 8 | address size << 16 | segment << 24
@@ -461,6 +477,8 @@ uint64_t h_rep_string(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     uint64_t count, n;
 
     str_init(&s, X86(tc), a, b == 2 ? 2 : 1);
+    if (s.asize == 4)
+        str_narrow(&s);
     if (str_reg(&s, R_CX) && str_io_denied(&s))
         return 0;
     while ((count = str_reg(&s, R_CX)) && !s.stop) {

@@ -139,7 +139,7 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
     ir_brcmp(x->b, IRC_GTU, 8, last, hi, sp->label);
     if (x->mode & MODE_PE && !(x->mode & MODE_VM86)) {
         ir_val lo = ir_temp(x->b);
-        ir_lde(x->b, 4, lo, s + offsetof(struct x86_seg, lo));
+        ir_lde(x->b, 4, lo, s + (write ? offsetof(struct x86_seg, lo_w) : offsetof(struct x86_seg, lo)));
         ir_brcmp(x->b, IRC_LTU, 4, off, lo, sp->label);
     }
 }

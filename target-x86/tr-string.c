@@ -69,9 +69,12 @@ static void one_element(struct xlat *x, unsigned size)
     unsigned kind = x->row->arg;
     bool si = kind == STR_MOVS || kind == STR_LODS || kind == STR_CMPS;
     bool di = kind != STR_LODS;
-    ir_val df = ir_temp(x->b);
-    ir_val from = si ? src_addr(x, size) : IR_NONE;
-    ir_val to = di ? dst_addr(x, size, kind == STR_MOVS || kind == STR_STOS) : IR_NONE;
+    ir_val df = ir_temp(x->b), second = IR_NONE, from, to;
+
+    if (kind == STR_CMPS)       /* when both fault, silicon reports ES:[rDI] */
+        second = load(x, size, dst_addr(x, size, false));
+    from = si ? src_addr(x, size) : IR_NONE;
+    to = di && kind != STR_CMPS ? dst_addr(x, size, kind == STR_MOVS || kind == STR_STOS) : IR_NONE;
 
     if (kind == STR_MOVS)
         ir_st(x->b, size, to, load(x, size, from));
@@ -79,10 +82,9 @@ static void one_element(struct xlat *x, unsigned size)
         ir_st(x->b, size, to, G_RAX);
     else if (kind == STR_SCAS)
         compare(x, size, G_RAX, load(x, size, to));
-    else if (kind == STR_CMPS) {
-        ir_val a = load(x, size, from);
-        compare(x, size, a, load(x, size, to));
-    } else
+    else if (kind == STR_CMPS)
+        compare(x, size, load(x, size, from), second);
+    else
         load_acc(x, size, from);
     ir_lde(x->b, 8, df, CPU_OFF(df));
     if (si)

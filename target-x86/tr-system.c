@@ -73,23 +73,45 @@ void tr_lseg(struct xlat *x)
     xt_set_reg(x, x->in->reg, size, off);
 }
 
+static ir_val rpl_of(struct xlat *x, ir_val selector)
+{
+    ir_val t = ir_temp(x->b);
+
+    ir_emit_imm(x->b, IR_AND, 4, t, selector, 3);
+    return t;
+}
+
+/* Memory is written only when the RPL changes: else a read-only page is no fault. */
+static void arpl_mem(struct xlat *x)
+{
+    ir_val d = ir_temp(x->b), t = ir_temp(x->b), addr = xt_addr(x, 2, false), old, new_;
+    uint16_t keep = ir_label(x->b), done = ir_label(x->b);
+
+    ir_ld(x->b, 2, d, addr);
+    old = rpl_of(x, d);
+    new_ = rpl_of(x, x->in->reg);
+    ir_brcmp(x->b, IRC_GEU, 4, old, new_, keep);
+    addr = xt_addr(x, 2, true);
+    ir_emit(x->b, IR_LDW, 2, d, addr, IR_NONE);
+    xt_call(x, h_arpl, t, d, x->in->reg, IR_NONE);
+    ir_st(x->b, 2, addr, t);
+    ir_br(x->b, done);
+    ir_set_label(x->b, keep);
+    xt_call(x, h_arpl, t, d, x->in->reg, IR_NONE);
+    ir_set_label(x->b, done);
+}
+
 void tr_arpl(struct xlat *x)
 {
-    ir_val d, addr = IR_NONE, t = ir_temp(x->b);
+    ir_val t;
 
     if (x->in->mem) {
-        addr = xt_addr(x, 2, true);
-        d = ir_temp(x->b);
-        ir_ld(x->b, 2, d, addr);         /* a page that is not there is a read's fault */
-        ir_emit(x->b, IR_LDW, 2, d, addr, IR_NONE);
-    } else {
-        d = x->in->rm;
+        arpl_mem(x);
+        return;
     }
-    xt_call(x, h_arpl, t, d, x->in->reg, IR_NONE);
-    if (x->in->mem)
-        ir_st(x->b, 2, addr, t);
-    else
-        ir_mov(x->b, 2, x->in->rm, t);
+    t = ir_temp(x->b);
+    xt_call(x, h_arpl, t, x->in->rm, x->in->reg, IR_NONE);
+    ir_mov(x->b, 2, x->in->rm, t);
 }
 
 /* selector operands are 16 bits whatever else the register holds */

@@ -50,7 +50,7 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 }; /* #P
  *   5-6, P 7, AVL 12, L 13, D/B 14, G 15 (bits 8-11 are 0)
  * @limit: byte granular
  * @lo, @hi_r, @hi_w: an access to offsets [o, o+n-1] is inside when
- *   lo <= o and o+n-1 <= hi_r (read) or hi_w (write). Derived by
+ *   lo <= o and o+n-1 <= hi_r (read), lo_w <= o and o+n-1 <= hi_w (write). Derived by
  *   x86_seg_derive(); a null or unusable segment has lo = 1, hi = 0.
  */
 struct x86_seg {
@@ -58,7 +58,7 @@ struct x86_seg {
     uint16_t attr;
     uint32_t limit;
     uint64_t base;
-    uint32_t lo, hi_r, hi_w;
+    uint32_t lo, lo_w, hi_r, hi_w;
 };
 enum { SEG_TYPE = 0xf, SEG_S = 1 << 4, SEG_DPL_SHIFT = 5, SEG_P = 1 << 7,
        SEG_L = 1 << 13, SEG_DB = 1 << 14, SEG_G = 1 << 15 };

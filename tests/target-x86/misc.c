@@ -89,7 +89,7 @@ Test(misc, pusha_popa_round_trip)
 Test(misc, pusha_checks_everything_first)
 {
     hr_code16(r, 0);
-    r->cpu->seg[S_SS].lo = 0x100;                   /* expand-down */
+    r->cpu->seg[S_SS].lo = r->cpu->seg[S_SS].lo_w = 0x100;   /* expand-down */
     GPR(r->cpu, R_AX) = 0x5555;
     GPR(r->cpu, R_SP) = 0x108;
     h_pusha(r->tc, 2, 0, 0);
