@@ -112,7 +112,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-disk check-all check-unit check-insn check-fuzz fuzz-code fuzz-board check-guest check-lists check-cross \
+.PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz fuzz-insn fuzz-code fuzz-board check-guest check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -214,7 +214,7 @@ check-unit: $(BUILD)/tests/unit
 	$(emulator) $< $(test_run)
 
 # Instruction tests: tests/insn/ is a program that runs every row of the table
-insn_srcs := tests/insn/expected.c tests/insn/flags.c tests/insn/gen-case.c tests/insn/gen.c \
+insn_srcs := tests/insn/case-file.c tests/insn/expected.c tests/insn/flags.c tests/insn/gen-case.c tests/insn/gen.c \
 	tests/insn/guest.c tests/insn/main.c tests/insn/native.c
 insn_objs = $(insn_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/insn/insn: $(insn_objs) $(objs) $(block_objs)
@@ -234,9 +234,36 @@ fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board: %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
-check-fuzz: $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board
+check-fuzz: $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/code
 	$(emulator) $(BUILD)/tests/fuzz/board
+
+# Random sequences against the host CPU
+ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
+	tests/fuzz/insn/item.c tests/fuzz/insn/main.c tests/fuzz/insn/native.c tests/fuzz/insn/seq.c \
+	tests/fuzz/insn/shrink.c tests/insn/case-file.c tests/insn/flags.c tests/insn/gen-case.c \
+	tests/insn/gen.c
+ifuzz_objs = $(ifuzz_srcs:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/fuzz/ifuzz: $(ifuzz_objs) $(objs) $(block_objs)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+# the host must be the oracle: x86-64 and not emulated
+ifeq ($(HOST_CPU)-$(CROSS),x86_64-no)
+check-ifuzz: $(BUILD)/tests/fuzz/ifuzz
+	$< --count 60000 --cases $(BUILD)
+	$< --count 200000 --mode 64 --seed-bug flag --show 1
+	$< --count 200000 --mode 64 --seed-bug shift --show 1
+else
+check-ifuzz:
+	@echo "ifuzz: skipped, the host is no x86-64 CPU to compare with"
+endif
+
+# COUNT sequences for each code size; what differs is left in tests/insn/cases
+COUNT ?= 10000000
+SEED ?= $(shell date +%s)
+JOBS ?= 1
+fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
+	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
 fuzz-code fuzz-board: fuzz-%: $(BUILD)/tests/fuzz/%
@@ -318,5 +345,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d)
+-include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d) $(ifuzz_objs:.o=.d)
 endif

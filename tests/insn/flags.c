@@ -22,12 +22,35 @@ static const struct { const char *name; uint32_t mask; } undefined[] = {
 };
 static const char *const shifts[] = { "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR", "SHLD", "SHRD" };
 
-static int shift_kind(const struct x86_insn *in)
+/* A row's line in both tables, or -1; found once a row, names are slow to compare. */
+struct lines {
+    bool known;
+    int8_t undefined, shift;
+};
+
+static struct lines find_lines(const char *name)
 {
+    struct lines l = { true, -1, -1 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(undefined); i++)
+        if (!strcmp(name, undefined[i].name))
+            l.undefined = (int8_t)i;
     for (unsigned i = 0; i < ARRAY_SIZE(shifts); i++)
-        if (!strcmp(in->row->name, shifts[i]))
-            return (int)i;
-    return -1;
+        if (!strcmp(name, shifts[i]))
+            l.shift = (int8_t)i;
+    return l;
+}
+
+static struct lines lines(const struct x86_row *r)
+{
+    static struct lines known[4096];
+    size_t i = (size_t)(r - x86_rows);
+
+    if (i >= ARRAY_SIZE(known))
+        return find_lines(r->name);
+    if (!known[i].known)
+        known[i] = find_lines(r->name);
+    return known[i];
 }
 
 static bool by_cl(const struct x86_insn *in)
@@ -51,12 +74,12 @@ static uint32_t shift_undefined(const struct x86_insn *in, int kind, int count)
 
 uint32_t flags_undefined(const struct x86_insn *in, int cl)
 {
-    int kind = shift_kind(in);
+    struct lines l = lines(in->row);
+    int kind = l.shift;
     uint32_t all = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(undefined); i++)
-        if (!strcmp(in->row->name, undefined[i].name))
-            return undefined[i].mask;
+    if (l.undefined >= 0)
+        return undefined[l.undefined].mask;
     if (kind < 0)
         return 0;
     if (opnd_kind(in->row->b) == K_One)
@@ -85,7 +108,7 @@ uint32_t flags_read(const struct x86_insn *in)
 
 uint32_t flags_written(const struct x86_insn *in)
 {
-    if (shift_kind(in) >= 0) {
+    if (lines(in->row).shift >= 0) {
         unsigned mask = opnd_bytes(in, in->row->dst) == 8 ? 63 : 31;
         if (by_cl(in) || (opnd_kind(in->row->b) != K_One && !(in->imm & mask)))
             return 0;

@@ -33,17 +33,20 @@ static void float_bytes(uint8_t *p, unsigned n)
     }
 }
 
-static void random_fpu(struct tcase *c)
+static void fpu_default(struct fpu *f)
 {
-    struct x86_fxarea *fx = &c->init.f.fx;
+    memset(f, 0, sizeof(*f));
+    f->fx.fcw = 0x37f;
+    f->fx.mxcsr = 0x1f80;
+    f->fx.mxcsr_mask = 0xffff;
+}
+
+void fpu_random(struct fpu *f)
+{
+    struct x86_fxarea *fx = &f->fx;
     static const uint16_t fcw[] = { 0x37f, 0x37f, 0x27f, 0x77f, 0xb7f, 0xf7f, 0x07f };
 
-    memset(&c->init.f, 0, sizeof(c->init.f));
-    fx->fcw = 0x37f;
-    fx->mxcsr = 0x1f80;
-    fx->mxcsr_mask = 0xffff;
-    if (!c->fpu)
-        return;
+    fpu_default(f);
     fx->mxcsr |= below(4) << 13;
     if (one_in(4))
         fx->mxcsr |= (rng() & 1) << 15 | (rng() & 1) << 6;
@@ -52,7 +55,7 @@ static void random_fpu(struct tcase *c)
     for (unsigned i = 0; i < 16; i++) {
         float_bytes(fx->xmm[i], 16);
         if (one_in(2))
-            float_bytes(c->init.f.ymmh[i], 16);
+            float_bytes(f->ymmh[i], 16);
     }
     fx->fcw = fcw[below(ARRAY_SIZE(fcw))];
     fx->fsw = (uint16_t)(below(8) << 11 | below(2) << 8 | below(2) << 14);
@@ -87,7 +90,10 @@ static void random_state(struct tcase *c)
     }
     for (unsigned i = 0; i < STACK_BYTES; i += 8)
         stl64(s->stack + i, (i & 63) == 0 ? rng() : i);
-    random_fpu(c);
+    if (c->fpu)
+        fpu_random(&c->init.f);
+    else
+        fpu_default(&c->init.f);
     for (unsigned i = 0; i < c->n; i++)
         if (!strncmp(x86_rows[c->in[i].row].name, "FCMOV", 5) || !strcmp(x86_rows[c->in[i].row].name, "FSTP"))
             c->init.f.fx.ftw = 0xff;   /* with empty registers: known to differ, see tr_fcmov() */
@@ -273,8 +279,9 @@ void case_assemble(struct tcase *c)
         const struct ins *in = &c->in[i];
         unsigned next = c->start[i + 1];
         if (in->rel) {
-            int32_t rel = (int32_t)(c->start[MIN((unsigned)in->target, c->n)] - next);
-            memcpy(c->code + next - in->rel, &rel, in->rel);
+            uint32_t to = c->start[MIN((unsigned)in->target, c->n)];
+            uint32_t v = in->abs ? (c->bits == 16 ? 0 : CODE_VA) + c->off + to : to - next;
+            memcpy(c->code + (in->abs ? c->start[i] + in->abs : next - in->rel), &v, in->rel);
         }
         if (in->ea_ins)             /* its operand is the immediate of another instruction */
             c->in[i].ea = CODE_VA + c->off + c->start[MIN(in->ea_ins - 1u, c->n - 1)] + 2;

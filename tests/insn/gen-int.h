@@ -11,6 +11,7 @@ struct regs {
     unsigned bits;                /* code size */
     bool fixed;                   /* only these: */
     bool aligned;                 /* mostly to 16 bytes */
+    uint8_t seg;                  /* override prefix that goes with base[1], or 0 */
     uint8_t base[2], index;       /* the index register holds 0..15 */
     uint64_t at[2], index_value;
 };
@@ -29,6 +30,8 @@ unsigned below(unsigned n);
 bool one_in(unsigned n);
 /** value() - an operand: a corner case or anything */
 uint64_t value(void);
+/** fpu_random() - vector and x87 registers, MXCSR, control words */
+void fpu_random(struct fpu *f);
 /** named() - @name is in @list */
 bool named(const char *name, const char *const *list, size_t n);
 /** is_vec_row() - x87, MMX, SSE, AVX */

@@ -334,11 +334,40 @@ bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg,
 
 /* ---- facts about an instruction ----------------------------------------------------- */
 
+/* what the name of a row says; found once a row, names are slow to compare */
+enum { FACT_KNOWN = 1, FACT_STACK = 2, FACT_BOTH = 4, FACT_AX = 8, FACT_AX_DX = 16, FACT_CX = 32, FACT_XCHG = 64 };
+
+static unsigned find_facts(const char *name)
+{
+    static const char *const stack[] = { "PUSH", "POP", "CALL", "RET", "ENTER", "LEAVE", "PUSHF", "POPF",
+                                         "PUSHA", "POPA" };
+    static const char *const both[] = { "XCHG", "XADD", "MULX" };
+    static const char *const ax[] = { "CMPXCHG", "CMPXCHG8B", "CMPXCHG16B", "XLAT", "LAHF", "CBW", "FNSTSW", "DAA", "DAS",
+                                      "AAA", "AAS", "AAM", "AAD", "SALC" };
+    static const char *const ax_dx[] = { "MUL", "IMUL", "DIV", "IDIV", "CWD", "CMPXCHG8B", "CMPXCHG16B" };
+    static const char *const cx[] = { "LOOP", "LOOPE", "LOOPNE", "PCMPESTRI", "PCMPISTRI", "VPCMPESTRI",
+                                      "VPCMPISTRI" };
+
+    return FACT_KNOWN | (NAMED(name, stack) ? FACT_STACK : 0) | (NAMED(name, both) ? FACT_BOTH : 0) |
+           (NAMED(name, ax) ? FACT_AX : 0) | (NAMED(name, ax_dx) ? FACT_AX_DX : 0) |
+           (NAMED(name, cx) ? FACT_CX : 0) | (strcmp(name, "XCHG") ? 0 : FACT_XCHG);
+}
+
+static unsigned facts(const struct x86_row *r)
+{
+    static uint8_t known[4096];
+    size_t i = (size_t)(r - x86_rows);
+
+    if (i >= ARRAY_SIZE(known))
+        return find_facts(r->name);
+    if (!known[i])
+        known[i] = (uint8_t)find_facts(r->name);
+    return known[i];
+}
+
 bool is_push_pop(const struct x86_insn *in)
 {
-    static const char *const names[] = { "PUSH", "POP", "CALL", "RET", "ENTER", "LEAVE", "PUSHF", "POPF",
-                                         "PUSHA", "POPA" };
-    return NAMED(in->row->name, names);
+    return facts(in->row) & FACT_STACK;
 }
 
 static unsigned byte_reg(const struct x86_insn *in, unsigned n, unsigned o)
@@ -362,24 +391,18 @@ uint32_t opnd_reg(const struct x86_insn *in, unsigned o)
 /* registers that may change */
 uint32_t regs_written(const struct x86_insn *in)
 {
-    static const char *const both[] = { "XCHG", "XADD", "MULX" };
-    static const char *const ax[] = { "CMPXCHG", "CMPXCHG8B", "CMPXCHG16B", "XLAT", "LAHF", "CBW", "FNSTSW", "DAA", "DAS",
-                                      "AAA", "AAS", "AAM", "AAD", "SALC" };
-    static const char *const ax_dx[] = { "MUL", "IMUL", "DIV", "IDIV", "CWD", "CMPXCHG8B", "CMPXCHG16B" };
-    static const char *const cx[] = { "LOOP", "LOOPE", "LOOPNE", "PCMPESTRI", "PCMPISTRI", "VPCMPESTRI",
-                                      "VPCMPISTRI" };
     const struct x86_row *r = in->row;
-    uint32_t w = opnd_reg(in, r->dst);
+    uint32_t w = opnd_reg(in, r->dst), f = facts(r);
 
     if (is_vec_row(r) && opnd_kind(r->dst) == K_E && !in->mem)
         w |= 1u << in->rm;        /* PEXTRB: EBP, not CH */
-    if (NAMED(r->name, both))
+    if (f & FACT_BOTH)
         w |= opnd_reg(in, r->a) | opnd_reg(in, r->b);
-    if (NAMED(r->name, ax))
+    if (f & FACT_AX)
         w |= 1u << R_AX;
-    if (NAMED(r->name, ax_dx))
+    if (f & FACT_AX_DX)
         w |= 1u << R_AX | 1u << R_DX;
-    if (NAMED(r->name, cx))
+    if (f & FACT_CX)
         w |= 1u << R_CX;
     if (ROW_HAS(r, REPOK))
         w |= 1u << R_AX | 1u << R_CX | 1u << R_SI | 1u << R_DI;
@@ -404,5 +427,5 @@ unsigned mem_bytes(const struct x86_insn *in)
 
 bool is_atomic(const struct x86_insn *in)
 {
-    return in->prefixes & PFX_LOCK || (!strcmp(in->row->name, "XCHG") && in->mem);
+    return in->prefixes & PFX_LOCK || (facts(in->row) & FACT_XCHG && in->mem);
 }

@@ -14,8 +14,8 @@
 #define RAM_PAGES 32u
 enum { PG_PML4 = 1, PG_PDPT, PG_PD, PG_PT_CODE, PG_PT_DATA,
        /* pages of one stretch do not follow one another */
-       PG_CODE0 = 16, PG_CODE1 = 18, PG_DATA0 = 21, PG_DATA1 = 20, PG_STACK = 24 };
-enum { PTE_RWU = 7 };
+       PG_CODE0 = 16, PG_CODE1 = 18, PG_DATA0 = 21, PG_DATA1 = 20, PG_STACK = 24, PG_RO = 26 };
+enum { PTE_RWU = 7, PTE_RU = 5 };
 
 struct guest {
     uint8_t *ram;
@@ -121,12 +121,16 @@ static void set_mode(struct x86_cpu *cpu, unsigned bits)
         set_seg(cpu, S_SS, SEL_STACK16, USER16 | 3, STACK_VA, STACK_BYTES - 1);
         set_seg(cpu, S_DS, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
         set_seg(cpu, S_ES, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
+        set_seg(cpu, S_FS, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
+        set_seg(cpu, S_GS, SEL_DATA16, USER16 | 3, DATA_VA, DATA_BYTES - 1);
     } else {
         set_seg(cpu, S_CS, bits == 64 ? 0x33 : 0x23,
                 bits == 64 ? (USER & ~SEG_DB) | SEG_L | 0xb : USER | 0xb, 0, all);
         set_seg(cpu, S_SS, 0x2b, USER | 3, 0, all);
         set_seg(cpu, S_DS, 0x2b, USER | 3, 0, all);
         set_seg(cpu, S_ES, 0x2b, USER | 3, 0, all);
+        set_seg(cpu, S_FS, 0x2b, USER | 3, FS_BASE, all);
+        set_seg(cpu, S_GS, 0x2b, USER | 3, GS_BASE, all);
     }
     cpu->cpl = 3;
     x86_update_mode(cpu);
@@ -180,6 +184,14 @@ static void take_event(struct x86_cpu *cpu, const struct tcase *c, struct state 
         out->pc += cpu->exc_soft_len;
 }
 
+/* the read-only page: there from the first stored case on */
+static void set_ro(struct guest *g, const uint8_t *bytes)
+{
+    memcpy(g->ram + PG_RO * 4096, bytes, RO_BYTES);
+    stl64(g->ram + PG_PT_DATA * 4096 + (RO_VA >> 12 & 511) * 8, PG_RO << 12 | PTE_RU);
+    tcg_mmu_flush_page(&g->cpu->tcg, RO_VA);
+}
+
 static void put_case(struct guest *g, const struct tcase *c)
 {
     struct x86_cpu *cpu = g->cpu;
@@ -188,6 +200,8 @@ static void put_case(struct guest *g, const struct tcase *c)
     memcpy(g->ram + PG_DATA0 * 4096, c->init.data, 4096);
     memcpy(g->ram + PG_DATA1 * 4096, c->init.data + 4096, 4096);
     memcpy(g->ram + PG_STACK * 4096, c->init.stack, 4096);
+    if (c->stored)
+        set_ro(g, c->ro);
     memcpy(cpu->tcg.regs, c->init.r, sizeof(c->init.r));
     cpu->tcg.exception = 0;
     cpu->exc_soft = cpu->exc_has_error = false;

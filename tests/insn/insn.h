@@ -20,10 +20,14 @@
 #define CODE_VA 0x10000000u       /* two pages */
 #define DATA_VA 0x20000000u       /* two pages, nothing after them */
 #define STACK_VA 0x20010000u      /* one page, nothing around it */
+#define RO_VA 0x20011000u         /* behind the stack: one page that can only be read, for stored cases */
 #define CODE_BYTES 8192u
 #define DATA_BYTES 8192u
 #define STACK_BYTES 4096u
-#define MAX_INS 20
+#define RO_BYTES 4096u
+#define FS_BASE (DATA_VA + 0x900)
+#define GS_BASE (STACK_VA + 0x400)
+#define MAX_INS 36
 /* 16-bit code runs in segments that start at each of those */
 enum { SEL_CODE16 = 0x07, SEL_DATA16 = 0x0f, SEL_STACK16 = 0x17 };
 #define END_BYTES 8               /* what an engine puts after the code */
@@ -49,12 +53,13 @@ struct state {
 /** struct ins - one instruction of a case
  *  @target: index of the instruction it branches to, or -1; @rel: width of that
  *  displacement, which ends the instruction
- *  @rip_at: where a RIP-relative displacement stands, or 0; @ea: what it shall reach
+ *  (@abs: the target's address instead, at that place); @rip_at: where a RIP-relative displacement stands, or 0; @ea: what it shall reach
  *  @undef: EFLAGS bits undefined after it */
 struct ins {
     uint8_t b[16], n;
     int8_t target;
     uint8_t rel, rip_at;
+    uint8_t abs;
     uint8_t ea_ins;               /* @ea is in instruction @ea_ins - 1, or 0 */
     uint64_t ea;
     uint16_t row;
@@ -71,6 +76,8 @@ struct tcase {
     bool fpu;                     /* vector or x87 state matters */
     bool approximate;             /* results differ in the last bits between implementations */
     struct state init;
+    uint8_t ro[RO_BYTES];         /* stored cases: the read-only page */
+    bool stored;                  /* from a file: that page is there */
 };
 
 /* ---- gen.c, gen-case.c ------------------------------------------------------------------ */
@@ -92,6 +99,13 @@ bool gen_program(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsigne
                  const struct x86_model *m);
 /** case_assemble() - place the instructions: code, len, start, branches */
 void case_assemble(struct tcase *c);
+
+/* ---- case-file.c -------------------------------------------------------------------- */
+
+/** case_write() - @c as text; @why: a comment for the first line */
+bool case_write(FILE *f, const struct tcase *c, const char *why);
+/** case_read() - the other way round; false: @line is not understood, or parts are missing */
+bool case_read(FILE *f, struct tcase *c, unsigned *line);
 
 /* ---- flags.c ---------------------------------------------------------------- */
 

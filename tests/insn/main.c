@@ -1,5 +1,6 @@
 /*
  * main.c - insn [-seed N] [-count N] [-sequences N] [-bits N] [-row NAME] [-phase N] [-case K] [-v]
+ *              [FILE...]: only these stored cases
  *
  * Runs every row of the instruction table that an unprivileged program may use:
  * random encodings and operands alone, then random short sequences, which is
@@ -8,6 +9,7 @@
 #include "tests/insn/insn.h"
 #include "target-x86/insn-table.h"
 #include "tcg/tcg-int.h"
+#include <dirent.h>
 #include <stdlib.h>
 
 #define MAX_ROWS 2048
@@ -23,6 +25,8 @@ struct options {
     unsigned bits;                /* only this code size, or 0 */
     const char *expected;         /* file of known answers */
     const char *rows;             /* file to be written: all rows, which of them ran here */
+    const char *cases;            /* folder of stored cases */
+    char **files;                 /* only these; or NULL */
     bool verbose, integer, record;
 };
 
@@ -31,7 +35,7 @@ struct bench {
     unsigned n_engines;
     struct x86_model model;
     struct options opt;
-    unsigned differ, seq_differ;
+    unsigned differ, seq_differ, stored, stored_differ;
     bool row_tested[MAX_ROWS];
     uint64_t cases;
     struct tcase c;
@@ -320,7 +324,12 @@ static bool parse(struct options *o, int argc, char **argv)
             o->expected = argv[++i];
         else if (!strcmp(argv[i], "-rows") && more)
             o->rows = argv[++i];
-        else if (!strcmp(argv[i], "-record"))
+        else if (!strcmp(argv[i], "-cases") && more)
+            o->cases = argv[++i];
+        else if (argv[i][0] != '-') {
+            o->files = argv + i;
+            return true;
+        } else if (!strcmp(argv[i], "-record"))
             o->record = true;
         else if (!strcmp(argv[i], "-integer"))
             o->integer = true;
@@ -459,6 +468,58 @@ static void check_expected(struct bench *b)
     printf("insn: %u known answers, %u checked, %u not comparable\n", n, checked, other);
 }
 
+/* ---- stored cases ---------------------------------------------------------------------- */
+
+static bool host_has(struct bench *b, const struct tcase *c, bool has_16)
+{
+    struct x86_insn in;
+
+    for (unsigned i = 0; i < c->n; i++)
+        if (x86_decode_with(c->in[i].b, c->in[i].n, c->bits, &b->model, &in) < 1)
+            return false;
+    return c->bits != 16 || has_16;
+}
+
+static void run_file(struct bench *b, const char *name, bool has_16)
+{
+    FILE *f = fopen(name, "r");
+    unsigned line = 0, bad;
+
+    if (!f || !case_read(f, &b->c, &line)) {
+        printf("insn: %s:%u: not a case\n", name, line);
+        b->differ++;
+    } else if (b->c.stored = true, !host_has(b, &b->c, has_16)) {
+        printf("insn: %s: skipped, this host has no such instruction or segment\n", name);
+    } else if ((bad = run_case(b, &b->c))) {
+        b->stored_differ++;
+        report(b, name, bad);
+    }
+    b->stored++;
+    if (f)
+        fclose(f);
+}
+
+static void run_folder(struct bench *b, const char *dir, bool has_16)
+{
+    struct dirent **list;
+    int n = scandir(dir, &list, NULL, alphasort);
+
+    for (int i = 0; i < n; i++) {
+        char *name = xasprintf("%s/%s", dir, list[i]->d_name);
+        if (list[i]->d_name[0] != '.')
+            run_file(b, name, has_16);
+        free(name);
+        free(list[i]);
+    }
+    if (n < 0) {
+        printf("insn: cannot read %s\n", dir);
+        b->differ++;
+    } else {
+        free(list);
+    }
+    printf("insn: %u stored cases, %u differ\n", b->stored, b->stored_differ);
+}
+
 static void summary(const struct bench *b)
 {
     unsigned tested = 0;
@@ -514,6 +575,8 @@ static void test_all(struct bench *b, bool has_16)
             test_mode(b, bits);
     if (!b->opt.row && b->opt.only < 0)
         check_expected(b);
+    if (!b->opt.row && b->opt.only < 0 && b->n_engines > 1)
+        run_folder(b, b->opt.cases, has_16);
     summary(b);
 }
 
@@ -524,11 +587,11 @@ int main(int argc, char **argv)
     bool has_16;
 
     b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1,
-                                .expected = "tests/insn/expected.txt" };
+                                .expected = "tests/insn/expected.txt", .cases = "tests/insn/cases" };
     if (!parse(&b->opt, argc, argv)) {
         fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-bits 16|32|64] [-row NAME] [-phase N]\n"
                 "            [-case K] [-integer] [-show N] [-v]\n"
-                "            [-expected FILE] [-rows FILE] [-record > FILE]\n");
+                "            [-expected FILE] [-rows FILE] [-record > FILE] [-cases DIR] [FILE...]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -539,12 +602,16 @@ int main(int argc, char **argv)
     if (!b->opt.record)
         printf("insn: seed %llu\n", (unsigned long long)b->opt.seed);
     has_16 = native_has_16();
-    if (b->opt.record && has_16)
+    for (char **f = b->opt.files; f && *f; f++)
+        run_file(b, *f, has_16);
+    if (b->opt.files)
+        printf("insn: %u stored cases, %u differ\n", b->stored, b->stored_differ);
+    else if (b->opt.record && has_16)
         record(b);
     else
         test_all(b, has_16);
     if (b->opt.rows && !write_rows(b))
         b->differ++;
     free_engines(b);
-    return b->differ || b->seq_differ;
+    return b->differ || b->seq_differ || b->stored_differ;
 }

@@ -3,7 +3,8 @@
  *
  * The entry routine loads the case's registers from fixed low addresses and
  * jumps to its code, which ends with a jump back; a fault's handler records it
- * and continues at the same place, so that the state is saved by one routine.
+ * and continues at the same place, so that the state is saved by one routine. FS and
+ * GS have the case's bases meanwhile: the handlers touch no thread-local storage then.
  */
 #define _GNU_SOURCE
 #include "tests/insn/insn.h"
@@ -11,6 +12,7 @@
 #if defined(__x86_64__)
 #include <asm/ldt.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -24,7 +26,9 @@ struct slots {
     uint32_t far_code;
     uint16_t far_cs, rsvd0;
     uint16_t data_sel, stack_sel;
-    uint8_t rsvd[1024 - 180];
+    uint8_t rsvd1[4];
+    uint64_t host_fs, fs_base, gs_base;
+    uint8_t rsvd[1024 - 208];
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
@@ -41,6 +45,9 @@ asm(".pushsection .text\n"
     "movq %rsp, SL+0x88\n"
     "movl $7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
     "movw SL+0xb0, %ds\n movw SL+0xb0, %es\n movw SL+0xb2, %ss\n"
+    "rdfsbase %rax\n movq %rax, SL+0xb8\n"
+    "movw SL+0xb0, %fs\n movw SL+0xb0, %gs\n"
+    "movq SL+0xc0, %rax\n wrfsbase %rax\n movq SL+0xc8, %rax\n wrgsbase %rax\n"
     "pushq SL+0x80\n popfq\n"
     "movq SL+0x00, %rax\n movq SL+0x08, %rcx\n movq SL+0x10, %rdx\n movq SL+0x18, %rbx\n"
     "movq SL+0x20, %rsp\n movq SL+0x28, %rbp\n movq SL+0x30, %rsi\n movq SL+0x38, %rdi\n"
@@ -57,6 +64,7 @@ asm(".pushsection .text\n"
     "movq SL+0x88, %rsp\n"
     "pushfq\n popq SL+0x80\n pushq $0x202\n popfq\n"
     "movl $0x2b, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n"
+    "xorl %eax, %eax\n movl %eax, %fs\n movl %eax, %gs\n movq SL+0xb8, %rax\n wrfsbase %rax\n"
     "movl $7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
     "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
@@ -121,6 +129,16 @@ static void on_tick(int sig, siginfo_t *si, void *ctx)
     }
 }
 
+/* the read-only page: there from the first stored case on */
+static void set_ro(const uint8_t *bytes)
+{
+    void *p = mmap((void *)(uintptr_t)RO_VA, RO_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                   -1, 0);
+
+    memcpy(p, bytes, RO_BYTES);
+    mprotect(p, RO_BYTES, PROT_READ);
+}
+
 static void run(struct engine *e, const struct tcase *c, struct state *out)
 {
     /* jmp *[exit], or far to that jump */
@@ -132,6 +150,8 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
 
     memcpy((void *)(uintptr_t)DATA_VA, c->init.data, DATA_BYTES);
     memcpy((void *)(uintptr_t)STACK_VA, c->init.stack, STACK_BYTES);
+    if (c->stored)
+        set_ro(c->ro);
     memcpy(code, c->code, c->len);
     memcpy(code + c->len, end, END_BYTES);
     memcpy(SLOTS->r, c->init.r, sizeof(SLOTS->r));
@@ -140,6 +160,8 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     SLOTS->far_code = (uint32_t)(uintptr_t)code;
     SLOTS->far_cs = 0x23;
     SLOTS->data_sel = SLOTS->stack_sel = 0x2b;
+    SLOTS->fs_base = c->bits == 16 ? DATA_VA : FS_BASE;
+    SLOTS->gs_base = c->bits == 16 ? DATA_VA : GS_BASE;
     if (c->bits == 16) {
         SLOTS->far_code = c->off;
         SLOTS->far_cs = SEL_CODE16;
@@ -199,9 +221,9 @@ bool native_engine(struct engine *e)
     int rw = PROT_READ | PROT_WRITE;
 
     _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98 &&
-                   offsetof(struct slots, far_code) == FAR_AT, "asm");
+                   offsetof(struct slots, far_code) == FAR_AT && offsetof(struct slots, host_fs) == 0xb8, "asm");
     *e = (struct engine){ .name = "host CPU", .run = run };
-    return __builtin_cpu_supports("avx2") && map_at(CODE_VA, CODE_BYTES, rw | PROT_EXEC) &&
+    return __builtin_cpu_supports("avx2") && getauxval(AT_HWCAP2) & 2 /* FSGSBASE */ && map_at(CODE_VA, CODE_BYTES, rw | PROT_EXEC) &&
            map_at(DATA_VA, DATA_BYTES, rw) && map_at(STACK_VA, STACK_BYTES, rw) &&
            map_at(SLOTS_VA, 8192, rw) && map_at(BACK_VA, 4096, rw | PROT_EXEC);
 }

@@ -1,0 +1,61 @@
+/*
+ * hash.c - states as numbers: what changed in memory, vector registers, x87 registers
+ */
+#include "tests/fuzz/insn/ifuzz.h"
+
+static inline uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 29;
+}
+
+static uint64_t mix_bytes(uint64_t h, const void *p, unsigned n)
+{
+    const uint8_t *b = p;
+
+    for (unsigned i = 0; i < n; i += 8)
+        h = mix(h, ldl64(b + i));
+    return h;
+}
+
+static inline bool line_same(const uint8_t *a, const uint8_t *b)
+{
+    typedef uint64_t v4 __attribute__((vector_size(32), aligned(32)));
+    v4 d = (*(const v4 *)a ^ *(const v4 *)b) | (*(const v4 *)(a + 32) ^ *(const v4 *)(b + 32));
+
+    return !(d[0] | d[1] | d[2] | d[3]);
+}
+
+uint64_t mem_settle(uint8_t *now, const uint8_t *was, unsigned n, unsigned salt)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < n; i += 64)
+        if (unlikely(!line_same(now + i, was + i))) {
+            sum += mix_bytes(salt + i + 1, now + i, 64);
+            memcpy(now + i, was + i, 64);
+        }
+    return sum;
+}
+
+uint64_t vec_hash(const struct xstate *f)
+{
+    uint64_t h[4] = { 1, 2, 3, 4 };
+
+    for (unsigned i = 0; i < 16; i++) {
+        h[0] = mix(h[0], ldl64(f->fx.xmm[i]));
+        h[1] = mix(h[1], ldl64(f->fx.xmm[i] + 8));
+        h[2] = mix(h[2], ldl64(f->ymmh[i]));
+        h[3] = mix(h[3], ldl64(f->ymmh[i] + 8));
+    }
+    return mix_bytes(0, h, sizeof(h));
+}
+
+uint64_t x87_hash(const struct xstate *f)
+{
+    uint64_t h = 5;
+
+    for (unsigned i = 0; i < 8; i++)
+        h = mix(mix(h, ldl64(f->fx.st[i])), ldl16(f->fx.st[i] + 8));
+    return h;
+}
