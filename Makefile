@@ -112,7 +112,8 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz fuzz-insn fuzz-code fuzz-board check-guest check-lists check-cross \
+.PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
+	fuzz-insn fuzz-code fuzz-board check-guest check-real check-net check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -284,6 +285,16 @@ check-disk: $(transom) $(transom_img)
 	tools/install-deps.sh disk
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run disk-boot ovmf
 
+# Real software proves itself, the long list: memory testers, boot loaders, installers
+check-real: $(transom)
+	tools/install-deps.sh check
+	REAL=all TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run real
+
+# A Debian guest with each network card moves NET_MIB over user networking, both ways
+check-net: $(transom)
+	tools/install-deps.sh check
+	NET_MIB=$(or $(NET_MIB),200) TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run net
+
 # "check" may have to install packages and to configure first, so it starts anew
 check:
 	tools/install-deps.sh build check
@@ -339,6 +350,8 @@ help:
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
+	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
+	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"

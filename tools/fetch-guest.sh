@@ -1,11 +1,12 @@
 #!/bin/bash
-# fetch-guest.sh DIR - a stock Debian kernel and busybox, unpacked in DIR
+# fetch-guest.sh DIR [FLAVOUR] - a stock Debian kernel and busybox, unpacked in DIR
 #
-# Leaves DIR/vmlinuz and DIR/busybox. Packages are downloaded from the archives
-# that apt knows, not installed, and never twice.
+# FLAVOUR: amd64 (default) or cloud-amd64. Leaves DIR/vmlinuz and DIR/busybox.
+# Packages are downloaded from the archives that apt knows, not installed, and
+# never twice.
 set -eu
 
-dir=$1
+dir=$1 flavour=${2:-amd64}
 mkdir -p "$dir"
 cd "$dir"
 
@@ -27,10 +28,10 @@ download() {
     exit 1
 }
 
-# linux-image-amd64 is an empty package that depends on the current kernel
+# linux-image-FLAVOUR is an empty package that depends on the current kernel
 kernel_package() {
-    apt-cache depends linux-image-amd64 2> /dev/null |
-        sed -n 's/^ *Depends: \(linux-image-[0-9].*-amd64\)$/\1/p' | tail -n 1
+    apt-cache depends "linux-image-$flavour" 2> /dev/null |
+        sed -n "s/^ *Depends: \(linux-image-[0-9].*-$flavour\)\$/\1/p" | tail -n 1
 }
 
 if [ ! -e vmlinuz ]; then
@@ -42,7 +43,7 @@ if [ ! -e vmlinuz ]; then
             name=$(kernel_package)
         fi
         if [ -z "$name" ]; then
-            echo "fetch-guest: apt knows no linux-image-amd64 (no network?); missing: $dir/vmlinuz" >&2
+            echo "fetch-guest: apt knows no linux-image-$flavour (no network?); missing: $dir/vmlinuz" >&2
             exit 1
         fi
         download "$name" vmlinuz
