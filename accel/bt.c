@@ -363,8 +363,9 @@ static void bt_info(struct accel *a, FILE *f)
     fprintf(f, "translations %llu, look-ups %llu, invalidations %llu, flushes %llu\n",
             (unsigned long long)s->translations, (unsigned long long)s->lookups,
             (unsigned long long)s->invalidations, (unsigned long long)s->flushes);
-    fprintf(f, "guest bytes %llu, host bytes %llu, cache %llu MiB\n",
+    fprintf(f, "guest bytes %llu, host bytes %llu, of them out of line %llu, cache %llu MiB\n",
             (unsigned long long)s->guest_bytes, (unsigned long long)s->host_bytes,
+            (unsigned long long)s->cold_bytes,
             (unsigned long long)(bt->opt.tb_bytes / MiB));
 }
 

@@ -7,6 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* What the parts of a whole boot and a compiler's run came to. */
+#define HOT_PERCENT 50
+
 int cache_init(struct code_cache *c, size_t bytes, struct err *e)
 {
     bytes = align_up(bytes, 2 * MiB);
@@ -20,8 +23,14 @@ int cache_init(struct code_cache *c, size_t bytes, struct err *e)
         return err_set(e, -errno, "cannot map the code cache (%zu MiB): %s",
                        bytes >> 20, strerror(errno));
     c->bytes = bytes;
-    c->used = 0;
+    cache_empty(c);
     return 0;
+}
+
+void cache_empty(struct code_cache *c)
+{
+    c->used = 0;
+    c->cold = c->cold_used = align_up(c->bytes / 100 * HOT_PERCENT, PAGE_SIZE);
 }
 
 void cache_free(struct code_cache *c)

@@ -82,14 +82,16 @@ static struct tb *tb_made(struct tcg *t, const struct tb_key *k, uint32_t page, 
 
 struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
 {
+    bool cold = t->cache.bytes && pc >= t->cache.rx + t->cache.cold;
     uint32_t lo = 0, hi = __atomic_load_n(&t->n_tbs, __ATOMIC_ACQUIRE);
 
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
         struct tb *tb = t->tbs[mid];
-        if (pc < tb->code)
+        const uint8_t *code = cold ? tb->cold : tb->code;
+        if (pc < code)
             hi = mid;
-        else if (pc >= tb->code + tb->code_len)
+        else if (pc >= code + (cold ? tb->cold_len : tb->code_len))
             lo = mid + 1;
         else
             return tb;
@@ -301,7 +303,7 @@ void tcg_flush_all(struct tcg *t)
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
     t->n_tbs = 0;
     t->arena_used = 0;
-    t->cache.used = 0;
+    cache_empty(&t->cache);
     for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
         jc_clear(cpu);
         cpu->exit_tb = NULL;
@@ -341,8 +343,12 @@ static void log_host_code(const struct tb *tb)
 {
     FILE *f = log_lock();
 
-    fprintf(f, "OUT: [size=%u]\n", tb->code_len);
+    fprintf(f, "OUT: [size=%u]\n", tb->code_len + tb->cold_len);
     tcg_disas(f, tb->code, tb->code_len, (uintptr_t)tb->code, 0);
+    if (tb->cold_len) {
+        fprintf(f, "  -- out of line\n");
+        tcg_disas(f, tb->cold, tb->cold_len, (uintptr_t)tb->cold, 0);
+    }
     fputc('\n', f);
     log_unlock();
 }
@@ -479,9 +485,12 @@ static void tb_enlist(struct tcg *t, struct tb *tb)
 
 static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
 {
-    if (t->perf_map && t->host)
+    if (t->perf_map && t->host) {
         fprintf(t->perf_map, "%llx %x guest:%llx.%x\n", (unsigned long long)(uintptr_t)tb->code,
                 tb->code_len, (unsigned long long)k->lin, k->mode);
+        fprintf(t->perf_map, "%llx %x guest:%llx.%x.cold\n", (unsigned long long)(uintptr_t)tb->cold,
+                tb->cold_len, (unsigned long long)k->lin, k->mode);
+    }
     if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
         log_host_code(tb);
 }
@@ -530,7 +539,8 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
         return NULL;
     t->stats.translations++;
     t->stats.guest_bytes += *len;
-    t->stats.host_bytes += tb->code_len;
+    t->stats.host_bytes += tb->code_len + tb->cold_len;
+    t->stats.cold_bytes += tb->cold_len;
     tb_log(t, tb, k);
     t->tbs[t->n_tbs] = tb;
     __atomic_store_n(&t->n_tbs, t->n_tbs + 1, __ATOMIC_RELEASE);

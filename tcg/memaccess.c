@@ -336,6 +336,7 @@ unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t
 {
     unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1, r;
 
+    cpu->pcoff = (int32_t)sl->desc >> SLOW_PCOFF;
     cpu->mmu->from = from;
     r = likely(!log_mask || !what) ? slow_access(cpu, sl) : slow_access_saved(cpu, sl, what);
     cpu->mmu->from = NULL;

@@ -76,8 +76,8 @@ struct tb {
     uint8_t waits;            /* entered before it was; a hint */
     uint64_t born;            /* epoch in which it was made */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
-    const uint8_t *code;      /* executable address (host back end) */
-    uint32_t code_len;
+    const uint8_t *code, *cold; /* executable addresses (host back end) */
+    uint32_t code_len, cold_len;
     struct ir_block *ir;      /* interpreter */
     struct tb *hash_next;
     struct tb *page_next[2];
@@ -109,9 +109,13 @@ struct ram_page {
     struct tb *first;        /* blocks with bytes here; next through page_next[] */
 };
 
+/** struct code_cache - translated code. The main lines of all blocks stand together
+ *  in its first part, what they rarely need (misses, faults, unchained exits) in
+ *  the second: so the host's caches hold more of what runs. */
 struct code_cache {
     uint8_t *rw, *rx;        /* the same memory, mapped twice */
     size_t bytes, used;
+    size_t cold, cold_used;  /* where the second part starts, and its next free byte */
     int fd;
 };
 
@@ -126,7 +130,7 @@ struct tcg_source {
 };
 
 #define PROTECTED_RING 4096
-#define TB_HASH_BITS 16
+#define TB_HASH_BITS 18
 /*
  * What vCPUs share. Written under lock, by vCPUs that are many; hash chains, code_bits,
  * links and tbs are also read without it (see smp.c).
@@ -239,7 +243,8 @@ struct tcg_slow {
     uint64_t arg[3];         /* CALL */
     uint64_t save[8];
 };
-enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10 };
+enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10,
+       SLOW_RECIPE = 1 << 11, SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
  *  2: bounced (a write must be finished with tcg_slow_commit())
@@ -304,8 +309,10 @@ struct host_code {
 /** host_code_here() - back end for this host, or NULL with the reason in @e */
 const struct host_code *host_code_here(struct err *e);
 
-/** tb_find_by_code() - the block whose code holds @pc, or NULL */
+/** tb_find_by_code() - the block whose code holds @pc (in either part), or NULL */
 struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc);
+/** cache_empty() - forget all translations; thunks follow */
+void cache_empty(struct code_cache *c);
 /** tcg_arena() - memory that lives until the next flush; NULL when full */
 void *tcg_arena(struct tcg *t, size_t bytes);
 

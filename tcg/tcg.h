@@ -442,6 +442,7 @@ struct tcg_config {
 
 struct tcg_stats {
     uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes;
+    uint64_t cold_bytes;     /* of host_bytes: out of line */
 };
 
 /** tcg_new() - translator shared by all vCPUs of a machine */

@@ -25,7 +25,9 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->tb = tb;
     g->b = b;
     g->start = g->c.p = t->cache.rw + t->cache.used;
-    g->end = t->cache.rw + t->cache.bytes;
+    g->end = t->cache.rw + t->cache.cold;
+    g->cold = t->cache.rw + t->cache.cold_used;
+    g->cold_end = t->cache.rw + t->cache.bytes;
     for (unsigned i = 0; i < t->target->n_globals; i++)
         g->pin[i] = t->target->globals[i].pin < 0 ? -1 : pin_reg[t->target->globals[i].pin];
     for (unsigned i = 0; i < b->n_vals; i++)
@@ -62,10 +64,11 @@ static bool gen_finish(struct gen *g)
     struct tcg *t = g->t;
     struct tb *tb = g->tb;
     struct tb_site *sites;
+    uint8_t *cold;
 
     for (unsigned i = 0; i < g->n_fix; i++)
         patch32(g->fix[i].at, g->label[g->fix[i].label]);
-    stubs_emit(g);
+    cold = stubs_emit(g);
     if (g->fail)
         return false;
     sites = tcg_arena(t, g->n_sites * sizeof(*sites) + 1);
@@ -76,7 +79,10 @@ static bool gen_finish(struct gen *g)
     tb->n_sites = g->n_sites;
     tb->code = t->cache.rx + (g->start - t->cache.rw);
     tb->code_len = (uint32_t)(g->c.p - g->start);
+    tb->cold = t->cache.rx + (g->cold - t->cache.rw);
+    tb->cold_len = (uint32_t)(cold - g->cold);
     t->cache.used = align_up((size_t)(g->c.p - t->cache.rw), 16);
+    t->cache.cold_used = (size_t)(cold - t->cache.rw);
     return true;
 }
 

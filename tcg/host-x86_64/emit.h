@@ -245,4 +245,11 @@ static inline void jmp_to(struct code *c, const uint8_t *target)
     patch32(at, target);
 }
 
+static inline void call_to(struct code *c, const uint8_t *target)
+{
+    e8(c, 0xe8);
+    e32(c, 0);
+    patch32(c->p - 4, target);
+}
+
 #endif

@@ -78,7 +78,8 @@ struct gen {
     struct tb *tb;
     const struct ir_block *b;
     const struct ir_op *op;  /* being compiled */
-    uint8_t *start, *end;
+    uint8_t *start, *end;    /* of the main line, and of its part of the cache */
+    uint8_t *cold, *cold_end; /* likewise for the stubs */
     int8_t pin[IR_MAX_GLOBALS];
     struct tval v[IR_MAX_VALS];
     ir_val owner[N_SCRATCH]; /* value in a scratch register or IR_NONE */
@@ -144,7 +145,7 @@ struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool
                      unsigned align);
 void mem_end(struct gen *g);
 struct stub *stub_new(struct gen *g, enum stub_kind k);
-void stubs_emit(struct gen *g);
+uint8_t *stubs_emit(struct gen *g);           /* returns the end of the block's cold part */
 void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
 
 /* gen-move.c: choosing registers and preparing F */

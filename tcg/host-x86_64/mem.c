@@ -101,6 +101,24 @@ void mem_end(struct gen *g)
     g->stubs[g->n_stubs - 1].after = g->c.p;
 }
 
+/* The miss is resolved: ZF says whether by the bounce buffer. */
+static void access_after_slow(struct gen *g, const struct stub *s)
+{
+    struct code *c = &g->c;
+
+    mov_load(c, s->c, SLOW(delta));
+    if (!s->write || s->no_commit) {
+        jmp_to(c, s->op);
+        return;
+    }
+    patch32(jcc32(c, 5), s->op);
+    size_t n = (size_t)(s->after - s->op);
+    memcpy(c->p, s->op, n);
+    c->p += n;
+    call_to(c, thunk_rw(g, TH_COMMIT));
+    jmp_to(c, s->after);
+}
+
 static void emit_mem_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
@@ -114,45 +132,29 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
     }
     if (s->from[0])
         patch32(s->from[0], c->p);
-    if (s->check_cross) {
-        ins(c, 4, 0x8b, s->c, o_reg(s->t));
-        alu_imm(c, 4, ALU_AND, o_reg(s->c), PAGE_MASK);
-        alu_imm(c, 4, ALU_CMP, o_reg(s->c), (int64_t)PAGE_SIZE - s->size);
-        uint8_t *ok = jcc32(c, 6);
-        patch32(ok, s->lookup);
+    if (s->check_cross) {    /* bit 12 of the last byte's address differs from the first's */
+        lea(g, 4, s->c, s->t, NOREG, 0, s->size - 1);
+        ins(c, 4, 0x33, s->c, o_reg(s->t));
+        ins(c, 1, 0xf6, 0, o_reg(s->c + 4));         /* test AH, CH or DH */
+        e8(c, PAGE_SIZE >> 8);
+        patch32(jcc32(c, 4), s->lookup);
     }
     miss = c->p;
     patch32(s->from[1], miss);
-    recipe_save(g, &s->rec);
-    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     mov_store(c, SLOW(va), s->t);
-    if (s->va_saved) {       /* a host fault comes when t is no longer the address */
-        uint8_t *over = jmp32(c);
-        site_add(g, s->op, c->p, 0);
-        mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
-        patch32(over, c->p);
-    }
-    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0) |
-                  (s->lock ? SLOW_LOCK : 0));
-    e8(c, 0xe8);
-    e32(c, 0);
-    patch32(c->p - 4, thunk_rw(g, TH_SLOW));
-    mov_load(c, s->c, SLOW(delta));
-    if (!s->write || s->no_commit) {
-        jmp_to(c, s->op);
+    site_add(g, s->op, s->va_saved ? c->p : miss, 0);   /* va_saved: t may no longer be the address */
+    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
+                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
+    call_to(c, thunk_rw(g, TH_SLOW));
+    if (s->rec.kind != REC_NONE) {
+        uint8_t *fault = jcc32(c, 2);
+        access_after_slow(g, s);
+        patch32(fault, c->p);
+        recipe_save(g, &s->rec);
+        jmp_to(c, thunk_rw(g, TH_LEAVE_EXC));
     } else {
-        uint8_t *direct = jcc32(c, 5);
-        patch32(direct, s->op);
-        size_t n = (size_t)(s->after - s->op);
-        memcpy(c->p, s->op, n);
-        c->p += n;
-        e8(c, 0xe8);
-        e32(c, 0);
-        patch32(c->p - 4, thunk_rw(g, TH_COMMIT));
-        jmp_to(c, s->after);
+        access_after_slow(g, s);
     }
-    if (!s->va_saved)
-        site_add(g, s->op, miss, 0);
 }
 
 static void emit_link_stub(struct gen *g, struct stub *s)
@@ -164,9 +166,7 @@ static void emit_link_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     g->tb->link[s->slot].stub_off = (uint32_t)(c->p - g->start);
     mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
-    mov_imm(c, RAX, (uintptr_t)g->tb);
-    mov_store(c, ENV(exit_tb), RAX);
-    mov_env_imm32(c, offsetof(struct tcg_cpu, exit_slot), s->slot);
+    mov_imm(c, RAX, (uint64_t)((char *)g->tb - g->t->arena) | s->slot);
     jmp_to(c, thunk_rw(g, TH_LEAVE_NEXT));
 }
 
@@ -216,13 +216,16 @@ static int by_op(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-void stubs_emit(struct gen *g)
+uint8_t *stubs_emit(struct gen *g)
 {
+    uint8_t *main_end = g->c.p, *cold_end;
+
+    g->c.p = g->cold;
     for (unsigned i = 0; i < g->n_stubs && !g->fail; i++) {
         struct stub *s = &g->stubs[i];
-        if (g->c.p + GEN_MARGIN > g->end) {
+        if (g->c.p + GEN_MARGIN > g->cold_end) {
             g->fail = true;
-            return;
+            break;
         }
         switch (s->kind) {
         case STUB_MEM: emit_mem_stub(g, s); break;
@@ -233,4 +236,7 @@ void stubs_emit(struct gen *g)
         }
     }
     qsort(g->sites, g->n_sites, sizeof(g->sites[0]), by_op);
+    cold_end = g->c.p;
+    g->c.p = main_end;
+    return cold_end;
 }

@@ -83,7 +83,21 @@ static void th_leave_with(struct code *c, unsigned reason, const uint8_t *leave)
     jmp_to(c, leave);
 }
 
-/* Called from a memory stub; comes back with ZF set when the access was bounced. */
+/* RAX = the block's place in the arena | slot: an exit that is not chained. */
+static void th_leave_next(struct code *c, const struct tcg *t, const uint8_t *leave)
+{
+    ins(c, 4, 0x8b, RCX, o_reg(RAX));
+    alu_imm(c, 4, ALU_AND, o_reg(RCX), 15);
+    ins(c, 4, 0x89, RCX, ENV(exit_slot));
+    alu_imm(c, 4, ALU_AND, o_reg(RAX), -16);
+    mov_imm(c, RCX, (uintptr_t)t->arena);
+    alu_rm(c, 8, ALU_ADD, RAX, o_reg(RCX));
+    mov_store(c, ENV(exit_tb), RAX);
+    th_leave_with(c, TCG_EXIT_NEXT, leave);
+}
+
+/* Called from a memory stub; comes back with ZF set when the access was bounced,
+ * with CF set when it faulted and F is to be had from a recipe first. */
 static void th_slow(struct code *c, const uint8_t *leave_exc)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
@@ -95,13 +109,19 @@ static void th_slow(struct code *c, const uint8_t *leave_exc)
     call_c(c, (const void *)tcg_slow_access);
     ins(c, 4, 0x85, RAX, o_reg(RAX));
     uint8_t *fault = jcc32(c, 4);
-    alu_imm(c, 4, ALU_CMP, o_reg(RAX), 2);
+    alu_imm(c, 4, ALU_XOR, o_reg(RAX), 2);   /* CF = 0 */
     for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
         pop(c, caller_saved[i]);
     e8(c, 0xc3);
     patch32(fault, c->p);
     for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
         pop(c, caller_saved[i]);
+    ins(c, 4, 0xf7, 0, o_env(8 + SLOW_OFF(desc)));       /* test: CF = 0 */
+    e32(c, SLOW_RECIPE);
+    uint8_t *none = jcc32(c, 4);
+    e8(c, 0xf9);                                         /* stc */
+    e8(c, 0xc3);
+    patch32(none, c->p);
     rsp_add(c, 8);
     jmp_to(c, leave_exc);
 }
@@ -229,7 +249,7 @@ int thunks_emit(struct tcg *t, struct err *e)
     leave = c.p;
     th_leave(&c, t);
     AT(TH_LEAVE_NEXT);
-    th_leave_with(&c, TCG_EXIT_NEXT, leave);
+    th_leave_next(&c, t, leave);
     AT(TH_LEAVE_LOOKUP);
     th_leave_with(&c, TCG_EXIT_LOOKUP, leave);
     AT(TH_LEAVE_INTR);
