@@ -11,10 +11,29 @@ static void branch_ends(struct xlat *x, uint16_t taken)
     xt_goto_rel(x, x->in->imm, 1);
 }
 
+/*
+ * A branch forward within the page may leave the block in its middle: what follows is
+ * then part of the same block, and flags, vector state and addresses are shared. A branch
+ * backward is most often taken, so it ends the block.
+ */
+static bool goes_on_behind(const struct xlat *x)
+{
+    int64_t to = x->next_off + x->in->imm;
+
+    return x->k->flat && !x->solo && !x->one_way && !x->want_exit && !x->poll
+           && x->n_side < TB_LINKS - TB_SIDE_LINK && x->in->imm > 0 && to < 4096
+           && x->next_off < 4096 && (xt_64(x) || x->in->opsize == 4);
+}
+
 void tr_jcc(struct xlat *x)
 {
-    uint16_t taken = ir_label(x->b);
+    uint16_t taken;
 
+    if (goes_on_behind(x)) {
+        ir_leavecc(x->b, x->in->opcode & 15, x->next_off + x->in->imm, TB_SIDE_LINK + x->n_side++);
+        return;
+    }
+    taken = ir_label(x->b);
     ir_brcc(x->b, x->in->opcode & 15, taken);
     branch_ends(x, taken);
 }

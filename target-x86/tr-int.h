@@ -35,6 +35,8 @@ struct xlat {
     bool want_exit;              /* EXIT after this instruction */
     bool sti;                    /* this instruction was an STI that left its shadow to us */
     bool poll;                   /* the one before was: poll when this one is done */
+    unsigned n_side;             /* conditional branches forward that the block goes on behind */
+    bool one_way;                /* it may not: every block ends at its first branch */
     unsigned n_slow;
     struct x86_slow slow[X_MAX_SLOW];
 };

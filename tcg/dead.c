@@ -50,7 +50,7 @@ void ir_dead_flags(struct ir_block *b, bool prune)
     for (unsigned i = b->n_ops; i-- > 0;) {
         struct ir_op *op = &b->ops[i];
 
-        if (ir_op_info(op->opc)->attr & IRA_END)
+        if ((ir_op_info(op->opc)->attr & IRA_END) || op->opc == IR_LEAVECC)
             live = IRF_ALL;
         else if (op->opc == IR_BR)
             live = at_label[op->label];
@@ -140,7 +140,7 @@ static void note_write(struct dce *s, ir_val v, bool whole)
 /* whether everything the guest can look at must be in place around @op */
 static bool is_barrier(const struct ir_op *op)
 {
-    return op->opc == IR_LABEL || ir_is_branch(op) || ir_op_can_fault(op) ||
+    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
            (ir_op_info(op->opc)->attr & IRA_END);
 }
 

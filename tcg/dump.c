@@ -128,7 +128,7 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
     case IR_CALL:
         put(l, " fn=%p callf=%#x", op->fn, op->callf);
         break;
-    case IR_GOTO_TB:
+    case IR_GOTO_TB: case IR_LEAVECC:
         put(l, "slot=%u", op->aux);
         /* fall through */
     case IR_EXIT:

@@ -149,7 +149,10 @@ static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
 
 /* ---- chaining ------------------------------------------------------------------------ */
 
-static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~(uintptr_t)1); }
+#define SLOT_MASK ((uintptr_t)7)     /* blocks are aligned to 16 bytes */
+_Static_assert(TB_LINKS <= SLOT_MASK + 1, "slot numbers fit beside block addresses");
+
+static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~SLOT_MASK); }
 
 static inline bool tb_is_dead(const struct tb *tb)
 {
@@ -204,7 +207,7 @@ static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
         return;
     uintptr_t *pp = &to->incoming;
     while (*pp && *pp != ((uintptr_t)tb | slot))
-        pp = (uintptr_t *)&in_tb(*pp)->link[*pp & 1].next_in;
+        pp = (uintptr_t *)&in_tb(*pp)->link[*pp & SLOT_MASK].next_in;
     if (*pp)
         *pp = (uintptr_t)l->next_in;
     __atomic_store_n(&l->to, NULL, __ATOMIC_RELAXED);
@@ -245,10 +248,10 @@ static void tb_drop(struct tcg *t, struct tb *tb)
     page_remove_tb(t, tb, tb->page);
     if (tb->page2 != NO_PAGE)
         page_remove_tb(t, tb, tb->page2);
-    tb_unchain(t, tb, 0);
-    tb_unchain(t, tb, 1);
+    for (unsigned i = 0; i < TB_LINKS; i++)
+        tb_unchain(t, tb, i);
     while (tb->incoming)
-        tb_unchain(t, in_tb(tb->incoming), tb->incoming & 1);
+        tb_unchain(t, in_tb(tb->incoming), tb->incoming & SLOT_MASK);
     for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
         jc_forget(cpu, tb);
         if (!t->smp && cpu->exit_tb == tb)

@@ -478,6 +478,11 @@ DO(GOTO_TB)
     return NULL;
 }
 
+DO(LEAVECC)
+{
+    return fl_test(r->cpu->fl, op->cc) ? ir_do_GOTO_TB(r, op) : op + 1;
+}
+
 DO(GOTO_PC)
 {
     r->cpu->pc = ir_in(r, op, op->a);

@@ -246,6 +246,14 @@ void ir_br(struct ir_block *b, uint16_t label)
 }
 
 /** ir_brcc() - go to @label when condition @cc over F holds */
+void ir_leavecc(struct ir_block *b, enum ir_cc cc, int64_t pcoff, unsigned slot)
+{
+    struct ir_op *op = ir_emit_imm(b, IR_LEAVECC, 0, IR_NONE, IR_NONE, pcoff);
+
+    op->cc = cc;
+    op->aux = slot;
+}
+
 void ir_brcc(struct ir_block *b, enum ir_cc cc, uint16_t label)
 {
     struct ir_op *op = ir_emit(b, IR_BRCC, 0, IR_NONE, IR_NONE, IR_NONE);

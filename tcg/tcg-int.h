@@ -16,7 +16,7 @@
  * execution the page's identity (RAM page number + 1); 0 is a miss. What is special
  * (devices, clean pages, pages with translated code in the write word) is simply
  * absent. The inline path is
- *   rorx i, address, 10 ; and i, MAP_MASK ; mov d, base[i * 8 + kind * 8]
+ *   rorx d, address, 7 ; and d, MAP_MASK ; mov d, base[d + kind * 8]
  * An address-space set has VIEW_COUNT views.
  */
 #define PAGE_BITS 12
@@ -24,8 +24,8 @@
 #define PAGE_MASK 4095u
 #define MAP_VPN_BITS 36
 #define MAP_WORDS 4
-#define MAP_SHIFT 10                                  /* PAGE_BITS - log2(MAP_WORDS) */
-#define MAP_MASK (((1ull << MAP_VPN_BITS) - 1) << 2)
+#define MAP_SHIFT 7                                   /* PAGE_BITS - log2(bytes of a page's words) */
+#define MAP_MASK (((1ull << MAP_VPN_BITS) - 1) << 5)
 #define MAP_VIEW_BYTES (8ull * MAP_WORDS << MAP_VPN_BITS) /* 2 TiB of address space */
 #define MAP_SET_BYTES (VIEW_COUNT * MAP_VIEW_BYTES)
 #define MAP_SETS 8
@@ -55,7 +55,7 @@ struct jump_cache_entry {
 struct tb_link {
     struct tb *to;            /* NULL: not chained; atomic */
     uint64_t free_from;       /* epoch in which it was last unchained; 0: never chained */
-    struct tb *next_in;       /* next in to->incoming; low bit: slot of that one */
+    struct tb *next_in;       /* next in to->incoming; low bits: slot of that one */
     uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
     uint32_t guard_off;       /* of the page identity compared first; 0: same page */
     uint32_t stub_off;        /* where an unchained jump goes */
@@ -81,7 +81,7 @@ struct tb {
     struct ir_block *ir;      /* interpreter */
     struct tb *hash_next;
     struct tb *page_next[2];
-    struct tb_link link[2];
+    struct tb_link link[TB_LINKS];
     uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     const struct tb_site *sites; /* host faults: sorted by op */
     uint32_t n_sites;

@@ -146,6 +146,10 @@ struct ir_block {
 struct ir_block *ir_block_new(void);
 void ir_block_free(struct ir_block *b);
 
+/* exits of a block that can be chained: two at its end, the others on conditions before it */
+#define TB_LINKS 5
+#define TB_SIDE_LINK 2       /* first of the others */
+
 /* builder: all return the new op; the caller may set further fields */
 void ir_begin(struct ir_block *b, const struct tcg_target *t);
 ir_val ir_temp(struct ir_block *b);
@@ -168,6 +172,7 @@ struct ir_op *ir_call(struct ir_block *b, void *fn, unsigned callf, ir_val d,
 void ir_set_label(struct ir_block *b, uint16_t label);
 void ir_br(struct ir_block *b, uint16_t label);
 void ir_brcc(struct ir_block *b, enum ir_cc cc, uint16_t label);
+void ir_leavecc(struct ir_block *b, enum ir_cc cc, int64_t pcoff, unsigned slot);
 void ir_brcmp(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, ir_val bb, uint16_t label);
 void ir_brcmpi(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, int64_t imm, uint16_t label);
 void ir_insn(struct ir_block *b, int64_t pcoff, unsigned len);

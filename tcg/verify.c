@@ -41,7 +41,7 @@ static unsigned legal_sizes(const struct ir_op *op)
         return 1 | 2 | 4;
     case IR_EXTH: case IR_DEPH: case IR_SETCC: case IR_GETF: case IR_SETF: case IR_CLC:
     case IR_STC: case IR_CMC: case IR_FENCE: case IR_VEC: case IR_CALL: case IR_INSN:
-    case IR_LABEL: case IR_BR: case IR_BRCC: case IR_GOTO_TB: case IR_GOTO_PC: case IR_EXIT:
+    case IR_LABEL: case IR_BR: case IR_BRCC: case IR_LEAVECC: case IR_GOTO_TB: case IR_GOTO_PC: case IR_EXIT:
     case IR_EXIT_PC:
         return 0;
     default:
@@ -212,9 +212,13 @@ static bool check_fields(struct verifier *v)
         if (op->imm < 0 || op->imm > end)
             return bad(v, "offset outside the CPU struct");
     }
-    if (op->opc == IR_GOTO_TB) {
-        if (op->aux > 1)
+    if (op->opc == IR_GOTO_TB || op->opc == IR_LEAVECC) {
+        bool side = op->opc == IR_LEAVECC;
+
+        if (op->aux >= (side ? TB_LINKS : TB_SIDE_LINK) || (side && op->aux < TB_SIDE_LINK))
             return bad(v, "no such slot");
+        if (side && (op->imm & ~0xfffll))
+            return bad(v, "leaves for another page");
         if (v->slot_used[op->aux])
             return bad(v, "slot used twice");
         v->slot_used[op->aux] = true;

@@ -68,6 +68,7 @@ static bool gen_finish(struct gen *g)
 
     for (unsigned i = 0; i < g->n_fix; i++)
         patch32(g->fix[i].at, g->label[g->fix[i].label]);
+    sides_emit(g);
     cold = stubs_emit(g);
     if (g->fail)
         return false;

@@ -15,7 +15,7 @@ void flags_lost(struct gen *g)
     g->fl_part = 0;
 }
 
-static void save_eflags(struct gen *g)
+void flags_store(struct gen *g)
 {
     e8(&g->c, 0x9f);                                     /* lahf */
     ins(&g->c, 1, X0F | 0x90, 0, o_reg(RAX));            /* seto al */
@@ -44,7 +44,7 @@ void flags_save(struct gen *g)
     from_recipe(g);
     if (g->fl_host) {
         scratch_take(g, RAX);
-        save_eflags(g);
+        flags_store(g);
         g->locked &= ~(1 << RAX);
     }                        /* else dead: a partial write over flags nobody reads */
     g->fl_mem = true;
@@ -188,7 +188,7 @@ void recipe_save(struct gen *g, const struct recipe *r)
         return;
     mov_store(&g->c, o_env(SLOW_OFF(save) + 8), RAX);
     recipe_run(g, r, RAX);
-    save_eflags(g);
+    flags_store(g);
     mov_load(&g->c, RAX, o_env(SLOW_OFF(save) + 8));
 }
 

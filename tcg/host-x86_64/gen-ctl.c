@@ -236,12 +236,12 @@ static void align_link(struct code *c, unsigned before)
     }
 }
 
-static void link_here(struct gen *g, const struct ir_op *go, uint8_t *rel32)
+static void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32)
 {
     struct stub *s = stub_new(g, STUB_LINK);
 
-    s->slot = go->aux & 1;
-    s->pcoff = (int32_t)go->imm;
+    s->slot = (uint8_t)slot;
+    s->pcoff = (int32_t)pcoff;
     s->from[0] = rel32;
     g->tb->link[s->slot].jmp_off = (uint32_t)(rel32 - g->start);
 }
@@ -274,7 +274,7 @@ void gen_brcc(struct gen *g, const struct ir_op *op)
 
     if (is_branch_pair(g, op)) {
         align_link(&g->c, 2);
-        link_here(g, &op[3], jcc32(&g->c, cc));
+        link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc));
         g->skip = 3;
         gen_goto_tb(g, &op[1]);
         return;
@@ -317,10 +317,51 @@ static void gen_poll(struct gen *g, struct stub *intr)
     intr->from[0] = jcc32(&g->c, 4);
 }
 
+/* The conditional jump is the link itself when F is in memory already; else it leads
+ * behind the main line, where F is saved on this way out only. */
+void gen_leavecc(struct gen *g, const struct ir_op *op)
+{
+    bool had = g->fl_host;
+    unsigned cc = need_cc(g, op->cc);
+    struct stub *s;
+
+    if (g->fl_mem) {
+        align_link(&g->c, 2);
+        link_here(g, op->aux, op->imm, jcc32(&g->c, cc));
+    } else {
+        s = stub_new(g, STUB_SIDE);
+        s->slot = op->aux;
+        s->pcoff = (int32_t)op->imm;
+        s->save_host = g->fl_host;
+        s->rec = g->rec;
+        s->from[0] = jcc32(&g->c, cc);
+    }
+    if (!had && cc != op->cc)
+        flags_lost(g);
+}
+
+void sides_emit(struct gen *g)
+{
+    unsigned n = g->n_stubs;
+
+    for (unsigned i = 0; i < n && !g->fail; i++) {
+        struct stub *s = &g->stubs[i];
+        if (s->kind != STUB_SIDE)
+            continue;
+        patch32(s->from[0], g->c.p);
+        if (s->save_host)
+            flags_store(g);
+        else
+            recipe_save(g, &s->rec);
+        align_link(&g->c, 1);
+        link_here(g, s->slot, s->pcoff, jmp32(&g->c));
+    }
+}
+
 void gen_goto_tb(struct gen *g, const struct ir_op *op)
 {
     struct code *c = &g->c;
-    struct tb_link *l = &g->tb->link[op->aux & 1];
+    struct tb_link *l = &g->tb->link[op->aux];
     bool cross = !stays_in_page(op);
     struct stub *s;
 
@@ -333,7 +374,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         gen_poll(g, i);
     }
     s = stub_new(g, STUB_LINK);
-    s->slot = op->aux & 1;
+    s->slot = op->aux;
     s->pcoff = (int32_t)op->imm;
     if (cross && !g->tb->flat) {   /* other code segments: always the long way */
         s->from[0] = jmp32(c);

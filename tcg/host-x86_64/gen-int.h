@@ -30,7 +30,7 @@ extern const int8_t pin_reg[N_PIN];
 #define MAX_STUBS 700
 #define GEN_MARGIN 512       /* bytes that one IR operation's code never exceeds */
 
-enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP };
+enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP, STUB_SIDE };
 
 /**
  * struct recipe - how to make F again from values that are still there: guest
@@ -51,7 +51,7 @@ struct stub {
     uint8_t size;
     bool write, read, check_cross;
     uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
-    uint8_t slot;            /* LINK */
+    uint8_t slot;            /* LINK, SIDE */
     uint8_t align;           /* MEM: required alignment, 0 none */
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
@@ -60,6 +60,7 @@ struct stub {
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
     bool lock;               /* MEM: atomic */
+    bool save_host;          /* SIDE: F is in EFLAGS, else in rec */
     bool no_commit;          /* MEM: written only by a later operation (LDW) */
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
 };
@@ -127,6 +128,7 @@ void vals_die(struct gen *g, const struct ir_op *op);
 
 /* flags.c */
 void flags_save(struct gen *g);              /* env->fl valid too */
+void flags_store(struct gen *g);             /* EFLAGS to env->fl; RAX is lost */
 void flags_load(struct gen *g);              /* EFLAGS valid too */
 void flags_clobber(struct gen *g, uint8_t live); /* EFLAGS are about to be lost */
 void flags_set(struct gen *g);               /* EFLAGS have just become F */
@@ -203,7 +205,9 @@ void gen_ste(struct gen *g, const struct ir_op *op);
 void gen_brcc(struct gen *g, const struct ir_op *op);
 void gen_brcmp(struct gen *g, const struct ir_op *op);
 void gen_label(struct gen *g, const struct ir_op *op);
+void gen_leavecc(struct gen *g, const struct ir_op *op);
 void gen_goto_tb(struct gen *g, const struct ir_op *op);
+void sides_emit(struct gen *g);
 void gen_goto_pc(struct gen *g, const struct ir_op *op);
 void gen_exit(struct gen *g, const struct ir_op *op);
 

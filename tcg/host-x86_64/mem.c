@@ -3,8 +3,8 @@
  *
  *   [test  t, size-1 ; jnz misaligned]         sizes over 1
  * lookup:
- *   rorx  c, t, 10 ; and c, [mask]             page number of a 48-bit address, times 4
- *   mov   c, gs:[c*8 + kind*8]                 host - guest, or 0
+ *   rorx  c, t, 7 ; and c, [mask]              page number of a 48-bit address, times 32
+ *   mov   c, gs:[c + kind*8]                   host - guest, or 0
  *   test  c, c ; jz miss
  * op:
  *   the operation on [t + c]
@@ -45,11 +45,11 @@ static bool pow2(unsigned n) { return (n & (n - 1)) == 0; }
 
 void map_lookup(struct code *c, int t, int d, enum tcg_access k)
 {
-    vex(c, 3, 3, 1, 0, 0xf0, d, 0, o_reg(t));     /* rorx d, t, 10 */
+    vex(c, 3, 3, 1, 0, 0xf0, d, 0, o_reg(t));     /* rorx d, t, 7 */
     e8(c, MAP_SHIFT);
     ins(c, 8, 0x23, d, ENV(map_mask));            /* and d, mask */
     ins(c, k == ACC_EXEC ? 4 : 8, XGS | 0x8b, d,
-        (struct opn){ .kind = ON_MEM, .base = NOREG, .index = (int8_t)d, .scale = 3, .disp = k * 8 });
+        (struct opn){ .kind = ON_MEM, .base = (int8_t)d, .index = NOREG, .disp = k * 8 });
 }
 
 struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
@@ -233,6 +233,7 @@ uint8_t *stubs_emit(struct gen *g)
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;
         case STUB_JUMP: emit_jump_stub(g, s); break;
+        case STUB_SIDE: break;           /* in the main part: sides_emit() */
         }
     }
     qsort(g->sites, g->n_sites, sizeof(g->sites[0]), by_op);
