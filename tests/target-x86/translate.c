@@ -55,7 +55,8 @@ static const struct snippet snippets[] = {
     { GUEST_LONG, 1, { 0xc3 },                                           /* the target is canonical */
       "ld sar lea brcmp lea goto_pc label call exit" },
     { GUEST_LONG, 5, { 0xe8, 0, 0, 0, 0 }, "lde lea lea st mov goto_tb" },
-    { GUEST_LONG, 2, { 0x74, 2 }, "brcc goto_tb label goto_tb" },
+    { GUEST_LONG, 2, { 0x74, 2 }, "leavecc goto_tb" },                 /* forward: the block goes on */
+    { GUEST_LONG, 2, { 0x74, 0xf0 }, "brcc goto_tb label goto_tb" },
     { GUEST_LONG, 3, { 0x48, 0x8d, 0x03 }, "mov goto_tb" },              /* lea rax, [rbx] */
     { GUEST_LONG, 9, { 0x65, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0 }, "lde lea ld goto_tb" },
     { GUEST_LONG, 2, { 0xd3, 0xe0 }, "shl goto_tb" },
