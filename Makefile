@@ -162,8 +162,8 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
-	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/excp.c \
-	tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
+	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
+	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \

@@ -7,25 +7,15 @@
  * opmasks, memory, the general register, flags and MXCSR. Instructions on opmasks
  * follow. A host without AVX-512 skips, saying so.
  */
-#include "target-x86/evexx-int.h"
+#include "tests/target-x86/evex-case.h"
 #include "tests/target-x86/vec-native.h"
-#include "tests/target-x86/vec-random.h"
 #include <criterion/criterion.h>
 
 #ifdef __x86_64__
 
 struct evex_native {
     struct native n;               /* MXCSR, RAX and flags are used */
-    uint8_t zmm[32][64];
-    uint64_t k[8];
-};
-
-static const struct name { uint8_t map, pp, op, w; const char *name; } names[] = {
-#define EOP(map, pp, op, w, form, es, ss, attr, name) { map, pp, op, w, #name },
-#define EOLD EOP
-#include "target-x86/evex-ops.def"
-#undef EOP
-#undef EOLD
+    struct evex_state s;
 };
 
 /* ---- the host --------------------------------------------------------------------- */
@@ -33,7 +23,7 @@ static const struct name { uint8_t map, pp, op, w; const char *name; } names[] =
 /* vmovdqu64 zmm<r>, [rbx + off] (0x6f) or the store (0x7f) */
 static uint8_t *put_zmm(uint8_t *p, unsigned r, uint8_t op)
 {
-    uint32_t off = (uint32_t)(offsetof(struct evex_native, zmm) + 64 * r);
+    uint32_t off = (uint32_t)(offsetof(struct evex_native, s.zmm) + 64 * r);
     uint8_t b[6] = { 0x62, (uint8_t)(0x61 | (~r & 8) << 4 | (~r & 16)), 0xfe, 0x48, op,
                      (uint8_t)(0x83 | (r & 7) << 3) };
 
@@ -43,7 +33,7 @@ static uint8_t *put_zmm(uint8_t *p, unsigned r, uint8_t op)
 /* kmovq k<r>, [rbx + off] (0x90) or the store (0x91) */
 static uint8_t *put_k(uint8_t *p, unsigned r, uint8_t op)
 {
-    uint32_t off = (uint32_t)(offsetof(struct evex_native, k) + 8 * r);
+    uint32_t off = (uint32_t)(offsetof(struct evex_native, s.k) + 8 * r);
     uint8_t b[5] = { 0xc4, 0xe1, 0xf8, op, (uint8_t)(0x83 | r << 3) };
 
     return put_bytes(put_bytes(p, b, 5), &off, 4);
@@ -85,94 +75,6 @@ static void emit(const uint8_t *insn, unsigned len)
 
 /* ---- encodings ------------------------------------------------------------------------ */
 
-struct form { unsigned l; bool mem, bcast, rc; };
-
-static bool has_form(const struct erow *r, struct form f)
-{
-    bool to_mem_only = r->attr & EA_MEM, to_reg_only = r->attr & EA_REG;
-
-    if (f.mem ? to_reg_only : to_mem_only)
-        return false;
-    if ((f.bcast && (!f.mem || !(r->attr & EA_B))) || (f.rc && (f.mem || !(r->attr & (EA_R | EA_S)))))
-        return false;
-    if (f.rc && f.l != 2)
-        return false;
-    if (r->attr & (EA_128 | EA_1))
-        return f.l == (f.rc ? 2 : 0);
-    return f.l >= (r->attr & EA_512 ? 2u : r->attr & EA_256 ? 1u : 0u);
-}
-
-/* opcode digit of the shift groups 71, 72, 73 */
-static uint8_t digit(const struct name *n, bool bcast)
-{
-    static const uint8_t d71[] = { 2, 4, 6 }, d72[2][5] = { { 0, 1, 2, 4, 6 }, { 0, 1, 4, 0, 4 } },
-                         d73[2][4] = { { 3, 7, 3, 7 }, { 2, 6, 3, 7 } };
-
-    return n->op == 0x71 ? d71[rnd() % 3] : n->op == 0x72 ? d72[n->w][rnd() % 5] : d73[n->w][rnd() % (bcast ? 2 : 4)];
-}
-
-static unsigned store_bytes(const struct erow *r, const struct name *n, unsigned l)
-{
-    unsigned bytes = 16u << l;
-
-    if (r->attr & (EA_MOVD | EA_1))
-        return r->es;
-    if (r->attr & EA_HALF)
-        return bytes * r->es / r->ss;
-    if (!strcmp(n->name, "extract"))
-        return n->op & 2 ? 32 : 16;
-    if (!strncmp(n->name, "movlp", 5) || !strncmp(n->name, "movhp", 5))
-        return 8;
-    return n->op == 0x7e ? r->es : bytes;
-}
-
-static void set_mask(struct ir_vec *v, const struct erow *r, bool to_mem)
-{
-    bool to_k = r->form == EF_KBIN || r->form == EF_KUN;
-
-    if (r->attr & EA_NK || rnd() % 4 == 0)
-        return;
-    v->aaa = 1 + rnd() % 7;
-    v->z = !to_mem && !to_k && !(r->attr & EA_NZ && v->rm_kind == VRM_MEM) && rnd() % 2;
-}
-
-static struct ir_vec make_vec(const struct name *n, const struct erow *r, struct form f)
-{
-    struct ir_vec v = { .enc = VENC_EVEX, .map = n->map, .pp = n->pp, .opcode = n->op, .w = n->w,
-                        .l = (uint8_t)f.l, .reg = rnd() & 31, .rm = rnd() & 31 };
-    bool vvvv = r->form == EF_BIN || r->form == EF_KBIN || r->form == EF_SHI;
-
-    v.rm_kind = f.mem ? VRM_MEM : r->attr & EA_GPR ? VRM_GPR : r->form == EF_UNK ? VRM_K : VRM_VEC;
-    if (r->attr & EA_NZ)                       /* VMOVSS, VMOVSD */
-        vvvv = !f.mem;
-    if (f.mem && r->form == EF_BIN && !strcmp(n->name, "movs"))
-        vvvv = false;
-    v.vvvv = vvvv ? rnd() & 31 : 0;
-    if (v.rm_kind == VRM_GPR)
-        v.rm = 0;
-    if (v.rm_kind == VRM_K)
-        v.rm &= 7;
-    if (r->attr & EA_RGPR)
-        v.reg = 0, v.reg_gpr = true;
-    if (r->form == EF_KBIN || r->form == EF_KUN)
-        v.reg &= 7;
-    if (r->form == EF_SHI)
-        v.reg = digit(n, f.bcast);
-    v.imm = (uint8_t)rnd();
-    v.has_imm = r->attr & EA_I;
-    if (r->attr & EA_1 && !f.rc)
-        v.l = rnd() % 3;
-    v.bcast = f.bcast;
-    v.rc = f.rc ? 1 + rnd() % 4 : 0;
-    v.mem_write = f.mem && r->form == EF_ST;
-    v.mem_read = f.mem && !v.mem_write;
-    if (f.mem)
-        v.mem_bytes = v.mem_write ? (uint8_t)store_bytes(r, n, f.l) : f.bcast ? r->ss : 64;
-    if (!(n->op == 0x73 && v.reg & 1))         /* shifts by bytes have no mask */
-        set_mask(&v, r, v.mem_write);
-    return v;
-}
-
 static unsigned encode(const struct ir_vec *v, uint8_t *p)
 {
     unsigned rm = v->rm_kind == VRM_MEM ? 6 : v->rm;       /* [rsi] */
@@ -192,57 +94,6 @@ static unsigned encode(const struct ir_vec *v, uint8_t *p)
 }
 
 /* ---- comparison ---------------------------------------------------------------------------- */
-
-static uint64_t half(void)
-{
-    static const uint16_t s[] = { 0, 0x8000, 1, 0x3ff, 0x400, 0x3c00, 0x7bff, 0x7c00, 0xfc00, 0x7c01, 0x7e00, 0xfe12 };
-
-    return rnd() & 1 ? s[rnd() % ARRAY_SIZE(s)] : rnd() & 0xffff;
-}
-
-static uint64_t lane(unsigned kind)
-{
-    if (kind == 7)
-        return half() | half() << 16 | half() << 32 | half() << 48;
-    return operand(kind);
-}
-
-static void random_state(struct evex_native *s, uint8_t *mem, unsigned trial)
-{
-    unsigned kind = trial % 8;
-
-    memset(s, 0, sizeof(*s));
-    s->n.fx.mxcsr = 0x1f80;
-    if (trial % 2)
-        s->n.fx.mxcsr = 0x1f80 | (uint32_t)(rnd() & 0xe040);
-    if (trial % 5 == 4 && host_is_intel())     /* some exceptions unmasked, some flags set */
-        s->n.fx.mxcsr = (uint32_t)rnd() & (rnd() & 1 ? 0xffc0 : 0xffff);
-    for (unsigned i = 0; i < 32; i++)
-        for (unsigned k = 0; k < 8; k++)
-            stl64(s->zmm[i] + 8 * k, lane(rnd() % 4 ? kind : (unsigned)(rnd() % 8)));
-    for (unsigned i = 0; i < 32; i++)
-        if (rnd() % 4 == 0)                    /* equal operands happen */
-            memcpy(s->zmm[i], s->zmm[rnd() & 31], 64);
-    for (unsigned k = 0; k < 8; k++)
-        stl64(mem + 8 * k, lane(kind));
-    for (unsigned i = 0; i < 8; i++)
-        s->k[i] = rnd() % 5 == 0 ? ~0ull : rnd() % 5 == 0 ? 0 : rnd() & (rnd() & 1 ? ~0ull : rnd());
-    s->n.ax = operand(kind % 7);
-}
-
-static struct x86_cpu *new_cpu(const struct evex_native *s)
-{
-    struct x86_cpu *c = aligned_alloc(64, align_up(sizeof(*c), 64));
-
-    memset(c, 0, sizeof(*c));
-    c->cr0 = CR0_NE | CR0_PE;
-    c->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
-    c->fx.mxcsr = s->n.fx.mxcsr;
-    for (unsigned i = 0; i < 32; i++)
-        x86_set_zmm(c, i, s->zmm[i]);
-    memcpy(c->z.k, s->k, sizeof(s->k));
-    return c;
-}
 
 static void show(const char *what, const void *p, unsigned n)
 {
@@ -267,11 +118,11 @@ static const char *difference(const struct one *o, const struct ir_vec *v, enum 
         return "MXCSR";
     for (*reg = 0; nr == NATIVE_OK && *reg < 32; ++*reg) {
         x86_get_zmm(c, *reg, z);
-        if (memcmp(z, o->host.zmm[*reg], 64))
+        if (memcmp(z, o->host.s.zmm[*reg], 64))
             return "vector register";
     }
     *reg = 0;
-    if (nr == NATIVE_OK && memcmp(c->z.k, o->host.k, sizeof(o->host.k)))
+    if (nr == NATIVE_OK && memcmp(c->z.k, o->host.s.k, sizeof(o->host.s.k)))
         return "opmask";
     if (nr == NATIVE_OK && memcmp(o->mem, o->mem2, 64))
         return "memory";
@@ -294,17 +145,17 @@ static void report(const char *name, const char *bad, const struct one *o, const
             o->before.n.fx.mxcsr, o->host.n.fx.mxcsr, c->fx.mxcsr, nr, c->tcg.exception,
             (unsigned long long)o->host.n.flags & EF_ARITH, x86_fl_to_eflags(c->tcg.fl),
             (unsigned long long)o->before.n.ax, (unsigned long long)o->host.n.ax, (unsigned long long)gpr);
-    fprintf(stderr, "  k before %llx host %llx ours %llx\n", (unsigned long long)o->before.k[v->aaa],
-            (unsigned long long)o->host.k[v->reg & 7], (unsigned long long)c->z.k[v->reg & 7]);
-    show("reg ", o->before.zmm[v->reg & 31], 64);
-    show("vvvv", o->before.zmm[v->vvvv & 31], 64);
-    show("rm  ", v->rm_kind == VRM_MEM ? o->mem0 : o->before.zmm[v->rm & 31], 64);
+    fprintf(stderr, "  k before %llx host %llx ours %llx\n", (unsigned long long)o->before.s.k[v->aaa],
+            (unsigned long long)o->host.s.k[v->reg & 7], (unsigned long long)c->z.k[v->reg & 7]);
+    show("reg ", o->before.s.zmm[v->reg & 31], 64);
+    show("vvvv", o->before.s.zmm[v->vvvv & 31], 64);
+    show("rm  ", v->rm_kind == VRM_MEM ? o->mem0 : o->before.s.zmm[v->rm & 31], 64);
     if (memcmp(o->mem, o->mem2, 64)) {
         show("host", o->mem, 64);
         show("ours", o->mem2, 64);
     } else {
         x86_get_zmm(c, reg, z);
-        show("host", o->host.zmm[reg], 64);
+        show("host", o->host.s.zmm[reg], 64);
         show("ours", z, 64);
     }
 }
@@ -314,7 +165,10 @@ static void one_case(const char *name, const struct ir_vec *v, unsigned trial, s
     struct one *o = aligned_alloc(64, align_up(sizeof(*o), 64));
     unsigned reg = 0;
 
-    random_state(&o->before, o->mem0, trial);
+    memset(o, 0, sizeof(*o));
+    evex_random_state(&o->before.s, o->mem0, trial, host_is_intel());
+    o->before.n.fx.mxcsr = o->before.s.mxcsr;
+    o->before.n.ax = o->before.s.ax;
     o->host = o->before;
     memcpy(o->mem, o->mem0, 64);
     memcpy(o->mem2, o->mem0, 64);
@@ -324,7 +178,7 @@ static void one_case(const char *name, const struct ir_vec *v, unsigned trial, s
         free(o);
         return;
     }
-    struct x86_cpu *c = new_cpu(&o->before);
+    struct x86_cpu *c = evex_new_cpu(&o->before.s);
     uint64_t gpr = o->before.n.ax;
     x86_vec_exec(&c->tcg, v, o->mem2, &gpr);
     const char *bad = difference(o, v, nr, c, gpr, &reg);
@@ -355,17 +209,17 @@ static bool host_has_all(void)
            __builtin_cpu_supports("vpclmulqdq");
 }
 
-static void run_row(const struct name *n, unsigned trials, struct outcome *sum)
+static void run_row(const struct evex_name *n, unsigned trials, struct outcome *sum)
 {
     const struct erow *r = evex_row(n->map, n->pp, n->op, n->w);
     struct outcome row = { 0 };
 
     for (unsigned i = 0; i < 3 * 8; i++) {
-        struct form f = { .l = i % 3, .mem = i / 3 & 1, .bcast = i / 6 & 1, .rc = i / 12 & 1 };
-        if (!has_form(r, f))
+        struct evex_form f = { .l = i % 3, .mem = i / 3 & 1, .bcast = i / 6 & 1, .rc = i / 12 & 1 };
+        if (!evex_has_form(r, f))
             continue;
         for (unsigned t = 0; t < trials && !row.ill; t++) {
-            struct ir_vec v = make_vec(n, r, f);
+            struct ir_vec v = evex_make_vec(n, r, f);
             uint8_t insn[8];
             emit(insn, encode(&v, insn));
             one_case(n->name, &v, t, &row);
@@ -397,15 +251,15 @@ static void run_rows(size_t from, size_t to)
         return;
     rng_state = 0x9e3779b97f4a7c15ull + setting("EVEX_SEED", 0);
     for (size_t i = from; i < to; i++)
-        if (!only || !strcmp(only, names[i].name))
-            run_row(&names[i], setting("EVEX_TRIALS", 40), &o);
+        if (!only || !strcmp(only, evex_names[i].name))
+            run_row(&evex_names[i], setting("EVEX_TRIALS", 40), &o);
     cr_assert_eq(o.bad, 0, "%u of %u differ from the host", o.bad, o.ran);
     cr_assert(!o.ill || !host_has_all(), "%u rows are undefined on the host", o.ill);
     cr_assert_gt(o.ran, only ? 0 : 10000);
 }
 
-Test(evex_exec, as_host_1) { run_rows(0, ARRAY_SIZE(names) / 2); }
-Test(evex_exec, as_host_2) { run_rows(ARRAY_SIZE(names) / 2, ARRAY_SIZE(names)); }
+Test(evex_exec, as_host_1) { run_rows(0, ARRAY_SIZE(evex_names) / 2); }
+Test(evex_exec, as_host_2) { run_rows(ARRAY_SIZE(evex_names) / 2, ARRAY_SIZE(evex_names)); }
 
 /* ---- opmask instructions --------------------------------------------------------------------- */
 
