@@ -5,6 +5,7 @@
  * it changes is compared with evex-known.h, recorded (EVEX_RECORD=1, to standard
  * output) where evex_exec.c agreed with the host CPU.
  */
+#include "target-x86/tr-int.h"
 #include "tests/target-x86/evex-case.h"
 #include <criterion/criterion.h>
 
@@ -74,5 +75,21 @@ Test(evex_known, rows)
             printf("0x%08x,%c", h, i % 8 == 7 ? '\n' : ' ');
         else
             cr_expect_eq(h, known[i], "%s: map %u pp %u op %02x w %u", n->name, n->map, n->pp, n->op, n->w);
+    }
+}
+
+/* what the decoder keeps as a vector instruction can be executed */
+Test(evex_known, every_row_has_an_operation)
+{
+    for (unsigned i = 1; i < x86_row_count(); i++) {
+        const struct x86_row *r = &x86_rows[i];
+        unsigned pp = 0;
+        if (r->op >> 8 < MAP_EVEX || r->tr != tr_vec)
+            continue;
+        while (pp < 3 && !row_has(r, AB_PNP + pp))
+            pp++;
+        for (unsigned w = 0; w < 2; w++)
+            if (!row_has(r, w ? AB_W0 : AB_W1))
+                cr_expect(evex_row(r->op >> 8 & 3, pp, r->op & 255, w)->fn != NULL, "%s W%u", r->name, w);
     }
 }
