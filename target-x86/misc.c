@@ -61,6 +61,15 @@ static void ascii_adjust(struct x86_cpu *cpu, bool sub)
     cpu->tcg.fl = szp_flags((uint8_t)ax) | (adjust ? TCG_FL_C | TCG_FL_A : 0);
 }
 
+/** add8_flags() - C, A and O of a byte addition */
+static uint32_t add8_flags(uint8_t a, uint8_t b)
+{
+    uint8_t r = (uint8_t)(a + b);
+
+    return (r < a ? TCG_FL_C : 0) | ((a ^ b ^ r) & 0x10 ? TCG_FL_A : 0) |
+           ((a ^ r) & (b ^ r) & 0x80 ? TCG_FL_O : 0);
+}
+
 /**
  * h_bcd() - @a = 0 DAA, 1 DAS, 2 AAA, 3 AAS, 4 AAM, 5 AAD; @b = base of AAM, AAD
  * AAM with base 0 raises #DE.
@@ -70,6 +79,7 @@ uint64_t h_bcd(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     struct x86_cpu *cpu = X86(tc);
     uint8_t al = (uint8_t)GPR(cpu, R_AX), ah = (uint8_t)(GPR(cpu, R_AX) >> 8);
     uint8_t base = (uint8_t)b;
+    uint32_t sum = 0;
 
     switch (a) {
     case 0: case 1:
@@ -87,12 +97,13 @@ uint64_t h_bcd(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         al = al % base;
         break;
     default:
+        sum = add8_flags(al, (uint8_t)(ah * base));    /* undefined; processors do this */
         al = (uint8_t)(al + ah * base);
         ah = 0;
         break;
     }
     reg_merge(cpu, R_AX, 2, (uint16_t)(ah << 8 | al));
-    tc->fl = szp_flags(al);
+    tc->fl = szp_flags(al) | sum;
     return 0;
 }
 

@@ -114,8 +114,7 @@ void tr_call_ind(struct xlat *x)
 {
     ir_val to = branch_target(x);
 
-    xt_check_pc(x, to);
-    xt_push(x, x->in->opsize, xt_pc(x, x->next_off));
+    xt_push_return(x, to);
     xt_goto_pc(x, to, IRJ_CALL);
 }
 

@@ -93,6 +93,9 @@ ir_val xt_copy(struct xlat *x, ir_val v);
 /* ---- stack (tr-stack.c) ------------------------------------------------------------ */
 /** xt_push() - push @v of @size bytes; SP changes after the store */
 void xt_push(struct xlat *x, unsigned size, ir_val v);
+/** xt_push_return() - push the return address of a call to @to. When @to cannot be
+ *  jumped to, silicon has stored the address already but left SP alone. */
+void xt_push_return(struct xlat *x, ir_val to);
 /** xt_pop_load() - a temp with @size bytes from the stack at SP + @skip; SP unchanged */
 ir_val xt_pop_load(struct xlat *x, unsigned size, unsigned skip);
 /** xt_add_sp() - SP += @n in the stack's width */

@@ -26,12 +26,26 @@ static ir_val stack_off(struct xlat *x, unsigned reg, int64_t n)
     return t;
 }
 
-void xt_push(struct xlat *x, unsigned size, ir_val v)
+static ir_val push_store(struct xlat *x, unsigned size, ir_val v)
 {
     ir_val off = stack_off(x, R_SP, -(int64_t)size);
-    ir_val lin = xt_lin(x, off, S_SS, size, true);
 
-    ir_st(x->b, size, lin, v);
+    ir_st(x->b, size, xt_lin(x, off, S_SS, size, true), v);
+    return off;
+}
+
+void xt_push(struct xlat *x, unsigned size, ir_val v)
+{
+    ir_val off = push_store(x, size, v);
+
+    ir_mov(x->b, sp_bytes(x), G_RSP, off);
+}
+
+void xt_push_return(struct xlat *x, ir_val to)
+{
+    ir_val off = push_store(x, x->in->opsize, xt_pc(x, x->next_off));
+
+    xt_check_pc(x, to);
     ir_mov(x->b, sp_bytes(x), G_RSP, off);
 }
 

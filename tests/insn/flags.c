@@ -20,6 +20,7 @@ static const struct { const char *name; uint32_t mask; } undefined[] = {
     { "AAA", EF_ARITH & ~(EF_AF | EF_CF) }, { "AAS", EF_ARITH & ~(EF_AF | EF_CF) },
     { "AAM", EF_OF | EF_AF | EF_CF }, { "AAD", EF_OF | EF_AF | EF_CF },
 };
+enum { SHIFT_ROL = 3, SHIFT_ROR = 4 };
 static const char *const shifts[] = { "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR", "SHLD", "SHRD" };
 
 /* A row's line in both tables, or -1; found once a row, names are slow to compare. */
@@ -91,6 +92,19 @@ uint32_t flags_undefined(const struct x86_insn *in, int cl)
     for (int n = 0; n < 64; n++)
         all |= shift_undefined(in, kind, n);
     return all;
+}
+
+/* Register and memory forms of the same rotate leave different ones. */
+uint32_t flags_unsettled(const struct x86_insn *in)
+{
+    int kind = lines(in->row).shift;
+    unsigned mask = opnd_bytes(in, in->row->dst) == 8 ? 63 : 31;
+
+    if (kind != SHIFT_ROL && kind != SHIFT_ROR)
+        return 0;
+    if (opnd_kind(in->row->b) == K_One || (!by_cl(in) && (in->imm & mask) <= 1))
+        return 0;
+    return EF_OF;
 }
 
 static uint32_t to_eflags(unsigned f)

@@ -377,6 +377,7 @@ bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_m
     if (in.mem && (is_atomic(&in) || ROW_HAS(r, F64)) && in.base < 16 && in.base == in.index)
         return false;
     c->ignore = c->in[0].undef = flags_undefined(&in, (int)(c->init.r[R_CX] & 0xff));
+    c->ignore_host = c->ignore & flags_unsettled(&in);
     return true;
 }
 

@@ -72,7 +72,8 @@ struct tcase {
     unsigned off;                 /* of the first byte in the code pages */
     uint8_t code[MAX_INS * 16 + END_BYTES];
     unsigned len, start[MAX_INS + 1];
-    uint32_t ignore;              /* EFLAGS bits not compared */
+    uint32_t ignore;              /* EFLAGS bits not compared, */
+    uint32_t ignore_host;         /* and when translated for a host of the same kind */
     bool fpu;                     /* vector or x87 state matters */
     bool approximate;             /* results differ in the last bits between implementations */
     struct state init;
@@ -112,6 +113,9 @@ bool case_read(FILE *f, struct tcase *c, unsigned *line);
 /** flags_undefined() - EFLAGS bits undefined after @in
  *  @cl: the count in CL, or -1 when it is not known: any */
 uint32_t flags_undefined(const struct x86_insn *in, int cl);
+/** flags_unsettled() - those of them that the silicon does not settle either: the rest
+ *  comes out of a translation, which uses the host's instruction, as on the host */
+uint32_t flags_unsettled(const struct x86_insn *in);
 /** flags_read()/flags_written() - EFLAGS bits @in reads, certainly writes */
 uint32_t flags_read(const struct x86_insn *in);
 uint32_t flags_written(const struct x86_insn *in);

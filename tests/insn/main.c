@@ -88,7 +88,7 @@ static bool same(const struct tcase *c, const struct state *a, const struct stat
 {
     if (!same_vector(c, a->vector, b->vector) || a->pc != b->pc || memcmp(a->r, b->r, sizeof(a->r)))
         return false;
-    if ((a->flags ^ b->flags) & FLAGS_COMPARED & ~c->ignore)
+    if ((a->flags ^ b->flags) & FLAGS_COMPARED & ~(exact && c->n == 1 && !c->stored ? c->ignore_host : c->ignore))
         return false;
     if (a->vector >= 0 && (a->error != b->error || (a->vector == EXC_PF && a->cr2 != b->cr2)))
         return false;

@@ -27,7 +27,7 @@ static bool vectors_same(const struct seq *q, const struct outcome *a, const str
 {
     if (a->vec != b->vec)
         return false;
-    if (!q->strict && a->vector >= EXC_SS && a->vector <= EXC_PF)
+    if (a->vector >= EXC_SS && a->vector <= EXC_PF)
         return true;
     return a->x87 == b->x87 && a->mxcsr == b->mxcsr && a->fcw == b->fcw && a->fsw == b->fsw && a->ftw == b->ftw;
 }
@@ -43,7 +43,11 @@ static bool wraps_4g(const struct seq *q, const struct outcome *a)
     uint64_t at = a->pc - CODE_VA - q->off, ea;
 
     if (q->bits != 32 || a->vector < EXC_SS || a->vector > EXC_PF || at >= q->len ||
-        x86_decode_with(q->code + at, q->len - (unsigned)at, 32, NULL, &in) < 1 || !in.mem)
+        x86_decode_with(q->code + at, q->len - (unsigned)at, 32, NULL, &in) < 1)
+        return false;
+    if (ROW_HAS(in.row, REPOK))
+        return (uint32_t)a->r[R_SI] > 0u - 64 || (uint32_t)a->r[R_DI] > 0u - 64;
+    if (!in.mem)
         return false;
     ea = (uint32_t)in.disp + (in.base < 16 ? a->r[in.base] : 0) + (in.index < 16 ? a->r[in.index] << in.scale : 0);
     return (uint32_t)ea > 0u - 64;

@@ -66,7 +66,8 @@ struct seq {
     uint32_t taint[MAX_INS + 1];
     bool fpu, approximate;        /* as in struct tcase */
     bool wild;                    /* addresses are any register's */
-    bool strict;                  /* no exemption for vector state behind a fault */
+    bool portable;                /* also interpreted: reads no flag the manual leaves undefined.
+                                   * The others read what the silicon settles */
     struct xstate f;              /* when fpu */
 };
 

@@ -219,7 +219,7 @@ static void append(struct build *b, const struct enc *e, const struct x86_insn *
     }
     b->written |= writes(b, in, b->src->kind[row]);
     b->q->approximate |= (b->src->kind[row] & ROW_LAST) != 0;
-    build_settle(b, flags_read(in), flags_written(in), flags_undefined(in, -1));
+    build_settle(b, flags_read(in), flags_written(in), b->q->portable ? flags_undefined(in, -1) : flags_unsettled(in));
     if (b->used)
         b->used[row] = true;
 }
@@ -401,9 +401,9 @@ static unsigned length(void)
 {
     unsigned k = below(100);
 
-    if (k < 40)
+    if (k < 46)
         return 1 + below(3);
-    if (k < 85)
+    if (k < 87)
         return 4 + below(5);
     return k < 97 ? 9 + below(8) : 17 + below(16);
 }
@@ -433,6 +433,7 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     q->n = 0;
     q->bits = src->bits;
     q->approximate = false;
+    q->portable = index % 8 == 5;
     b.vec = one_in(2);
     b.wild = one_in(src->bits == 16 ? 24 : 12);
     b.edge = one_in(10);
