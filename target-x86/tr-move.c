@@ -173,6 +173,13 @@ void tr_nop(struct xlat *x)
 {
 }
 
+/* Somebody spins: the one waited for may want the host CPU. */
+void tr_pause(struct xlat *x)
+{
+    if (x->cpu->model->n_vcpus > 1)
+        ir_call(x->b, tcg_pause, IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+}
+
 /*
  * Register destination: both results are selected, nothing can fault. The one that
  * is not written keeps its upper half, as on silicon.

@@ -27,6 +27,7 @@
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
+#include <sched.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -205,6 +206,19 @@ void smp_exclusive_end(struct tcg_cpu *cpu)
     __atomic_store_n(&t->excl, false, __ATOMIC_SEQ_CST);
     pthread_cond_broadcast(&t->excl_cond);
     pthread_mutex_unlock(&t->excl_lock);
+}
+
+/* ---- spinning guests ------------------------------------------------------------------- */
+
+#define PAUSES 32            /* about as long as a vCPU that runs needs to let go of a lock */
+
+uint64_t tcg_pause(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c)
+{
+    if (++cpu->pauses >= PAUSES) {
+        cpu->pauses = 0;
+        sched_yield();
+    }
+    return 0;
 }
 
 bool tcg_need_exclusive(struct tcg_cpu *cpu)

@@ -287,6 +287,7 @@ struct tcg_cpu {
     uint64_t seen;            /* newest epoch this vCPU has passed, or TCG_OFFLINE; atomic */
     uint64_t protected_seen;  /* entries of tcg->protected that its write maps have lost */
     uint64_t lookups;         /* for the statistics; atomic */
+    uint32_t pauses;          /* since the host CPU was given away */
     uint8_t exclusive;        /* no other vCPU runs */
     struct tcg_source *source; /* code bytes a block is being made from; NULL: fetch */
     struct tcg_source *own_source; /* room for them; owned */
@@ -486,6 +487,8 @@ void tcg_online(struct tcg_cpu *cpu);
 uint64_t tcg_epoch(struct tcg *t);
 /** tcg_passed() - every vCPU but @but (may be NULL) has been outside blocks since @epoch began */
 bool tcg_passed(struct tcg *t, uint64_t epoch, const struct tcg_cpu *but);
+/** tcg_pause() - IR helper (IRCALL_NOVEC): the guest spins; gives the host CPU away at times */
+uint64_t tcg_pause(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c);
 /** tcg_need_exclusive() - for a locked operation that no host atomic can do: true, with
  *  the instruction to be executed again, unless no other vCPU runs already */
 bool tcg_need_exclusive(struct tcg_cpu *cpu);

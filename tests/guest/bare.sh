@@ -13,11 +13,11 @@ make -s -C tests/guest BUILD="$BUILD" X86_CC="$cc" > "$work/make.log" 2>&1 || {
     exit 0
 }
 
-# one IMAGE BACKEND
+# one IMAGE BACKEND [VCPUS]
 one() {
     local log=$work/bare-$1-${2##*=}.log
     echo "# bare-metal $1.bin, -accel $2"
-    run_for 120 "$log" -accel "$2" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
+    run_for 120 "$log" -accel "$2" -smp "${3:-1}" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
         -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$1.bin"
     # every line becomes a result of its own; the program's own count is the check of completeness
     sed -n -E "s/^(ok|skip) /\1 bare $1 ${2##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $1 ${2##*=}: \1:\2/p" "$log"
@@ -30,6 +30,10 @@ for image in real prot long sys32 sys64; do
         one "$image" "$accel"
     done
 done
+
+# more processors than most hosts of tests have: IRIW wants four
+one smp tcg,backend=interp 2
+one smp tcg 4
 
 # the same images under QEMU, where it is installed: equal but for what qemu-wrong.txt explains
 bash tests/guest/compare-system.sh -e qemu || true

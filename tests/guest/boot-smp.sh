@@ -1,0 +1,40 @@
+#!/bin/bash
+# boot-smp.sh - a stock Debian kernel brings up several vCPUs, directly and through SeaBIOS
+set -u
+. "$(dirname "$0")/common.sh"
+
+# Every processor works at the same time as the others, and all come to the same result.
+script='echo cpus $(grep -c ^processor /proc/cpuinfo)
+n=$(nproc); i=0
+while [ $i -lt $n ]; do
+  taskset $(printf %x $((1 << i))) sh -c "seq 1 20000 | md5sum" > /tmp/$i &
+  i=$((i + 1))
+done
+wait
+echo sums $(cat /tmp/* | sort -u | wc -l)'
+
+# boot NAME VCPUS OPTION...
+boot() {
+    local name=$1 cpus=$2 log=$work/smp-$2.log
+    shift 2
+    run_for 300 "$log" -kernel "$BUILD/demo/vmlinuz" -initrd "$work/smp.cpio" \
+        -append "console=ttyS0 panic=-1" -m 512 -display none -serial stdio -no-reboot -smp "$cpus" "$@"
+    if grep -aq "^cpus ${cpus%%,*}" "$log" && grep -aq '^sums 1' "$log" && [ "$status" = 0 ] &&
+        ! grep -aqE 'stall|lockup|Call Trace' "$log"; then
+        pass "$name"
+    else
+        fail "$name" "status $status, $(tail_of "$log")"
+    fi
+}
+
+if ! tools/fetch-guest.sh "$BUILD/demo" > "$work/fetch.log" 2>&1; then
+    skip "Debian on several vCPUs" "$(tail -n 1 "$work/fetch.log")"
+    exit 0
+fi
+tools/mkinitramfs.sh "$BUILD/demo/busybox" "$work/smp.cpio" "$script" || {
+    fail "Debian on several vCPUs" "no initramfs"
+    exit 0
+}
+boot "Debian, 2 vCPUs" 2
+boot "Debian, 4 vCPUs with threads through SeaBIOS" 4,threads=2 -bios bios-256k.bin
+boot "Debian, 8 vCPUs, ${1:-two sockets}" 8,sockets=2
