@@ -20,7 +20,7 @@ static const struct { const char *name; uint32_t mask; } undefined[] = {
     { "AAA", EF_ARITH & ~(EF_AF | EF_CF) }, { "AAS", EF_ARITH & ~(EF_AF | EF_CF) },
     { "AAM", EF_OF | EF_AF | EF_CF }, { "AAD", EF_OF | EF_AF | EF_CF },
 };
-enum { SHIFT_ROL = 3, SHIFT_ROR = 4 };
+enum { SHIFT_ROL = 3, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR };
 static const char *const shifts[] = { "SHL", "SHR", "SAR", "ROL", "ROR", "RCL", "RCR", "SHLD", "SHRD" };
 
 /* A row's line in both tables, or -1; found once a row, names are slow to compare. */
@@ -120,11 +120,20 @@ uint32_t flags_read(const struct x86_insn *in)
     return to_eflags(in->row->rf);
 }
 
+/* RCL and RCR of bytes and words: so many bits leave everything as it was */
+static int whole_turn(const struct x86_insn *in)
+{
+    int kind = lines(in->row).shift;
+    unsigned bytes = opnd_bytes(in, in->row->dst);
+
+    return (kind == SHIFT_RCL || kind == SHIFT_RCR) && bytes <= 2 ? (int)bytes * 8 + 1 : 64;
+}
+
 uint32_t flags_written(const struct x86_insn *in)
 {
     if (lines(in->row).shift >= 0) {
         unsigned mask = opnd_bytes(in, in->row->dst) == 8 ? 63 : 31;
-        if (by_cl(in) || (opnd_kind(in->row->b) != K_One && !(in->imm & mask)))
+        if (by_cl(in) || (opnd_kind(in->row->b) != K_One && !((in->imm & mask) % whole_turn(in))))
             return 0;
     }
     if (in->prefixes & (PFX_REP | PFX_REPNE) && ROW_HAS(in->row, REPOK))

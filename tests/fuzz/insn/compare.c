@@ -130,6 +130,17 @@ static void show_vectors(const struct fpu *a, const struct fpu *b)
                b->fx.fsw, b->fx.ftw);
 }
 
+void show_avx512(const struct x86_avx512 *a, const struct x86_avx512 *b)
+{
+    for (unsigned k = 0; k < 8; k++)
+        if (a->k[k] != b->k[k])
+            printf("    k%u %#llx, here %#llx\n", k, (unsigned long long)a->k[k], (unsigned long long)b->k[k]);
+    for (unsigned i = 0; i < 16; i++)
+        show_bytes("bits 511:256 of zmm", i, a->zmmh[i], b->zmmh[i], 32);
+    for (unsigned i = 0; i < 16; i++)
+        show_bytes("zmm", 16 + i, a->hi16[i], b->hi16[i], 64);
+}
+
 void show_states(const struct state *a, const struct state *b)
 {
     typedef unsigned long long ull;

@@ -128,7 +128,7 @@ static void start_cpu(struct x86_cpu *cpu, unsigned bits)
     cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET | CR0_AM;
     cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
-    cpu->xcr0 = 7;
+    cpu->xcr0 = XCR0_AVX | (have_avx512(cpu->model) ? XCR0_AVX512 : 0);
     cpu->eflags = EF_IF | EF_1;
     set_mode(cpu, bits);
 }
@@ -189,6 +189,18 @@ void fguest_code(struct fguest *g, unsigned off, const uint8_t *code, unsigned n
     }
 }
 
+static void put_avx512(struct x86_cpu *cpu, const struct seq *q)
+{
+    uint8_t v[64];
+
+    cpu->z = q->f.z;
+    cpu->tcg.zmmh_live = 0;
+    for (unsigned i = 0; i < 32 && q->zmm; i += 16) {   /* its setter knows who must hear of it */
+        x86_get_zmm(cpu, i, v);
+        x86_set_zmm(cpu, i, v);
+    }
+}
+
 static void put_state(struct fguest *g, const struct seq *q, bool vec)
 {
     struct x86_cpu *cpu = g->cpu;
@@ -203,7 +215,9 @@ static void put_state(struct fguest *g, const struct seq *q, bool vec)
     if (q->fpu) {
         cpu->fx = q->f.fx;
         memcpy(cpu->ymmh, q->f.ymmh, sizeof(cpu->ymmh));
+        put_avx512(cpu, q);
     } else if (vec) {
+        memset(&cpu->z, 0, sizeof(cpu->z));
         memset(&cpu->fx, 0, sizeof(cpu->fx));
         memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
         cpu->fx.fcw = 0x37f;
@@ -237,19 +251,16 @@ static void take_event(struct fguest *g, const struct seq *q, struct outcome *o)
 
 static void take_vectors(const struct x86_cpu *cpu, struct outcome *o)
 {
-    struct xstate f;
-
-    f.fx = cpu->fx;
-    memcpy(f.ymmh, cpu->ymmh, sizeof(f.ymmh));
-    o->vec = vec_hash(&f);
-    o->x87 = x87_hash(&f);
-    o->mxcsr = f.fx.mxcsr;
-    o->fcw = f.fx.fcw;
-    o->fsw = f.fx.fsw;
-    o->ftw = f.fx.ftw;
+    o->vec = vec_hash(&cpu->fx, cpu->ymmh, &cpu->z);
+    o->x87 = x87_hash(&cpu->fx);
+    o->mxcsr = cpu->fx.mxcsr;
+    o->fcw = cpu->fx.fcw;
+    o->fsw = cpu->fx.fsw;
+    o->ftw = cpu->fx.ftw;
 }
 
-static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome *o, struct state *st)
+static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome *o, struct state *st,
+                      struct x86_avx512 *z)
 {
     memcpy(st->r, o->r, sizeof(st->r));
     st->flags = o->flags;
@@ -257,6 +268,7 @@ static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome
     st->cr2 = o->cr2;
     st->vector = o->vector;
     st->error = o->error;
+    *z = g->cpu->z;
     st->f.fx = g->cpu->fx;
     memcpy(st->f.ymmh, g->cpu->ymmh, sizeof(st->f.ymmh));
     memcpy(st->data, page_of(g, e, PG_DATA0), 4096);
@@ -264,7 +276,8 @@ static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome
     memcpy(st->stack, page_of(g, e, PG_STACK), 4096);
 }
 
-void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *o, struct state *st)
+void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *o, struct state *st,
+                struct x86_avx512 *z)
 {
     struct x86_cpu *cpu = g->cpu;
 
@@ -282,7 +295,7 @@ void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struc
     if (q->fpu)
         take_vectors(cpu, o);
     if (st)
-        take_full(g, e, o, st);
+        take_full(g, e, o, st, z);
     o->mem = mem_settle(page_of(g, e, PG_DATA0), g->im->data, 4096, 0) +
              mem_settle(page_of(g, e, PG_DATA1), g->im->data + 4096, 4096, 4096) +
              mem_settle(page_of(g, e, PG_STACK), g->im->stack, 4096, DATA_BYTES);

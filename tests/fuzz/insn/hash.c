@@ -38,24 +38,27 @@ uint64_t mem_settle(uint8_t *now, const uint8_t *was, unsigned n, unsigned salt)
     return sum;
 }
 
-uint64_t vec_hash(const struct xstate *f)
+uint64_t vec_hash(const struct x86_fxarea *fx, const uint8_t ymmh[16][16], const struct x86_avx512 *z)
 {
     uint64_t h[4] = { 1, 2, 3, 4 };
 
     for (unsigned i = 0; i < 16; i++) {
-        h[0] = mix(h[0], ldl64(f->fx.xmm[i]));
-        h[1] = mix(h[1], ldl64(f->fx.xmm[i] + 8));
-        h[2] = mix(h[2], ldl64(f->ymmh[i]));
-        h[3] = mix(h[3], ldl64(f->ymmh[i] + 8));
+        h[0] = mix(h[0], ldl64(fx->xmm[i]));
+        h[1] = mix(h[1], ldl64(fx->xmm[i] + 8));
+        h[2] = mix(h[2], ldl64(ymmh[i]));
+        h[3] = mix(h[3], ldl64(ymmh[i] + 8));
     }
+    for (unsigned i = 0; i + 32 <= sizeof(*z); i += 32)
+        for (unsigned k = 0; k < 4; k++)
+            h[k] = mix(h[k], ldl64((const uint8_t *)z + i + k * 8));
     return mix_bytes(0, h, sizeof(h));
 }
 
-uint64_t x87_hash(const struct xstate *f)
+uint64_t x87_hash(const struct x86_fxarea *fx)
 {
     uint64_t h = 5;
 
     for (unsigned i = 0; i < 8; i++)
-        h = mix(mix(h, ldl64(f->fx.st[i])), ldl16(f->fx.st[i] + 8));
+        h = mix(mix(h, ldl64(fx->st[i])), ldl16(fx->st[i] + 8));
     return h;
 }

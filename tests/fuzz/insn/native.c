@@ -40,7 +40,8 @@ struct slots {
     uint16_t data_sel, stack_sel, fsgs_sel, rsvd2;
     uint8_t fpu, segs, rsvd3[6];  /* load vector state; load segment registers */
     uint64_t host_fs, fs_base, gs_base;
-    uint8_t rsvd[1024 - 0xd8];
+    uint32_t xmask, rsvd4;        /* XSAVE components */
+    uint8_t rsvd[1024 - 0xe0];
     struct xstate f;              /* XSAVE image: see the asserts */
 };
 #define FAR_AT 0xa8
@@ -54,7 +55,7 @@ asm(".pushsection .text\n"
     "movq %rsp, SL+0x88\n"
     "rdfsbase %rax\n movq %rax, SL+0xc0\n"
     "cmpb $0, SL+0xb8\n je 1f\n"
-    "movl $7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
+    "movl SL+0xd8, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
     "1: cmpb $0, SL+0xb9\n je 1f\n"
     "movw SL+0xb0, %ds\n movw SL+0xb0, %es\n movw SL+0xb2, %ss\n"
     "movw SL+0xb4, %fs\n movw SL+0xb4, %gs\n"
@@ -79,7 +80,7 @@ asm(".pushsection .text\n"
     "xorl %eax, %eax\n movl %eax, %fs\n movl %eax, %gs\n"
     "1: movq SL+0xc0, %rax\n wrfsbase %rax\n"
     "cmpb $0, SL+0xb8\n je 1f\n"
-    "movl $7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
+    "movl SL+0xd8, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
     "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
     "1: pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
     ".popsection\n");
@@ -96,6 +97,7 @@ struct shared {
     struct seq seq[BATCH];
     struct outcome out[BATCH];
     struct state full;
+    struct x86_avx512 full_z;
 };
 
 struct native {
@@ -105,6 +107,7 @@ struct native {
     uint8_t *ro;
     pid_t child;
     unsigned bits;
+    bool avx512;
 };
 
 /* ---- the child: faults ------------------------------------------------------------- */
@@ -210,8 +213,9 @@ static bool child_ldt(void)
 /* jmp *[exit] */
 static const uint8_t end64[END_BYTES] = { 0xff, 0x24, 0x25, 0x98, 0x00, 0x5a, 0x2f };
 
-static void child_slots(unsigned bits)
+static void child_slots(const struct native *n)
 {
+    unsigned bits = n->bits;
     struct slots *s = SLOTS;
 
     memcpy((void *)(uintptr_t)BACK_VA, end64, sizeof(end64));
@@ -221,6 +225,7 @@ static void child_slots(unsigned bits)
     s->data_sel = bits == 16 ? SEL_DATA16 : 0x2b;
     s->stack_sel = bits == 16 ? SEL_STACK16 : 0x2b;
     s->fsgs_sel = s->data_sel;
+    s->xmask = XCR0_AVX | (n->avx512 ? XCR0_AVX512 : 0);
     s->fs_base = bits == 16 ? DATA_VA : FS_BASE;
     s->gs_base = bits == 16 ? DATA_VA : GS_BASE;
 }
@@ -239,7 +244,7 @@ static void child_one(struct shared *sh, const struct seq *q, struct outcome *o)
         s->f = q->f;
     else if (s->fpu)
         memset(&s->f, 0, sizeof(s->f)), s->f.fx.mxcsr = 0x1f80, s->f.fx.fcw = 0x37f;
-    s->f.header[0] = 7;
+    s->f.header[0] = q->zmm ? s->xmask : XCR0_AVX;
     *o = (struct outcome){ .vector = VEC_END, .pc = code + q->len };
     nat.out = o;
     nat.ticks = 0;
@@ -256,8 +261,8 @@ static void child_one(struct shared *sh, const struct seq *q, struct outcome *o)
         o->fcw = s->f.fx.fcw;
         o->fsw = s->f.fx.fsw;
         o->ftw = s->f.fx.ftw;
-        o->vec = vec_hash(&s->f);
-        o->x87 = x87_hash(&s->f);
+        o->vec = vec_hash(&s->f.fx, s->f.ymmh, &s->f.z);
+        o->x87 = x87_hash(&s->f.fx);
     }
 }
 
@@ -273,6 +278,7 @@ static void child_full(struct shared *sh, const struct outcome *o)
     st->error = o->error;
     st->f.fx = SLOTS->f.fx;
     memcpy(st->f.ymmh, SLOTS->f.ymmh, sizeof(st->f.ymmh));
+    sh->full_z = SLOTS->f.z;
     memcpy(st->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
     memcpy(st->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
 }
@@ -328,7 +334,7 @@ static int child_start(struct native *n)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || !child_memory(n) || (n->bits == 16 && !child_ldt()))
         _exit(4);
-    child_slots(n->bits);
+    child_slots(n);
     child_signals();
     if (!child_lock())
         _exit(5);
@@ -345,6 +351,11 @@ static void *shared_file(size_t bytes, int *fd)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 }
 
+bool have_avx512(const struct x86_model *m)
+{
+    return __builtin_cpu_supports("avx512bw") && m->feat[FEAT_7_EBX] >> 16 & 1;
+}
+
 const char *native_lacks(unsigned bits)
 {
     char ldt[8];
@@ -358,7 +369,7 @@ const char *native_lacks(unsigned bits)
     return NULL;
 }
 
-struct native *native_new(unsigned bits)
+struct native *native_new(unsigned bits, bool avx512)
 {
     struct native *n = xzalloc(sizeof(*n));
     int fd;
@@ -366,8 +377,10 @@ struct native *native_new(unsigned bits)
     _Static_assert(offsetof(struct slots, f) == 0x400 && offsetof(struct slots, exit) == 0x98 &&
                    offsetof(struct slots, far_code) == FAR_AT && offsetof(struct slots, data_sel) == 0xb0 &&
                    offsetof(struct slots, fpu) == 0xb8 && offsetof(struct slots, host_fs) == 0xc0 &&
-                   offsetof(struct xstate, header) == 512 && offsetof(struct xstate, ymmh) == 576, "asm");
+                   offsetof(struct xstate, header) == 512 && offsetof(struct xstate, ymmh) == 576 &&
+                   offsetof(struct xstate, z) == 1088 && offsetof(struct slots, xmask) == 0xd8, "asm");
     n->bits = bits;
+    n->avx512 = avx512;
     n->sh = shared_file(sizeof(*n->sh), &fd);
     n->ring = shared_file(RING_BYTES, &n->code_fd);
     n->ro = shared_file(RO_BYTES, &n->ro_fd);
@@ -444,11 +457,13 @@ static void run_batch(struct native *n, unsigned count, bool full)
     }
 }
 
-void native_run(struct native *n, unsigned count, struct state *full)
+void native_run(struct native *n, unsigned count, struct state *full, struct x86_avx512 *z)
 {
     for (unsigned i = 0; i < count; i++)
         put_code(n, &n->sh->seq[i]);
     run_batch(n, count, full != NULL);
-    if (full)
+    if (full) {
         *full = n->sh->full;
+        *z = n->sh->full_z;
+    }
 }

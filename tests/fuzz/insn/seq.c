@@ -348,9 +348,12 @@ static void set_registers(struct build *b)
         q->r[i] = i < 8 ? q->r[i] & 0xffffffff : 0;
 }
 
-static void set_vectors(struct seq *q, const struct xstate *pool)
+static void set_vectors(struct seq *q, const struct xstate *pool, bool avx512)
 {
     q->f = pool[below(POOL_FPU)];
+    q->zmm = avx512 && one_in(2);
+    if (!q->zmm)
+        memset(&q->f.z, 0, sizeof(q->f.z));
     q->f.fx.mxcsr = 0x1f80 | below(4) << 13;
     if (one_in(4))
         q->f.fx.mxcsr |= (uint32_t)(rng() & 1) << 15 | (uint32_t)(rng() & 1) << 6 | below(64);
@@ -361,7 +364,10 @@ static void set_vectors(struct seq *q, const struct xstate *pool)
     for (unsigned i = 8; i < 16 && q->bits != 64; i++) {   /* VZEROALL leaves them alone there */
         memset(q->f.fx.xmm[i], 0, 16);
         memset(q->f.ymmh[i], 0, 16);
+        memset(q->f.z.zmmh[i], 0, 32);
     }
+    if (q->bits != 64)
+        memset(q->f.z.hi16, 0, sizeof(q->f.z.hi16));
 }
 
 /* ---- material of a batch --------------------------------------------------------------------- */
@@ -382,6 +388,21 @@ void image_make(struct image *im, uint64_t seed, uint64_t k)
     }
 }
 
+static void zmm_random(struct x86_avx512 *z)
+{
+    struct fpu f;
+
+    fpu_random(&f);
+    for (unsigned i = 0; i < 16; i++) {
+        memcpy(z->zmmh[i], f.fx.xmm[i], 16);
+        memcpy(z->zmmh[i] + 16, f.ymmh[i], 16);
+        for (unsigned k = 0; k < 4; k++)
+            memcpy(z->hi16[i] + k * 16, f.fx.xmm[below(16)], 16);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        z->k[i] = one_in(4) ? ~0ull : one_in(2) ? value() : rng() << 32 ^ rng();
+}
+
 void fpu_pool_make(struct xstate *pool, uint64_t seed)
 {
     struct fpu f;
@@ -392,6 +413,7 @@ void fpu_pool_make(struct xstate *pool, uint64_t seed)
         pool[i].fx = f.fx;
         memset(pool[i].header, 0, sizeof(pool[i].header));
         memcpy(pool[i].ymmh, f.ymmh, sizeof(f.ymmh));
+        zmm_random(&pool[i].z);
     }
 }
 
@@ -448,9 +470,10 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     }
     set_registers(&b);
     q->fpu = b.vec;
+    q->zmm = false;
     q->wild = b.wild;
     if (q->fpu)
-        set_vectors(q, pool);
+        set_vectors(q, pool, have_avx512(src->m));
     for (unsigned want = length(); q->n < want && q->n < MAX_SEQ;)
         if (!b.wild && want > 2 && one_in(24))
             build_item(&b);

@@ -123,6 +123,9 @@ static void zero_vectors(struct shrinker *s)
     q->f.fx.fsw = 0;
     q->f.fx.ftw = 0;
     keep(s);
+    memset(&q->f.z, 0, sizeof(q->f.z));
+    q->zmm = false;
+    keep(s);
     for (unsigned i = 0; i < 16; i++) {
         memset(q->f.ymmh[i], 0, 16);
         keep(s);
