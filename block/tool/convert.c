@@ -11,7 +11,8 @@
 #include <unistd.h>
 #include "block/tool/img.h"
 
-#define PIECE (2 * MiB)
+/* What is read stays in the CPU's cache until it is written. */
+#define PIECE (128 * KiB)
 
 struct copy {
     struct block *src, *dst;
@@ -21,6 +22,7 @@ struct copy {
     uint64_t total;         /* of all sources, for progress and rate */
     uint64_t rate;          /* bytes a second; 0: as fast as it goes */
     int64_t start_ns;
+    uint64_t piece;         /* bytes a thread takes at a time: whole clusters */
     uint32_t grain;         /* zeroes are looked for in units of this */
     bool zero_init;         /* the target reads as zeroes */
     bool compress;
@@ -173,7 +175,7 @@ static void keep_rate(struct copy *c, uint64_t done)
 static void *copier(void *opaque)
 {
     struct copy *c = opaque;
-    uint8_t *buf = bfile_buf(PIECE);
+    uint8_t *buf = bfile_buf(c->piece);
 
     for (;;) {
         const char *what;
@@ -181,7 +183,7 @@ static void *copier(void *opaque)
         int r;
         pthread_mutex_lock(&c->lock);
         off = c->next;
-        len = c->ret ? 0 : MIN(PIECE, c->bytes - off);
+        len = c->ret ? 0 : MIN(c->piece, c->bytes - off);
         c->next += len;
         pthread_mutex_unlock(&c->lock);
         if (!len)
@@ -303,6 +305,7 @@ static int plan_copy(const struct args *a, struct block *src, struct block *dst,
         return fail("Compression not supported for this file format");
     c->src_skip = a->skip * a->bs;
     c->grain = i.cluster_bytes && (a->compress || i.cluster_bytes > a->sparse) ? i.cluster_bytes : MAX(a->sparse, 512u);
+    c->piece = MAX(PIECE, i.cluster_bytes);
     c->zero_init = a->target_is_zero || (!a->keep_target && !n->file->is_blk && !a->c.backing);
     if (a->c.backing && !a->keep_target) {
         struct err e = { "" };

@@ -92,7 +92,7 @@ boot_installer() {
     [ -f $installer/linux ] || { echo "skip disk-boot installer: no debian-installer-12-netboot-amd64"; return; }
     make_installer_iso || { echo "FAIL disk-boot installer: grub-mkrescue"; return; }
     local log=$work/installer.log
-    timeout 240 "$TRANSOM" -m 512 -nographic -no-reboot -nic none -cdrom "$img/installer.iso" < /dev/null > "$log" 2>&1 &
+    timeout 240 "$TRANSOM" -m 1024 -nographic -no-reboot -nic none -cdrom "$img/installer.iso" < /dev/null > "$log" 2>&1 &
     local pid=$!
     if wait_for 240 "$log" 'Select a language|Choose.*language' $pid; then echo "ok disk-boot installer"
     else echo "FAIL disk-boot installer: see $log"; fi
