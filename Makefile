@@ -113,7 +113,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board check-guest check-real check-net check-lists check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks check-guest check-real check-net check-lists check-cross \
 	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -230,14 +230,15 @@ endif
 
 # Random guest code, random register accesses: a short run always the same, and as
 # long as one likes
-fuzz_srcs := tests/fuzz/board.c tests/fuzz/code.c
+fuzz_srcs := tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
-$(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board: %: %.o $(objs) $(block_objs)
+$(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
-check-fuzz: $(BUILD)/tests/fuzz/code $(BUILD)/tests/fuzz/board check-ifuzz
+check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/code
 	$(emulator) $(BUILD)/tests/fuzz/board
+	$(emulator) $(BUILD)/tests/fuzz/disks
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
@@ -267,7 +268,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -275,10 +276,10 @@ check-guest: $(transom)
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run
 
-# The block layer's long tests: N times as many operations, kills, cuts, mutants
-N ?= 20
+# The block layer's long tests, in rounds that can be broken off; counts are kept in $(BUILD)/stress
+STRESS ?= power:5000 fault:2000 kill:10000 mutate:100000 oracle:1000000
 block-stress: $(BUILD)/tests/unit
-	BLOCK_N=$(N) $(emulator) $< --filter 'block_*/*' -j2 --timeout 86400
+	for s in $(STRESS); do BUILD=$(BUILD) tests/block/stress.sh $${s%%:*} $${s##*:} || exit 1; done
 
 # Debian on disk from every controller, raw and qcow2: minutes, so not in "check"
 check-disk: $(transom) $(transom_img)
@@ -346,9 +347,9 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
-	@echo "make block-stress N=20   the disk tests, N times longer (BLOCK_SEED=... other numbers)"
+	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
 	@echo "make check-net    200 MiB to and from a guest with each network card"

@@ -18,12 +18,7 @@
 #include "hw/intc/intc.h"
 #include "hw/pci/pci.h"
 #include "hw/user-devices.h"
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+#include "tests/fuzz/run.h"
 
 enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 60, PER_CHILD = 50 };
 
@@ -42,8 +37,6 @@ struct fuzz {
     uint64_t mmio_at;
     unsigned n_drives;
 };
-
-static volatile uint64_t *shown;   /* the seed that runs, for the parent */
 
 static uint64_t r64(struct fuzz *f)
 {
@@ -314,7 +307,6 @@ static void run_case(uint64_t seed)
     struct fuzz f = { .rng = seed };
     const struct window *favourite;
 
-    *shown = seed;
     alarm(CASE_SECONDS);
     make_board(&f);
     find_windows(&f);
@@ -328,53 +320,10 @@ static void run_case(uint64_t seed)
     free_board(&f);
 }
 
-/* ---- the run ---------------------------------------------------------------------------- */
-
-static uint64_t run_child(uint64_t from, uint64_t to, time_t until, unsigned *found)
-{
-    int status;
-    pid_t pid;
-
-    *shown = from;
-    fflush(stdout);
-    pid = fork();
-    if (!pid) {
-        for (uint64_t s = from; s < to && (!until || time(NULL) < until); s++)
-            run_case(s);
-        ++*shown;
-        fflush(stdout);
-        _exit(0);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid)
-        perror("fuzz-board"), exit(2);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return *shown;
-    ++*found;
-    printf("FOUND: seed %llu: %s %d\n", (unsigned long long)*shown,
-           WIFSIGNALED(status) ? "signal" : "exit", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    return *shown + 1;
-}
-
 int main(int argc, char **argv)
 {
-    uint64_t seed = 1, count = 20, from;
-    unsigned found = 0, seconds = 0;
-    time_t until;
+    struct fuzz_run r = { .name = "fuzz-board", .one = run_case, .count = 20, .per_child = PER_CHILD,
+                          .shown = fuzz_shared() };
 
-    for (int i = 1; i + 1 < argc; i += 2) {
-        uint64_t v = strtoull(argv[i + 1], NULL, 0);
-        if (!strcmp(argv[i], "--seed"))
-            seed = v;
-        else if (!strcmp(argv[i], "--count"))
-            count = v;
-        else if (!strcmp(argv[i], "--seconds"))
-            seconds = (unsigned)v, count = ~0ull >> 1;
-    }
-    shown = mmap(NULL, sizeof(*shown), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    until = seconds ? time(NULL) + seconds : 0;
-    printf("fuzz-board: seed %llu\n", (unsigned long long)seed);
-    for (from = seed; from < seed + count && (!until || time(NULL) < until);)
-        from = run_child(from, MIN(from + PER_CHILD, seed + count), until, &found);
-    printf("fuzz-board: %llu cases, %u found\n", (unsigned long long)(from - seed), found);
-    return found != 0;
+    return fuzz_main(&r, argc, argv);
 }
