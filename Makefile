@@ -63,7 +63,8 @@ src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/p
 	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c \
 	hw/display/vga-mem.c hw/display/vga-pci.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
 	hw/dma/sg.c hw/input/i8042.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
-	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/misc/fw_cfg.c \
+	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/iommu/vtd-intr.c \
+	hw/iommu/vtd-queue.c hw/iommu/vtd-walk.c hw/iommu/vtd.c hw/misc/edu.c hw/misc/fw_cfg.c \
 	hw/misc/isa_debug_exit.c hw/misc/pc_testdev.c hw/misc/port92.c hw/net/e1000-phy.c \
 	hw/net/e1000-rx.c hw/net/e1000-tx.c hw/net/e1000.c hw/net/eeprom93.c hw/net/ne2000.c hw/net/nic.c \
 	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/host.c hw/pci/i440fx.c hw/pci/ich9-lpc.c \
@@ -174,7 +175,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/vga.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
+	tests/hw/uart16550.c tests/hw/vga.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

@@ -359,6 +359,7 @@ struct machine {
     struct pic *pic;            /* 8259 pair */
     struct ioapic *ioapic;
     struct pci_bus *pci;
+    struct iommu *iommu;        /* hw/dma/iommu.h, or NULL */
     struct fw_cfg *fw_cfg;
     struct pm *pm;              /* ACPI registers, hw/acpi/pm.h */
     struct vga *vga;

@@ -7,6 +7,8 @@
 #include "hw/disk/fdc.h"
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
+#include "hw/iommu/vtd.h"
+#include "hw/misc/edu.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/net/nic.h"
 #include "hw/user-devices.h"
@@ -25,6 +27,8 @@ static const struct user_device table[] = {
     { &ne2k_pci_type, USER_PCI, "Network", NULL },
     { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net" },
     { &floppy_type, USER_ISA, "Storage", NULL },
+    { &intel_iommu_type, USER_SYSTEM, "Misc", NULL },
+    { &edu_type, USER_PCI, "Misc", NULL },
 };
 
 const struct user_device *user_devices(size_t *n)

@@ -198,6 +198,9 @@ static int machine_switch(struct options *o, const char *val, const struct item 
         o->cfg.pflash[n] = o->pflash[n] = xstrdup(it->val);
         return 0;
     }
+    if ((!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip")) &&
+        (!strcmp(it->val, "off") || !strcmp(it->val, "split")))
+        return 0;                      /* the I/O APIC is never the host kernel's */
     if (!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip") ||
         !strcmp(it->key, "kvm-shadow-mem"))
         return err_set(e, -EINVAL, "-machine %s=%s: only with KVM, which is not supported yet",

@@ -1,5 +1,5 @@
 /*
- * tables.c - RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT, HPET, MCFG
+ * tables.c - RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT, HPET, MCFG, DMAR
  */
 #include <stdlib.h>
 #include "dsdt.aml.h"              /* made from dsdt.asl, dsdt-q35.asl */
@@ -263,6 +263,38 @@ static uint32_t build_mcfg(struct acpi_tables *t, struct machine *m)
     return at;
 }
 
+/* Device scope of something that is no PCI function, by its requester ID. */
+static void dmar_scope(struct acpi_tables *t, uint8_t type, uint8_t id, uint16_t rid)
+{
+    blob_put(t, type | 8 << 8, 2);               /* length 8: a path of one hop */
+    blob_put(t, 0, 2);
+    blob_put(t, id, 1);
+    blob_put(t, rid >> 8, 1);
+    blob_put(t, PCI_SLOT(rid & 0xff), 1);
+    blob_put(t, PCI_FUNC(rid & 0xff), 1);
+}
+
+/* VT-d specification, 8.1-8.3: one unit that all devices are behind. */
+static uint32_t build_dmar(struct acpi_tables *t, const struct machine *m)
+{
+    enum { INTR_REMAP = 1, X2APIC_OPT_OUT = 2, INCLUDE_PCI_ALL = 1, SCOPE_IOAPIC = 3,
+           SCOPE_HPET = 4, DRHD_LEN = 16 + 2 * 8 };
+    uint32_t at = table_begin(t, "DMAR", 1);
+
+    blob_put(t, m->iommu->addr_bits - 1, 1);
+    blob_put(t, (m->iommu->intremap ? INTR_REMAP : 0) | (m->iommu->eim ? 0 : X2APIC_OPT_OUT), 1);
+    blob_put(t, 0, 8);
+    blob_put(t, 0, 2);
+    blob_put(t, 0 | DRHD_LEN << 16, 4);          /* type, length */
+    blob_put(t, INCLUDE_PCI_ALL, 2);
+    blob_put(t, 0, 2);                           /* segment */
+    blob_put(t, m->iommu->regs, 8);
+    dmar_scope(t, SCOPE_IOAPIC, 0, RID_IOAPIC);
+    dmar_scope(t, SCOPE_HPET, 0, RID_HPET);
+    table_end(t, at);
+    return at;
+}
+
 uint64_t acpi_pci_window(const struct machine *m)
 {
     if (m->cfg.board == BOARD_Q35)
@@ -337,6 +369,8 @@ struct acpi_tables *acpi_build(struct machine *m)
         list[n++] = build_hpet(t);
     if (m->cfg.board == BOARD_Q35)
         list[n++] = build_mcfg(t, m);
+    if (m->iommu)
+        list[n++] = build_dmar(t, m);
     list[n++] = build_ssdt(t, m);
     rsdt = build_root(t, "RSDT", 4, list, n);
     build_rsdp(t, rsdt, build_root(t, "XSDT", 8, list, n));

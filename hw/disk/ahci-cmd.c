@@ -22,7 +22,7 @@ enum { HDR_ATAPI = 1 << 5, HDR_WRITE = 1 << 6, HDR_CLEAR = 1 << 10 };
 static void post(struct ahci_port *p, unsigned at, const uint8_t *fis, unsigned len)
 {
     if (p->cmd & CMD_FRE)
-        dma_put(p->ahci->pci.dev.machine, p->fb + at, fis, len);
+        dma_put(&p->ahci->pci.dma, p->fb + at, fis, len);
 }
 
 static void fill_fis(const struct ahci_port *p, uint8_t *f, uint8_t type, uint8_t flags)
@@ -80,7 +80,7 @@ static void put_count(struct ahci_slot *s, uint32_t bytes)
     uint8_t raw[4];
 
     stl32(raw, bytes);
-    dma_put(s->port->ahci->pci.dev.machine, s->header + 4, raw, sizeof raw);
+    dma_put(&s->port->ahci->pci.dma, s->header + 4, raw, sizeof raw);
 }
 
 /* The slot is done; with an error the port stops taking commands. */
@@ -159,13 +159,13 @@ static void submit(struct ahci_slot *s, enum block_op op, unsigned flags, uint64
 /* The guest's table, as far as @want bytes reach. */
 static void take_prdt(struct ahci_slot *s, gpa_t table, unsigned entries, uint64_t want)
 {
-    struct machine *m = s->port->ahci->pci.dev.machine;
+    const struct dma *dma = &s->port->ahci->pci.dma;
     uint8_t raw[PRD_BYTES];
 
     for (unsigned i = 0; i < entries && s->sg.bytes < want; i++) {
         uint64_t len;
 
-        if (!dma_get(m, table + TABLE_PRDT + (gpa_t)i * PRD_BYTES, raw, sizeof raw))
+        if (!dma_get(dma, table + TABLE_PRDT + (gpa_t)i * PRD_BYTES, raw, sizeof raw))
             return;
         len = (ldl32(raw + 12) & 0x3fffff) + 1;
         if (sg_add(&s->sg, ldl64(raw), MIN(len, want - s->sg.bytes)) < 0)
@@ -242,7 +242,7 @@ static void packet(struct ahci_slot *s, const struct command *c)
     uint64_t lba = 0;
     uint32_t n = 0;
 
-    dma_get(p->ahci->pci.dev.machine, c->table + TABLE_ACMD, cdb, sizeof cdb);
+    dma_get(&p->ahci->pci.dma, c->table + TABLE_ACMD, cdb, sizeof cdb);
     p->tf.count[0] = 3;
     switch (atapi_command(&p->ata, cdb, &lba, &n)) {
     case ATAPI_DONE:
@@ -320,18 +320,18 @@ static void control(struct ahci_port *p, struct ahci_slot *s, const uint8_t *fis
 /* Takes the command of slot @n. Returns false when it must wait. */
 static bool start(struct ahci_port *p, unsigned n)
 {
-    struct machine *m = p->ahci->pci.dev.machine;
+    const struct dma *dma = &p->ahci->pci.dma;
     struct ahci_slot *s = &p->slot[n];
     uint8_t header[HEADER_BYTES];
     struct command c;
     const struct ata_op *op;
 
     s->header = p->clb + n * HEADER_BYTES;
-    dma_get(m, s->header, header, sizeof header);
+    dma_get(dma, s->header, header, sizeof header);
     c.table = ldl64(header + 8) & ~127ull;
     c.entries = ldl16(header + 2);
     c.atapi = header[0] & HDR_ATAPI;
-    dma_get(m, c.table, c.fis, sizeof c.fis);
+    dma_get(dma, c.table, c.fis, sizeof c.fis);
     op = ata_op(c.fis[2]);
     s->ncq = op && op->ncq && (c.fis[1] & FIS_COMMAND);
     if (s->ncq ? p->single : p->running != 0)
@@ -341,7 +341,7 @@ static bool start(struct ahci_port *p, unsigned n)
     s->pio = false;
     s->to_memory = true;
     s->lba = 0;
-    sg_init(&s->sg, m, true);
+    sg_init(&s->sg, dma, true);
     put_count(s, 0);
     if (c.fis[0] != FIS_H2D || !(c.fis[1] & FIS_COMMAND)) {
         control(p, s, c.fis);

@@ -17,7 +17,7 @@ static bool next_prd(struct ide_channel *ch)
     struct ide_bm *bm = &ch->bm;
     uint8_t raw[PRD_BYTES];
 
-    if (bm->last || bm->entries++ >= PRD_MAX || !dma_get(ch->ide->pci.dev.machine, bm->at, raw, 8))
+    if (bm->last || bm->entries++ >= PRD_MAX || !dma_get(&ch->ide->pci.dma, bm->at, raw, 8))
         return false;
     bm->at += PRD_BYTES;
     bm->addr = ldl32(raw) & ~1u;
@@ -32,7 +32,7 @@ bool ide_bm_take(struct ide_unit *u, uint32_t bytes, bool to_memory)
 {
     struct ide_bm *bm = &u->ch->bm;
 
-    sg_init(&u->sg, u->ch->ide->pci.dev.machine, to_memory);
+    sg_init(&u->sg, &u->ch->ide->pci.dma, to_memory);
     u->sg_used = true;
     while (bytes) {
         uint32_t n;

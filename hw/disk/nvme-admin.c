@@ -85,7 +85,7 @@ static uint16_t reply(struct nvme *s, const struct nvme_cmd *c, const void *buf,
     struct sg sg;
     uint16_t status;
 
-    sg_init(&sg, s->pci.dev.machine, true);
+    sg_init(&sg, &s->pci.dma, true);
     status = nvme_prp(s, &sg, c, len);
     if (status == NVME_OK)
         sg_put(&sg, 0, buf, len);

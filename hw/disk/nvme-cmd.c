@@ -17,14 +17,14 @@ static uint16_t prp_list(struct nvme *s, struct sg *sg, gpa_t list, uint32_t len
         uint32_t n = MIN(len, NVME_PAGE);
         uint8_t raw[8];
 
-        if ((list & 7) || !dma_get(s->pci.dev.machine, list, raw, 8))
+        if ((list & 7) || !dma_get(&s->pci.dma, list, raw, 8))
             return NVME_INVALID_PRP;
         if ((list & (NVME_PAGE - 1)) == NVME_PAGE - 8 && len > NVME_PAGE) {
             list = ldl64(raw);
             if (list & (NVME_PAGE - 1))
                 return NVME_INVALID_PRP;
             /* a page that only points on would never end: it must hold data */
-            if (!dma_get(s->pci.dev.machine, list, raw, 8))
+            if (!dma_get(&s->pci.dma, list, raw, 8))
                 return NVME_INVALID_PRP;
         }
         if (ldl64(raw) & (NVME_PAGE - 1))
@@ -69,7 +69,7 @@ static struct nvme_req *req_get(struct nvme *s, unsigned sq, uint16_t cid, bool 
     r->sq = sq;
     r->cid = cid;
     r->to_memory = to_memory;
-    sg_init(&r->sg, s->pci.dev.machine, to_memory);
+    sg_init(&r->sg, &s->pci.dma, to_memory);
     return r;
 }
 

@@ -41,9 +41,9 @@ void nvme_complete(struct nvme *s, unsigned sq, uint16_t cid, uint16_t status, u
     stl16(e + 12, cid);
     stl16(e + 14, status << 1 | q->phase);
     /* the phase bit makes the entry valid: it goes last */
-    dma_put(s->pci.dev.machine, q->base + (gpa_t)q->tail * CQE_BYTES, e, 12);
+    dma_put(&s->pci.dma, q->base + (gpa_t)q->tail * CQE_BYTES, e, 12);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    dma_put(s->pci.dev.machine, q->base + (gpa_t)q->tail * CQE_BYTES + 12, e + 12, 4);
+    dma_put(&s->pci.dma, q->base + (gpa_t)q->tail * CQE_BYTES + 12, e + 12, 4);
     if (++q->tail == q->size) {
         q->tail = 0;
         q->phase = !q->phase;
@@ -60,7 +60,7 @@ static void read_cmd(struct nvme *s, gpa_t at, struct nvme_cmd *c)
 {
     uint8_t raw[SQE_BYTES];
 
-    dma_get(s->pci.dev.machine, at, raw, sizeof raw);
+    dma_get(&s->pci.dma, at, raw, sizeof raw);
     c->opcode = raw[0];
     c->flags = raw[1];
     c->cid = ldl16(raw + 2);

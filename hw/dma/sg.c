@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include "hw/dma/sg.h"
 
-void sg_init(struct sg *s, struct machine *m, bool to_memory)
+void sg_init(struct sg *s, const struct dma *dma, bool to_memory)
 {
-    s->m = m;
+    s->dma = dma;
     s->to_memory = to_memory;
     s->n = s->bounced = 0;
     s->bytes = 0;
@@ -61,7 +61,7 @@ static uint64_t hole_len(struct sg *s, gpa_t gpa, uint64_t len)
 {
     uint64_t at = 4096 - gpa % 4096, one;
 
-    while (at < len && (one = 1, !mem_host(&s->m->mem, gpa + at, &one, s->to_memory)))
+    while (at < len && (one = 1, !mem_host(&s->dma->m->mem, gpa + at, &one, s->to_memory)))
         at += 4096;
     return MIN(at, len);
 }
@@ -86,20 +86,18 @@ static int sg_add_bounce(struct sg *s, gpa_t gpa, uint64_t len)
     return ret;
 }
 
-int sg_add(struct sg *s, gpa_t gpa, uint64_t len)
+static int sg_add_physical(struct sg *s, gpa_t gpa, uint64_t len)
 {
-    if (len > UINT64_MAX - gpa)
-        return -EFAULT;
     while (len) {
         uint64_t n = len;
-        uint8_t *host = mem_host(&s->m->mem, gpa, &n, s->to_memory);
+        uint8_t *host = mem_host(&s->dma->m->mem, gpa, &n, s->to_memory);
         int ret;
 
         if (host) {
             ret = sg_append(s, gpa, n, host, false);
         } else {
             /* before the walk: a range of petabytes must not be walked */
-            if (len > SG_MAX_BOUNCE + s->m->cfg.ram_bytes)
+            if (len > SG_MAX_BOUNCE + s->dma->m->cfg.ram_bytes)
                 return -EFAULT;
             n = hole_len(s, gpa, len);
             ret = sg_add_bounce(s, gpa, n);
@@ -107,6 +105,27 @@ int sg_add(struct sg *s, gpa_t gpa, uint64_t len)
         if (ret < 0)
             return ret;
         gpa += n;
+        len -= n;
+    }
+    return 0;
+}
+
+int sg_add(struct sg *s, uint64_t addr, uint64_t len)
+{
+    if (len > UINT64_MAX - addr)
+        return -EFAULT;
+    while (len) {
+        uint64_t n = len;
+        gpa_t gpa;
+        int ret;
+
+        if (dma_translate(s->dma, addr, s->to_memory, &gpa, &n))
+            ret = sg_add_physical(s, gpa, n);
+        else
+            ret = sg_add_bounce(s, addr, n);
+        if (ret < 0)
+            return ret;
+        addr += n;
         len -= n;
     }
     return 0;
@@ -172,7 +191,7 @@ void sg_done(struct sg *s, uint64_t written)
         uint64_t n = MIN(written, p->len);
 
         if (!p->bounce)
-            mem_dirtied(&s->m->mem, p->gpa, n);
+            mem_dirtied(&s->dma->m->mem, p->gpa, n);
         written -= n;
     }
     sg_free(s);
@@ -187,43 +206,52 @@ void sg_free(struct sg *s)
         free(s->piece);
         free(s->iov);
     }
-    sg_init(s, s->m, s->to_memory);
+    sg_init(s, s->dma, s->to_memory);
 }
 
-bool dma_get(struct machine *m, gpa_t gpa, void *buf, uint64_t len)
+uint8_t *dma_host(const struct dma *d, uint64_t addr, uint64_t *len, bool write, gpa_t *gpa)
+{
+    if (!dma_translate(d, addr, write, gpa, len))
+        return NULL;
+    return mem_host(&d->m->mem, *gpa, len, write);
+}
+
+bool dma_get(const struct dma *d, uint64_t addr, void *buf, uint64_t len)
 {
     uint8_t *p = buf;
 
     while (len) {
         uint64_t n = len;
-        uint8_t *host = mem_host(&m->mem, gpa, &n, false);
+        gpa_t gpa;
+        uint8_t *host = dma_host(d, addr, &n, false, &gpa);
 
         if (!host) {
             memset(p, 0, len);
-            log_guest(LOG_DMA, "gpa=%#llx no memory to read", (unsigned long long)gpa);
+            log_guest(LOG_DMA, "addr=%#llx no memory to read", (unsigned long long)addr);
             return false;
         }
         memcpy(p, host, n);
-        p += n, gpa += n, len -= n;
+        p += n, addr += n, len -= n;
     }
     return true;
 }
 
-bool dma_put(struct machine *m, gpa_t gpa, const void *buf, uint64_t len)
+bool dma_put(const struct dma *d, uint64_t addr, const void *buf, uint64_t len)
 {
     const uint8_t *p = buf;
 
     while (len) {
         uint64_t n = len;
-        uint8_t *host = mem_host(&m->mem, gpa, &n, true);
+        gpa_t gpa;
+        uint8_t *host = dma_host(d, addr, &n, true, &gpa);
 
         if (!host) {
-            log_guest(LOG_DMA, "gpa=%#llx no RAM to write", (unsigned long long)gpa);
+            log_guest(LOG_DMA, "addr=%#llx no RAM to write", (unsigned long long)addr);
             return false;
         }
         memcpy(host, p, n);
-        mem_dirtied(&m->mem, gpa, n);
-        p += n, gpa += n, len -= n;
+        mem_dirtied(&d->m->mem, gpa, n);
+        p += n, addr += n, len -= n;
     }
     return true;
 }

@@ -1,9 +1,10 @@
 /*
  * sg.h - scatter lists over guest memory: how bus masters reach RAM
  *
- * A list is made of guest physical ranges, which are checked here, once. Pieces
+ * A list is made of ranges as the bus master addresses them. They are translated
+ * (hw/dma/iommu.h) and checked here, once. Pieces
  * in RAM are used in place; a piece with no memory behind it (a hole, ROM to be
- * written, device registers) is backed by zeroed bounce memory whose contents
+ * written, device registers, what an IOMMU blocks) is backed by zeroed bounce memory whose contents
  * are then dropped. So no transfer can run into the registers of a device, its
  * own included, and none can see memory that is not the guest's.
  */
@@ -11,7 +12,7 @@
 #define HW_DMA_SG_H
 
 #include <sys/uio.h>
-#include "hw/hw.h"
+#include "hw/dma/iommu.h"
 
 #define SG_MAX_PIECES  1024u        /* as the block layer takes */
 #define SG_MAX_BOUNCE  (1u << 20)   /* bytes a list; more fails */
@@ -25,7 +26,7 @@ struct sg_piece {
 };
 
 struct sg {
-    struct machine *m;
+    const struct dma *dma;
     bool to_memory;                 /* the device writes */
     unsigned n, cap;
     uint32_t bounced;
@@ -36,15 +37,16 @@ struct sg {
     struct iovec small_iov[SG_INLINE];
 };
 
-/** sg_init() - an empty list; @to_memory: the device is going to write */
-void sg_init(struct sg *s, struct machine *m, bool to_memory);
+/** sg_init() - an empty list of @dma, which must outlive it; @to_memory: the
+ *  device is going to write */
+void sg_init(struct sg *s, const struct dma *dma, bool to_memory);
 /**
- * sg_add() - append guest physical range [@gpa, @gpa + @len)
+ * sg_add() - append the range [@addr, @addr + @len)
  * Returns 0; -E2BIG past SG_MAX_PIECES; -EFAULT past SG_MAX_BOUNCE or past the
  * end of the address space; -ENOMEM. The list stays as it was but for pieces of
  * this range already taken: free it.
  */
-int sg_add(struct sg *s, gpa_t gpa, uint64_t len) MUST_CHECK;
+int sg_add(struct sg *s, uint64_t addr, uint64_t len) MUST_CHECK;
 /**
  * sg_iov() - bytes [@skip, @skip + @len) of the list as host memory
  * Clamped to the list. Valid until the next call or sg_free().
@@ -65,7 +67,9 @@ void sg_free(struct sg *s);
  * RAM (and ROM for reading) only. dma_get() gives zeroes and false where
  * there is no memory; dma_put() drops what has no RAM to go to.
  */
-bool dma_get(struct machine *m, gpa_t gpa, void *buf, uint64_t len);
-bool dma_put(struct machine *m, gpa_t gpa, const void *buf, uint64_t len);
+bool dma_get(const struct dma *d, uint64_t addr, void *buf, uint64_t len);
+bool dma_put(const struct dma *d, uint64_t addr, const void *buf, uint64_t len);
+/** dma_host() - mem_host() at the bus master's @addr; *@gpa for mem_dirtied() */
+uint8_t *dma_host(const struct dma *d, uint64_t addr, uint64_t *len, bool write, gpa_t *gpa);
 
 #endif

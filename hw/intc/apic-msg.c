@@ -4,6 +4,7 @@
  * Source: Intel SDM vol. 3A, "Issuing Interprocessor Interrupts" and
  * "Message Signalled Interrupts".
  */
+#include "hw/dma/iommu.h"
 #include "hw/intc/lapic-int.h"
 
 enum {
@@ -86,28 +87,52 @@ static bool deliver(struct machine *m, const struct apic_msg *msg)
     return any;
 }
 
+static bool deliver_logged(struct machine *m, const struct apic_msg *msg)
+{
+    bool ok = deliver(m, msg);
+
+    log_ev(LOG_APIC, "deliver dest=%#x logical=%d mode=%d vector=%#x level=%d ok=%d",
+           msg->dest, msg->destmode, msg->delivery, msg->vector, msg->trigger, ok);
+    return ok;
+}
+
 bool apic_deliver(struct machine *m, uint8_t dest, enum apic_destmode destmode,
                   enum apic_delivery delivery, uint8_t vector,
                   enum apic_trigger trigger)
 {
     struct apic_msg msg = { dest, false, destmode, delivery, vector, trigger };
-    bool ok = deliver(m, &msg);
 
-    log_ev(LOG_APIC, "deliver dest=%#x logical=%d mode=%d vector=%#x level=%d ok=%d",
-           dest, destmode, delivery, vector, trigger, ok);
+    return deliver_logged(m, &msg);
+}
+
+bool apic_deliver_x2(struct machine *m, uint32_t dest, enum apic_destmode destmode,
+                     enum apic_delivery delivery, uint8_t vector, enum apic_trigger trigger)
+{
+    struct apic_msg msg = { dest, true, destmode, delivery, vector, trigger };
+
+    return deliver_logged(m, &msg);
+}
+
+bool lapic_msi(struct machine *m, uint64_t addr, uint32_t data)
+{
+    bool ok;
+
+    if (addr - LAPIC_BASE >= MSI_WINDOW_BYTES) {
+        log_guest(LOG_APIC, "msi addr=%#llx outside window", (unsigned long long)addr);
+        return false;
+    }
+    machine_lock(m);
+    ok = apic_deliver(m, bits(addr, 12, 8), addr & 4 ? APIC_LOGICAL : APIC_PHYSICAL,
+                      bits(data, 8, 3), data & 0xff, data & 0x8000 ? APIC_LEVEL : APIC_EDGE);
+    machine_unlock(m);
     return ok;
 }
 
-void lapic_msi(struct machine *m, uint64_t addr, uint32_t data)
+bool bus_message(struct machine *m, uint16_t rid, uint64_t addr, uint32_t data)
 {
-    if (addr - LAPIC_BASE >= MSI_WINDOW_BYTES) {
-        log_guest(LOG_APIC, "msi addr=%#llx outside window", (unsigned long long)addr);
-        return;
-    }
-    machine_lock(m);
-    apic_deliver(m, bits(addr, 12, 8), addr & 4 ? APIC_LOGICAL : APIC_PHYSICAL,
-                 bits(data, 8, 3), data & 0xff, data & 0x8000 ? APIC_LEVEL : APIC_EDGE);
-    machine_unlock(m);
+    if (m->iommu)
+        return m->iommu->message(m->iommu, rid, addr, data);
+    return lapic_msi(m, addr, data);
 }
 
 /* ---- the ICR --------------------------------------------------------------- */

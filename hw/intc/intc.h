@@ -68,13 +68,19 @@ bool apic_deliver(struct machine *m, uint8_t dest, enum apic_destmode destmode,
                   enum apic_delivery delivery, uint8_t vector,
                   enum apic_trigger trigger);
 
+/** apic_deliver_x2() - the same with a 32-bit destination, as interrupt remapping
+ *  makes; 0xffffffff is everybody */
+bool apic_deliver_x2(struct machine *m, uint32_t dest, enum apic_destmode destmode,
+                     enum apic_delivery delivery, uint8_t vector, enum apic_trigger trigger);
+
 /**
  * lapic_msi() - a device's write to 0xfee00000..0xfeefffff
  * @addr, @data: as on the bus; other addresses are logged and dropped
- * Takes the machine lock (it is recursive).
+ * Takes the machine lock (it is recursive). Returns whether an APIC accepted it.
+ * Devices call bus_message() (hw/dma/iommu.h).
  * Source: Intel SDM vol. 3A, "Message Address/Data Register Format".
  */
-void lapic_msi(struct machine *m, uint64_t addr, uint32_t data);
+bool lapic_msi(struct machine *m, uint64_t addr, uint32_t data);
 
 /* ---- local APIC -------------------------------------------------------- */
 

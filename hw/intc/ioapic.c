@@ -6,6 +6,7 @@
  * Source: Intel 82093AA data sheet; ICH data sheets for the EOI register.
  * Pin levels are logical here, so the polarity bit is kept but has no effect.
  */
+#include "hw/dma/iommu.h"
 #include "hw/intc/intc.h"
 
 enum {
@@ -25,7 +26,12 @@ enum {
 #define RTE_REMOTE_IRR  BIT(14)
 #define RTE_LEVEL       BIT(15)
 #define RTE_MASKED      BIT(16)
-#define RTE_DEST_POS    56
+/* An entry is sent as a message: bits 63:48 are 19:4 of its address (with interrupt
+ * remapping they hold an index instead of a destination), 10:0 are data. */
+#define RTE_ADDR_POS    48
+#define RTE_DATA        0x7ffull
+#define MSI_LEVEL       0xc000u
+#define RTE_INDEX       0x00ff000000000000ull  /* writable where messages are remapped */
 #define RTE_WRITABLE    (0xff0000000001ffffull & ~(RTE_DELIVS | RTE_REMOTE_IRR))
 
 struct ioapic {
@@ -50,10 +56,9 @@ static void pin_send(struct ioapic *io, unsigned n)
     bool level = is_level(rte), ok;
 
     log_ev(LOG_APIC, "ioapic send pin=%u rte=%#llx", n, (unsigned long long)rte);
-    ok = apic_deliver(io->dev.machine, rte >> RTE_DEST_POS,
-                      rte & RTE_LOGICAL ? APIC_LOGICAL : APIC_PHYSICAL,
-                      bits(rte, RTE_DELMOD_POS, 3), rte & RTE_VECTOR,
-                      level ? APIC_LEVEL : APIC_EDGE);
+    ok = bus_message(io->dev.machine, RID_IOAPIC,
+                     LAPIC_BASE | rte >> RTE_ADDR_POS << 4 | (rte & RTE_LOGICAL ? 4 : 0),
+                     (rte & RTE_DATA) | (level ? MSI_LEVEL : 0));
     if (level && ok)
         io->redtbl[n] |= RTE_REMOTE_IRR;
 }
@@ -101,7 +106,8 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector)
 static void redtbl_write(struct ioapic *io, unsigned reg, uint32_t val)
 {
     unsigned n = reg / 2;
-    uint64_t mask = (reg & 1 ? 0xffffffffull << 32 : 0xffffffffull) & RTE_WRITABLE;
+    uint64_t writable = RTE_WRITABLE | (io->dev.machine->iommu ? RTE_INDEX : 0);
+    uint64_t mask = (reg & 1 ? 0xffffffffull << 32 : 0xffffffffull) & writable;
     uint64_t v = reg & 1 ? (uint64_t)val << 32 : val;
 
     io->redtbl[n] = (io->redtbl[n] & ~mask) | (v & mask);

@@ -103,17 +103,17 @@ struct rx_frame {
 static void put_bytes(struct e1000 *s, const struct rx_frame *f, gpa_t gpa, size_t at, size_t n)
 {
     static const uint8_t fcs[FCS_BYTES];
-    struct machine *m = s->pci.dev.machine;
+    const struct dma *dma = &s->pci.dma;
 
     while (n) {
         size_t src = f->cut && at >= 12 ? at + f->cut : at, piece;
 
         if (src >= f->len) {
-            dma_put(m, gpa, fcs, MIN(n, sizeof fcs));
+            dma_put(dma, gpa, fcs, MIN(n, sizeof fcs));
             return;
         }
         piece = MIN(n, f->cut && at < 12 ? 12 - at : f->len - src);
-        dma_put(m, gpa, f->d + src, piece);
+        dma_put(dma, gpa, f->d + src, piece);
         gpa += piece;
         at += piece;
         n -= piece;
@@ -122,7 +122,7 @@ static void put_bytes(struct e1000 *s, const struct rx_frame *f, gpa_t gpa, size
 
 static void write_frame(struct e1000 *s, const struct rx_frame *f)
 {
-    struct machine *m = s->pci.dev.machine;
+    const struct dma *dma = &s->pci.dma;
     uint64_t base = (uint64_t)*e1000_reg(s, E_RDBAH) << 32 | (*e1000_reg(s, E_RDBAL) & ~15u);
     uint32_t size = buffer_bytes(*e1000_reg(s, E_RCTL)), n_ring = ring_len(s);
     uint32_t *head = e1000_reg(s, E_RDH);
@@ -132,7 +132,7 @@ static void write_frame(struct e1000 *s, const struct rx_frame *f)
         uint8_t desc[DESC_BYTES];
         gpa_t slot = base + (uint64_t)*head * DESC_BYTES;
 
-        dma_get(m, slot, desc, sizeof desc);
+        dma_get(dma, slot, desc, sizeof desc);
         if (ldl64(desc))             /* a null address: the chip skips the buffer */
             put_bytes(s, f, ldl64(desc), at, n);
         at += n;
@@ -141,7 +141,7 @@ static void write_frame(struct e1000 *s, const struct rx_frame *f)
         desc[12] = f->status | RX_DD | (at == f->total ? RX_EOP : 0);
         desc[13] = 0;
         stl16(desc + 14, f->tag);
-        dma_put(m, slot, desc, sizeof desc);
+        dma_put(dma, slot, desc, sizeof desc);
         if (++*head >= n_ring)
             *head = 0;
     }

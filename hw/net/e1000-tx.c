@@ -162,7 +162,7 @@ static void gather(struct e1000 *s, gpa_t gpa, uint32_t len)
         s->tx_bad = true;
         return;
     }
-    dma_get(s->pci.dev.machine, gpa, s->tx_buf + s->tx_len, len);
+    dma_get(&s->pci.dma, gpa, s->tx_buf + s->tx_len, len);
     s->tx_len += len;
 }
 
@@ -204,18 +204,18 @@ static uint32_t take_one(struct e1000 *s, uint32_t *causes)
 {
     uint64_t base = (uint64_t)*e1000_reg(s, E_TDBAH) << 32 | (*e1000_reg(s, E_TDBAL) & ~15u);
     gpa_t at = base + (uint64_t)*e1000_reg(s, E_TDH) * DESC_BYTES;
-    struct machine *m = s->pci.dev.machine;
+    const struct dma *dma = &s->pci.dma;
     uint8_t d[DESC_BYTES];
     uint32_t cost = 0;
 
-    dma_get(m, at, d, sizeof d);
+    dma_get(dma, at, d, sizeof d);
     if (d[11] & TX_DEXT && d[10] >> 4 == TX_CONTEXT)
         take_context(s, d);
     else
         cost = take_data(s, d);
     if (d[11] & TX_RS) {
         d[12] |= 1;                      /* DD */
-        dma_put(m, at + 12, d + 12, 1);
+        dma_put(dma, at + 12, d + 12, 1);
         *causes |= ICR_TXDW;
     }
     return cost;

@@ -56,9 +56,9 @@ static void ring_put(struct rtl8139 *s, uint32_t *pos, const void *buf, uint32_t
     bool past_end = rtl32(s, R_RCR) & RCR_WRAP && size < 65536;
     uint32_t first = past_end || *pos >= size ? n : MIN(n, size - *pos);
 
-    dma_put(s->pci.dev.machine, base + *pos, buf, first);
+    dma_put(&s->pci.dma, base + *pos, buf, first);
     if (n > first)
-        dma_put(s->pci.dev.machine, base, (const uint8_t *)buf + first, n - first);
+        dma_put(&s->pci.dma, base, (const uint8_t *)buf + first, n - first);
     *pos += n;
     if (!past_end)
         *pos %= size;
@@ -100,35 +100,35 @@ static uint32_t protocol_bits(const struct rtl8139 *s, const struct net_frame *f
 static bool to_descriptor(struct rtl8139 *s, const uint8_t *d, uint32_t len, uint16_t status,
                           uint32_t flags)
 {
-    struct machine *m = s->pci.dev.machine;
+    const struct dma *dma = &s->pci.dma;
     gpa_t at = ldl64(s->reg + R_RDSAR) + s->rx_desc * DESC_BYTES;
     uint8_t desc[DESC_BYTES];
     uint32_t own, tag = 0;
     static const uint8_t fcs[FCS_BYTES];
 
-    dma_get(m, at, desc, sizeof desc);
+    dma_get(dma, at, desc, sizeof desc);
     own = ldl32(desc);
     if (!(own & D_OWN))
         return false;
     if (rtl16(s, R_CPCR) & CPCR_RXVLAN && len >= 18 && d[12] == 0x81 && !d[13]) {
         tag = D_TAVA | ldl16(d + 14);    /* as on the wire */
-        dma_put(m, ldl64(desc + 8), d, MIN(12u, own & D_SIZE));
+        dma_put(dma, ldl64(desc + 8), d, MIN(12u, own & D_SIZE));
     }
     if (len + FCS_BYTES > (own & D_SIZE)) {
         log_guest(LOG_NET, "rtl8139 rx: frame of %u bytes, buffer of %u", len, own & D_SIZE);
         return true;
     }
     if (tag) {
-        dma_put(m, ldl64(desc + 8) + 12, d + 16, len - 16);
+        dma_put(dma, ldl64(desc + 8) + 12, d + 16, len - 16);
         len -= 4;
     } else {
-        dma_put(m, ldl64(desc + 8), d, len);
+        dma_put(dma, ldl64(desc + 8), d, len);
     }
-    dma_put(m, ldl64(desc + 8) + len, fcs, sizeof fcs);
+    dma_put(dma, ldl64(desc + 8) + len, fcs, sizeof fcs);
     stl32(desc + 4, tag);
     stl32(desc, (own & D_EOR) | D_FS_LS | (uint32_t)(status & 0xe000) << 11 | flags |
                 (len + FCS_BYTES));
-    dma_put(m, at, desc, sizeof desc);
+    dma_put(dma, at, desc, sizeof desc);
     s->rx_desc = own & D_EOR || s->rx_desc == RING_DESCS - 1 ? 0 : s->rx_desc + 1;
     return true;
 }

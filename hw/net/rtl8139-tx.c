@@ -46,7 +46,7 @@ void rtl_transmit(struct rtl8139 *s, unsigned n)
     }
     s->busy = true;
     net_hold(&s->nic.port);
-    dma_get(s->pci.dev.machine, rtl32(s, R_TSAD0 + n * 4), s->tx_buf, len);
+    dma_get(&s->pci.dma, rtl32(s, R_TSAD0 + n * 4), s->tx_buf, len);
     if (len < NET_ETH_MIN) {             /* the chip pads */
         memset(s->tx_buf + len, 0, NET_ETH_MIN - len);
         f.len = NET_ETH_MIN;
@@ -97,12 +97,12 @@ static void finish_frame(struct rtl8139 *s, const uint8_t *desc)
 /* One descriptor; false: it is still the driver's. */
 static bool take_one(struct rtl8139 *s)
 {
-    struct machine *m = s->pci.dev.machine;
+    const struct dma *dma = &s->pci.dma;
     gpa_t at = (ldl64(s->reg + R_TNPDS) & ~255ull) + s->tx_desc * DESC_BYTES;
     uint8_t desc[DESC_BYTES];
     uint32_t w, len;
 
-    dma_get(m, at, desc, sizeof desc);
+    dma_get(dma, at, desc, sizeof desc);
     w = ldl32(desc);
     len = w & 0xffff;
     if (!(w & D_OWN))
@@ -114,7 +114,7 @@ static bool take_one(struct rtl8139 *s)
     if (len > sizeof s->tx_buf - 4 - s->tx_len)
         s->tx_bad = true;
     if (!s->tx_bad) {
-        dma_get(m, ldl64(desc + 8), s->tx_buf + s->tx_len, len);
+        dma_get(dma, ldl64(desc + 8), s->tx_buf + s->tx_len, len);
         s->tx_len += len;
     }
     if (w & D_LS) {
@@ -123,7 +123,7 @@ static bool take_one(struct rtl8139 *s)
         s->tx_len = 0;
     }
     stl32(desc, w & ~D_OWN);
-    dma_put(m, at, desc, 4);
+    dma_put(dma, at, desc, 4);
     s->tx_desc = w & D_EOR || s->tx_desc == RING_DESCS - 1 ? 0 : s->tx_desc + 1;
     return true;
 }

@@ -164,7 +164,7 @@ static void dump_counters(struct rtl8139 *s, uint32_t val)
     static const uint8_t zero[64];
 
     if (val & 8 && rtl_master(s))
-        dma_put(s->pci.dev.machine, ldl64(s->reg + R_DTCCR) & ~63ull, zero, sizeof zero);
+        dma_put(&s->pci.dma, ldl64(s->reg + R_DTCCR) & ~63ull, zero, sizeof zero);
     stl32(s->reg + R_DTCCR, val & ~8u);
 }
 

@@ -194,7 +194,7 @@ static uint64_t confadd_read(void *opaque, uint64_t off, unsigned size)
     struct pci_host *h = opaque;
 
     if (off == 0 && size == 4)
-        return h->address;
+        return h->address & ~3u;
     if (off == 1 && size == 1)
         return h->rc;
     return ~0ull;
@@ -206,7 +206,7 @@ static void confadd_write(void *opaque, uint64_t off, uint64_t val, unsigned siz
     struct pci_host *h = opaque;
 
     if (off == 0 && size == 4)
-        h->address = val & 0x80fffffc;
+        h->address = val & 0x80ffffff;
     else if (off == 1 && size == 1)
         reset_control(h, val);
 }
@@ -218,11 +218,20 @@ static struct pci_device *confdata_target(struct pci_host *h)
     return pci_find(h->m->pci, h->address >> 16, h->address >> 8);
 }
 
+/* Bits 1:0 of CONFADD are reserved and the port's offset selects the byte; software
+ * that sets them and uses port 0xcfc alone means them, when that makes sense. */
+static unsigned config_reg(const struct pci_host *h, unsigned off, unsigned size)
+{
+    unsigned low = (h->address & 3) | off;
+
+    return (h->address & 0xfc) + (low + size <= 4 ? low : off);
+}
+
 static uint64_t confdata_read(void *opaque, uint64_t off, unsigned size)
 {
     struct pci_host *h = opaque;
     struct pci_device *p = confdata_target(h);
-    unsigned reg = (h->address & 0xfc) + off;
+    unsigned reg = config_reg(h, off, size);
     uint64_t v = p ? pci_config_read(p, reg, size) : ~0ull;
 
     log_ev(LOG_PCI, "config read address=%#x reg=%#x size=%u val=%#llx", h->address,
@@ -234,7 +243,7 @@ static void confdata_write(void *opaque, uint64_t off, uint64_t val, unsigned si
 {
     struct pci_host *h = opaque;
     struct pci_device *p = confdata_target(h);
-    unsigned reg = (h->address & 0xfc) + off;
+    unsigned reg = config_reg(h, off, size);
 
     log_ev(LOG_PCI, "config write address=%#x reg=%#x size=%u val=%#llx", h->address,
            reg, size, (unsigned long long)val);

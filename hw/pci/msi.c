@@ -27,7 +27,7 @@ static bool overlaps(unsigned off, unsigned size, unsigned first, unsigned len)
 static void send(struct pci_device *p, uint64_t addr, uint32_t data)
 {
     if (ldl16(p->config + PCI_COMMAND) & PCI_COMMAND_MASTER)
-        lapic_msi(p->dev.machine, addr, data);
+        bus_message(p->dev.machine, p->dma.rid, addr, data);
     else
         log_guest(LOG_PCI, "devfn=%#x message without bus mastering", p->devfn);
 }

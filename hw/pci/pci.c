@@ -297,6 +297,7 @@ int pci_device_init(struct pci_device *p, const struct pci_info *info, struct er
                        p->dev.type->name, PCI_SLOT(p->devfn), PCI_FUNC(p->devfn),
                        bus->slots[p->devfn]->dev.type->name);
     p->bus = bus;
+    p->dma = (struct dma){ .m = bus->machine, .rid = bus->number << 8 | p->devfn };
     bus->slots[p->devfn] = p;
     header_fill(p, info);
     return 0;

@@ -13,7 +13,7 @@
 #ifndef HW_PCI_PCI_H
 #define HW_PCI_PCI_H
 
-#include "hw/hw.h"
+#include "hw/dma/iommu.h"
 
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
 #define PCI_SLOT(devfn)     ((devfn) >> 3)
@@ -64,6 +64,7 @@ struct pci_info {
 struct pci_device {
     struct device dev;
     struct pci_bus *bus;
+    struct dma dma;             /* as which it reads, writes and signals */
     uint8_t devfn;
     uint8_t config[256];
     uint8_t wmask[256];         /* bits that software can write */

@@ -7,6 +7,7 @@
  *
  * Source: Intel IA-PC HPET Specification 1.0a.
  */
+#include "hw/dma/iommu.h"
 #include "hw/intc/intc.h"
 #include "hw/timer/timer.h"
 
@@ -131,7 +132,7 @@ static void timer_interrupt(struct hpet_timer *t)
         return;
     log_ev(LOG_HPET, "fire timer=%u cmp=%#llx", timer_index(t), (unsigned long long)t->cmp);
     if ((t->config & TN_FSB_EN) && !legacy_routed(t)) {
-        lapic_msi(h->dev.machine, t->fsb >> 32, t->fsb);
+        bus_message(h->dev.machine, RID_HPET, t->fsb >> 32, t->fsb);
     } else if (t->config & TN_LEVEL) {
         level_set(t, true);
     } else {

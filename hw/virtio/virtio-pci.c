@@ -465,6 +465,8 @@ static void core_features(struct virtio_pci *p)
         f |= BIT(VIRTIO_F_VERSION_1);
         if (p->packed)
             f |= BIT(VIRTIO_F_RING_PACKED);
+        if (p->iommu_platform)
+            f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
     }
     if (p->transitional)
         f |= BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_F_ANY_LAYOUT);
@@ -498,6 +500,8 @@ int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct
     ret = pci_device_init(&p->pci, &info, e);
     if (ret < 0)
         return ret;
+    if (p->iommu_platform)
+        p->v.dma = p->pci.dma;
     while (io < L_CONFIG_MSIX + p->v.ops->config_len)
         io *= 2;
     if (legacy)

@@ -8,6 +8,7 @@ void virtio_init(struct virtio *v, struct machine *m, const struct virtio_ops *o
 {
     assert(ops->config_len <= VIRTIO_CONFIG_MAX);
     v->m = m;
+    v->dma = (struct dma){ .m = m, .bypass = true };
     v->ops = ops;
     v->host_features = host_features;
     v->config_vector = VIRTIO_NO_VECTOR;
@@ -38,9 +39,13 @@ void virtio_reset(struct virtio *v)
         virtq_reset(&v->q[i]);
 }
 
-/* A modern driver must take VERSION_1; one without it must be legacy. */
+/* A modern driver must take VERSION_1; one without it must be legacy. One that
+ * does not take ACCESS_PLATFORM would give addresses that mean something else: 6. */
 static bool features_ok(const struct virtio *v)
 {
+    if ((v->host_features >> VIRTIO_F_ACCESS_PLATFORM & 1) &&
+        !virtio_has(v, VIRTIO_F_ACCESS_PLATFORM))
+        return false;
     return v->legacy || virtio_has(v, VIRTIO_F_VERSION_1);
 }
 

@@ -38,7 +38,8 @@ enum { /* device status, 2.1 */
 };
 enum { /* feature bits of the core, chapter 6 */
     VIRTIO_F_NOTIFY_ON_EMPTY = 24, VIRTIO_F_ANY_LAYOUT = 27, VIRTIO_F_INDIRECT_DESC = 28,
-    VIRTIO_F_EVENT_IDX = 29, VIRTIO_F_VERSION_1 = 32, VIRTIO_F_RING_PACKED = 34,
+    VIRTIO_F_EVENT_IDX = 29, VIRTIO_F_VERSION_1 = 32, VIRTIO_F_ACCESS_PLATFORM = 33,
+    VIRTIO_F_RING_PACKED = 34,
 };
 
 struct virtio;
@@ -85,6 +86,7 @@ struct virtio_ops {
 struct virtio {
     const struct virtio_ops *ops;
     struct machine *m;
+    struct dma dma;             /* past an IOMMU unless ACCESS_PLATFORM is offered */
     uint64_t host_features, guest_features;
     uint8_t status, isr;
     uint8_t config_gen;
@@ -159,7 +161,7 @@ struct virtio_pci {
     uint8_t cfg_cap;             /* offset of the configuration access capability */
     /* properties */
     uint8_t disable_legacy;      /* enum on_off_auto */
-    bool disable_modern, packed, event_idx, indirect, transitional;
+    bool disable_modern, packed, event_idx, indirect, transitional, iommu_platform;
     uint32_t vectors;            /* 0: as many as queues want */
     int32_t addr;
 };
@@ -173,6 +175,8 @@ struct virtio_pci {
     PROP(BOOL, "packed", st, base.packed, NULL, 0, 0, "offer packed rings"), \
     PROP(BOOL, "event_idx", st, base.event_idx, "on", 0, 0, "offer event indexes"), \
     PROP(BOOL, "indirect_desc", st, base.indirect, "on", 0, 0, "offer indirect descriptors"), \
+    PROP(BOOL, "iommu_platform", st, base.iommu_platform, NULL, 0, 0, \
+         "addresses go through the IOMMU; the driver must know"), \
     PROP(U32, "vectors", st, base.vectors, NULL, 0, MSIX_MAX_VECTORS, \
          "MSI-X vectors (0: one a queue and one)")
 

@@ -25,7 +25,8 @@ struct desc {
 static uint16_t ring_get16(struct virtq *q, gpa_t at)
 {
     uint64_t n = 2;
-    uint16_t *p = (uint16_t *)mem_host(&q->vd->m->mem, at, &n, false);
+    gpa_t gpa;
+    uint16_t *p = (uint16_t *)dma_host(&q->vd->dma, at, &n, false, &gpa);
 
     if (!p || n < 2 || ((uintptr_t)p & 1))
         return 0;
@@ -35,12 +36,13 @@ static uint16_t ring_get16(struct virtq *q, gpa_t at)
 static void ring_put16(struct virtq *q, gpa_t at, uint16_t v)
 {
     uint64_t n = 2;
-    uint16_t *p = (uint16_t *)mem_host(&q->vd->m->mem, at, &n, true);
+    gpa_t gpa;
+    uint16_t *p = (uint16_t *)dma_host(&q->vd->dma, at, &n, true, &gpa);
 
     if (!p || n < 2 || ((uintptr_t)p & 1))
         return;
     __atomic_store_n(p, v, __ATOMIC_RELEASE);
-    mem_dirtied(&q->vd->m->mem, at, 2);
+    mem_dirtied(&q->vd->m->mem, gpa, 2);
 }
 
 static int broken(struct virtq *q, const char *why)
@@ -71,7 +73,7 @@ static int read_split(struct virtq *q, gpa_t table, unsigned i, struct desc *d)
 {
     uint8_t raw[DESC_BYTES];
 
-    if (!dma_get(q->vd->m, table + (gpa_t)i * DESC_BYTES, raw, sizeof raw))
+    if (!dma_get(&q->vd->dma, table + (gpa_t)i * DESC_BYTES, raw, sizeof raw))
         return broken(q, "descriptor outside memory");
     *d = (struct desc){ ldl64(raw), ldl32(raw + 8), 0, ldl16(raw + 14), ldl16(raw + 12) };
     return 0;
@@ -81,7 +83,7 @@ static int read_packed(struct virtq *q, gpa_t table, unsigned i, struct desc *d)
 {
     uint8_t raw[DESC_BYTES];
 
-    if (!dma_get(q->vd->m, table + (gpa_t)i * DESC_BYTES, raw, sizeof raw))
+    if (!dma_get(&q->vd->dma, table + (gpa_t)i * DESC_BYTES, raw, sizeof raw))
         return broken(q, "descriptor outside memory");
     *d = (struct desc){ ldl64(raw), ldl32(raw + 8), ldl16(raw + 12), 0, ldl16(raw + 14) };
     return 0;
@@ -267,8 +269,8 @@ int virtq_pop(struct virtq *q, struct virtq_elem *e)
     if (!q->enabled || !virtio_live(q->vd))
         return 0;
     e->q = q;
-    sg_init(&e->out, q->vd->m, false);
-    sg_init(&e->in, q->vd->m, true);
+    sg_init(&e->out, &q->vd->dma, false);
+    sg_init(&e->in, &q->vd->dma, true);
     ret = is_packed(q) ? pop_packed(q, e) : pop_split(q, e);
     if (ret > 0) {
         q->in_flight += e->n_desc;
@@ -287,7 +289,7 @@ static void push_split(struct virtq *q, uint16_t id, uint32_t written)
 
     stl32(used, id);
     stl32(used + 4, written);
-    dma_put(q->vd->m, q->device + 4 + 8 * (q->used_idx % q->size), used, sizeof used);
+    dma_put(&q->vd->dma, q->device + 4 + 8 * (q->used_idx % q->size), used, sizeof used);
     q->used_idx++;
     ring_put16(q, q->device + 2, q->used_idx);
 }
@@ -300,7 +302,7 @@ static void push_packed(struct virtq *q, const struct virtq_elem *e, uint32_t wr
 
     stl32(part, written);
     stl16(part + 4, e->id);
-    dma_put(q->vd->m, at + 8, part, sizeof part);
+    dma_put(&q->vd->dma, at + 8, part, sizeof part);
     ring_put16(q, at + 14, flags | (written ? DESC_WRITE : 0));
     q->used_idx += e->n_desc;
     if (q->used_idx >= q->size) {
@@ -333,7 +335,7 @@ static void all_split(struct virtq *q, struct virtq_elem **e, const uint32_t *wr
 
         stl32(used, e[i]->id);
         stl32(used + 4, written[i]);
-        dma_put(q->vd->m, q->device + 4 + 8 * slot, used, sizeof used);
+        dma_put(&q->vd->dma, q->device + 4 + 8 * slot, used, sizeof used);
     }
     q->used_idx += n;
     ring_put16(q, q->device + 2, q->used_idx);
@@ -352,7 +354,7 @@ static void all_packed(struct virtq *q, struct virtq_elem **e, const uint32_t *w
 
         stl32(part, written[i]);
         stl16(part + 4, e[i]->id);
-        dma_put(q->vd->m, at + 8, part, sizeof part);
+        dma_put(&q->vd->dma, at + 8, part, sizeof part);
         flags |= written[i] ? DESC_WRITE : 0;
         if (i)
             ring_put16(q, at + 14, flags);

@@ -23,7 +23,7 @@ Test(sg, pieces_in_ram_are_used_in_place_and_merge)
     struct sg s;
     unsigned n;
 
-    sg_init(&s, m, true);
+    sg_init(&s, &(struct dma){ .m = m }, true);
     cr_assert_eq(sg_add(&s, 0x1000, 0x800), 0);
     cr_assert_eq(sg_add(&s, 0x1800, 0x800), 0);
     cr_assert_eq(sg_add(&s, 0x5000, 16), 0);
@@ -54,7 +54,7 @@ Test(sg, device_registers_are_never_touched)
     touched = 0;
     mem_add(&m->mem, &r);
     for (int to = 0; to < 2; to++) {
-        sg_init(&s, m, to);
+        sg_init(&s, &(struct dma){ .m = m }, to);
         cr_assert_eq(sg_add(&s, 0x7ff0, 0x1020), 0);
         cr_assert_eq(s.n, 3);
         cr_assert_eq(s.bytes, 0x1020);
@@ -64,8 +64,8 @@ Test(sg, device_registers_are_never_touched)
         cr_assert_eq(buf[0] | buf[31], 0, "zeroes, not registers");
         sg_done(&s, s.bytes);
     }
-    cr_assert(!dma_get(m, 0x8000, buf, 4));
-    cr_assert(!dma_put(m, 0x8000, buf, 4));
+    cr_assert(!dma_get(&(struct dma){ .m = m }, 0x8000, buf, 4));
+    cr_assert(!dma_put(&(struct dma){ .m = m }, 0x8000, buf, 4));
     cr_assert_eq(touched, 0);
     mem_remove(&m->mem, &r);
     machine_free(m);
@@ -77,7 +77,7 @@ Test(sg, what_has_no_end_is_refused)
     struct sg s;
     int ret = 0;
 
-    sg_init(&s, m, true);
+    sg_init(&s, &(struct dma){ .m = m }, true);
     cr_assert_eq(sg_add(&s, 1ull << 40, 1ull << 40), -EFAULT);
     cr_assert_eq(sg_add(&s, UINT64_MAX - 5, 10), -EFAULT);
     for (unsigned i = 0; i < SG_MAX_PIECES; i++)
