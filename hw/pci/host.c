@@ -70,6 +70,7 @@ static bool pam_set(struct pam *w, unsigned bits)
 
     w->r.enabled = bits != 0;
     w->r.kind = bits == PAM_READ ? MEM_ROM : bits == PAM_WRITE ? MEM_MMIO : MEM_RAM;
+    w->r.ops = w->r.kind == MEM_MMIO ? &pam_ops : NULL;   /* a ROM with them takes writes */
     return old.enabled != w->r.enabled || old.kind != w->r.kind;
 }
 
@@ -163,8 +164,8 @@ void shadow_init(struct shadow *s, struct pci_device *bridge, uint8_t pam_reg, u
 
         s->pam[n].shadow = s;
         s->pam[n].r = (struct mem_region){ .name = "pam", .base = base,
-            .len = n ? 0x4000 : 0x10000, .prio = SHADOW_PRIO, .ops = &pam_ops,
-            .host = m->ram + base, .opaque = &s->pam[n] };
+            .len = n ? 0x4000 : 0x10000, .prio = SHADOW_PRIO, .host = m->ram + base,
+            .opaque = &s->pam[n] };
         mem_add(&m->mem, &s->pam[n].r);
     }
 }
