@@ -27,6 +27,7 @@ struct fw_item {
 struct fw_file {
     char name[FW_CFG_NAME_BYTES];
     struct fw_item item;
+    void (*refresh)(struct machine *m);   /* before it is read, or NULL */
 };
 
 struct fw_cfg {
@@ -130,6 +131,13 @@ int fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, size_t
     return FW_CFG_FILE_FIRST + i;
 }
 
+void fw_cfg_on_select(struct fw_cfg *f, const char *name, void (*refresh)(struct machine *m))
+{
+    for (unsigned i = 0; i < f->n_files; i++)
+        if (strcmp(f->files[i].name, name) == 0)
+            f->files[i].refresh = refresh;
+}
+
 const uint8_t *fw_cfg_file(struct fw_cfg *f, const char *name, size_t *len)
 {
     for (unsigned i = 0; i < f->n_files; i++)
@@ -147,6 +155,9 @@ static void fw_select(struct fw_cfg *f, uint16_t key)
     log_ev(LOG_FWCFG, "fw_cfg select key=%#x", key);
     f->key = key & ~0x4000;      /* bit 14: write channel, which does nothing */
     f->offset = 0;
+    if (f->key >= FW_CFG_FILE_FIRST && f->key < FW_CFG_FILE_FIRST + f->n_files &&
+        f->files[f->key - FW_CFG_FILE_FIRST].refresh)
+        f->files[f->key - FW_CFG_FILE_FIRST].refresh(f->dev.machine);
 }
 
 static size_t fw_left(struct fw_cfg *f, struct fw_item **it)

@@ -51,6 +51,12 @@ void fw_cfg_give(struct fw_cfg *f, uint16_t key, void *data, size_t len);
  * Adding a file gives files new keys: do it before the guest runs.
  */
 int fw_cfg_add_file(struct fw_cfg *f, const char *name, const void *data, size_t len);
+/**
+ * fw_cfg_on_select() - call @refresh each time the guest selects file @name
+ * It may set this file's contents anew with fw_cfg_add_file(), at the same length:
+ * the guest has read that from the directory before. Unknown names are ignored.
+ */
+void fw_cfg_on_select(struct fw_cfg *f, const char *name, void (*refresh)(struct machine *m));
 /** fw_cfg_file() - contents of file @name and its @len, or NULL */
 const uint8_t *fw_cfg_file(struct fw_cfg *f, const char *name, size_t *len);
 

@@ -1,7 +1,8 @@
 /*
  * board.c - random register accesses on a whole board: no device may crash
  *
- * The board as pc_build() makes it, with one of each device the user can add.
+ * The boards as pc_build() makes them (odd seeds: Q35), with one of each device the
+ * user can add.
  * A case is a seed: BARs are placed, RAM is filled with what might be rings and
  * descriptors, then ports, configuration space and device windows are read and
  * written at random while the clock goes on. Most accesses go to one device,
@@ -105,6 +106,11 @@ static void add_drive(struct fuzz *f, const char *id, unsigned bytes)
     drive_new(f->m, id, blk);
 }
 
+static bool is_q35(const struct fuzz *f)
+{
+    return f->m->cfg.board == BOARD_Q35;
+}
+
 static void add_devices(struct fuzz *f)
 {
     size_t n;
@@ -112,7 +118,7 @@ static void add_devices(struct fuzz *f)
     uint8_t ide = PCI_DEVFN(1, 1);
     struct err e = { "" };
 
-    if (!machine_add_device(f->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &ide, &e)
+    if ((!is_q35(f) && !machine_add_device(f->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &ide, &e))
         || !machine_add_device(f->m, &fdc_type, 0, NULL, NULL, NULL, &e))
         die(&e);
     for (size_t i = 0; i < n; i++) {
@@ -120,6 +126,8 @@ static void add_devices(struct fuzz *f)
         unsigned n_props = !disk ? 0 : u[i].type == &nvme_type ? 2 : 1;
         struct user_prop p[2] = { { "drive", "" }, { "serial", "1" } };
         char id[8];
+        if (u[i].bus == USER_SYSTEM && !is_q35(f))
+            continue;
         snprintf(id, sizeof(id), "d%u", (unsigned)i);
         p[0].val = id;
         if (disk)
@@ -133,7 +141,7 @@ static void make_board(struct fuzz *f)
 {
     struct err e = { "" };
     char rom[40];
-    struct machine_config cfg = { .ram_bytes = RAM_BYTES, .bios = rom, .n_vcpus = 1, .pc_testdev = false };
+    struct machine_config cfg = { .board = f->rng & 1 ? BOARD_Q35 : BOARD_PC, .ram_bytes = RAM_BYTES, .bios = rom, .n_vcpus = 1, .pc_testdev = false };
 
     close(temp_file(rom, 256 * 1024));
     if (!(f->m = machine_new(&cfg, &e)))
@@ -226,6 +234,16 @@ static void find_windows(struct fuzz *f)
     add_window(f, 0xfffc0000, 0x40000, false);
     f->win[f->n_win] = (struct window){ .len = 0x400, .lapic = true };
     f->n_win++;
+    if (is_q35(f)) {
+        cfg_wr(f, 0, 0x60, MCH_ECAM_BASE | 1, 4);
+        cfg_wr(f, PCI_DEVFN(31, 0), 0xf0, ICH9_RCBA | 1, 4);
+        cfg_wr(f, PCI_DEVFN(31, 0), 0x40, 0x601, 4);
+        cfg_wr(f, PCI_DEVFN(31, 0), 0x44, 0x80, 1);
+        add_window(f, MCH_ECAM_BASE, 0x100000, false);
+        add_window(f, ICH9_RCBA + 0x3100, 0x100, false);
+        for (unsigned i = 0; i < 4; i++)     /* VT-d: much to reach */
+            add_window(f, 0xfed90000, 0x300, false);
+    }
     f->mmio_at = 0xe0000000u;
     for (unsigned devfn = 0; devfn < 256; devfn++)
         if (cfg_rd(f, devfn, 0) != 0xffffffff)

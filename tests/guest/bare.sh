@@ -13,16 +13,17 @@ make -s -C tests/guest BUILD="$BUILD" X86_CC="$cc" > "$work/make.log" 2>&1 || {
     exit 0
 }
 
-# one IMAGE BACKEND [VCPUS]
+# one IMAGE BACKEND [VCPUS [OPTION]...]
 one() {
-    local log=$work/bare-$1-${2##*=}.log
-    echo "# bare-metal $1.bin, -accel $2"
-    run_for 120 "$log" -accel "$2" -smp "${3:-1}" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
-        -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$1.bin"
+    local image=$1 accel=$2 vcpus=${3:-1} log=$work/bare-$1-${2##*=}.log
+    shift $(($# < 3 ? $# : 3))
+    echo "# bare-metal $image.bin, -accel $accel"
+    run_for 120 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
+        -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$image.bin" "$@"
     # every line becomes a result of its own; the program's own count is the check of completeness
-    sed -n -E "s/^(ok|skip) /\1 bare $1 ${2##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $1 ${2##*=}: \1:\2/p" "$log"
+    sed -n -E "s/^(ok|skip) /\1 bare $image ${accel##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $image ${accel##*=}: \1:\2/p" "$log"
     grep -aq ' passed, .* failed, .* skipped' "$log" ||
-        fail "bare $1 ${2##*=}" "ended early, status $status, after: $(tail_of "$log")"
+        fail "bare $image ${accel##*=}" "ended early, status $status, after: $(tail_of "$log")"
 }
 
 for image in real prot long sys32 sys64; do
@@ -30,6 +31,9 @@ for image in real prot long sys32 sys64; do
         one "$image" "$accel"
     done
 done
+
+one q35 tcg,backend=interp 1 -machine q35 -device intel-iommu -device edu
+one q35 tcg 1 -machine q35 -device intel-iommu -device edu
 
 # more processors than most hosts of tests have: IRIW wants four
 one smp tcg,backend=interp 2
