@@ -9,6 +9,7 @@
  *   guest.c   runs them on a bare translator instance
  *   compare.c what must be equal, and how a difference is shown
  *   shrink.c  the least sequence that still differs, as a case of tests/insn
+ *   hash.c    states as numbers
  *   bug.c     deliberate mistakes, to see that they are found
  *   main.c    options, batches, counts
  *
@@ -58,9 +59,9 @@ struct outcome {
 };
 
 /** struct seq - a sequence and the registers it starts from
- *  @c: instructions, code, flags to ignore; its init.data and .stack are not used
- *  @taint: undefined flags before each instruction
- *  @at: offset in the ring, c.off */
+ *  @off: of its first byte in the ring; @code, @len, @start: bytes, and where each
+ *  instruction's begin
+ *  @taint: EFLAGS bits that are undefined before each instruction, and at the end */
 struct seq {
     struct ins in[MAX_INS];
     unsigned n, bits, off, len, start[MAX_INS + 1];
@@ -70,7 +71,6 @@ struct seq {
     uint32_t taint[MAX_INS + 1];
     bool fpu, approximate;        /* as in struct tcase */
     bool zmm;                     /* AVX-512 state is not all zero */
-    bool wild;                    /* addresses are any register's */
     bool portable;                /* also interpreted: reads no flag the manual leaves undefined.
                                    * The others read what the silicon settles */
     struct xstate f;              /* when fpu */

@@ -13,7 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -176,16 +176,26 @@ static void report(struct bench *b, const struct options *o, uint64_t index, enu
     fflush(stdout);
 }
 
-/* a sequence that differs, until its batch is through */
-struct finding {
-    struct seq q;
-    uint64_t index;
-    enum fuzz_engine e;
-};
+/* sequences that differ, until their batch is through */
 #define MAX_FINDINGS 8u
+struct findings {
+    struct seq q[MAX_FINDINGS];
+    uint64_t index[MAX_FINDINGS];
+    enum fuzz_engine e[MAX_FINDINGS];
+    unsigned n;
+};
 
-static void run_engine(struct bench *b, const struct options *o, enum fuzz_engine e, uint64_t first, unsigned n, struct tally *t,
-                       struct finding *f, unsigned *n_f)
+static void note(struct findings *f, const struct seq *q, uint64_t index, enum fuzz_engine e)
+{
+    if (f->n == MAX_FINDINGS)
+        return;
+    f->q[f->n] = *q;
+    f->index[f->n] = index;
+    f->e[f->n++] = e;
+}
+
+static void run_engine(struct bench *b, const struct options *o, enum fuzz_engine e, uint64_t first, unsigned n,
+                       struct tally *t, struct findings *f)
 {
     struct outcome g;
 
@@ -197,11 +207,7 @@ static void run_engine(struct bench *b, const struct options *o, enum fuzz_engin
         if (outcome_same(&b->seq[i], &b->host[i], &g) || (o->replaying && first + i != o->replay))
             continue;
         t->differ++;
-        if (*n_f == MAX_FINDINGS)
-            continue;
-        memcpy(&f[*n_f].q, &b->seq[i], sizeof(struct seq));
-        f[*n_f].index = first + i;
-        f[(*n_f)++].e = e;
+        note(f, &b->seq[i], first + i, e);
     }
 }
 
@@ -219,9 +225,10 @@ static void count_in(struct tally *t, const struct seq *q, const struct outcome 
 /* Sequences from @first on, @n at most, as many as the ring takes; returns how many. */
 static unsigned run_part(struct bench *b, const struct options *o, struct tally *t, uint64_t first, unsigned n)
 {
-    static struct finding f[MAX_FINDINGS];
-    unsigned n_f = 0, made = 0;
+    static struct findings f;
+    unsigned made = 0;
 
+    f.n = 0;
     bench_rewind(b);
     for (; made < n; made++) {
         seq_make(&b->seq[made], b->src, b->pool, b->seed, first + made, t->used);
@@ -235,11 +242,11 @@ static unsigned run_part(struct bench *b, const struct options *o, struct tally 
     for (unsigned i = 0; i < made; i++)
         count_in(t, &b->seq[i], &b->host[i]);
     for (unsigned e = 0; e < E_COUNT; e++)
-        run_engine(b, o, e, first, made, t, f, &n_f);
-    for (unsigned i = 0; i < n_f && t->shown < o->shown; i++, t->shown++) {
+        run_engine(b, o, e, first, made, t, &f);
+    for (unsigned i = 0; i < f.n && t->shown < o->shown; i++, t->shown++) {
         image_make(b->im, b->seed, first / BATCH);
-        b->seq[0] = f[i].q;
-        report(b, o, f[i].index, f[i].e);
+        b->seq[0] = f.q[i];
+        report(b, o, f.index[i], f.e[i]);
     }
     return made;
 }
@@ -264,8 +271,8 @@ static void work(const struct options *o, unsigned bits, unsigned job, struct ta
     if (!bench_init(&b, o, bits))
         exit(2);
     t->rows = source_rows(b.src);
-    signal(SIGALRM, on_alarm);
-    setitimer(ITIMER_REAL, &every, NULL);
+    signal(SIGVTALRM, on_alarm);
+    setitimer(ITIMER_VIRTUAL, &every, NULL);
     for (uint64_t k = job; k * BATCH < o->count; k += o->jobs) {
         if ((o->seconds > 0 && now_s(CLOCK_MONOTONIC) > end) || (o->bug && t->differ))
             break;
@@ -353,6 +360,7 @@ static bool run_mode(const struct options *o, unsigned bits)
         pid[j] = fork();
         if (pid[j])
             continue;
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (o->replaying)
             replay(o, bits, &t[j]);
         else

@@ -157,8 +157,8 @@ static void child_signals(void)
         sigaction(sigs[i], &sa, NULL);
     sa.sa_sigaction = on_tick;
     sa.sa_flags |= SA_RESTART;
-    sigaction(SIGALRM, &sa, NULL);
-    setitimer(ITIMER_REAL, &every, NULL);
+    sigaction(SIGVTALRM, &sa, NULL);
+    setitimer(ITIMER_VIRTUAL, &every, NULL);     /* its own time: the machine may be busy */
 }
 
 /* Waiting, returning from a signal, exiting; anything else ends the child. */

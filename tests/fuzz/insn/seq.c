@@ -22,7 +22,8 @@ static unsigned row_shape(const struct x86_row *r)
     static const char *const stack[] = { "PUSH", "POP", "CALL", "PUSHF", "PUSHA" };
     const char *n = r->name;
 
-    return (ROW_HAS(r, REPOK) ? ROW_STRING : 0) | (NAMED(n, stack) ? ROW_STACK : 0) | (strcmp(n, "XLAT") ? 0 : ROW_XLAT) |
+    return (ROW_HAS(r, REPOK) ? ROW_STRING : 0) | (NAMED(n, stack) ? ROW_STACK : 0) |
+           (strcmp(n, "XLAT") ? 0 : ROW_XLAT) |
            (strstr(n, "MASKMOVDQU") || !strcmp(n, "MASKMOVQ") ? ROW_MASKMOV : 0) |
            (!strncmp(n, "BT", 2) && opnd_kind(r->b) == K_G ? ROW_BIT : 0) | (strcmp(n, "BSWAP") ? 0 : ROW_BSWAP) |
            (strcmp(n, "ENTER") ? 0 : ROW_ENTER) |
@@ -351,7 +352,7 @@ static void set_registers(struct build *b)
 static void set_vectors(struct seq *q, const struct xstate *pool, bool avx512)
 {
     q->f = pool[below(POOL_FPU)];
-    q->zmm = avx512 && one_in(2);
+    q->zmm = avx512 && one_in(4);
     if (!q->zmm)
         memset(&q->f.z, 0, sizeof(q->f.z));
     q->f.fx.mxcsr = 0x1f80 | below(4) << 13;
@@ -471,7 +472,6 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     set_registers(&b);
     q->fpu = b.vec;
     q->zmm = false;
-    q->wild = b.wild;
     if (q->fpu)
         set_vectors(q, pool, have_avx512(src->m));
     for (unsigned want = length(); q->n < want && q->n < MAX_SEQ;)

@@ -223,7 +223,7 @@ void case_store(const struct bench *b, const char *dir, const char *why)
     to_case(b, c);
     for (unsigned i = 0; i < c->len; i++)
         id = (id ^ c->code[i]) * 0x01000193u;
-    name = xasprintf("%s/%s-%u-%08x", dir, x86_rows[c->in[0].row].name ? x86_rows[c->in[0].row].name : "seq", c->bits, id);
+    name = xasprintf("%s/%s-%u-%08x", dir, c->in[0].row ? x86_rows[c->in[0].row].name : "seq", c->bits, id);
     FILE *f = fopen(name, "w");
     if (!f || !case_write(f, c, why))
         fprintf(stderr, "ifuzz: cannot write %s\n", name);
