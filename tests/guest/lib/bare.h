@@ -80,9 +80,17 @@ void trap_init(void);
 void trap_arm(void);
 
 #if defined(__x86_64__)
+#define SP_REG "rsp"
+#define AX_REG "rax"
+#define SI_REG "rsi"
+#define DI_REG "rdi"
 #define ARM_TEXT "movq $771f, trap\n\tmovq %%rsp, trap+8\n\t"
 #define DISARM_TEXT "\n771:\tmovq $0, trap\n\t"
 #else
+#define SP_REG "esp"
+#define AX_REG "eax"
+#define SI_REG "esi"
+#define DI_REG "edi"
 #define ARM_TEXT "movl $771f, trap\n\tmovl %%esp, trap+4\n\t"
 #define DISARM_TEXT "\n771:\tmovl $0, trap\n\t"
 #endif
