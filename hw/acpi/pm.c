@@ -154,10 +154,12 @@ static void pm_suspend(struct pm *s)
     pm_wake(s);
 }
 
+/* 0 means off on both chips, though it is S0 on an ICH: firmware and systems made
+ * for virtual machines write that without looking at \_S5. */
 static void pm_sleep(struct pm *s)
 {
     log_ev(LOG_PM, "pm sleep type=%u", SUS_TYP(s->pmcntrl));
-    if (SUS_TYP(s->pmcntrl) == s->typ_s5)
+    if (SUS_TYP(s->pmcntrl) == s->typ_s5 || SUS_TYP(s->pmcntrl) == 0)
         machine_request_shutdown(s->m, CAUSE_GUEST_SHUTDOWN, 0);
     else if (SUS_TYP(s->pmcntrl) == s->typ_s3)
         pm_suspend(s);

@@ -30,6 +30,7 @@ firmware ide $chips -snapshot -hda "$dir/fat.raw"
 cmp -s $vars "$dir/vars.fd" && pass "ovmf snapshot" || fail "ovmf snapshot" "-snapshot wrote to the chip"
 firmware ahci $chips $d -device ahci,id=s -device ide-hd,drive=d,bus=s.0
 cmp -s $vars "$dir/vars.fd" && fail "ovmf variables" "nothing was written" || pass "ovmf variables"
+firmware q35 $chips -machine q35 $d -device ide-hd,drive=d
 firmware virtio $chips $d -device virtio-blk-pci,drive=d,bootindex=0
 firmware nvme $d -device nvme,drive=d,serial=n1 \
     -blockdev "driver=file,filename=$code,node-name=f0,read-only=on" \

@@ -227,10 +227,13 @@ Test(q35, sleep_types_are_the_ich9s)
     struct machine *m = q35(64 * MiB);
 
     open_pm(m);
-    port_write(m, 0x604, 0 << 10 | 1 << 13, 2);
-    cr_assert_eq(m->request_shutdown, CAUSE_NONE);
+    port_write(m, 0x604, 6 << 10 | 1 << 13, 2);
+    cr_assert_eq(m->request_shutdown, CAUSE_NONE, "no S4");
     port_write(m, 0x604, 7 << 10 | 1 << 13, 2);
     cr_assert_eq(m->request_shutdown, CAUSE_GUEST_SHUTDOWN);
+    m->request_shutdown = CAUSE_NONE;
+    port_write(m, 0x604, 1 << 13, 2);
+    cr_assert_eq(m->request_shutdown, CAUSE_GUEST_SHUTDOWN, "as guests of virtual machines do");
     outb(m, 0xcf9, 0x06);
     cr_assert_eq(m->request_reset, CAUSE_GUEST_RESET);
     machine_free(m);
