@@ -860,6 +860,7 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     t->cfg = *c;
     t->phys = *phys;
     t->smp = c->n_cpus > 1;
+    t->narrow = c->n_cpus > MAP_SETS_ALL;
     t->epoch = 1;
     pthread_mutex_init(&t->excl_lock, NULL);
     pthread_cond_init(&t->excl_cond, NULL);
@@ -914,7 +915,7 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     cpu->tcg = t;
     cpu->slow = (struct tcg_slow *)cpu->slow_area;
     cpu->va_mask = ~0ull;
-    cpu->map_mask = MAP_MASK;
+    cpu->map_mask = t->narrow ? NARROW_MASK : MAP_MASK;
     cpu->jc = xmalloc(sizeof(*cpu->jc) << JC_BITS);
     jc_clear(cpu);
     if (tcg_mmu_init(cpu, &t->phys, e))

@@ -21,19 +21,26 @@ static inline bool canonical(uint64_t va)
 
 static inline uint8_t *view_base(const struct tcg_mmu *m, unsigned set, enum tcg_view v)
 {
-    return m->base[set] + (uint64_t)v * MAP_VIEW_BYTES;
+    return m->base[set] + (uint64_t)v * m->view_bytes;
 }
 
 static inline uint64_t *map_slot(const struct tcg_mmu *m, unsigned set, enum tcg_view v,
                                  enum tcg_access k, uint64_t vpn)
 {
-    return (uint64_t *)view_base(m, set, v) + vpn * MAP_WORDS + k;
+    return (uint64_t *)view_base(m, set, v) + (vpn & m->index_mask) * MAP_WORDS + k;
+}
+
+static inline uint32_t narrow_tag(uint64_t va)
+{
+    return (uint32_t)(va >> NARROW_TAG_SHIFT);
 }
 
 static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tcg_access k,
                                uint64_t va)
 {
-    return *map_slot(m, m->cur, v, k, vpn_of(va));
+    const uint64_t *e = map_slot(m, m->cur, v, ACC_READ, vpn_of(va));
+
+    return unlikely(m->narrow && e[MAP_TAG] != narrow_tag(va)) ? 0 : e[k];
 }
 
 #else   /* hashed: one set, tags compared, a flush empties it */

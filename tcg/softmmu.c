@@ -55,6 +55,11 @@ static void map_region(uint8_t *at, uint64_t bytes)
     madvise(p, bytes, MADV_NOHUGEPAGE);
 }
 
+static uint64_t set_bytes(const struct tcg_mmu *m)
+{
+    return VIEW_COUNT * m->view_bytes;
+}
+
 /* Address space for a set's maps; false: the host has no gap that large left. */
 static bool set_reserve(struct tcg_mmu *m, unsigned set)
 {
@@ -62,28 +67,31 @@ static bool set_reserve(struct tcg_mmu *m, unsigned set)
 
     if (m->base[set])
         return true;
-    p = mmap(NULL, MAP_SET_BYTES, PROT_READ | PROT_WRITE,
+    p = mmap(NULL, set_bytes(m), PROT_READ | PROT_WRITE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    madvise(p, MAP_SET_BYTES, MADV_NOHUGEPAGE);
+    madvise(p, set_bytes(m), MADV_NOHUGEPAGE);
     m->base[set] = p;
     return true;
 }
 
 static int maps_init(struct tcg_mmu *m, struct err *e)
 {
-    m->n_sets = MAX(MIN(MAP_SETS, MAP_SETS_ALL / MAX(m->tcg->cfg.n_cpus, 1u)), 1u);
+    m->narrow = m->tcg->narrow;
+    m->view_bytes = m->narrow ? NARROW_VIEW_BYTES : MAP_VIEW_BYTES;
+    m->index_mask = (1ull << (m->narrow ? NARROW_BITS : MAP_VPN_BITS)) - 1;
+    m->n_sets = m->narrow ? MAP_SETS : MIN(MAP_SETS, MAP_SETS_ALL / MAX(m->tcg->cfg.n_cpus, 1u));
     if (!set_reserve(m, 0))
-        return err_set(e, -errno, "cannot reserve %llu TiB of address space for page maps: %s",
-                       MAP_SET_BYTES >> 40, strerror(errno));
+        return err_set(e, -errno, "cannot reserve %llu MiB of address space for page maps: %s",
+                       (unsigned long long)(set_bytes(m) >> 20), strerror(errno));
     return 0;
 }
 
 /* Give the memory of a set's maps back, page tables included. */
 static void set_release(struct tcg_mmu *m, unsigned set)
 {
-    map_region(m->base[set], MAP_SET_BYTES);
+    map_region(m->base[set], set_bytes(m));
     m->set[set].n_touched = 0;
     zero_words(m->set[set].touched, sizeof(m->set[set].touched));
 }
@@ -329,6 +337,17 @@ void mmu_protect_all(struct tcg_cpu *cpu)
 
 /* ---- filling -------------------------------------------------------------------- */
 
+#if TCG_FLAT_MAPS
+/* The narrow map's entry at @e becomes that of @va. */
+static void narrow_claim(uint64_t *e, uint64_t va)
+{
+    if (e[MAP_TAG] == narrow_tag(va))
+        return;
+    e[ACC_READ] = e[ACC_WRITE] = e[ACC_EXEC] = 0;
+    e[MAP_TAG] = narrow_tag(va);
+}
+#endif
+
 static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k, uint64_t va,
                      uint64_t val, uint32_t page, const struct tcg_fill *f)
 {
@@ -353,6 +372,8 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k,
         nd->next_page = m->page_head[page];
         m->page_head[page] = m->n_nodes;
     }
+    if (unlikely(m->narrow))
+        narrow_claim(slot - k, va);
     if (f->page_shift >= 30)
         s->huge = true;
     else if (f->page_shift > 12)
@@ -463,7 +484,7 @@ void tcg_mmu_free(struct tcg_cpu *cpu)
 #if TCG_FLAT_MAPS
     for (unsigned i = 0; i < MAP_SETS; i++)
         if (m->base[i])
-            munmap(m->base[i], MAP_SET_BYTES);
+            munmap(m->base[i], set_bytes(m));
     munmap(m->nodes, MMU_NODES * sizeof(*m->nodes));
 #endif
     free(m->hash);

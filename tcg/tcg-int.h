@@ -27,9 +27,18 @@
 #define MAP_SHIFT 7                                   /* PAGE_BITS - log2(bytes of a page's words) */
 #define MAP_MASK (((1ull << MAP_VPN_BITS) - 1) << 5)
 #define MAP_VIEW_BYTES (8ull * MAP_WORDS << MAP_VPN_BITS) /* 2 TiB of address space */
-#define MAP_SET_BYTES (VIEW_COUNT * MAP_VIEW_BYTES)
 #define MAP_SETS 8
 #define MAP_SETS_ALL 20   /* of all vCPUs: 120 TiB of the host's 128 */
+/*
+ * More vCPUs than that do not fit: their maps are narrow. They are indexed by the low
+ * 16 bits of the page number, and the fourth word says whose entry it is (the address's
+ * bits 59..28); the inline path compares it: map_lookup().
+ */
+#define NARROW_BITS 16
+#define NARROW_MASK (((1ull << NARROW_BITS) - 1) << 5)
+#define NARROW_VIEW_BYTES (8ull * MAP_WORDS << NARROW_BITS)
+#define NARROW_TAG_SHIFT (PAGE_BITS + NARROW_BITS)
+#define MAP_TAG 3
 
 #if defined(__x86_64__)
 #define TCG_FLAT_MAPS 1
@@ -138,6 +147,7 @@ struct tcg_source {
 struct tcg {
     const struct tcg_target *target;
     bool smp;                /* there are several vCPUs */
+    bool narrow;             /* page maps are narrow */
     struct tcg_config cfg;
     struct phys_ops phys;
     struct ram_page *pages;
@@ -215,6 +225,8 @@ struct mmu_hash_entry { uint64_t tag, val; };
 
 struct tcg_mmu {
     struct tcg *tcg;
+    bool narrow;
+    uint64_t view_bytes, index_mask; /* of a map; which bits of a page number index it */
     uint8_t *base[MAP_SETS]; /* each set's maps; NULL until the set is first used */
     unsigned n_sets;         /* how many the host's address space has room for */
     struct mmu_set set[MAP_SETS];

@@ -258,7 +258,7 @@ struct tcg_cpu {
     uint32_t run;             /* 0: leave translated code at the next poll (any thread clears it) */
     uint32_t fl;              /* F */
     uint32_t exception;       /* not 0: a guest exception is pending (target's number + 1) */
-    uint64_t map_mask;        /* constant of the inline page-map path: MAP_MASK */
+    uint64_t map_mask;        /* constant of the inline page-map path */
     uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
     /* -- less hot ------------------------------------------------------------ */
     uint8_t vec_loaded;       /* host vector registers hold the guest's */
@@ -287,6 +287,7 @@ struct tcg_cpu {
     uint64_t seen;            /* newest epoch this vCPU has passed, or TCG_OFFLINE; atomic */
     uint64_t protected_seen;  /* entries of tcg->protected that its write maps have lost */
     uint64_t lookups;         /* for the statistics; atomic */
+    uint64_t zero;            /* constant, for translated code */
     uint32_t pauses;          /* since the host CPU was given away */
     uint8_t exclusive;        /* no other vCPU runs */
     struct tcg_source *source; /* code bytes a block is being made from; NULL: fetch */

@@ -52,8 +52,8 @@ static void gen_page2_guard(struct gen *g)
 
     mov_load(c, RAX, ENV(pcbase));
     alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), PAGE_SIZE);
-    map_lookup(c, RAX, RAX, ACC_EXEC);
-    alu_imm(c, 4, ALU_CMP, o_reg(RAX), 0x7fffffff); /* a 32-bit immediate, whatever its value */
+    map_lookup(g, RAX, RCX, ACC_EXEC);
+    alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff); /* a 32-bit immediate, whatever its value */
     stl32(c->p - 4, g->tb->page2 + 1);
     s->from[0] = jcc32(c, 5);
     s->thunk = TH_LEAVE_INTR;

@@ -385,7 +385,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         int32_t delta = (int32_t)(op->imm & ~(int64_t)PAGE_MASK);
         mov_load(c, RAX, ENV(pcbase));
         alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
-        map_lookup(c, RAX, RCX, ACC_EXEC);
+        map_lookup(g, RAX, RCX, ACC_EXEC);
         if (g->t->smp)
             align_link(c, 2);
         alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff);
@@ -431,7 +431,7 @@ static void jump_cached(struct gen *g, enum thunk thunk)
     ins(c, 8, 0x03, RCX, ENV(jc));
     ins(c, 8, 0x3b, RAX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG });
     s->from[0] = jcc32(c, 5);
-    map_lookup(c, RAX, RDX, ACC_EXEC);
+    map_lookup(g, RAX, RDX, ACC_EXEC);
     ins(c, 8, 0x0b, RDX, ENV(mode_salt));
     ins(c, 8, 0x3b, RDX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 8 });
     s->from[1] = jcc32(c, 5);

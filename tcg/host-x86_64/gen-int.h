@@ -141,8 +141,8 @@ void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; sc
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
 
 /* mem.c */
-/* @d = the page map's word for the address in @t; flags are lost; @d may be @t */
-void map_lookup(struct code *c, int t, int d, enum tcg_access k);
+/* @d = the page map's word for the address in @t; flags are lost; @d is not @t */
+void map_lookup(struct gen *g, int t, int d, enum tcg_access k);
 struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
                      unsigned align);
 void mem_end(struct gen *g);

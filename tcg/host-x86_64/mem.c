@@ -43,13 +43,32 @@ void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind)
 
 static bool pow2(unsigned n) { return (n & (n - 1)) == 0; }
 
-void map_lookup(struct code *c, int t, int d, enum tcg_access k)
+/* Is the narrow map's entry at @d that of the address in @t? ZF; @t comes back. */
+static void tag_compare(struct code *c, int t, int d)
 {
+    ins(c, 8, 0xc1, 1, o_reg(t));                 /* ror t, 28: rotations leave ZF alone */
+    e8(c, NARROW_TAG_SHIFT);
+    ins(c, 4, XGS | 0x3b, t,
+        (struct opn){ .kind = ON_MEM, .base = (int8_t)d, .index = NOREG, .disp = MAP_TAG * 8 });
+    ins(c, 8, 0xc1, 0, o_reg(t));
+    e8(c, NARROW_TAG_SHIFT);
+}
+
+/* @d = word @k of the entry of the address in @t, or 0; @d is not @t */
+void map_lookup(struct gen *g, int t, int d, enum tcg_access k)
+{
+    struct code *c = &g->c;
+    unsigned size = k == ACC_EXEC ? 4 : 8;
+
     vex(c, 3, 3, 1, 0, 0xf0, d, 0, o_reg(t));     /* rorx d, t, 7 */
     e8(c, MAP_SHIFT);
     ins(c, 8, 0x23, d, ENV(map_mask));            /* and d, mask */
-    ins(c, k == ACC_EXEC ? 4 : 8, XGS | 0x8b, d,
+    if (g->t->narrow)
+        tag_compare(c, t, d);
+    ins(c, size, XGS | 0x8b, d,
         (struct opn){ .kind = ON_MEM, .base = (int8_t)d, .index = NOREG, .disp = k * 8 });
+    if (g->t->narrow)
+        ins(c, size, X0F | 0x45, d, ENV(zero));   /* cmovne */
 }
 
 struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
@@ -89,7 +108,7 @@ struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool
         s->from[0] = jcc32(c, 7);
     }
     s->lookup = c->p;
-    map_lookup(c, t, d, write ? ACC_WRITE : ACC_READ);
+    map_lookup(g, t, d, write ? ACC_WRITE : ACC_READ);
     ins(c, 8, 0x85, d, o_reg(d));
     s->from[1] = jcc32(c, 4);
     s->op = c->p;

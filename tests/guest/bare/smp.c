@@ -269,6 +269,7 @@ static void test_ipis(void)
     expect_one("fixed, logical, flat", 1, 2, ICR_LOGICAL);
     send_lowest(3, "lowest priority goes to one");
     smp_run(n_cpus, set_logical_cluster);
+    last = last < 60 ? last : 59;            /* cluster 15 is everybody */
     expect_one("fixed, logical, cluster", last, last / 4 << 4 | 1u << last % 4, ICR_LOGICAL);
 }
 
