@@ -6,7 +6,8 @@
  * that is left for the vCPU, which looks before it runs its next unchained block.
  *
  * Blocks made from RAM that a device has written are dropped at once when there are
- * several vCPUs; a single one, whose translations have no lock, does it like the above.
+ * several vCPUs; a single one, whose translations have no lock, does it like the above,
+ * when there are such blocks.
  */
 #include "accel/bt-int.h"
 
@@ -45,34 +46,42 @@ static void map_changed(void *opaque)
 
 /* ---- RAM ------------------------------------------------------------------------- */
 
+/* Bytes of @len at @gpa that lie in its page. @page: the page's number, none for a device. */
+static unsigned first_piece(struct bt *bt, gpa_t gpa, uint64_t len, uint32_t *page)
+{
+    uint8_t *host;
+
+    if (bt_phys_find(&bt->phys, align_down(gpa, 4096), &host, page) == PHYS_MMIO)
+        *page = UINT32_MAX;
+    return MIN(len, 4096 - gpa % 4096);
+}
+
 static void invalidate(struct bt *bt, gpa_t gpa, uint64_t len)
 {
-    while (len) {
-        uint64_t n = MIN(len, 4096 - gpa % 4096);
-        uint8_t *host;
-        uint32_t page;
+    uint32_t page;
 
-        if (bt_phys_find(&bt->phys, align_down(gpa, 4096), &host, &page) != PHYS_MMIO)
-            tcg_invalidate_phys(bt->tcg, page, gpa % 4096, n);
-        gpa += n;
-        len -= n;
+    for (unsigned n; len; gpa += n, len -= n) {
+        n = first_piece(bt, gpa, len, &page);
+        tcg_invalidate_phys(bt->tcg, page, gpa % 4096, n);
     }
 }
 
-/* Devices write in pieces that follow one another. */
+/* Few writes meet code: buffers of disks and networks would fill the queue in no time. */
 static void queue_write(struct bt_cpu *c, gpa_t gpa, uint64_t len)
 {
-    struct bt_write *last = c->n_writes ? &c->writes[c->n_writes - 1] : NULL;
+    uint32_t page;
 
-    if (last && last->gpa + last->len == gpa) {
-        last->len += len;
-    } else if (c->n_writes < BT_WRITES) {
-        c->writes[c->n_writes++] = (struct bt_write){ gpa, len };
-    } else {
-        leave_work(c, WORK_INVALIDATE_ALL);
-        return;
+    for (unsigned n; len; gpa += n, len -= n) {
+        n = first_piece(c->bt, gpa, len, &page);
+        if (!tcg_may_hold_code(c->bt->tcg, page, gpa % 4096, n))
+            continue;
+        if (c->n_writes == BT_WRITES) {
+            leave_work(c, WORK_INVALIDATE_ALL);
+            return;
+        }
+        c->writes[c->n_writes++] = (struct bt_write){ gpa, n };
+        leave_work(c, WORK_INVALIDATE);
     }
-    leave_work(c, WORK_INVALIDATE);
 }
 
 static void ram_written(void *opaque, gpa_t gpa, uint64_t len)

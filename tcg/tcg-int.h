@@ -167,6 +167,7 @@ struct tcg {
     uint32_t seq;
     uint32_t generation;     /* counts flushes */
     uint32_t lock;           /* what translations are made and dropped under */
+    bool making;             /* guest code is being read for a block; atomic */
     uint64_t epoch;          /* atomic */
     uint64_t n_protected;    /* pages ever entered in the ring; atomic */
     uint32_t protected[PROTECTED_RING]; /* pages that got their first block; atomic */

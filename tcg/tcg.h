@@ -471,6 +471,12 @@ static inline void tcg_kick(struct tcg_cpu *cpu)
 }
 /** tcg_mode_changed() - the target's mode bits may have changed: recompute the salt */
 void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode);
+/**
+ * tcg_may_hold_code() - any thread, after it wrote to RAM: may a block be older?
+ * False: no block is made from these bytes; one made from now on sees them. For a
+ * single vCPU: with several, blocks are compared with their bytes anyway.
+ */
+bool tcg_may_hold_code(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
 /** tcg_invalidate_phys() - RAM changed from outside (DMA, another program) */
 void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
 /** tcg_flush_all() - forget all translations; no vCPU runs, or the only one calls */

@@ -275,6 +275,73 @@ Test(bt, dma_over_code_that_has_run, .timeout = 60)
     expect('Q' + 1, code, sizeof code);
 }
 
+static void device_writes(struct rig *r, gpa_t at, const void *data, size_t len)
+{
+    machine_lock(r->m);
+    mem_write(&r->m->mem, at, data, len);
+    machine_unlock(r->m);
+}
+
+/* Runs "mov al, N" in RAM for ever and tells AL at 0x1700. */
+static const uint8_t tells_al[] = {
+    0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70,
+    0xc7, 0x06, 0x00, 0x05, 0xb0, 0x00,               /* [0x500]: mov al, 0 */
+    0xc7, 0x06, 0x02, 0x05, 0xcb, 0x90,               /* [0x502]: retf */
+    0xfe, 0x06, 0x00, 0x18,                           /* ready */
+    0x9a, 0x00, 0x05, 0x00, 0x00,                     /* call 0:0x500 */
+    0xa2, 0x00, 0x17,                                 /* [0x1700] = al */
+    0xeb, 0xf6,
+};
+
+static void wait_byte(struct rig *r, gpa_t at, uint8_t want)
+{
+    uint8_t is;
+
+    do {
+        machine_lock(r->m);
+        mem_read(&r->m->mem, at, &is, 1);
+        machine_unlock(r->m);
+    } while (is != want);
+}
+
+Test(bt, code_written_by_another_thread_runs, .timeout = 60)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+        struct rig r;
+
+        rig_start(&r, backends[i], tells_al, sizeof tells_al);
+        wait_byte(&r, 0x1800, 1);
+        for (unsigned n = 0; n < 1000; n++) {
+            uint8_t v = n;
+
+            device_writes(&r, 0x501, &v, 1);
+            wait_byte(&r, 0x1700, v);
+        }
+        rig_end(&r);
+    }
+}
+
+/* What disks and networks write all the time costs no translation. */
+Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 60)
+{
+    static uint8_t page[4096];
+    const struct tcg_stats *stats;
+    struct rig r;
+    uint8_t last = 0x55;
+
+    rig_start(&r, backends[ARRAY_SIZE(backends) - 1], tells_al, sizeof tells_al);
+    stats = tcg_get_stats(container_of(r.a, struct bt, accel)->tcg);
+    wait_byte(&r, 0x1800, 1);
+    for (unsigned n = 0; n < 5000; n++)
+        device_writes(&r, MiB + n * 2 % 2048 * 4096, page, sizeof page);
+    device_writes(&r, 0x501, &last, 1);
+    wait_byte(&r, 0x1700, last);             /* it has looked */
+    r.m->accel->pause_all(r.m);
+    cr_assert_eq(stats->flushes, 0);
+    cr_assert_leq(stats->invalidations, 2);  /* the routine, and what was in progress */
+    rig_end(&r);
+}
+
 /* A window of shadow RAM opened and closed by a PAM register is seen at once. */
 Test(bt, shadow_ram_comes_and_goes_under_running_code, .timeout = 60)
 {
