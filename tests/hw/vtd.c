@@ -1,4 +1,5 @@
 /* vtd.c - VT-d: translation of edu's DMA, faults, invalidation, interrupt remapping */
+#include "hw/acpi/acpi.h"
 #include "hw/intc/intc.h"
 #include "hw/iommu/vtd-int.h"
 #include "hw/misc/edu.h"
@@ -499,5 +500,71 @@ Test(vtd, properties_decide_the_capabilities)
     machine_free(b.m);
     rig("caching-mode", "on");
     cr_assert_eq(rd64(R_CAP) >> 7 & 1, 1);
+    machine_free(b.m);
+}
+
+Test(vtd, dmar_names_the_unit_and_who_is_no_function)
+{
+    struct acpi_tables *t;
+    const uint8_t *p;
+
+    rig("eim", "off");
+    b.m->cfg.n_vcpus = 1;
+    t = acpi_build(b.m);
+    for (p = t->tables; p + 80 <= t->tables + t->len && memcmp(p, "DMAR", 4); p += 16)
+        ;
+    cr_assert_arr_eq(p, "DMAR", 4);
+    cr_assert_eq(ldl32(p + 4), 80);
+    cr_assert_eq(p[36], 47, "48 bits");
+    cr_assert_eq(p[37], 3, "remaps interrupts, no x2APIC");
+    cr_assert_eq(ldl32(p + 48), 32u << 16, "DRHD");
+    cr_assert_eq(p[52], 1, "all PCI devices");
+    cr_assert_eq(ldl64(p + 56), REGS);
+    cr_assert_eq(p[64], 3, "scope: I/O APIC");
+    cr_assert_eq(p[69] << 8 | p[70] << 3 | p[71], RID_IOAPIC);
+    cr_assert_eq(p[72], 4, "scope: HPET");
+    cr_assert_eq(p[77] << 8 | p[78] << 3 | p[79], RID_HPET);
+    acpi_free(t);
+    machine_free(b.m);
+}
+
+Test(vtd, only_on_the_q35_board)
+{
+    struct err e = { "" };
+    struct machine *m = board_machine();
+
+    cr_assert_null(user_device_add(m, user_device_find("intel-iommu"), NULL, NULL, 0, &e));
+    cr_assert_not_null(strstr(e.msg, "q35"));
+    cr_assert_null(m->iommu);
+    machine_free(m);
+}
+
+Test(vtd, a_list_has_zeroes_where_a_page_is_blocked)
+{
+    struct dma d;
+    struct sg s;
+    uint8_t buf[0x1000];
+
+    rig(NULL, NULL);
+    tables();
+    d = pci_find(b.m->pci, 0, EDU)->dma;
+    memset(b.m->ram + PAGE_B, 0x77, 0x1000);
+    sg_init(&s, &d, false);
+    cr_assert_eq(sg_add(&s, 0x2800, 0x1000), 0);         /* half of page B, half of nothing */
+    cr_assert_eq(sg_get(&s, 0, buf, sizeof buf), sizeof buf);
+    cr_assert_eq(buf[0x7ff], 0x77);
+    cr_assert_eq(buf[0x800], 0);
+    sg_free(&s);
+    sg_init(&s, &d, true);
+    cr_assert_eq(sg_add(&s, 0x1000, 0x1800), 0);         /* page B may not be written */
+    memset(buf, 0x99, sizeof buf);
+    sg_put(&s, 0, buf, 0x1000);
+    sg_put(&s, 0x1000, buf, 0x800);
+    sg_done(&s, 0x1800);
+    cr_assert_eq(b.m->ram[PAGE_A + 0xfff], 0x99);
+    cr_assert_eq(b.m->ram[PAGE_B], 0x77);
+    sg_init(&s, &d, false);
+    cr_assert_eq(sg_add(&s, 0x10000, 16 * MiB), -EFAULT, "blocked without end");
+    sg_free(&s);
     machine_free(b.m);
 }
