@@ -321,10 +321,6 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
     f.page_left = 4096 - (k->lin & 0xfff);
     f.stuck = false;
     ir_begin(b, &x86_target);
-    if (!k->flat && k->pc > k->cs_limit) {
-        x86_raise_err(X86(tc), EXC_GP, 0);
-        return 0;
-    }
     f.have = tcg_fetch(tc, k->lin, f.buf, MIN(f.page_left, FETCH_CHUNK), true);
     if (!f.have)
         return 0;
@@ -350,9 +346,10 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
 
 /* ---- key -------------------------------------------------------------------------------------- */
 
+/* An IP beyond the segment's limit raises #GP here: its page is not even looked for. */
 void x86_get_key(struct tcg_cpu *tc, struct tb_key *k)
 {
-    const struct x86_cpu *cpu = X86(tc);
+    struct x86_cpu *cpu = X86(tc);
     bool code64 = (cpu->mode & MODE_CODE_MASK) == MODE_CODE64;
 
     k->pc = tc->pc;
@@ -362,4 +359,6 @@ void x86_get_key(struct tcg_cpu *tc, struct tb_key *k)
     k->cs_limit = cpu->seg[S_CS].limit;
     k->lin = code64 ? tc->pc : (k->cs_base + tc->pc) & 0xffffffffu;
     k->pc_bytes = code64 ? 8 : 4;
+    if (!k->flat && k->pc > k->cs_limit)
+        x86_raise_err(cpu, EXC_GP, 0);
 }

@@ -333,7 +333,8 @@ struct tcg_target {
      *  exception and returns 0. Returns guest bytes translated (for invalidation). */
     unsigned (*translate)(struct tcg_cpu *cpu, struct ir_block *b,
                           const struct tb_key *k, unsigned max_insns, unsigned *n_insns);
-    /** get_key() - key for cpu->pc in the current mode */
+    /** get_key() - key for cpu->pc in the current mode; may raise an exception when nothing
+     *  can be fetched from there at all */
     void (*get_key)(struct tcg_cpu *cpu, struct tb_key *k);
     /** walk() - translate linear @va for an access; FILL_FAULT: the exception is
      *  raised (cpu->exception set) unless @probe */

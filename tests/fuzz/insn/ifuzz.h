@@ -26,6 +26,7 @@
 #include "tests/insn/gen-int.h"
 
 #define RING_BYTES 0x10000u       /* at CODE_VA: what a 16-bit code segment reaches */
+#define RING_TAIL 16u              /* its last bytes are NOPs: 16-bit code may run out of its segment */
 #define MAX_SEQ 32
 #define BATCH 512u                /* sequences that share a memory image */
 #define POOL_FPU 512u             /* vector states to start from */

@@ -87,6 +87,17 @@ static void item_indirect(struct build *b)
              (uint8_t[]){ 0xff, (uint8_t)((one_in(2) ? 0xe0 : 0xd0) | r) }, 2, ahead(b));
 }
 
+/* 16-bit code: a jump to just before the segment's end */
+static void item_limit(struct build *b)
+{
+    unsigned r = free_reg(b);
+
+    build_add(b, (uint8_t[]){ (uint8_t)(0xb8 | r), (uint8_t)(0x100 - 1 - below(RING_TAIL)), 0xff, 0xff,
+                              (uint8_t)(0xe0 | r) }, 5);
+    b->written |= 1u << r;
+    build_settle(b, 0, 0, 0);
+}
+
 /* CALL rel */
 static void item_call(struct build *b)
 {
@@ -121,7 +132,9 @@ void build_item(struct build *b)
 {
     static void (*const items[])(struct build *) = { item_ret, item_indirect, item_call, item_popf };
 
-    if (build_room(b) >= 2)
+    if (b->rg.bits == 16 && one_in(16))
+        item_limit(b);
+    else if (build_room(b) >= 2)
         items[below(ARRAY_SIZE(items))](b);
 }
 

@@ -116,7 +116,7 @@ bool bench_place(struct bench *b, struct seq *q)
 {
     q->off = b->ring;
     seq_assemble(q);
-    if (q->off + seq_room(q) > RING_BYTES)
+    if (q->off + seq_room(q) > RING_BYTES - RING_TAIL)
         return false;
     b->ring = q->off + seq_room(q);
     return true;

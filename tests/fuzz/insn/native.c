@@ -389,6 +389,7 @@ struct native *native_new(unsigned bits, bool avx512)
         return NULL;
     }
     memset(n->ring, 0xcc, RING_BYTES);
+    memset(n->ring + RING_BYTES - RING_TAIL, 0x90, RING_TAIL);
     return n;
 }
 
