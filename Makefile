@@ -115,7 +115,7 @@ endif
 
 .PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
 	fuzz-insn fuzz-code fuzz-board fuzz-disks check-guest check-real check-net check-lists check-cross \
-	check-cross-run demo bench bench-programs bench-events bench-diff block-stress clean help
+	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -334,6 +334,13 @@ bench: bench-programs
 bench-events: bench-programs
 	$(python3) tests/bench/events.py --transom $(abspath $(transom)) --image $(BUILD)/bench/events/events.bin \
 		--json $(BUILD)/bench/events.json $(BENCH_ARGS)
+
+# fio on virtio-blk in the guest; BENCH_ARGS=--qemu\ COMMAND for more to compare with
+bench-disk: $(transom)
+	tools/install-deps.sh bench-disk
+	tools/fetch-guest.sh $(BUILD)/demo
+	$(python3) tests/bench/disk.py --transom $(abspath $(transom)) --kernel $(BUILD)/demo/vmlinuz \
+		--package $(BUILD)/demo/linux-image-*.deb --busybox $(BUILD)/demo/busybox --qemu qemu-system-x86_64 $(BENCH_ARGS)
 
 NEW ?= $(BUILD)/bench/result.json
 bench-diff:

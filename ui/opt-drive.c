@@ -232,6 +232,44 @@ static int use_node(struct options *o, struct opt_drive *d, const char *name, st
     return 0;
 }
 
+/* backing=NODE, backing=null, or a node in place: backing.file.filename. The image says
+ * what format its backing file has. */
+static int use_backing(struct options *o, struct opt_drive *d, struct kv_list *l, struct err *e)
+{
+    const char *name = kv_get(l, "backing"), *file = kv_get(l, "backing.file.filename");
+    struct opt_drive *below = name && *name && strcmp(name, "null") ? find_id(o, name) : NULL;
+
+    if (name && *name && strcmp(name, "null")) {
+        if (!below || !below->blockdev || below->protocol)
+            return err_set(e, -EINVAL, "%s: backing=%s: there is no such node before it", d->text, name);
+        below->used = true;
+        file = below->opts.file;
+    }
+    if (file) {
+        free(d->opts.backing);
+        d->opts.backing = xstrdup(file);
+        kv_del(l, "backing");
+    }
+    return 0;
+}
+
+/* One key of a node. Below a format may be a file, or raw over one: file.file.x is
+ * file.x, and their drivers are no format. */
+static int node_key(struct opt_drive *d, const struct kv *k, struct err *e)
+{
+    const char *key = k->key;
+
+    while (!strncmp(key, "file.file.", 10))
+        key += 5;
+    if (!strcmp(key, "file.node-name") || !strncmp(key, "backing.", 8))
+        return 0;
+    if (strcmp(key, "file.driver"))
+        return block_key(d, key, k->val, e);
+    if (strcmp(k->val, "file") && strcmp(k->val, "host_device") && strcmp(k->val, "raw"))
+        return err_set(e, -ENOTSUP, "%s: %s=%s: file, host_device or raw is wanted there", d->text, k->key, k->val);
+    return 0;
+}
+
 static int blockdev(struct options *o, struct opt_drive *d, struct kv_list *l, struct err *e)
 {
     const char *driver = kv_get(l, "driver"), *name = kv_get(l, "node-name");
@@ -249,8 +287,10 @@ static int blockdev(struct options *o, struct opt_drive *d, struct kv_list *l, s
         ret = use_node(o, d, node, e);
         kv_del(l, "file");
     }
+    if (ret == 0)
+        ret = use_backing(o, d, l, e);
     for (size_t i = 0; ret == 0 && i < l->n; i++)
-        ret = block_key(d, l->item[i].key, l->item[i].val, e);
+        ret = node_key(d, &l->item[i], e);
     if (ret == 0 && !d->opts.file)
         return err_set(e, -EINVAL, "%s: no file is named", d->text);
     return ret;

@@ -117,6 +117,17 @@ Test(opt_drive, blockdev_plain_and_json)
     cr_assert_str_eq(nth(&o, 0)->opts.file, "a\\b");
     cr_assert_str_eq(nth(&o, 0)->opts.format, "qcow2");
     cr_assert(nth(&o, 0)->opts.readonly);
+    good(&o, "-blockdev driver=file,filename=b.img,node-name=bf -blockdev driver=raw,file=bf,node-name=b "
+             "-blockdev driver=qcow2,node-name=t,file.filename=t.img,backing=b");
+    cr_assert(nth(&o, 1)->used, "a backing node is no drive");
+    cr_assert_str_eq(nth(&o, 2)->opts.backing, "b.img");
+    good(&o, "-blockdev {\"driver\":\"qcow2\",\"node-name\":\"q\",\"backing\":{\"driver\":\"raw\",\"file\":"
+             "{\"driver\":\"file\",\"filename\":\"b\"}},\"file\":{\"driver\":\"raw\",\"file\":"
+             "{\"driver\":\"file\",\"filename\":\"a\"}}}");
+    cr_assert_str_eq(nth(&o, 0)->opts.file, "a");
+    cr_assert_str_eq(nth(&o, 0)->opts.backing, "b");
+    cr_assert_str_eq(nth(&o, 0)->opts.format, "qcow2");
+    fails("-blockdev driver=qcow2,node-name=t,file.filename=t.img,backing=nowhere", "no such node");
     fails("-blockdev {\"driver\":\"raw\"", "JSON");
     fails("-blockdev driver=raw,node-name=n,file=nowhere", "no such node");
     fails("-blockdev driver=raw,file.filename=x", "node-name");
