@@ -2,6 +2,8 @@
 # net.sh - a Debian guest with each network card: DHCP, names, a file fetched from
 # the host and one fetched by the host through hostfwd; frames recorded for tshark
 #
+# Where the kernel lets it, in a network namespace of its own with a name server of
+# its own, so that nothing depends on the world; else names are the host's.
 # NET_MIB: size of the file (8); NET_CARDS: which cards (all)
 set -u
 . "$(dirname "$0")/common.sh"
@@ -10,6 +12,7 @@ size_mib=${NET_MIB:-8}
 cards=${NET_CARDS:-e1000 rtl8139 ne2k_pci virtio-net-pci}
 netdir=$work/net
 demo=$BUILD/demo
+test_name=guest.test test_address=192.0.2.7
 mkdir -p "$netdir/root"
 
 # modules from the kernel's own package; all that any card needs, in order
@@ -72,16 +75,45 @@ free_port() {
 
 value() { tr -d '\r' < "$log" | sed -n "s/.*$1=\([^ ]*\).*/\1/p" | head -n 1; }
 
+# A name that can be resolved, or nothing; its addresses are in $netdir/names.
+known_name() {
+    if [ -n "${NET_OWN:-}" ]; then
+        echo "$test_address " > "$netdir/names"
+        echo $test_name
+    elif getent ahostsv4 deb.debian.org > "$netdir/names" 2> /dev/null; then
+        echo deb.debian.org
+    fi
+}
+
+# own_network WAY...: this script again where lo is all there is
+own_network() {
+    unshare "$@" mount --bind "$netdir/resolv.conf" "$(realpath /etc/resolv.conf)" 2> /dev/null || return
+    NET_OWN=1 exec unshare "$@" bash "$here/net.sh"
+}
+
+# As root, or as what looks like root in a user namespace.
+enter_network() {
+    if [ -n "${NET_OWN:-}" ]; then
+        mount --bind "$netdir/resolv.conf" "$(realpath /etc/resolv.conf)"
+        busybox ip link set lo up
+        python3 "$here/dns.py" $test_name $test_address &
+        name_server=$!
+        return
+    fi
+    echo 'nameserver 127.0.0.1' > "$netdir/resolv.conf"
+    own_network -mn || own_network -rmn || echo "# net: no network namespace; names are the host's"
+}
+
 # check CARD WHAT GOT WANTED
 check() {
     if [ -n "$3" ] && [ "$3" = "$4" ]; then pass "net $1 $2"; else fail "net $1 $2" "'$3' instead of '$4'"; fi
 }
 
 run_card() {
-    local card=$1 pid forward got name=deb.debian.org
+    local card=$1 pid forward got name
     log=$netdir/$card.log
     forward=$(free_port)
-    getent ahostsv4 $name > "$netdir/names" 2> /dev/null || name=
+    name=$(known_name)
     rm -f "$netdir/in" "$netdir/$card.pcap"
     mkfifo "$netdir/in"
     timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$netdir/net.cpio" -m 512 \
@@ -119,6 +151,8 @@ if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
 elif ! unpack_modules; then
     skip net "the kernel's package is not in $demo"
 else
+    name_server=
+    enter_network
     write_init
     mkdir -p "$netdir/www"
     head -c "${size_mib}M" /dev/urandom > "$netdir/www/file"
@@ -130,5 +164,6 @@ else
         if "$TRANSOM" -device help | grep -q "\"$card\""; then run_card "$card"; else skip "net $card" "not built"; fi
     done
     end $server
+    [ -z "$name_server" ] || end "$name_server"
     rm -f "$netdir/www/file"
 fi
