@@ -365,11 +365,21 @@ static uint32_t dr_hits(const struct x86_cpu *cpu, uint64_t lin, unsigned size, 
     return hits;
 }
 
+/* a trap that x86_service() delivers after the instruction */
+static void note_trap(struct x86_cpu *cpu, uint32_t hits)
+{
+    if (!hits)
+        return;
+    cpu->trap_dr6 |= hits;
+    cpu->tf_trap = true;
+    cpu->tcg.run = 0;
+}
+
 /**
  * h_dr_check() - debug-register breakpoints
  * @a: linear address, @b: size | write << 8, or 1 << 9 for the instruction at @a
  *
- * Data: notes a trap that x86_service() delivers after the instruction.
+ * Data: notes a trap.
  * Instruction: raises #DB unless RF is set; RF is used up by that.
  */
 uint64_t h_dr_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
@@ -386,13 +396,15 @@ uint64_t h_dr_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
             x86_raise_db(cpu, hits);
         return 0;
     }
-    hits = dr_hits(cpu, a, b & 0xff, b >> 8 & 1 ? BIT(1) | BIT(3) : BIT(3));
-    if (hits) {
-        cpu->trap_dr6 |= hits;
-        cpu->tf_trap = true;
-        tc->run = 0;
-    }
+    note_trap(cpu, dr_hits(cpu, a, b & 0xff, b >> 8 & 1 ? BIT(1) | BIT(3) : BIT(3)));
     return 0;
+}
+
+/** x86_dr_io() - I/O breakpoints on ports @port..@port+@size-1, which are with CR4.DE only */
+void x86_dr_io(struct x86_cpu *cpu, uint16_t port, unsigned size)
+{
+    if ((cpu->mode & MODE_DR) && (cpu->cr4 & CR4_DE))
+        note_trap(cpu, dr_hits(cpu, port, size, BIT(2)));
 }
 
 /* ---- TLB ------------------------------------------------------------------------------------------ */

@@ -322,6 +322,7 @@ uint64_t h_in(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!x86_io_allowed(cpu, a, b))
         return 0;
+    x86_dr_io(cpu, (uint16_t)a, (unsigned)b);
     return cpu->bus->port_in(cpu->bus->opaque, a, b);
 }
 
@@ -329,8 +330,10 @@ uint64_t h_out(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
 
-    if (x86_io_allowed(cpu, a, b))
+    if (x86_io_allowed(cpu, a, b)) {
+        x86_dr_io(cpu, (uint16_t)a, (unsigned)b);
         cpu->bus->port_out(cpu->bus->opaque, a, c & size_mask(b), b);
+    }
     return 0;
 }
 

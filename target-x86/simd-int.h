@@ -12,6 +12,8 @@
 /** x86_io_allowed() - seg.c: may the current code use ports @port..@port+@size-1?
  *  Checks CPL against IOPL and the TSS's I/O bitmap; false: #GP(0) is raised. */
 bool x86_io_allowed(struct x86_cpu *cpu, uint16_t port, unsigned size) MUST_CHECK;
+/** x86_dr_io() - cr.c: note the trap of an I/O breakpoint on @port..@port+@size-1 */
+void x86_dr_io(struct x86_cpu *cpu, uint16_t port, unsigned size);
 
 /** x86_fpu_reset() - power-up state of x87, MMX, XMM, YMM and MXCSR
  *  (INIT leaves all of them alone: do not call it then).

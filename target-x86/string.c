@@ -350,6 +350,7 @@ static bool elem_ins(struct str *s)
     }
     if (!tcg_probe(tc, lin, s->size, ACC_WRITE))
         return false;
+    x86_dr_io(s->cpu, port, s->size);
     return elem_store(s, bus->port_in(bus->opaque, port, s->size));
 }
 
@@ -360,6 +361,7 @@ static bool elem_outs(struct str *s)
 
     if (!elem_load(s, s->seg, str_reg(s, R_SI), &v))
         return false;
+    x86_dr_io(s->cpu, (uint16_t)GPR(s->cpu, R_DX), s->size);
     bus->port_out(bus->opaque, (uint16_t)GPR(s->cpu, R_DX), (uint32_t)v, s->size);
     return true;
 }

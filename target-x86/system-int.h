@@ -232,6 +232,8 @@ static inline void x86_set_cs(struct x86_cpu *cpu, const struct x86_seg *cs, uns
 }
 /** x86_io_allowed() - #GP(0) unless the port may be accessed (IOPL, TSS bitmap) */
 bool x86_io_allowed(struct x86_cpu *cpu, uint16_t port, unsigned size) MUST_CHECK;
+/** x86_dr_io() - cr.c: note the trap of an I/O breakpoint on @port..@port+@size-1 */
+void x86_dr_io(struct x86_cpu *cpu, uint16_t port, unsigned size);
 /** x86_irq_recheck() - IF was set or a block ended: have x86_service() look if
  *  something is pending */
 void x86_irq_recheck(struct x86_cpu *cpu);
