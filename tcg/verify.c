@@ -15,7 +15,7 @@ struct verifier {
     uint8_t defined[IR_MAX_VALS];     /* 1: written at a lower index */
     uint8_t label_seen[IR_MAX_LABELS];
     bool label_used[IR_MAX_LABELS];
-    bool slot_used[2];
+    bool slot_used[TB_LINKS];
     const char *why;
 };
 
