@@ -247,6 +247,9 @@ void ctx_run(struct block_ctx *c, struct block_req *r);
 bool ctx_ring(struct block_ctx *c, struct block_req *r, int fd, uint64_t host_off);
 /** ctx_post() - queue r's callback with r->ret */
 void ctx_post(struct block_ctx *c, struct block_req *r);
+/** block_ctx_plug()/_unplug() - see block_plug(); @c may be NULL */
+void block_ctx_plug(struct block_ctx *c);
+void block_ctx_unplug(struct block_ctx *c);
 bool ctx_unqueue(struct block_ctx *c, struct block_req *r);
 /* called by ctx.c */
 void block_req_run(struct block_req *r);              /* on a worker */

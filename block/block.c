@@ -229,6 +229,16 @@ void block_get_stats(const struct block *b, struct block_stats *s)
     pthread_mutex_unlock(&w->lock);
 }
 
+void block_plug(struct block *b)
+{
+    block_ctx_plug(b->ctx);
+}
+
+void block_unplug(struct block *b)
+{
+    block_ctx_unplug(b->ctx);
+}
+
 /* ---- blocking operations -------------------------------------------------------------- */
 
 /* what is wrong with a request before anything is touched; 0: nothing */

@@ -11,7 +11,7 @@
  *  - block_submit() and block_cancel() may be called from any thread, with or
  *    without the machine lock; they do not wait for the disk.
  *  - The callback runs inside block_ctx_poll() of the request's context, on the
- *    thread that called that, never inside block_submit(). A device whose
+ *    thread that called that, or in block_unplug(), never inside block_submit(). A device whose
  *    context is on the main loop (block_ctx_attach()) therefore gets its
  *    callbacks on the main thread, with the machine lock held.
  *  - Requests in flight together may complete in any order. A FLUSH covers
@@ -221,6 +221,15 @@ struct block_req {
  * workers but one. More requests wait their turn (in the callers' memory).
  */
 void block_submit(struct block *b, struct block_req *r);
+/**
+ * block_plug() - requests of @b's context submitted from here on may wait
+ * block_unplug() - start them all, and run the callbacks of those that are done at once
+ * For a device that takes several requests from a queue: fewer system calls, and no
+ * other thread has to wake up for what the host has in memory. Machine lock held from
+ * plug to unplug.
+ */
+void block_plug(struct block *b);
+void block_unplug(struct block *b);
 /**
  * block_cancel() - take back a request that has not been started
  * Returns true when it will complete with -ECANCELED untouched (cb still

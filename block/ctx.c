@@ -33,6 +33,8 @@ struct block_ctx {
     pthread_t threads[THREADS_MAX];
     unsigned n_threads, max_threads, idle;
     bool stop;
+    atomic_uint plugged;          /* block_ctx_plug() without its unplug */
+    bool polling;                 /* callbacks run: of the thread that polls */
 #ifdef CONFIG_LIBURING
     struct io_uring ring;
     pthread_mutex_t sq_lock;
@@ -245,6 +247,16 @@ void ctx_post(struct block_ctx *c, struct block_req *r)
 /* ---- io_uring ------------------------------------------------------------------- */
 
 #ifdef CONFIG_LIBURING
+static int ring_submit(struct block_ctx *c)
+{
+    int n;
+
+    do
+        n = io_uring_submit(&c->ring);
+    while (n == -EINTR);
+    return n;
+}
+
 bool ctx_ring(struct block_ctx *c, struct block_req *r, int fd, uint64_t host_off)
 {
     struct io_uring_sqe *sqe;
@@ -264,9 +276,7 @@ bool ctx_ring(struct block_ctx *c, struct block_req *r, int fd, uint64_t host_of
         io_uring_sqe_set_data(sqe, r);
         /* EINTR, EBUSY: it stays in the queue; what cannot be submitted now
          * goes with the next one or from block_ctx_poll() */
-        do
-            n = io_uring_submit(&c->ring);
-        while (n == -EINTR);
+        n = atomic_load(&c->plugged) ? 0 : ring_submit(c);
     }
     pthread_mutex_unlock(&c->sq_lock);
     if (sqe && n < 0)
@@ -313,6 +323,41 @@ static unsigned poll_ring(struct block_ctx *c, unsigned max)
 
 /* ---- completions ------------------------------------------------------------------- */
 
+void block_ctx_plug(struct block_ctx *c)
+{
+    if (c)
+        atomic_fetch_add(&c->plugged, 1);
+}
+
+void block_ctx_unplug(struct block_ctx *c)
+{
+    if (!c || atomic_fetch_sub(&c->plugged, 1) != 1)
+        return;
+#ifdef CONFIG_LIBURING
+    if (!c->has_ring)
+        return;
+    pthread_mutex_lock(&c->sq_lock);
+    if (io_uring_sq_ready(&c->ring)) {
+        /* what is in the page cache is done when this returns: nobody need wake up for it */
+        int n;
+        io_uring_cq_eventfd_toggle(&c->ring, false);
+        n = ring_submit(c);
+        io_uring_cq_eventfd_toggle(&c->ring, true);
+        if (n < 0)
+            signal_fd(c);
+    }
+    pthread_mutex_unlock(&c->sq_lock);
+    if (c->polling) {
+        signal_fd(c);
+        return;
+    }
+    c->polling = true;
+    if (poll_ring(c, POLL_BATCH) == POLL_BATCH)
+        signal_fd(c);
+    c->polling = false;
+#endif
+}
+
 unsigned block_ctx_poll(struct block_ctx *c)
 {
     struct block_req *r;
@@ -321,6 +366,7 @@ unsigned block_ctx_poll(struct block_ctx *c)
 
     if (read(c->fd, &count, sizeof(count)) < 0)
         count = 0; /* called without an event: look all the same */
+    c->polling = true;
     n += k = poll_ring(c, POLL_BATCH / 2);
     while (n < POLL_BATCH) {
         pthread_mutex_lock(&c->lock);
@@ -333,6 +379,7 @@ unsigned block_ctx_poll(struct block_ctx *c)
         n++;
         block_req_finish(r);
     }
+    c->polling = false;
     if (n == POLL_BATCH || k == POLL_BATCH / 2)
         signal_fd(c); /* there may be more */
     return n;

@@ -250,7 +250,7 @@ static void dispatch(struct blk_req *r)
     }
 }
 
-static void queue_notify(struct virtio *v, struct virtq *q)
+static void take_requests(struct virtio *v, struct virtq *q)
 {
     struct virtio_blk *s = blk_of(v);
 
@@ -269,6 +269,15 @@ static void queue_notify(struct virtio *v, struct virtq *q)
         }
         dispatch(r);
     }
+}
+
+static void queue_notify(struct virtio *v, struct virtq *q)
+{
+    struct block *b = blk_of(v)->drive->blk;
+
+    block_plug(b);
+    take_requests(v, q);
+    block_unplug(b);
 }
 
 /* Without the flush feature the driver cannot flush: then every write must. */
