@@ -56,6 +56,7 @@ struct block_opts {
     char *file;             /* plain local path; NULL: no medium */
     char *format;           /* "raw", "qcow2", "vmdk", "vdi", "vpc"; NULL: probe */
     char *backing;          /* overrides the backing file named in the image */
+    char *backing_format;   /* of that; NULL: probe */
     enum block_cache cache;
     enum block_aio aio;
     enum block_detect_zeroes detect_zeroes;

@@ -109,6 +109,8 @@ static int open_backing(struct bnode *b, struct err *e)
     o.no_lock = b->opts.no_lock;
     o.allow_dirty = true;
     o.chain = &me;
+    if (b->opts.backing && b->opts.backing_format)
+        o.format = xstrdup(b->opts.backing_format);
     if (b->backing_fmt && !b->opts.backing) {
         if (!block_find_driver(b->backing_fmt)) {
             int r = err_set(e, -EINVAL, "'%s': unknown backing format '%s'", b->filename, b->backing_fmt);

@@ -15,7 +15,8 @@ void block_opts_free(struct block_opts *o)
     free(o->file);
     free(o->format);
     free(o->backing);
-    o->file = o->format = o->backing = NULL;
+    free(o->backing_format);
+    o->file = o->format = o->backing = o->backing_format = NULL;
 }
 
 void block_opts_copy(struct block_opts *d, const struct block_opts *s)
@@ -24,6 +25,7 @@ void block_opts_copy(struct block_opts *d, const struct block_opts *s)
     d->file = s->file ? xstrdup(s->file) : NULL;
     d->format = s->format ? xstrdup(s->format) : NULL;
     d->backing = s->backing ? xstrdup(s->backing) : NULL;
+    d->backing_format = s->backing_format ? xstrdup(s->backing_format) : NULL;
 }
 
 static int bad(struct err *e, const char *key, const char *val, const char *want)

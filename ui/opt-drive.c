@@ -232,11 +232,11 @@ static int use_node(struct options *o, struct opt_drive *d, const char *name, st
     return 0;
 }
 
-/* backing=NODE, backing=null, or a node in place: backing.file.filename. The image says
- * what format its backing file has. */
+/* backing=NODE, backing=null, or a node in place: backing.driver, backing.file.filename */
 static int use_backing(struct options *o, struct opt_drive *d, struct kv_list *l, struct err *e)
 {
     const char *name = kv_get(l, "backing"), *file = kv_get(l, "backing.file.filename");
+    const char *format = kv_get(l, "backing.driver");
     struct opt_drive *below = name && *name && strcmp(name, "null") ? find_id(o, name) : NULL;
 
     if (name && *name && strcmp(name, "null")) {
@@ -244,10 +244,13 @@ static int use_backing(struct options *o, struct opt_drive *d, struct kv_list *l
             return err_set(e, -EINVAL, "%s: backing=%s: there is no such node before it", d->text, name);
         below->used = true;
         file = below->opts.file;
+        format = below->opts.format;
     }
     if (file) {
         free(d->opts.backing);
         d->opts.backing = xstrdup(file);
+        free(d->opts.backing_format);
+        d->opts.backing_format = format ? xstrdup(format) : NULL;
         kv_del(l, "backing");
     }
     return 0;

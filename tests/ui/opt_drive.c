@@ -121,6 +121,7 @@ Test(opt_drive, blockdev_plain_and_json)
              "-blockdev driver=qcow2,node-name=t,file.filename=t.img,backing=b");
     cr_assert(nth(&o, 1)->used, "a backing node is no drive");
     cr_assert_str_eq(nth(&o, 2)->opts.backing, "b.img");
+    cr_assert_str_eq(nth(&o, 2)->opts.backing_format, "raw", "never guessed from what a guest wrote");
     good(&o, "-blockdev {\"driver\":\"qcow2\",\"node-name\":\"q\",\"backing\":{\"driver\":\"raw\",\"file\":"
              "{\"driver\":\"file\",\"filename\":\"b\"}},\"file\":{\"driver\":\"raw\",\"file\":"
              "{\"driver\":\"file\",\"filename\":\"a\"}}}");
