@@ -18,6 +18,15 @@ SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -DCONF
 OPT := -O1 -g
 endif
 
+# TSAN=1: ThreadSanitizer, likewise. Blocks are interpreted: what it cannot see in
+# translated code it would take for races, and its run time uses vector registers.
+ifdef TSAN
+BUILD := $(BUILD)-tsan
+SAN_FLAGS := -fsanitize=thread -Wno-tsan -DCONFIG_TSAN=1
+OPT := -O1 -g
+SAN := tsan
+endif
+
 WARN := -Wall -Wextra -Wno-unused-parameter
 CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) -I$(CONFIG_DIR) -I. -I$(BUILD) -include $(CONFIG_DIR)/config.h \
 	-pthread $(LIB_CFLAGS) $(SAN_FLAGS) $(USER_CFLAGS)
@@ -95,9 +104,11 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # sanitizers, which call their own run time, stay out.
 novec := tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/smp.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
+ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \
 	-fno-sanitize=all
+endif
 
 objs = $(srcs:%.c=$(BUILD)/%.o)
 main_objs = $(src_main:%.c=$(BUILD)/%.o)
@@ -114,7 +125,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks check-guest check-real check-net check-lists check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks check-guest check-real check-net check-lists check-smp check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -162,7 +173,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 # Unit tests: every Criterion file below tests/, in one program
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/interp.c tests/tcg/ir.c \
-	tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
+	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/seg.c \
@@ -190,7 +201,7 @@ ifeq ($(CROSS),yes)
 test_srcs := $(filter-out tests/block/%,$(test_srcs))
 left_out += tests/block (they drive the build machine's qemu-img)
 endif
-ifeq ($(HAVE_CRITERION),yes)
+ifeq ($(HAVE_CRITERION)$(TSAN),yes)   # Criterion itself does not live with the thread sanitizer
 test_flags = $(CRITERION_CFLAGS)
 test_libs = $(CRITERION_LIBS)
 test_run = -j2 --timeout 300
@@ -297,6 +308,18 @@ check-net: $(transom)
 	tools/install-deps.sh check
 	NET_MIB=$(or $(NET_MIB),200) TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run net
 
+# Several vCPUs, long: a hundred times the rounds of the short run
+check-smp: $(transom)
+	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run smp
+
+# The machine's threads under the thread sanitizer: make TSAN=1 check-threads
+check-threads: $(BUILD)/tests/unit $(transom)
+	for suite in smp bt loop clock machine lapic; do \
+		$(emulator) $(BUILD)/tests/unit --filter "$$suite/*" || exit 1; done
+	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run smp-interp
+
 # "check" may have to install packages and to configure first, so it starts anew
 check:
 	tools/install-deps.sh build check
@@ -358,12 +381,14 @@ help:
 	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
+	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
 	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"
+	@echo "TSAN=1            with the thread sanitizer, interpreting (build-tsan/); make TSAN=1 check-threads"
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config

@@ -431,6 +431,11 @@ static struct x86_cpu *bt_cpu0(struct accel *a)
 
 static int bt_probe(const struct accel_options *o, struct err *e)
 {
+#ifdef CONFIG_TSAN
+    if (o->backend == TCG_BACKEND_HOST)
+        return err_set(e, -ENOTSUP, "a build with the thread sanitizer interprets: "
+                       "use -accel tcg,backend=interp");
+#endif
 #if !defined(__x86_64__)
     if (o->backend == TCG_BACKEND_HOST)
         return err_set(e, -ENOTSUP, "no translation to this host's code yet: "

@@ -372,7 +372,7 @@ static void note_trap(struct x86_cpu *cpu, uint32_t hits)
         return;
     cpu->trap_dr6 |= hits;
     cpu->tf_trap = true;
-    cpu->tcg.run = 0;
+    tcg_kick(&cpu->tcg);
 }
 
 /**

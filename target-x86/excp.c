@@ -408,7 +408,7 @@ static void triple_fault(struct x86_cpu *cpu)
     cpu->tcg.exception = 0;
     cpu->delivering = 0;
     cpu->shutdown = cpu->halted = true;
-    cpu->tcg.run = 0;
+    tcg_kick(&cpu->tcg);
     cpu->bus->triple_fault(cpu->bus->opaque);
 }
 
@@ -460,7 +460,7 @@ static void deliver_pending(struct x86_cpu *cpu)
     }
     deliver_event(cpu, &ev);
     if (held)
-        cpu->tcg.run = 0;
+        tcg_kick(&cpu->tcg);
 }
 
 static void deliver_external(struct x86_cpu *cpu, unsigned vector)
@@ -490,7 +490,7 @@ uint64_t h_step_end(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         x86_irq_recheck(cpu);
     }
     if (cpu->tf_trap)
-        tc->run = 0;
+        tcg_kick(tc);
     return 0;
 }
 
@@ -679,6 +679,6 @@ uint64_t h_hlt(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     cpu->halted = true;
     cpu->shadow = cpu->shadow_ss = false;  /* STI; HLT: the HLT was its one instruction */
     x86_update_mode(cpu);
-    tc->run = 0;
+    tcg_kick(tc);
     return 0;
 }

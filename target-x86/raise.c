@@ -89,5 +89,5 @@ void x86_set_eflags(struct x86_cpu *cpu, uint32_t ef)
 void x86_irq_recheck(struct x86_cpu *cpu)
 {
     if (cpu->bus->intr(cpu->bus->opaque))
-        cpu->tcg.run = 0;
+        tcg_kick(&cpu->tcg);
 }

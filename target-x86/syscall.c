@@ -83,7 +83,7 @@ static void step_after(struct x86_cpu *cpu)
         return;
     cpu->tf_trap = true;
     cpu->trap_dr6 |= DR6_BS;
-    cpu->tcg.run = 0;
+    tcg_kick(&cpu->tcg);
 }
 
 uint64_t h_sysret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)

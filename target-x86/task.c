@@ -215,7 +215,7 @@ bool x86_task_switch(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d,
     if (im.trap & 1) {                   /* T: #DB before the task's first instruction */
         cpu->tf_trap = true;
         cpu->trap_dr6 |= DR6_BT;
-        cpu->tcg.run = 0;
+        tcg_kick(&cpu->tcg);
     }
     return true;
 }

@@ -65,7 +65,7 @@ static uint64_t h_popf_stay(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t
     uint32_t mode = cpu->mode;
 
     h_popf(tc, a, b, c);
-    return cpu->mode != mode || tc->map_base != map || !tc->run;
+    return cpu->mode != mode || tc->map_base != map || !__atomic_load_n(&tc->run, __ATOMIC_RELAXED);
 }
 
 /* the helper checks and sets; SP can't fault any more after it */

@@ -621,19 +621,28 @@ static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t 
 
 #define WAITS_HURRY 8        /* entries after which the others are asked to look */
 
+/* Others may be writing to @ram. */
+static bool bytes_differ(const uint8_t *ram, const uint8_t *was, unsigned n)
+{
+    while (n--)
+        if (__atomic_load_n(ram++, __ATOMIC_RELAXED) != *was++)
+            return true;
+    return false;
+}
+
 static bool source_differs(struct tcg_cpu *cpu, const struct tb *tb, const struct tb_key *k,
                            const uint8_t *host)
 {
     unsigned first = MIN(tb->len, PAGE_SIZE - tb->off);
     uint8_t *host2;
 
-    if (memcmp(host + tb->off, tb->source, first))
+    if (bytes_differ(host + tb->off, tb->source, first))
         return true;
     if (tb->page2 == NO_PAGE)
         return false;
     uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
     return mmu_exec_page(cpu, va, &host2, false) != tb->page2
-           || memcmp(host2, tb->source + first, tb->len - first);
+           || bytes_differ(host2, tb->source + first, tb->len - first);
 }
 
 /* May @tb be entered? False: its bytes have changed; it is gone. */
@@ -873,7 +882,7 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     t->cfg = *c;
     t->phys = *phys;
     t->smp = c->n_cpus > 1;
-    t->narrow = c->n_cpus > MAP_SETS_ALL;
+    t->narrow = c->n_cpus > MAP_SETS_ALL || NARROW_ALWAYS;
     t->epoch = 1;
     pthread_mutex_init(&t->excl_lock, NULL);
     pthread_cond_init(&t->excl_cond, NULL);

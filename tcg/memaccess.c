@@ -53,24 +53,80 @@ static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned si
         t->host->vec_restore(cpu, what);
 }
 
-static inline void copy_small(uint8_t *d, const uint8_t *s, unsigned n)
+/*
+ * Guest RAM is read and written by several vCPUs: accesses that are aligned are atomic, and
+ * ordered as x86 orders them (a load like acquire, a store like release). Those that
+ * are not go byte by byte where the host is no x86.
+ */
+/* no alignment, any other type at the same place */
+typedef uint16_t __attribute__((aligned(1), may_alias)) ram16_t;
+typedef uint32_t __attribute__((aligned(1), may_alias)) ram32_t;
+typedef uint64_t __attribute__((aligned(1), may_alias)) ram64_t;
+#if defined(__x86_64__) && !defined(CONFIG_TSAN)
+#define PLAIN_IS_ORDERED 1
+#else
+#define PLAIN_IS_ORDERED 0
+#endif
+
+static inline bool whole(const void *p, unsigned n)
 {
-    switch (n) {
-    case 1: *d = *s; break;
-    case 2: __builtin_memcpy(d, s, 2); break;
-    case 4: __builtin_memcpy(d, s, 4); break;
-    case 8: __builtin_memcpy(d, s, 8); break;
+    return PLAIN_IS_ORDERED || !((uintptr_t)p & (n - 1));
+}
+
+#if PLAIN_IS_ORDERED
+#define RAM_LOAD(type, p) (*(const volatile type *)(p))
+#define RAM_STORE(type, p, v) (*(volatile type *)(p) = (v))
+#else
+#define RAM_LOAD(type, p) __atomic_load_n((const type *)(p), __ATOMIC_ACQUIRE)
+#define RAM_STORE(type, p, v) __atomic_store_n((type *)(p), (v), __ATOMIC_RELEASE)
+#endif
+
+static inline void ram_load(uint8_t *d, const uint8_t *s, unsigned n)
+{
+    uint64_t v;
+
+    switch (whole(s, n) ? n : 0) {
+    case 1: v = RAM_LOAD(uint8_t, s); break;
+    case 2: v = RAM_LOAD(ram16_t, s); break;
+    case 4: v = RAM_LOAD(ram32_t, s); break;
+    case 8: v = RAM_LOAD(ram64_t, s); break;
     default:
         for (unsigned i = 0; i < n; i++)
-            ((volatile uint8_t *)d)[i] = s[i];
+            d[i] = RAM_LOAD(uint8_t, s + i);
+        return;
     }
+    switch (n) {             /* little endian: the low bytes */
+    case 1: *d = (uint8_t)v; break;
+    case 2: __builtin_memcpy(d, &v, 2); break;
+    case 4: __builtin_memcpy(d, &v, 4); break;
+    default: __builtin_memcpy(d, &v, 8);
+    }
+}
+
+static inline void ram_store(uint8_t *d, const uint8_t *s, unsigned n)
+{
+    switch (whole(d, n) ? n : 0) {
+    case 1: RAM_STORE(uint8_t, d, *s); break;
+    case 2: RAM_STORE(ram16_t, d, *(const ram16_t *)s); break;
+    case 4: RAM_STORE(ram32_t, d, *(const ram32_t *)s); break;
+    case 8: RAM_STORE(ram64_t, d, *(const ram64_t *)s); break;
+    default:
+        for (unsigned i = 0; i < n; i++)
+            RAM_STORE(uint8_t, d + i, s[i]);
+    }
+}
+
+static inline void copy_small(uint8_t *d, const uint8_t *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        ((volatile uint8_t *)d)[i] = s[i];
 }
 
 /* Bytes from a resolved place; device reads are made of the widest aligned parts. */
 static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf, unsigned n)
 {
     if (p->host) {
-        copy_small(buf, p->host, n);
+        ram_load(buf, p->host, n);
         return;
     }
     for (unsigned i = 0; i < n;) {
@@ -87,7 +143,7 @@ static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf,
 static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
 {
     if (p->host && !p->rom) {
-        copy_small(p->host, buf, n);
+        ram_store(p->host, buf, n);
         return;
     }
     for (unsigned i = 0; i < n;) {

@@ -34,6 +34,11 @@
  * 16 bits of the page number, and the fourth word says whose entry it is (the address's
  * bits 59..28); the inline path compares it: map_lookup().
  */
+#ifdef CONFIG_TSAN        /* its shadow leaves little address space */
+#define NARROW_ALWAYS true
+#else
+#define NARROW_ALWAYS false
+#endif
 #define NARROW_BITS 16
 #define NARROW_MASK (((1ull << NARROW_BITS) - 1) << 5)
 #define NARROW_VIEW_BYTES (8ull * MAP_WORDS << NARROW_BITS)
