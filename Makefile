@@ -51,7 +51,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/
 	target-x86/evex-approx.c target-x86/evex-cvt.c target-x86/evex-fp.c target-x86/evex-int.c \
 	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
 	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c \
-	target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
+	target-x86/gather.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
 	target-x86/model.c target-x86/msr.c target-x86/raise.c target-x86/reset.c target-x86/seg.c \
 	target-x86/string.c target-x86/syscall.c target-x86/target.c target-x86/task.c \
 	target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
@@ -59,7 +59,8 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/
 	target-x86/tr-shift.c target-x86/tr-simd.c target-x86/tr-stack.c target-x86/tr-string.c \
 	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
-	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c
+	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
+	target-x86/xsave.c
 src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt.c accel/tsc.c
 src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \

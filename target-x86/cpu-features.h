@@ -33,17 +33,17 @@
     X(7_EBX, 3, "bmi1", S) X(7_EBX, 4, "hle", N) X(7_EBX, 5, "avx2", H)                            \
     X(7_EBX, 6, "fdp-excptn-only", N) X(7_EBX, 7, "smep", S) X(7_EBX, 8, "bmi2", S)                \
     X(7_EBX, 9, "erms", S) X(7_EBX, 10, "invpcid", S) X(7_EBX, 11, "rtm", N)                       \
-    X(7_EBX, 13, "zero-fcs-fds", N) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", N)              \
-    X(7_EBX, 17, "avx512dq", N) X(7_EBX, 18, "rdseed", S) X(7_EBX, 19, "adx", S)                   \
-    X(7_EBX, 20, "smap", S) X(7_EBX, 21, "avx512ifma", N) X(7_EBX, 22, "pcommit", N)               \
+    X(7_EBX, 13, "zero-fcs-fds", N) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", H)              \
+    X(7_EBX, 17, "avx512dq", H) X(7_EBX, 18, "rdseed", S) X(7_EBX, 19, "adx", S)                   \
+    X(7_EBX, 20, "smap", S) X(7_EBX, 21, "avx512ifma", H) X(7_EBX, 22, "pcommit", N)               \
     X(7_EBX, 23, "clflushopt", S) X(7_EBX, 24, "clwb", S) X(7_EBX, 25, "intel-pt", N)              \
-    X(7_EBX, 26, "avx512pf", N) X(7_EBX, 27, "avx512er", N) X(7_EBX, 28, "avx512cd", N)            \
-    X(7_EBX, 29, "sha-ni", P) X(7_EBX, 30, "avx512bw", N) X(7_EBX, 31, "avx512vl", N)              \
-    X(7_ECX, 1, "avx512vbmi", N) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", S)                      \
-    X(7_ECX, 4, "ospke", N) X(7_ECX, 5, "waitpkg", N) X(7_ECX, 6, "avx512vbmi2", N)                \
-    X(7_ECX, 8, "gfni", N) X(7_ECX, 9, "vaes", H) X(7_ECX, 10, "vpclmulqdq", H)                    \
-    X(7_ECX, 11, "avx512vnni", N) X(7_ECX, 12, "avx512bitalg", N)                                  \
-    X(7_ECX, 14, "avx512-vpopcntdq", N) X(7_ECX, 16, "la57", N) X(7_ECX, 22, "rdpid", S)           \
+    X(7_EBX, 26, "avx512pf", N) X(7_EBX, 27, "avx512er", N) X(7_EBX, 28, "avx512cd", H)            \
+    X(7_EBX, 29, "sha-ni", P) X(7_EBX, 30, "avx512bw", H) X(7_EBX, 31, "avx512vl", H)              \
+    X(7_ECX, 1, "avx512vbmi", H) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", S)                      \
+    X(7_ECX, 4, "ospke", N) X(7_ECX, 5, "waitpkg", N) X(7_ECX, 6, "avx512vbmi2", H)                \
+    X(7_ECX, 8, "gfni", H) X(7_ECX, 9, "vaes", H) X(7_ECX, 10, "vpclmulqdq", H)                    \
+    X(7_ECX, 11, "avx512vnni", H) X(7_ECX, 12, "avx512bitalg", H)                                  \
+    X(7_ECX, 14, "avx512-vpopcntdq", H) X(7_ECX, 16, "la57", N) X(7_ECX, 22, "rdpid", S)           \
     X(7_ECX, 24, "bus-lock-detect", N) X(7_ECX, 25, "cldemote", N) X(7_ECX, 27, "movdiri", N)      \
     X(7_ECX, 28, "movdir64b", N) X(7_ECX, 30, "sgxlc", N) X(7_ECX, 31, "pks", S)                   \
     X(7_EDX, 2, "avx512-4vnniw", N) X(7_EDX, 3, "avx512-4fmaps", N) X(7_EDX, 4, "fsrm", S)         \
@@ -52,7 +52,7 @@
     X(7_EDX, 23, "avx512-fp16", N) X(7_EDX, 24, "amx-tile", N) X(7_EDX, 25, "amx-int8", N)         \
     X(7_EDX, 26, "spec-ctrl", S) X(7_EDX, 27, "stibp", S) X(7_EDX, 28, "flush-l1d", S)             \
     X(7_EDX, 29, "arch-capabilities", S) X(7_EDX, 30, "core-capability", N) X(7_EDX, 31, "ssbd", S) \
-    X(7_1_EAX, 4, "avx-vnni", N) X(7_1_EAX, 5, "avx512-bf16", N) X(7_1_EAX, 10, "fzrm", N)         \
+    X(7_1_EAX, 4, "avx-vnni", H) X(7_1_EAX, 5, "avx512-bf16", H) X(7_1_EAX, 10, "fzrm", N)         \
     X(7_1_EAX, 11, "fsrs", S) X(7_1_EAX, 12, "fsrc", S)                                            \
     X(80000001_EDX, 11, "syscall", S) X(80000001_EDX, 19, "mp", N) X(80000001_EDX, 20, "nx", S)    \
     X(80000001_EDX, 22, "mmxext", N) X(80000001_EDX, 25, "fxsr-opt", N)                            \

@@ -5,13 +5,19 @@
  * 0x40000000.. by the convention that hypervisors share.
  */
 #include "target-x86/system-int.h"
+#include "target-x86/xsave-int.h"
 
-enum { XSAVE_LEGACY = 576, YMMH_BYTES = 256, LAPIC_HZ = 1000000000 };
-enum { XC_PKRU = 1 << 9, PKRU_AT = 2688, PKRU_BYTES = 8 };
+enum { LAPIC_HZ = 1000000000 };
 
 uint64_t x86_xcr0_known(const struct x86_cpu *cpu)
 {
-    return (x86_has(cpu, FEAT_1_ECX, 28) ? 7 : 3) | (x86_has(cpu, FEAT_7_ECX, F7C_PKU) ? XC_PKRU : 0);
+    uint64_t known = XC_X87 | XC_SSE;
+
+    if (x86_has(cpu, FEAT_1_ECX, F1C_AVX))
+        known |= XC_AVX;
+    if (x86_has(cpu, FEAT_7_EBX, F7B_AVX512F))
+        known |= XC_AVX512;
+    return known | (x86_has(cpu, FEAT_7_ECX, F7C_PKU) ? XC_PKRU : 0);
 }
 
 static bool amd(const struct x86_cpu *cpu)
@@ -156,14 +162,6 @@ static void leaf_topology(const struct x86_cpu *cpu, uint32_t sub, bool dies, ui
         set(out, t.socket_at, all, DIE << 8 | 2, cpu->apic_id);
 }
 
-/** xsave_bytes() - area for the components in @xcr0, compacted or at their places */
-static uint32_t xsave_bytes(uint64_t xcr0, bool compact)
-{
-    if ((xcr0 & XC_PKRU) && !compact)
-        return PKRU_AT + PKRU_BYTES;
-    return XSAVE_LEGACY + (xcr0 & 4 ? YMMH_BYTES : 0) + (xcr0 & XC_PKRU ? PKRU_BYTES : 0);
-}
-
 static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
 {
     uint64_t known = x86_xcr0_known(cpu);
@@ -171,14 +169,12 @@ static void leaf_xsave(const struct x86_cpu *cpu, uint32_t sub, uint32_t out[4])
     if (!x86_has(cpu, FEAT_1_ECX, F1C_XSAVE))
         return;
     if (sub == 0)
-        set(out, known, xsave_bytes(cpu->xcr0, false), xsave_bytes(known, false), 0);
+        set(out, known, xs_end(cpu->xcr0, 0), xs_end(known, 0), 0);
     else if (sub == 1)
         set(out, cpu->model->feat[FEAT_XSAVE],
-            cpu->model->feat[FEAT_XSAVE] & 0xa ? xsave_bytes(cpu->xcr0, true) : 0, 0, 0);
-    else if (sub == 2 && (known & 4))
-        set(out, YMMH_BYTES, XSAVE_LEGACY, 0, 0);
-    else if (sub == 9 && (known & XC_PKRU))
-        set(out, PKRU_BYTES, PKRU_AT, 0, 0);
+            cpu->model->feat[FEAT_XSAVE] & 0xa ? xs_end(cpu->xcr0, cpu->xcr0) : 0, 0, 0);
+    else if (sub >= 2 && sub < 64 && (known >> sub & 1))
+        set(out, xs_bytes(sub), xs_offset(sub, 0), 0, 0);
 }
 
 /**

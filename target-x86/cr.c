@@ -5,6 +5,7 @@
  * Source: Intel SDM vol. 2 (MOV CR, MOV DR, INVPCID, XSETBV), vol. 3, 2.5, 2.6, 17.2.
  */
 #include "target-x86/system-int.h"
+#include "target-x86/xsave-int.h"
 
 /* ---- mode ------------------------------------------------------------------------ */
 
@@ -57,7 +58,7 @@ static uint32_t fpu_bits(const struct x86_cpu *cpu)
         m |= MODE_EM;
     if ((cpu->cr4 & CR4_OSXSAVE) && (cpu->xcr0 & 6) == 6)
         m |= MODE_AVX;
-    if ((m & MODE_AVX) && (cpu->xcr0 & 0xe0) == 0xe0)
+    if ((m & MODE_AVX) && (cpu->xcr0 & XC_AVX512) == XC_AVX512)
         m |= MODE_AVX512;
     return m;
 }
@@ -459,11 +460,13 @@ uint64_t h_xgetbv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!osxsave(cpu))
         return 0;
-    /* ECX 1 asks which components are in use: all that are enabled may be */
     if ((uint32_t)GPR(cpu, R_CX) > x86_has(cpu, FEAT_XSAVE, 2))
         return x86_gp0(cpu);
-    GPR(cpu, R_AX) = (uint32_t)cpu->xcr0;
-    GPR(cpu, R_DX) = cpu->xcr0 >> 32;
+    uint64_t v = cpu->xcr0;
+    if (GPR(cpu, R_CX) & 1)              /* ECX 1 asks which components are in use */
+        v &= xs_in_use(cpu);
+    GPR(cpu, R_AX) = (uint32_t)v;
+    GPR(cpu, R_DX) = v >> 32;
     return 1;
 }
 
@@ -474,7 +477,10 @@ uint64_t h_xsetbv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!osxsave(cpu) || !x86_need_cpl0(cpu))
         return 0;
-    if ((uint32_t)GPR(cpu, R_CX) != 0 || !(v & 1) || (v & 6) == 4 || (v & ~x86_xcr0_known(cpu)))
+    bool avx512 = v & XC_AVX512;
+
+    if ((uint32_t)GPR(cpu, R_CX) != 0 || !(v & 1) || (v & 6) == 4 || (v & ~x86_xcr0_known(cpu)) ||
+        (avx512 && (v & (XC_AVX512 | 4)) != (XC_AVX512 | 4)))
         return x86_gp0(cpu);
     cpu->xcr0 = v;
     x86_update_mode(cpu);

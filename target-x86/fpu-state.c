@@ -5,18 +5,12 @@
  * has put it there before it calls them. Data registers are kept by stack
  * position, so whatever changes TOP without moving data rotates them.
  *
- * Source: Intel SDM vol. 1, 8.1.8-8.1.10 (environment), 10.5 (FXSAVE), 13 (XSAVE).
+ * Source: Intel SDM vol. 1, 8.1.8-8.1.10 (environment), 10.5 (FXSAVE).
  */
 #include "target-x86/simd-int.h"
+#include "target-x86/xsave-int.h"
 
-enum {
-    FX_BYTES = 512, FX_X87_BYTES = 24, FX_MXCSR = 24, FX_ST = 32, FX_XMM = 160,
-    XS_BV = 512, XS_COMP_BV = 520, XS_HEADER_END = 576, XS_AVX = 576, XS_AVX_BYTES = 256,
-    ENV16_BYTES = 14, ENV32_BYTES = 28, ST_BYTES = 10,
-};
-enum { XC_X87 = 1, XC_SSE = 2, XC_AVX = 4, XC_PKRU = 1 << 9 };
-enum { XS_PKRU = 2688, XS_PKRU_BYTES = 8 };
-#define XCOMP_COMPACT BIT(63)
+enum { ENV16_BYTES = 14, ENV32_BYTES = 28, ST_BYTES = 10 };
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
 /* ---- x87 basics ---------------------------------------------------------- */
@@ -78,8 +72,7 @@ static uint8_t fpu_abridge_tag(uint16_t w)
     return t;
 }
 
-/** fpu_init_state() - FNINIT: registers keep their contents, marked empty */
-static void fpu_init_state(struct x86_cpu *cpu)
+void fpu_init_state(struct x86_cpu *cpu)
 {
     fpu_rotate(cpu, 0);
     cpu->fx.fcw = FCW_INIT;
@@ -94,6 +87,8 @@ void x86_fpu_reset(struct x86_cpu *cpu)
 {
     memset(&cpu->fx, 0, sizeof(cpu->fx));
     memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
+    memset(&cpu->z, 0, sizeof(cpu->z));
+    cpu->tcg.zmmh_live = cpu->tcg.hi16_live = 0;
     cpu->fx.fcw = 0x40;
     cpu->fx.ftw = 0xff;           /* tag word 5555h: zeros, none empty */
     cpu->fx.mxcsr = MXCSR_RESET;
@@ -280,14 +275,12 @@ uint64_t h_frstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
 /* ---- pieces of the FXSAVE image ------------------------------------------- */
 
-/** fx_n_xmm() - XMM registers that the current mode can name */
-static unsigned fx_n_xmm(const struct x86_cpu *cpu)
+unsigned fx_n_xmm(const struct x86_cpu *cpu)
 {
     return in_code64(cpu) ? 16 : 8;
 }
 
-/** fx_pack_x87() - bytes 0..23 and 32..159; @wide: 64-bit pointers (REX.W) */
-static void fx_pack_x87(const struct x86_cpu *cpu, uint8_t *img, bool wide)
+void fx_pack_x87(const struct x86_cpu *cpu, uint8_t *img, bool wide)
 {
     unsigned i;
 
@@ -301,7 +294,7 @@ static void fx_pack_x87(const struct x86_cpu *cpu, uint8_t *img, bool wide)
         memcpy(img + FX_ST + i * 16, cpu->fx.st[i], ST_BYTES);
 }
 
-static void fx_unpack_x87(struct x86_cpu *cpu, const uint8_t *img, bool wide)
+void fx_unpack_x87(struct x86_cpu *cpu, const uint8_t *img, bool wide)
 {
     unsigned i;
 
@@ -322,14 +315,13 @@ static void fx_unpack_x87(struct x86_cpu *cpu, const uint8_t *img, bool wide)
     fpu_summarise(cpu);
 }
 
-static void fx_pack_mxcsr(const struct x86_cpu *cpu, uint8_t *img)
+void fx_pack_mxcsr(const struct x86_cpu *cpu, uint8_t *img)
 {
     stl32(img + FX_MXCSR, cpu->fx.mxcsr);
     stl32(img + FX_MXCSR + 4, MXCSR_VALID);
 }
 
-/** fx_check_aligned() - #GP(0) unless @va is a multiple of @align */
-static bool fx_check_aligned(struct x86_cpu *cpu, uint64_t va, unsigned align)
+bool fx_check_aligned(struct x86_cpu *cpu, uint64_t va, unsigned align)
 {
     if (!(va & (align - 1)))
         return true;
@@ -383,205 +375,5 @@ uint64_t h_fxrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     cpu->fx.mxcsr = ldl32(img + FX_MXCSR);
     if (!fx_skips_xmm(cpu))
         memcpy(cpu->fx.xmm, img + FX_XMM, fx_n_xmm(cpu) * 16);
-    return 0;
-}
-
-/* ---- XSAVE family ------------------------------------------------------------ */
-
-static bool all_zero(const void *p, size_t n)
-{
-    const uint8_t *b = p;
-
-    return n == 0 || (b[0] == 0 && memcmp(b, b + 1, n - 1) == 0);
-}
-
-/** xs_in_use() - XINUSE: components that differ from their initial state */
-static uint64_t xs_in_use(const struct x86_cpu *cpu)
-{
-    const struct x86_fxarea *fx = &cpu->fx;
-    uint64_t m = 0;
-
-    if (fx->fcw != FCW_INIT || fx->fsw || fx->ftw || fx->fop || fx->fip || fx->fdp ||
-        !all_zero(fx->st, sizeof(fx->st)))
-        m |= XC_X87;
-    if (!all_zero(fx->xmm, sizeof(fx->xmm)))
-        m |= XC_SSE;
-    if (!all_zero(cpu->ymmh, sizeof(cpu->ymmh)))
-        m |= XC_AVX;
-    if (cpu->pkru)
-        m |= XC_PKRU;
-    return m;
-}
-
-/** xs_begin() - checks common to the family; returns RFBM, or sets @ok false */
-static uint64_t xs_begin(struct x86_cpu *cpu, uint64_t a, bool supervisor, bool *ok)
-{
-    uint64_t mask = (GPR(cpu, R_DX) << 32) | (uint32_t)GPR(cpu, R_AX);
-
-    *ok = false;
-    if (!(cpu->cr4 & CR4_OSXSAVE)) {
-        x86_raise(cpu, EXC_UD);
-        return 0;
-    }
-    if (cpu->cr0 & CR0_TS) {
-        x86_raise(cpu, EXC_NM);
-        return 0;
-    }
-    if (supervisor && cpu->cpl != 0) {
-        x86_raise_err(cpu, EXC_GP, 0);
-        return 0;
-    }
-    *ok = fx_check_aligned(cpu, a, 64);
-    /* no supervisor component exists, so IA32_XSS adds nothing */
-    return mask & cpu->xcr0 & (XC_X87 | XC_SSE | XC_AVX | XC_PKRU);
-}
-
-/** xs_pkru_at() - offset of PKRU in an area that is compacted to @comp, or not (0) */
-static unsigned xs_pkru_at(uint64_t comp)
-{
-    if (!comp)
-        return XS_PKRU;
-    return comp & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END;
-}
-
-/** xs_end() - length of an area with components @rfbm; @comp as xs_pkru_at() */
-static unsigned xs_end(uint64_t rfbm, uint64_t comp)
-{
-    if (rfbm & XC_PKRU)
-        return xs_pkru_at(comp) + XS_PKRU_BYTES;
-    return rfbm & XC_AVX ? XS_AVX + XS_AVX_BYTES : XS_HEADER_END;
-}
-
-/** xs_store() - write component set @parts to the area at @va, already probed
- *  @mxcsr: also MXCSR and its mask; @comp: as xs_pkru_at() */
-static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcsr, bool wide,
-                     uint64_t comp)
-{
-    struct tcg_cpu *tc = &cpu->tcg;
-    unsigned n = fx_n_xmm(cpu);
-    uint8_t img[FX_BYTES];
-    bool ok = true;
-
-    if (parts & XC_X87) {
-        fx_pack_x87(cpu, img, wide);
-        ok = tcg_store_bytes(tc, va, img, FX_X87_BYTES) &&
-             tcg_store_bytes(tc, va + FX_ST, img + FX_ST, 128);
-    }
-    if (ok && mxcsr) {
-        fx_pack_mxcsr(cpu, img);
-        ok = tcg_store_bytes(tc, va + FX_MXCSR, img + FX_MXCSR, 8);
-    }
-    if (ok && (parts & XC_SSE))
-        ok = tcg_store_bytes(tc, va + FX_XMM, cpu->fx.xmm, n * 16);
-    if (ok && (parts & XC_AVX))
-        ok = tcg_store_bytes(tc, va + XS_AVX, cpu->ymmh, n * 16);
-    if (ok && (parts & XC_PKRU))
-        ok = tcg_store(tc, va + xs_pkru_at(comp), XS_PKRU_BYTES, cpu->pkru);
-    return ok;
-}
-
-/**
- * h_xsave() - XSAVE, XSAVEOPT, XSAVEC, XSAVES
- * @a: linear address, 64-byte aligned
- * @b: operand size | kind << 8 (0 XSAVE, 1 XSAVEOPT, 2 XSAVEC, 3 XSAVES)
- *
- * XSAVEOPT and XSAVES use the init optimisation only (the modified one is
- * optional). Compacted and standard offsets agree, but for PKRU.
- */
-uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-    unsigned kind = (b >> 8) & 0xff;
-    bool compact = kind >= 2, wide = (b & 0xff) == 8, ok;
-    uint64_t rfbm = xs_begin(cpu, a, kind == 3, &ok), in_use, parts, hdr[2] = { 0 };
-
-    if (!ok || !tcg_probe(tc, a, xs_end(rfbm, compact ? rfbm : 0), ACC_WRITE))
-        return 0;
-    in_use = xs_in_use(cpu);
-    if (compact && cpu->fx.mxcsr != MXCSR_RESET)
-        in_use |= XC_SSE;
-    parts = kind == 0 ? rfbm : rfbm & in_use;
-    if (compact) {
-        hdr[1] = rfbm | XCOMP_COMPACT;
-    } else {
-        if (!tcg_load(tc, a + XS_BV, 8, &hdr[0]))
-            return 0;
-        hdr[0] &= ~rfbm;
-    }
-    hdr[0] |= rfbm & in_use;
-    if (xs_store(cpu, a, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide,
-                 compact ? rfbm : 0) &&
-        !tcg_store_bytes(tc, a + XS_BV, hdr, compact ? 16 : 8))
-        return 0;
-    return 0;
-}
-
-/** xs_header_ok() - the checks that make XRSTOR raise #GP(0) */
-static bool xs_header_ok(const struct x86_cpu *cpu, const uint8_t *hdr, bool must_compact)
-{
-    uint64_t bv = ldl64(hdr), comp = ldl64(hdr + 8), known = cpu->xcr0;
-
-    if (comp & XCOMP_COMPACT)
-        return !(comp & ~(known | XCOMP_COMPACT)) && !(bv & ~comp) && all_zero(hdr + 16, 48);
-    return !must_compact && !(bv & ~known) && all_zero(hdr + 8, 16);
-}
-
-/** xs_load() - load components @load from the image, initialise those in @init */
-static void xs_load(struct x86_cpu *cpu, const uint8_t *img, uint64_t load, uint64_t init,
-                    bool wide)
-{
-    unsigned bytes = fx_n_xmm(cpu) * 16;
-
-    if (load & XC_X87) {
-        fx_unpack_x87(cpu, img, wide);
-    } else if (init & XC_X87) {
-        fpu_init_state(cpu);
-        memset(cpu->fx.st, 0, sizeof(cpu->fx.st));
-    }
-    if (load & XC_SSE)
-        memcpy(cpu->fx.xmm, img + FX_XMM, bytes);
-    else if (init & XC_SSE)
-        memset(cpu->fx.xmm, 0, bytes);
-    if (load & XC_AVX)
-        memcpy(cpu->ymmh, img + XS_AVX, bytes);
-    else if (init & XC_AVX)
-        memset(cpu->ymmh, 0, bytes);
-}
-
-/**
- * h_xrstor() - XRSTOR, XRSTORS
- * @a: linear address, 64-byte aligned; @b: operand size | kind << 8 (0, 3)
- * #GP(0) for a malformed header or MXCSR; nothing has changed then.
- */
-uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-    bool super = ((b >> 8) & 0xff) == 3, compact, loads_mxcsr, ok;
-    uint64_t rfbm = xs_begin(cpu, a, super, &ok), bv, load, comp, pkru = 0;
-    uint8_t img[XS_AVX + XS_AVX_BYTES];
-
-    if (!ok || !tcg_load_bytes(tc, a, img, XS_HEADER_END))
-        return 0;
-    bv = ldl64(img + XS_BV);
-    compact = ldl64(img + XS_COMP_BV) & XCOMP_COMPACT;
-    load = rfbm & bv;
-    loads_mxcsr = compact ? load & XC_SSE : rfbm & (XC_SSE | XC_AVX);
-    if (!xs_header_ok(cpu, img + XS_BV, super) ||
-        (loads_mxcsr && (ldl32(img + FX_MXCSR) & ~MXCSR_VALID))) {
-        x86_raise_err(cpu, EXC_GP, 0);
-        return 0;
-    }
-    comp = compact ? ldl64(img + XS_COMP_BV) & ~XCOMP_COMPACT : 0;
-    if ((load & XC_PKRU) && !tcg_load(tc, a + xs_pkru_at(comp), 4, &pkru))
-        return 0;
-    if ((load & XC_AVX) && !tcg_load_bytes(tc, a + XS_AVX, img + XS_AVX, XS_AVX_BYTES))
-        return 0;
-    if (loads_mxcsr)
-        cpu->fx.mxcsr = ldl32(img + FX_MXCSR);
-    else if (compact && (rfbm & XC_SSE))
-        cpu->fx.mxcsr = MXCSR_RESET;
-    xs_load(cpu, img, load, rfbm & ~bv, (b & 0xff) == 8);
-    if (rfbm & XC_PKRU)
-        x86_set_pkru(cpu, pkru);
     return 0;
 }

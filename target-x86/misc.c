@@ -329,6 +329,7 @@ static void vreg_set(struct x86_cpu *cpu, unsigned r, const uint8_t v[32])
 {
     memcpy(cpu->fx.xmm[r & 15], v, 16);
     memcpy(cpu->ymmh[r & 15], v + 16, 16);
+    x86_clear_zmmh(cpu, r);
 }
 
 /**

@@ -62,13 +62,25 @@ static uint32_t host_word(unsigned word)
     return r[where[word].reg];
 }
 
+/** has_avx512() - the parts that all of AVX-512 here rests on */
+static bool has_avx512(void)
+{
+    uint32_t need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;   /* F, DQ, BW, VL */
+
+    return __builtin_cpu_supports("avx512f") && (host_word(FEAT_7_EBX) & need) == need &&
+           (host_word(FEAT_XSAVE) & 1 << 2);                     /* XGETBV(1): see vecstate.c */
+}
+
 /** host_has() - the instruction works on this host, its state enabled by the host's kernel */
 static bool host_has(const struct feature *f)
 {
     bool vex = (f->word == FEAT_1_ECX && (f->bit == 12 || f->bit == 28 || f->bit == 29)) ||
                (f->word == FEAT_7_EBX && f->bit == 5) ||
-               (f->word == FEAT_7_ECX && (f->bit == 9 || f->bit == 10));
+               (f->word == FEAT_7_ECX && (f->bit == 9 || f->bit == 10)) ||
+               (f->word == FEAT_7_1_EAX && f->bit == 4);
 
+    if (!strncmp(f->name, "avx512", 6) && !has_avx512())
+        return false;
     if (vex && !__builtin_cpu_supports("avx"))
         return false;
     return host_word(f->word) >> f->bit & 1;
@@ -210,11 +222,15 @@ static void drop_dependents(struct x86_model *m)
     without(m, "apic", "x2apic tsc-deadline");
     without(m, "fxsr", "sse");
     without(m, "sse", "sse2");
-    without(m, "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni");
+    without(m, "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni gfni");
     without(m, "ssse3", "sse4.1 sse4.2");
     without(m, "sse4.1", "sse4.2");
     without(m, "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku");
-    without(m, "avx", "avx2 f16c fma vaes vpclmulqdq");
+    without(m, "avx", "avx2 f16c fma vaes vpclmulqdq avx-vnni avx512f");
+    without(m, "avx2", "avx-vnni avx512f");
+    without(m, "avx512f", "avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512vbmi2 "
+            "avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16");
+    without(m, "avx512bw", "avx512vbmi avx512vbmi2 avx512bitalg avx512-bf16");
     without(m, "lm", "pcid fsgsbase lahf-lm syscall pku pks");
     without(m, "pcid", "invpcid");
 }

@@ -361,9 +361,22 @@ uint64_t h_align_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 0;
 }
 
+/* which parts of the operand count: all of it as one, or the elements its mask selects */
+static struct tcg_mask check_mask(const struct x86_cpu *cpu, uint64_t b)
+{
+    struct ir_vec v = {
+        .mem_bytes = b >> 8 & 0xff, .mem_elem = (uint8_t)(1u << (b >> 20 & 7)), .compact = b >> 23 & 1,
+        .mask_bits = (uint8_t)(1u << MIN(b >> 24 & 7, 6)),
+    };
+
+    if (!(b >> 17 & 7) || b == SEG_CHECK_CANONICAL)
+        return (struct tcg_mask){ 1, v.mem_bytes };
+    return tcg_vec_mask(&v, cpu->z.k[b >> 17 & 7]);
+}
+
 /**
  * h_seg_check() - check an access against its segment
- * @a: offset, @b: segment | size << 8 | write << 16
+ * @a: offset, @b: segment | size << 8 | write << 16; with an opmask: | SEG_CHECK_MASK()
  *
  * Returns the linear address (32 bits); raises #SS(0) for SS, #GP(0) otherwise.
  * In 64-bit code only branch targets come here, to be refused.
@@ -372,14 +385,18 @@ uint64_t h_seg_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
     unsigned seg = b & 7;
-    uint64_t off = (uint32_t)a, last = off + (b >> 8 & 0xff) - 1;
+    uint64_t off = (uint32_t)a;
     bool write = b >> 16 & 1;
     const struct x86_seg *s = &cpu->seg[seg < S_COUNT ? seg : S_DS];
-    uint32_t hi = write ? s->hi_w : s->hi_r;
-    bool ok = off >= s->lo && last <= hi && b != SEG_CHECK_CANONICAL;
+    struct tcg_mask m = check_mask(cpu, b);
+    bool ok = b != SEG_CHECK_CANONICAL;
 
-    if (ok && x86_pe(cpu))
-        ok = type_allows(s, write);
+    for (unsigned i = 0; ok && m.bits; i++, m.bits >>= 1) {
+        uint64_t first = off + i * m.elem;
+        if (m.bits & 1)
+            ok = first >= s->lo && first + m.elem - 1 <= (write ? s->hi_w : s->hi_r) &&
+                 (!x86_pe(cpu) || type_allows(s, write));
+    }
     if (!ok) {
         x86_raise_err(cpu, seg == S_SS && b != SEG_CHECK_CANONICAL ? EXC_SS : EXC_GP, 0);
         return 0;

@@ -38,6 +38,14 @@ HELPER(h_pcmpstr);       /* a = linear address of a memory operand, b = PCMPSTR_
      (uint64_t)(scale) << 12 | (uint64_t)(esize) << 16 | (uint64_t)(isize) << 20 | \
      (uint64_t)(l) << 24 | (uint64_t)(asize) << 28 | (uint64_t)(seg) << 32)
 
+/* h_evgather, h_evscatter: a = as h_vgather's; b */
+HELPER(h_evgather);
+HELPER(h_evscatter);
+#define EVGATHER_PACK(reg, idx, k, scale, esize, isize, l, asize, seg)            \
+    ((uint64_t)(reg) | (uint64_t)(idx) << 5 | (uint64_t)(k) << 10 |               \
+     (uint64_t)(scale) << 13 | (uint64_t)(esize) << 16 | (uint64_t)(isize) << 20 | \
+     (uint64_t)(l) << 24 | (uint64_t)(asize) << 28 | (uint64_t)(seg) << 32)
+
 enum { MXCSR_RESET = 0x1f80, MXCSR_VALID = 0xffff };
 enum { FCW_INIT = 0x37f, FSW_ES = 1 << 7, FSW_B = 1 << 15, FSW_TOP_SHIFT = 11,
        FSW_EXC = 0x3f };

@@ -37,6 +37,7 @@ struct xlat {
     bool poll;                   /* the one before was: poll when this one is done */
     unsigned n_side;             /* conditional branches forward that the block goes on behind */
     bool one_way;                /* it may not: every block ends at its first branch */
+    const struct ir_vec *masked; /* the memory operand has an opmask, this instruction's; or NULL */
     unsigned n_slow;
     struct x86_slow slow[X_MAX_SLOW];
 };
@@ -139,6 +140,7 @@ struct ir_op *xt_call_i(struct xlat *x, ir_helper fn, ir_val d, uint64_t a, uint
 #define INSN(op, name, dst, a, b, rf, wf, at, handler, arg) void tr_##handler(struct xlat *x);
 #include "target-x86/insn.def"
 #include "target-x86/insn-simd.def"
+#include "target-x86/insn-evex.def"
 #undef INSN
 
 #endif

@@ -127,9 +127,16 @@ static struct x86_slow *slow_path(struct xlat *x, ir_val off, uint32_t what)
 static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size, bool write)
 {
     size_t s = CPU_OFF(seg[0]) + seg * sizeof(struct x86_seg);
-    struct x86_slow *sp = slow_path(x, off, seg | size << 8 | (uint32_t)write << 16);
-    ir_val hi = ir_temp(x->b), last = off;
+    uint32_t what = seg | size << 8 | (uint32_t)write << 16;
+    ir_val hi, last = off;
+    struct x86_slow *sp;
 
+    if (x->masked) {         /* only elements that are accessed count */
+        xt_call(x, h_seg_check, IR_NONE, off, IR_IMM, IR_NONE)->imm = what | SEG_CHECK_MASK(x->masked);
+        return;
+    }
+    sp = slow_path(x, off, what);
+    hi = ir_temp(x->b);
     ir_lde(x->b, 4, hi, s + (write ? offsetof(struct x86_seg, hi_w)
                                    : offsetof(struct x86_seg, hi_r)));
     if (size > 1) {

@@ -82,8 +82,10 @@ void xt_vec_emit(struct xlat *x, unsigned index, ir_val d, ir_val b)
     ir_val addr = IR_NONE;
     struct ir_op *op;
 
+    x->masked = v->mem_masked ? v : NULL;
     if (v->mem_bytes)
         addr = xt_addr(x, v->mem_bytes, v->mem_write);
+    x->masked = NULL;
     op = ir_emit(x->b, IR_VEC, 8, d, addr, b);
     op->imm = index;
     op->wf = v->wf;
@@ -195,7 +197,7 @@ static bool names_gpr(const struct x86_row *r)
     const unsigned ops[3] = { r->dst, r->a, r->b };
 
     for (unsigned i = 0; i < 3; i++)
-        if (opnd_kind(ops[i]) == K_E || opnd_kind(ops[i]) == K_G)
+        if (opnd_kind(ops[i]) == K_E || opnd_kind(ops[i]) == K_G || opnd_kind(ops[i]) == K_R)
             return true;
     return false;
 }
@@ -212,10 +214,14 @@ static void take_evex(struct xlat *x, struct ir_vec *v)
     v->rc = in->rc;
     v->scalar = arg & EV_SCALAR;
     v->mask_bits = (uint8_t)(v->scalar ? 1 : (16u << in->l) / ev_mask_elem(arg));
+    if (opnd_size(x->row->dst) == Z_dq || opnd_size(x->row->dst) == Z_qq)
+        v->mask_bits = (uint8_t)(opnd_bytes(in, x->row->dst) / ev_mask_elem(arg));   /* VEXTRACTF32X4 */
     v->mem_elem = (uint8_t)ev_mem_elem(arg);
     v->compact = arg & EV_COMPACT;
     if (v->mem_bytes && in->aaa && !(arg & EV_NF))
         v->mem_masked = MIN(v->mem_bytes / v->mem_elem, v->mask_bits);
+    if (v->mem_write && in->aaa && !v->mem_masked)
+        v->mem_read = true;               /* all of it is accessed: it is merged with what was there */
     if (v->scalar)
         v->l = 0;
 }
@@ -349,6 +355,38 @@ void tr_vgather(struct xlat *x)
     xt_call(x, h_vgather, IR_NONE, base,
             xt_imm(x, VGATHER_PACK(in->reg, index, in->vvvv, in->scale, x->row->arg & 15,
                                    x->row->arg >> 4, in->l, in->addrsize, in->seg)), IR_NONE);
+}
+
+/** evgather() - @fn on the operands of an EVEX gather or scatter */
+static void evgather(struct xlat *x, ir_helper fn)
+{
+    const struct x86_insn *in = x->in;
+    uint32_t arg = x->row->arg;
+    unsigned esize = ev_mem_elem(arg);
+    ir_val base = ir_temp(x->b);
+
+    if (in->base == REGNO_NONE)
+        ir_movi(x->b, base, (uint64_t)(int64_t)in->disp);
+    else
+        ir_lea(x->b, 8, base, in->base, IR_NONE, 0, in->disp);
+    xt_call(x, fn, IR_NONE, base,
+            xt_imm(x, EVGATHER_PACK(in->reg, in->index, in->aaa, in->scale, esize, arg & VA_INDEX8 ? 8 : 4,
+                                    in->l, in->addrsize, in->seg)), IR_NONE);
+}
+
+/** tr_evgather(), tr_evscatter() - gathers and scatters with an opmask; arg: VA_INDEX8 */
+void tr_evgather(struct xlat *x)
+{
+    if (x->in->reg == x->in->index)
+        xt_raise_ud(x);
+    else if (xt_sse_ok(x))
+        evgather(x, h_evgather);
+}
+
+void tr_evscatter(struct xlat *x)
+{
+    if (xt_sse_ok(x))
+        evgather(x, h_evscatter);
 }
 
 /* ---- control and state ------------------------------------------------------------------ */

@@ -126,6 +126,8 @@ void vx_pcmpstrm(struct vx *x)
         for (unsigned i = 0; i < 16; i++)
             m.b[i] = (r >> (n == 16 ? i : i / 2)) & 1 ? 0xff : 0;
     memcpy(vx_xmm0(x), m.b, 16);
-    if (x->vex)
+    if (x->vex) {
         memset(x->cpu->ymmh[0], 0, 16);
+        x86_clear_zmmh(x->cpu, 0);
+    }
 }

@@ -186,6 +186,7 @@ void vx_emms(struct vx *x)
     }
     memset(cpu->ymmh, 0, sizeof(cpu->ymmh));
     memset(cpu->z.zmmh, 0, sizeof(cpu->z.zmmh));
+    cpu->tcg.zmmh_live = 0;
     if (x->v->l)
         memset(cpu->fx.xmm, 0, sizeof(cpu->fx.xmm));
 }

@@ -149,7 +149,7 @@ struct x86_bus {
 };
 
 /** struct x86_avx512 - what AVX-512 adds: XSAVE components 5, 6 and 7, in their layout.
- *  tcg.zmmh_live says whether @zmmh may hold anything but zeros. */
+ *  tcg.zmmh_live and hi16_live say whether @zmmh and @hi16 may hold anything but zeros. */
 struct x86_avx512 {
     uint64_t k[8];
     uint8_t zmmh[16][32];     /* ZMM0..15, bits 511:256 */
@@ -339,6 +339,9 @@ HELPER(h_into);           /* raises #OF when O; b = length */
 HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 | write << 16: linear address; raises #GP/#SS;
                            * b = SEG_CHECK_CANONICAL: a is a branch target that is not: #GP */
 enum { SEG_CHECK_CANONICAL = 1 << 30 };
+#define SEG_CHECK_MASK(v)                                                         \
+    ((uint32_t)(v)->aaa << 17 | (uint32_t)__builtin_ctz((v)->mem_elem) << 20 |    \
+     (uint32_t)(v)->compact << 23 | (uint32_t)__builtin_ctz((v)->mask_bits) << 24)
 HELPER(h_rsm);            /* (pc) */
 /* Last thing in a block translated with MODE_TF, MODE_SHADOW or MODE_DR (one instruction each), before
  * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has
@@ -395,6 +398,7 @@ static inline void x86_set_zmm(struct x86_cpu *cpu, unsigned r, const uint8_t *i
 {
     if (r >= 16) {
         memcpy(cpu->z.hi16[r & 15], in, 64);
+        cpu->tcg.hi16_live = 1;
         return;
     }
     memcpy(cpu->fx.xmm[r], in, 16);

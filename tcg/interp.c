@@ -363,12 +363,38 @@ DO(FENCE)
 
 /* ---- vectors, helpers, state ----------------------------------------------------------- */
 
+/* elements of a masked operand that take part; the opmask registers are in memory */
+static struct tcg_mask vec_mask(const struct ir_run *r, const struct ir_vec *v)
+{
+    const uint64_t *k = (const void *)((const char *)r->cpu + r->target->off_avx512);
+
+    return tcg_vec_mask(v, k[v->aaa & 7]);
+}
+
+static bool vec_load_masked(struct ir_run *r, const struct ir_vec *v, uint64_t va, void *mem)
+{
+    struct tcg_mask m = vec_mask(r, v);
+
+    if (!v->mem_write)
+        return tcg_load_masked(r->cpu, va, mem, v->mem_bytes, m);
+    return tcg_probe_masked(r->cpu, va, v->mem_bytes, m, ACC_WRITE);
+}
+
+static bool vec_store(struct ir_run *r, const struct ir_vec *v, uint64_t va, const void *mem)
+{
+    if (v->mem_masked)
+        return tcg_store_masked(r->cpu, va, mem, v->mem_bytes, vec_mask(r, v));
+    return tcg_store_bytes(r->cpu, va, mem, v->mem_bytes);
+}
+
 static bool vec_load(struct ir_run *r, const struct ir_vec *v, uint64_t va, void *mem)
 {
     if (v->mem_align && (va & (v->mem_align - 1u))) {
         r->target->raise_align(r->cpu);
         return false;
     }
+    if (v->mem_masked)
+        return vec_load_masked(r, v, va, mem);
     if (v->mem_write && !tcg_probe(r->cpu, va, v->mem_bytes, ACC_WRITE))
         return false;
     /* a store that an unmasked exception suppresses writes back what was there */
@@ -386,7 +412,7 @@ DO(VEC)
         return leave_fault(r);
     if (!r->target->vec_exec(r->cpu, v, bytes ? mem : NULL, &gpr))
         return leave_fault(r);
-    if (bytes && v->mem_write && !tcg_store_bytes(r->cpu, va, mem, bytes))
+    if (bytes && v->mem_write && !vec_store(r, v, va, mem))
         return leave_fault(r);
     if (v->gpr_out)
         ir_out(r, op->d, 8, gpr);

@@ -28,10 +28,16 @@ static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t
 
 /* ---- devices ---------------------------------------------------------------------- */
 
+/* what vec_restore() is to bring back */
+static unsigned loaded(const struct tcg_cpu *cpu)
+{
+    return cpu->vec_loaded | cpu->x87_loaded << 1 | cpu->zmm_loaded << 2;
+}
+
 static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 {
     const struct tcg *t = cpu->tcg;
-    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+    unsigned what = loaded(cpu);
 
     if (what)
         t->host->vec_save(cpu);
@@ -44,7 +50,7 @@ static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size)
 {
     const struct tcg *t = cpu->tcg;
-    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1;
+    unsigned what = loaded(cpu);
 
     if (what)
         t->host->vec_save(cpu);
@@ -254,6 +260,134 @@ bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned
     return true;
 }
 
+/* ---- masked access ------------------------------------------------------------------ */
+
+static struct tcg_mask fold_mask(uint64_t k, unsigned bits, unsigned len, unsigned elem, bool compact)
+{
+    unsigned n = len / elem;
+
+    k &= bits >= 64 ? ~0ull : (1ull << bits) - 1;
+    if (compact) {
+        unsigned count = 0;
+        for (; k; k &= k - 1)
+            count++;
+        k = count >= 64 ? ~0ull : (1ull << count) - 1;
+    }
+    for (unsigned i = n; i < bits; i *= 2)      /* a part that is repeated: each use counts */
+        k |= k >> i;
+    return (struct tcg_mask){ n >= 64 ? k : k & ((1ull << n) - 1), elem };
+}
+
+struct tcg_mask tcg_vec_mask(const struct ir_vec *v, uint64_t k)
+{
+    return fold_mask(k, v->mask_bits, v->mem_bytes, v->mem_elem, v->compact);
+}
+
+static bool selected(struct tcg_mask m, unsigned byte)
+{
+    return m.bits >> (byte / m.elem) & 1;
+}
+
+/*
+ * Like resolve_span(), but a page counts only when the mask selects a byte of it:
+ * s->n[i] stays 0 for one that does not. A fault reports the first such byte, as silicon
+ * does. What was resolved is moved back to where the operand begins in that page.
+ */
+static bool resolve_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
+                           enum tcg_access acc, struct span *s)
+{
+    unsigned room = MIN(len, PAGE_SIZE - (unsigned)(va & PAGE_MASK));
+    unsigned from[3] = { 0, room, len };
+
+    s->n[0] = s->n[1] = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned first = from[i];
+        uint64_t at;
+
+        while (first < from[i + 1] && !selected(m, first))
+            first++;
+        if (first == from[i + 1])
+            continue;
+        at = (va + first) & cpu->va_mask;
+        if (!resolve(cpu, cpu->mmu->view, at, acc, &s->p[i]))
+            return false;
+        if (acc == ACC_WRITE && s->p[i].has_code && !store_code_page(cpu, &s->p[i], at, from[i + 1] - first))
+            return false;
+        s->n[i] = from[i + 1] - from[i];
+        s->p[i].gpa -= first - from[i];
+        if (s->p[i].host)
+            s->p[i].host -= first - from[i];
+    }
+    return true;
+}
+
+/* Bytes @from..@to-1 of the operand, which lie in one page, run by run of selected ones. */
+static void move_masked(struct tcg_cpu *cpu, const struct place *at, uint8_t *buf,
+                        unsigned from, unsigned to, struct tcg_mask m, bool write)
+{
+    for (unsigned a = from, b; a < to; a = b + 1) {
+        struct place p = *at;
+
+        for (b = a; b < to && selected(m, b); b++)
+            ;
+        if (a == b)
+            continue;
+        p.gpa += a - from;
+        if (p.host)
+            p.host += a - from;
+        if (write)
+            place_write(cpu, &p, buf + a, b - a);
+        else
+            place_read(cpu, &p, buf + a, b - a);
+    }
+}
+
+static void move_span(struct tcg_cpu *cpu, const struct span *s, uint64_t va, uint8_t *buf,
+                      unsigned len, struct tcg_mask m, bool write)
+{
+    unsigned room = MIN(len, PAGE_SIZE - (unsigned)(va & PAGE_MASK));
+
+    if (s->n[0])
+        move_masked(cpu, &s->p[0], buf, 0, room, m, write);
+    if (s->n[1])
+        move_masked(cpu, &s->p[1], buf, room, len, m, write);
+}
+
+static void zero_bytes(uint8_t *p, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        ((volatile uint8_t *)p)[i] = 0;
+}
+
+bool tcg_load_masked(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len, struct tcg_mask m)
+{
+    struct span s;
+
+    zero_bytes(buf, len);
+    if (!resolve_masked(cpu, va, len, m, ACC_READ, &s))
+        return false;
+    move_span(cpu, &s, va, buf, len, m, false);
+    return true;
+}
+
+bool tcg_store_masked(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len, struct tcg_mask m)
+{
+    struct span s;
+
+    if (!resolve_masked(cpu, va, len, m, ACC_WRITE, &s))
+        return false;
+    move_span(cpu, &s, va, (uint8_t *)(uintptr_t)buf, len, m, true);
+    return true;
+}
+
+bool tcg_probe_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
+                      enum tcg_access acc)
+{
+    struct span s;
+
+    return resolve_masked(cpu, va, len, m, acc, &s);
+}
+
 bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
 {
     struct span s;
@@ -348,6 +482,34 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
 
 /* ---- slow path of translated code --------------------------------------------------- */
 
+/* An operand whose elements are selected by a mask: in place when it lies in one page
+ * of RAM that some element is in, else by way of the bounce buffer. */
+static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    struct tcg_mmu *m = cpu->mmu;
+    unsigned len = sl->desc & SLOW_SIZE;
+    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
+    struct tcg_mask mask = fold_mask(sl->arg[0], sl->elems & ELEMS_BITS, len,
+                                     1u << (sl->elems >> ELEMS_LOG2 & 7), sl->elems & ELEMS_COMPACT);
+    struct span s;
+
+    if (!resolve_masked(cpu, sl->va, len, mask, acc, &s))
+        return 0;
+    if (s.n[0] == len && s.p[0].host && !(s.p[0].rom && acc == ACC_WRITE)) {
+        sl->delta = (uintptr_t)s.p[0].host - sl->va;
+        return 1;
+    }
+    if (acc == ACC_READ) {
+        zero_bytes(m->bounce, len);
+        move_span(cpu, &s, sl->va, m->bounce, len, mask, false);
+    }
+    m->bounce_va = sl->va;
+    m->bounce_len = len;
+    m->bounce_mask = mask;
+    sl->delta = (uintptr_t)m->bounce - sl->va;
+    return acc == ACC_WRITE ? 2 : 1;
+}
+
 static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
 {
     struct tcg_mmu *m = cpu->mmu;
@@ -356,6 +518,8 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
     uint64_t va = sl->va;
     struct span s;
 
+    if (sl->desc & SLOW_MASKED)
+        return slow_masked(cpu, sl);
     if (!resolve_span(cpu, m->view, va, len, acc, &s))
         return 0;
     if (!s.n[1] && s.p[0].host && !s.p[0].rom) {
@@ -375,6 +539,7 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
     }
     m->bounce_va = va;
     m->bounce_len = len;
+    m->bounce_mask.elem = 0;
     sl->delta = (uintptr_t)m->bounce - va;
     return acc == ACC_WRITE ? 2 : 1;
 }
@@ -390,7 +555,7 @@ static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, unsi
 
 unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
 {
-    unsigned what = cpu->vec_loaded | cpu->x87_loaded << 1, r;
+    unsigned what = loaded(cpu), r;
 
     cpu->pcoff = (int32_t)sl->desc >> SLOW_PCOFF;
     cpu->mmu->from = from;
@@ -405,6 +570,11 @@ void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
     struct tcg_mmu *m = cpu->mmu;
     struct span s;
 
+    if (m->bounce_mask.elem) {
+        if (resolve_masked(cpu, m->bounce_va, m->bounce_len, m->bounce_mask, ACC_WRITE, &s))
+            move_span(cpu, &s, m->bounce_va, m->bounce, m->bounce_len, m->bounce_mask, true);
+        return;
+    }
     if (!resolve_span(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s))
         return;
     place_write(cpu, &s.p[0], m->bounce, s.n[0]);

@@ -250,6 +250,7 @@ struct tcg_mmu {
     uint8_t bounce[64] __attribute__((aligned(64)));
     uint64_t bounce_va;
     uint32_t bounce_len;
+    struct tcg_mask bounce_mask; /* elem 0: all of it */
 };
 
 /* arguments of the slow path, in the vCPU struct's reach: see host_scratch */
@@ -257,12 +258,15 @@ struct tcg_slow {
     uint64_t va;
     uint64_t delta;          /* out: host - guest */
     uint32_t desc;           /* SLOW_* */
-    uint32_t pad;
-    uint64_t arg[3];         /* CALL */
+    uint32_t elems;          /* a masked access: ELEMS_* */
+    uint64_t arg[3];         /* CALL; a masked access: [0] the write mask */
     uint64_t save[8];
 };
 enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10,
-       SLOW_RECIPE = 1 << 11, SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
+       SLOW_RECIPE = 1 << 11, SLOW_MASKED = 1 << 12 /* only what the opmask selects */,
+       SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
+/* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact */
+enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
  *  2: bounced (a write must be finished with tcg_slow_commit())

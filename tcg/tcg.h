@@ -269,7 +269,8 @@ struct tcg_cpu {
     struct tb *exit_tb;       /* block left through slot exit_slot, to be chained; or NULL */
     uint32_t exit_slot;
     uint8_t zmm_loaded;       /* with vec_loaded: what AVX-512 adds is loaded, too */
-    uint8_t zmmh_live;        /* the state in memory may have bits 511:256 set in a register */
+    uint8_t zmmh_live;        /* the state in memory may have bits 511:256 set in ZMM0..15; */
+    uint8_t hi16_live;        /* anything set in ZMM16..31 */
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
@@ -416,6 +417,26 @@ bool tcg_store_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsign
  *  before the first byte moves */
 bool tcg_load_bytes(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len) MUST_CHECK;
 bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len) MUST_CHECK;
+/**
+ * struct tcg_mask - which elements of a memory operand of up to 64 bytes are accessed
+ * @bits: one an element; @elem: bytes of an element: 1, 2, 4, 8, 16
+ */
+struct tcg_mask {
+    uint64_t bits;
+    unsigned elem;
+};
+/** tcg_load_masked()/tcg_store_masked() - the selected elements only; others neither
+ *  fault nor change, here or in memory (those of @buf not loaded become 0). All are
+ *  checked before the first byte moves. */
+bool tcg_load_masked(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len, struct tcg_mask m) MUST_CHECK;
+bool tcg_store_masked(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len,
+                      struct tcg_mask m) MUST_CHECK;
+/** tcg_probe_masked() - the checks of such an access alone */
+bool tcg_probe_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
+                      enum tcg_access acc) MUST_CHECK;
+/** tcg_vec_mask() - elements of @v's memory operand that the write mask @k selects
+ *  (@v->mem_masked is not 0) */
+struct tcg_mask tcg_vec_mask(const struct ir_vec *v, uint64_t k);
 /** tcg_probe() - check that @len bytes (<= 4096) can be read or written; raises */
 bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc) MUST_CHECK;
 /**

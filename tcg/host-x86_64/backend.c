@@ -39,7 +39,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     flags_lost(g);
     g->fl_mem = true;
     g->rec.kind = REC_NONE;
-    g->vec_ok = g->x87_ok = g->fail = false;
+    g->vec_ok = g->zmm_ok = g->x87_ok = g->fail = false;
     g->n_fix = g->n_stubs = g->n_sites = g->skip = 0;
     g->pcoff = tb->off;
 }

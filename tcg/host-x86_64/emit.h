@@ -143,6 +143,26 @@ static inline void vex(struct code *c, unsigned map, unsigned pp, unsigned w, un
     modrm(c, (unsigned)reg, m);
 }
 
+/** struct evex - the fields of an EVEX prefix that the operands do not give
+ *  @ll: L'L as encoded; @b: broadcast, rounding */
+struct evex {
+    uint8_t map, pp, w, ll, b, z, aaa;
+};
+
+/** evex() - EVEX-encoded instruction; registers 0..31. A memory operand must have no
+ *  displacement (disp8 would be scaled). */
+static inline void evex(struct code *c, struct evex f, unsigned op, int reg, int vvvv, struct opn m)
+{
+    unsigned x = rex_rm(m);  /* a register's bit 4 is where an index's bit 3 would be */
+
+    e8(c, 0x62);
+    e8(c, (reg & 8 ? 0 : 0x80) | (x & 2 ? 0 : 0x40) | (x & 1 ? 0 : 0x20) | (reg & 16 ? 0 : 0x10) | f.map);
+    e8(c, (unsigned)f.w << 7 | (~vvvv & 15) << 3 | 4 | f.pp);
+    e8(c, (unsigned)f.z << 7 | (unsigned)f.ll << 5 | (unsigned)f.b << 4 | (vvvv & 16 ? 0 : 8) | f.aaa);
+    e8(c, op);
+    modrm(c, (unsigned)reg, m);
+}
+
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }
 
 static inline void mov_rr(struct code *c, unsigned size, int d, int s)

@@ -155,7 +155,7 @@ void gen_call(struct gen *g, const struct ir_op *op)
     e32(&g->c, 0);
     patch32(g->c.p - 4, thunk_rw(g, (enum thunk)(TH_CALL + (sync ? 2 : 0) + (novec ? 1 : 0))));
     if (!novec)
-        g->vec_ok = g->x87_ok = false;
+        g->vec_ok = g->zmm_ok = g->x87_ok = false;
     globals_drop(g);
     if (sync)
         g->rec.kind = REC_NONE;
@@ -308,7 +308,7 @@ void gen_label(struct gen *g, const struct ir_op *op)
     flags_lost(g);
     g->fl_mem = true;
     g->rec.kind = REC_NONE;
-    g->vec_ok = g->x87_ok = false;
+    g->vec_ok = g->zmm_ok = g->x87_ok = false;
 }
 
 static void gen_poll(struct gen *g, struct stub *intr)

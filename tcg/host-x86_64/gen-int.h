@@ -19,7 +19,7 @@
 #define SLOW(f) o_env(SLOW_OFF(f))
 
 enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_PC,
-             TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_X87_LOAD, TH_CALL,
+             TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_ZMM_LOAD, TH_X87_LOAD, TH_CALL,
              TH_CALL_NOVEC, TH_CALL_SYNC, TH_CALL_SYNC_NOVEC, TH_DIVIDE, TH_FP_SSE, TH_FP_X87,
              TH_ALIGN, TH_COUNT };
 
@@ -63,6 +63,10 @@ struct stub {
     bool save_host;          /* SIDE: F is in EFLAGS, else in rec */
     bool no_commit;          /* MEM: written only by a later operation (LDW) */
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
+    uint8_t mask;            /* MEM: only elements that this opmask register selects; 0: all */
+    uint32_t elems;          /* MEM: with it, ELEMS_* */
+    uint8_t *copy;           /* MEM: the operation again, on the bounce buffer; or NULL */
+    uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub */
 };
 
 struct tval {
@@ -91,7 +95,7 @@ struct gen {
     uint8_t fl_part;         /* bits of F that EFLAGS has though it does not have all */
     struct recipe rec;       /* how F can be made again */
     bool rec_new;            /* by the current operation */
-    bool vec_ok, x87_ok;     /* known loaded */
+    bool vec_ok, zmm_ok, x87_ok; /* known loaded */
     bool fail;
     int32_t pcoff;
     uint8_t *label[IR_MAX_LABELS];
@@ -224,6 +228,7 @@ void gen_load_pins(struct code *c, const struct tcg *t, int adj);
 void vec_save(struct tcg_cpu *cpu);
 void vec_restore(struct tcg_cpu *cpu, unsigned what);
 void vec_load(struct tcg_cpu *cpu);
+void zmm_load(struct tcg_cpu *cpu);
 void x87_load(struct tcg_cpu *cpu);
 
 #endif

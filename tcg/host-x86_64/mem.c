@@ -121,7 +121,7 @@ void mem_end(struct gen *g)
 }
 
 /* The miss is resolved: ZF says whether by the bounce buffer. */
-static void access_after_slow(struct gen *g, const struct stub *s)
+static void access_after_slow(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
@@ -132,19 +132,32 @@ static void access_after_slow(struct gen *g, const struct stub *s)
     }
     patch32(jcc32(c, 5), s->op);
     size_t n = (size_t)(s->after - s->op);
+    if (!s->copy)
+        s->copy = c->p;
     memcpy(c->p, s->op, n);
     c->p += n;
     call_to(c, thunk_rw(g, TH_COMMIT));
     jmp_to(c, s->after);
 }
 
+static void store_mask(struct code *c, const struct stub *s)
+{
+    vex(c, 1, 0, 1, 0, 0x91, s->mask, 0, SLOW(arg));       /* kmovq [slow.arg], k */
+}
+
 static void emit_mem_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *miss;
+    uint8_t *miss, *none = NULL;
 
     if (s->from[2]) {        /* an operand that must be aligned is not */
         patch32(s->from[2], c->p);
+        if (s->mask) {       /* which does not matter when none of it is accessed */
+            store_mask(c, s);
+            ins(c, 4, 0xf7, 0, SLOW(arg));
+            e32(c, (uint32_t)((1ull << MIN(s->elems & ELEMS_BITS, 32u)) - 1));
+            none = jcc32(c, 4);
+        }
         recipe_save(g, &s->rec);
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
         jmp_to(c, thunk_rw(g, TH_ALIGN));
@@ -160,10 +173,17 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
     }
     miss = c->p;
     patch32(s->from[1], miss);
+    if (none)
+        patch32(none, miss);
     mov_store(c, SLOW(va), s->t);
     site_add(g, s->op, s->va_saved ? c->p : miss, 0);   /* va_saved: t may no longer be the address */
     mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
-                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
+                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
+                  | (s->mask ? SLOW_MASKED : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
+    if (s->mask) {
+        mov_env_imm32(c, SLOW_OFF(elems), s->elems);
+        store_mask(c, s);
+    }
     call_to(c, thunk_rw(g, TH_SLOW));
     if (s->rec.kind != REC_NONE) {
         uint8_t *fault = jcc32(c, 2);
@@ -198,6 +218,8 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
+    if (s->fpe && s->mem && g->stubs[s->mem - 1].copy)
+        site_add(g, g->stubs[s->mem - 1].copy, c->p, SITE_FPE);
     recipe_save(g, &s->rec);
     if (!s->after_call)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);

@@ -265,6 +265,8 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_commit(&c);
     AT(TH_VEC_LOAD);
     th_state(&c, (const void *)vec_load);
+    AT(TH_ZMM_LOAD);
+    th_state(&c, (const void *)zmm_load);
     AT(TH_X87_LOAD);
     th_state(&c, (const void *)x87_load);
     AT(TH_CALL);

@@ -5,21 +5,35 @@
 #include "tcg/host-x86_64/gen-int.h"
 
 /* First use in a block, or after something that may have put the state away. */
-static void ensure_loaded(struct gen *g, bool x87)
+static void ensure(struct gen *g, bool *ok, struct opn flag, enum thunk load)
 {
     struct stub *s;
 
-    if (x87 ? g->x87_ok : g->vec_ok)
+    if (*ok)
         return;
-    alu_imm(&g->c, 1, ALU_CMP, x87 ? ENV(x87_loaded) : ENV(vec_loaded), 0);
+    alu_imm(&g->c, 1, ALU_CMP, flag, 0);
     s = stub_new(g, STUB_VEC);
-    s->thunk = x87 ? TH_X87_LOAD : TH_VEC_LOAD;
+    s->thunk = load;
     s->from[0] = jcc32(&g->c, 4);
     s->after = g->c.p;
-    if (x87)
-        g->x87_ok = true;
-    else
+    *ok = true;
+}
+
+static bool needs_avx512(const struct ir_vec *v)
+{
+    return v->enc == VENC_EVEX || v->reg_k || v->rm_kind == VRM_K;
+}
+
+static void ensure_loaded(struct gen *g, const struct ir_vec *v)
+{
+    if (v->is_x87 || v->is_mmx)
+        ensure(g, &g->x87_ok, ENV(x87_loaded), TH_X87_LOAD);
+    if (needs_avx512(v)) {
+        ensure(g, &g->zmm_ok, ENV(zmm_loaded), TH_ZMM_LOAD);
         g->vec_ok = true;
+    } else if (!v->is_x87) {     /* CVTPI2PS and the like use both; loading is cheap when loaded */
+        ensure(g, &g->vec_ok, ENV(vec_loaded), TH_VEC_LOAD);
+    }
 }
 
 static void emit_legacy(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
@@ -28,6 +42,14 @@ static void emit_legacy(struct code *c, const struct ir_vec *v, int reg, struct 
     static const uint32_t pp[] = { 0, X66, XF3, XF2 };
 
     ins(c, v->w ? 8 : 4, v->opcode | map[v->map] | pp[v->pp], reg, rm);
+}
+
+static void emit_evex(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
+{
+    struct evex f = { .map = v->map, .pp = v->pp, .w = v->w, .ll = v->rc ? v->rc - 1 : v->l,
+                      .b = v->rc || v->bcast, .z = v->z, .aaa = v->aaa };
+
+    evex(c, f, v->opcode, reg, v->vvvv, rm);
 }
 
 static void emit_x87(struct code *c, const struct ir_vec *v, struct opn rm)
@@ -56,7 +78,9 @@ static void emit(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
         e8(c, v->opcode);
         return;
     }
-    if (v->enc == VENC_VEX)
+    if (v->enc == VENC_EVEX)
+        emit_evex(c, v, reg, rm);
+    else if (v->enc == VENC_VEX)
         vex(c, v->map, v->pp, v->w, v->l, v->opcode, reg, v->vvvv, rm);
     else
         emit_legacy(c, v, reg, rm);
@@ -69,26 +93,40 @@ static bool is_fnstsw_ax(const struct ir_vec *v)
     return v->enc == VENC_X87 && v->opcode == 0xdf && v->gpr_out;
 }
 
+/* @mem: number + 1 of its stub */
+static struct opn mem_operand(struct gen *g, const struct ir_op *op, const struct ir_vec *v, uint16_t *mem)
+{
+    struct opn rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
+    struct stub *s = &g->stubs[g->n_stubs - 1];
+
+    *mem = (uint16_t)g->n_stubs;
+    if (v->mem_masked) {
+        s->mask = v->aaa;
+        s->elems = v->mask_bits | (uint32_t)__builtin_ctz(v->mem_elem) << ELEMS_LOG2 |
+                   (v->compact ? ELEMS_COMPACT : 0);
+    }
+    return rm;
+}
+
 void gen_vec(struct gen *g, const struct ir_op *op)
 {
     const struct ir_vec *v = &g->b->vec[op->imm];
     struct code *c = &g->c;
     struct opn rm = o_reg(v->rm);
     int reg = v->reg, out = -1;
+    uint16_t mem = 0;
     int64_t k;
 
     flags_for_fault(g);      /* it may fault */
     struct recipe rec = g->fl_mem ? (struct recipe){ 0 } : g->rec;
     flags_lost(g);
-    ensure_loaded(g, v->is_x87 || v->is_mmx);
-    if (v->is_mmx)           /* CVTPI2PS and the like use both; loading is cheap when loaded */
-        ensure_loaded(g, false);
+    ensure_loaded(g, v);
     if (is_fnstsw_ax(v))
         scratch_take(g, RAX);
     if (v->out_cx)
         scratch_take(g, RCX);
     if (v->mem_bytes)
-        rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
+        rm = mem_operand(g, op, v, &mem);
     if (v->gpr_in) {
         int r = val_const(g, op->b, op, &k) ? val_reg(g, op->b) : val_reg(g, op->b);
         if (v->reg_gpr)
@@ -120,6 +158,7 @@ void gen_vec(struct gen *g, const struct ir_op *op)
         s->fpe = true;
         s->rec = rec;
         s->op = at;
+        s->mem = mem;
     }
     if (v->wf && op->wf)
         flags_set(g);

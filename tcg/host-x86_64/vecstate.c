@@ -9,9 +9,14 @@
 #define FX_MXCSR 24
 #define FX_ST 32
 #define FX_XMM 160
+/* parts of the AVX-512 state */
+#define Z_ZMMH 64
+#define Z_HI16 576
+#define Z_END 1600
 
 static uint8_t *fx_of(struct tcg_cpu *cpu) { return (uint8_t *)cpu + cpu->tcg->target->off_xsave; }
 static uint8_t *ymmh_of(struct tcg_cpu *cpu) { return (uint8_t *)cpu + cpu->tcg->target->off_ymmh; }
+static uint8_t *avx512_of(struct tcg_cpu *cpu) { return (uint8_t *)cpu + cpu->tcg->target->off_avx512; }
 
 static void copy_words(void *d, const void *s, unsigned bytes)
 {
@@ -34,7 +39,9 @@ static bool any_upper(const uint64_t *y)
 static void get_mxcsr(uint32_t *v) { asm volatile("stmxcsr %0" : "=m"(*v)); }
 static void set_mxcsr(const uint32_t *v) { asm volatile("ldmxcsr %0" : : "m"(*v)); }
 
-#define EACH(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+#define EACH8(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7)
+#define EACH(M) EACH8(M) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
+#define EACH_HI(M) M(16) M(17) M(18) M(19) M(20) M(21) M(22) M(23) M(24) M(25) M(26) M(27) M(28) M(29) M(30) M(31)
 
 void vec_load(struct tcg_cpu *cpu)
 {
@@ -55,6 +62,69 @@ void vec_load(struct tcg_cpu *cpu)
     if (any_upper((const uint64_t *)y))
         asm volatile(EACH(LDH) : : "r"(y) : "memory");
     cpu->vec_loaded = 1;
+    if (cpu->zmmh_live)      /* VEX instructions clear these bits, too */
+        zmm_load(cpu);
+}
+
+static void zero_words(void *d, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes / 8; i++)
+        ((volatile uint64_t *)d)[i] = 0;
+}
+
+/* Opmasks, bits 511:256, registers 16..31, on top of what vec_load() does. */
+void zmm_load(struct tcg_cpu *cpu)
+{
+    uint8_t *z = avx512_of(cpu);
+
+    if (!cpu->vec_loaded) {
+        vec_load(cpu);
+        if (cpu->zmm_loaded)
+            return;
+    }
+#define LDK(n) "kmovq " #n "*8(%0), %%k" #n "\n"
+    asm volatile(EACH8(LDK) : : "r"(z) : "memory");
+#define LDZ(n) "vinserti64x4 $1, " #n "*32(%0), %%zmm" #n ", %%zmm" #n "\n"
+    if (cpu->zmmh_live)
+        asm volatile(EACH(LDZ) : : "r"(z + Z_ZMMH) : "memory");
+#define LDHI(n) "vmovdqa64 (" #n "-16)*64(%0), %%zmm" #n "\n"
+#define CLHI(n) "vpxord %%xmm" #n ", %%xmm" #n ", %%xmm" #n "\n"
+    if (cpu->hi16_live)
+        asm volatile(EACH_HI(LDHI) : : "r"(z + Z_HI16) : "memory");
+    else
+        asm volatile(EACH_HI(CLHI) : : "r"(z) : "memory");
+    cpu->zmm_loaded = 1;
+}
+
+/* XGETBV with ECX = 1: state components that are not in their initial configuration */
+static uint32_t in_use(void)
+{
+    uint32_t a, d;
+
+    asm volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(1));
+    return a;
+}
+
+static void zmm_store(struct tcg_cpu *cpu)
+{
+    uint8_t *z = avx512_of(cpu);
+    uint32_t used = in_use();
+
+#define STK(n) "kmovq %%k" #n ", " #n "*8(%0)\n"
+    asm volatile(EACH8(STK) : : "r"(z) : "memory");
+#define STZ(n) "vextracti64x4 $1, %%zmm" #n ", " #n "*32(%0)\n"
+    if (used & 1 << 6)
+        asm volatile(EACH(STZ) : : "r"(z + Z_ZMMH) : "memory");
+    else if (cpu->zmmh_live)
+        zero_words(z + Z_ZMMH, Z_HI16 - Z_ZMMH);
+    cpu->zmmh_live = used >> 6 & 1;
+#define STHI(n) "vmovdqa64 %%zmm" #n ", (" #n "-16)*64(%0)\n"
+    if (used & 1 << 7)
+        asm volatile(EACH_HI(STHI) : : "r"(z + Z_HI16) : "memory");
+    else if (cpu->hi16_live)
+        zero_words(z + Z_HI16, Z_END - Z_HI16);
+    cpu->hi16_live = used >> 7 & 1;
+    cpu->zmm_loaded = 0;
 }
 
 static void vec_store(struct tcg_cpu *cpu)
@@ -101,6 +171,8 @@ static void x87_store(struct tcg_cpu *cpu)
 
 void vec_save(struct tcg_cpu *cpu)
 {
+    if (cpu->zmm_loaded)
+        zmm_store(cpu);
     if (cpu->vec_loaded)
         vec_store(cpu);
     if (cpu->x87_loaded)
@@ -111,6 +183,8 @@ void vec_restore(struct tcg_cpu *cpu, unsigned what)
 {
     if (what & 1)
         vec_load(cpu);
+    if (what & 4)
+        zmm_load(cpu);
     if (what & 2)
         x87_load(cpu);
 }

@@ -46,6 +46,8 @@ static uint64_t hash_state(uint64_t h, const struct tcase *c, const struct state
         return h;
     h = fnv(h, s->f.fx.xmm, sizeof(s->f.fx.xmm));
     h = fnv(h, s->f.ymmh, sizeof(s->f.ymmh));
+    if (c->in[0].row > x86_last_avx_row())
+        h = fnv(h, &s->f.z, sizeof(s->f.z));
     if (fault)
         return h;
     h = fnv(h, &s->f.fx.mxcsr, 4);

@@ -166,6 +166,25 @@ static bool aim(struct tcase *c, struct ins *i, const struct enc *e, const struc
     return true;
 }
 
+/* bytes @at..@at+7 of vector register @reg */
+static uint8_t *vec_qword(struct fpu *f, unsigned reg, unsigned at)
+{
+    if (reg >= 16)
+        return f->z.hi16[reg & 15] + at;
+    return at < 16 ? f->fx.xmm[reg] + at : at < 32 ? f->ymmh[reg] + at - 16 : f->z.zmmh[reg] + at - 32;
+}
+
+/* the same for EVEX */
+static void set_evex_index(struct tcase *c, const struct x86_insn *in)
+{
+    for (unsigned at = 0; at < 64; at += 8) {
+        uint64_t lo = (uint64_t)(int64_t)((int)below(64) - 16), hi = below(64) - 16;
+        if (!(in->row->arg & 16 /* VA_INDEX8 */))
+            lo = (lo & 0xffffffff) | hi << 32;
+        stl64(vec_qword(&c->init.f, in->index, at), lo);
+    }
+}
+
 /* vector index of a gather: small elements */
 static void set_vector_index(struct tcase *c, const struct x86_insn *in)
 {
@@ -337,7 +356,29 @@ static void narrow(struct tcase *c)
     for (unsigned i = 8; i < 16 && c->bits != 64; i++) {   /* VZEROALL leaves them alone there */
         memset(c->init.f.fx.xmm[i], 0, 16);
         memset(c->init.f.ymmh[i], 0, 16);
+        memset(c->init.f.z.zmmh[i], 0, 32);
     }
+}
+
+/* AVX-512 state; from numbers of its own, so that other rows' cases stay what they are */
+static void random_avx512(struct tcase *c)
+{
+    uint64_t keep = rng(), seed = c->init.r[R_AX] ^ c->init.r[R_SI] << 7 ^ keep;
+    struct x86_avx512 *z = &c->init.f.z;
+
+    if (!c->fpu || !has_avx512())
+        return;
+    rng_seed(seed);
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned kind = below(4);
+        z->k[i] = kind == 0 ? ~0ull : kind == 1 ? rng() << 32 ^ rng() : kind == 2 ? rng() & rng() & 0xff : value();
+    }
+    if (one_in(2))
+        for (unsigned i = 0; i < 16; i++)
+            if (one_in(2))
+                float_bytes(z->zmmh[i], 32);
+    for (unsigned i = 0; i < 16; i++)
+        float_bytes(z->hi16[i], 64);
 }
 
 bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_model *m)
@@ -363,17 +404,22 @@ bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_m
             ea = !c->fpu && one_in(8) ? STACK_BYTES - below(20) : 0x100 + below(0xc00) / 64 * 64;
         if (ROW_HAS(r, VSIB) || is_bit_string(&in))
             ea = DATA_VA + 0x1000 - below(64);
+        if (ROW_HAS(r, EVEX) && ROW_HAS(r, VSIB) && one_in(4))
+            ea += 0xf80;
         if (c->fpu && !one_in(8))
-            ea &= ~15ull;
+            ea &= ROW_HAS(r, EVEX) && one_in(2) ? ~63ull : ~15ull;
         aim(c, &c->in[0], &e, &in, ea);
         if (is_bit_string(&in) && in.reg != in.base && in.reg != in.index)
             c->init.r[in.reg] = low_part(below(1024) - 512ull, value(), in.opsize);
-        if (ROW_HAS(r, VSIB))
+        if (ROW_HAS(r, VSIB) && !ROW_HAS(r, EVEX))
             set_vector_index(c, &in);
     }
     case_assemble(c);
     aim_indirect_branch(c, &in);
+    random_avx512(c);
     narrow(c);
+    if (ROW_HAS(r, EVEX) && ROW_HAS(r, VSIB))
+        set_evex_index(c, &in);
     if (in.mem && (is_atomic(&in) || ROW_HAS(r, F64)) && in.base < 16 && in.base == in.index)
         return false;
     c->ignore = c->in[0].undef = flags_undefined(&in, (int)(c->init.r[R_CX] & 0xff));
@@ -659,6 +705,7 @@ bool gen_sequence(struct tcase *c, const uint16_t *rows, unsigned n_rows, unsign
     c->init.r[R_SP] = STACK_VA + 0x800 + (one_in(4) ? below(16) : 0);
     if (one_in(3) && !(read & c->ignore))
         close_loop(c, &rg, written);
+    random_avx512(c);
     narrow(c);
     case_assemble(c);
     return c->n >= 2;

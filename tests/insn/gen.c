@@ -71,7 +71,7 @@ const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m)
         return "privileged";
     if (r->attr & (bits == 64 ? A_(NO64) : A_(ONLY64)))
         return "not in this mode";
-    if (bits != 64 && r->attr & A_(W1) && !(r->attr & A_(VEX)))
+    if (bits != 64 && r->attr & A_(W1) && !(r->attr & (A_(VEX) | A_(EVEX))))
         return "not in this mode";
     if (bits == 16 && r->attr & A_(VSIB))   /* 32-bit addresses only */
         return "not in this mode";
@@ -108,7 +108,8 @@ bool case_approximate(unsigned row)
     };
     /* the portable ones are Intel's */
     static const char *const by_vendor[] = {
-        "RSQRTPS", "RSQRTSS", "RCPPS", "RCPSS", "VRSQRTPS", "VRSQRTSS", "VRCPPS", "VRCPSS",
+        "RSQRTPS", "RSQRTSS", "RCPPS", "RCPSS", "VRSQRTPS", "VRSQRTSS", "VRCPPS", "VRCPSS", "VRCP14PS",
+        "VRCP14PD", "VRCP14SS", "VRCP14SD", "VRSQRT14PS", "VRSQRT14PD", "VRSQRT14SS", "VRSQRT14SD",
     };
 
     return NAMED(x86_rows[row].name, names) ||
@@ -263,6 +264,63 @@ static unsigned put_imm(struct enc *e, const struct x86_row *r, unsigned opsize,
     return n;
 }
 
+/* ModRM and what follows of an EVEX instruction; returns the prefix's X (2) and B (1) */
+static unsigned put_evex_modrm(struct enc *m, const struct x86_row *r, const struct regs *rg, bool mem)
+{
+    unsigned reg = pick(r, AB_X0, 8);
+
+    if (mem && rg->bits == 16 && !ROW_HAS(r, VSIB)) {
+        put_mem16(m, reg, rg);
+        return 0;
+    }
+    if (mem)
+        return put_mem(m, r, reg, rg, ROW_HAS(r, VSIB));
+    put(m, 0xc0 | reg << 3 | below(8));
+    return rg->bits == 64 ? below(4) : 0;
+}
+
+/* mask, zeroing, L'L, broadcast or rounding as the row allows */
+static unsigned evex_p2(const struct x86_row *r, bool mem)
+{
+    unsigned l = r->arg & EV_SCALAR ? below(3) : pick(r, AB_L0, 3), aaa = 0, z = 0, b = 0;
+
+    if (r->arg & EV_K)
+        aaa = one_in(3) && !(r->arg & EV_KREQ) ? 0 : 1 + below(7);
+    if (aaa && r->arg & EV_Z)
+        z = below(2);
+    if (mem ? r->arg & EV_BC : r->arg & (EV_RC | EV_SAE))
+        b = one_in(3);
+    if (b && !mem)
+        l = below(4);
+    return z << 7 | l << 5 | b << 4 | aaa;
+}
+
+static bool encode_evex(struct enc *e, const struct x86_row *r, const struct regs *rg,
+                        const struct x86_model *m, struct x86_insn *in)
+{
+    bool mem = pick(r, AB_MEM, 2) == 0, wide = rg->bits == 64;
+    unsigned vvvv = r->vvvv ? wide ? below(32) : below(8) : 0;
+    struct enc modrm = { .n = 0 };
+    unsigned xb = put_evex_modrm(&modrm, r, rg, mem);
+
+    if (ROW_HAS(r, VSIB) && wide)
+        vvvv = below(2) << 4;                   /* bit 4 of the index */
+    put(e, 0x62);
+    put(e, (wide ? below(4) << 7 & 0x80 : 0x80) | (~xb & 3) << 5 | (wide ? below(2) << 4 : 0x10) |
+           (r->op >> 8 & 3));
+    put(e, pick(r, AB_W0, 2) << 7 | (~vvvv & 15) << 3 | 4 | pick(r, AB_PNP, 4));
+    put(e, evex_p2(r, mem) | (vvvv & 16 ? 0 : 8));
+    put(e, r->op & 0xff);
+    modrm.disp_at += modrm.disp_n ? e->n : 0;
+    memcpy(e->b + e->n, modrm.b, modrm.n);
+    e->n += modrm.n;
+    e->disp_at = modrm.disp_at;
+    e->disp_n = modrm.disp_n;
+    e->base = modrm.base;
+    put_imm(e, r, 4, rg->bits);
+    return e->n <= 15 && x86_decode_with(e->b, e->n, rg->bits, m, in) == (int)e->n && !in->err && in->row == r;
+}
+
 /* A random encoding of @r into @e; decoded into @in. */
 bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg,
                    const struct x86_model *m, struct x86_insn *in)
@@ -274,7 +332,7 @@ bool encode(struct enc *e, const struct x86_row *r, const struct regs *rg,
 
     *e = (struct enc){ .n = 0 };
     if (ROW_HAS(r, EVEX))
-        return false;
+        return encode_evex(e, r, rg, m, in);
     if (rg->bits != 64)
         rex = vex ? rex & 8 : 0;
     if (names_any(r, AB_W0, 2))
@@ -378,8 +436,8 @@ static unsigned byte_reg(const struct x86_insn *in, unsigned n, unsigned o)
 uint32_t opnd_reg(const struct x86_insn *in, unsigned o)
 {
     switch (opnd_kind(o)) {
-    case K_E: return in->mem ? 0 : 1u << byte_reg(in, in->rm, o);
-    case K_R: return 1u << in->rm;
+    case K_E: return in->mem ? 0 : 1u << byte_reg(in, in->rm & 15, o);
+    case K_R: return 1u << (in->rm & 15);
     case K_G: return 1u << byte_reg(in, in->reg, o);
     case K_Z: return 1u << byte_reg(in, (in->opcode & 7) | (in->rex & 1) << 3, o);
     case K_A: return 1u << R_AX;
@@ -417,9 +475,11 @@ unsigned mem_bytes(const struct x86_insn *in)
     const unsigned ops[3] = { in->row->dst, in->row->a, in->row->b };
     unsigned n = 0;
 
+    if (in->bcast)
+        return insn_mem_bytes(in);
     for (unsigned i = 0; i < 3; i++)
         switch (opnd_kind(ops[i])) {
-        case K_E: case K_M: case K_W: case K_Q: n = MAX(n, opnd_bytes(in, ops[i])); break;
+        case K_E: case K_M: case K_W: case K_Q: case K_KM: n = MAX(n, opnd_bytes(in, ops[i])); break;
         default: break;
         }
     return n ? n : 16;

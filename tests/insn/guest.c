@@ -144,6 +144,8 @@ static void start_cpu(struct x86_cpu *cpu)
     cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
     cpu->xcr0 = 7;
+    if (x86_has(cpu, FEAT_7_EBX, 16))
+        cpu->xcr0 |= XCR0_AVX512;
     cpu->eflags |= EF_IF;
     tcg_mmu_switch(&cpu->tcg, 0, true);
     tcg_mmu_flush(&cpu->tcg, true);
@@ -192,6 +194,15 @@ static void set_ro(struct guest *g, const uint8_t *bytes)
     tcg_mmu_flush_page(&g->cpu->tcg, RO_VA);
 }
 
+static bool any_byte(const void *p, size_t n)
+{
+    const uint8_t *b = p;
+
+    while (n && !b[n - 1])
+        n--;
+    return n;
+}
+
 static void put_case(struct guest *g, const struct tcase *c)
 {
     struct x86_cpu *cpu = g->cpu;
@@ -211,6 +222,9 @@ static void put_case(struct guest *g, const struct tcase *c)
     set_mode(cpu, c->bits);
     cpu->fx = c->init.f.fx;
     memcpy(cpu->ymmh, c->init.f.ymmh, sizeof(cpu->ymmh));
+    cpu->z = c->init.f.z;
+    cpu->tcg.zmmh_live = any_byte(cpu->z.zmmh, sizeof(cpu->z.zmmh));
+    cpu->tcg.hi16_live = any_byte(cpu->z.hi16, sizeof(cpu->z.hi16));
     cpu->tcg.pc = (c->bits == 16 ? 0 : CODE_VA) + c->off;
     if (++g->flush % 8 == 0)
         tcg_mmu_flush(&cpu->tcg, true);
@@ -225,6 +239,7 @@ static void get_state(struct guest *g, const struct tcase *c, struct state *out)
     out->flags = x86_get_eflags(cpu);
     out->f.fx = cpu->fx;
     memcpy(out->f.ymmh, cpu->ymmh, sizeof(out->f.ymmh));
+    out->f.z = cpu->z;
     memcpy(out->data, g->ram + PG_DATA0 * 4096, 4096);
     memcpy(out->data + 4096, g->ram + PG_DATA1 * 4096, 4096);
     memcpy(out->stack, g->ram + PG_STACK * 4096, 4096);

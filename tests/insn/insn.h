@@ -28,6 +28,7 @@
 #define FS_BASE (DATA_VA + 0x900)
 #define GS_BASE (STACK_VA + 0x400)
 #define MAX_INS 36
+#define XCR0_AVX512 0xe0u
 /* 16-bit code runs in segments that start at each of those */
 enum { SEL_CODE16 = 0x07, SEL_DATA16 = 0x0f, SEL_STACK16 = 0x17 };
 #define END_BYTES 8               /* what an engine puts after the code */
@@ -38,6 +39,7 @@ enum { VEC_END = -1, VEC_HANG = -2, VEC_CRASH = -3 };
 struct fpu {
     struct x86_fxarea fx;
     uint8_t ymmh[16][16];
+    struct x86_avx512 z;
 };
 
 /** struct state - what a case starts from and what it leaves
@@ -135,6 +137,8 @@ struct engine {
 bool native_engine(struct engine *e);
 /** native_has_16() - prepare for 16-bit code; false: the host kernel does not allow it */
 bool native_has_16(void);
+/** has_avx512() - the host's CPU takes part with AVX-512 state */
+bool has_avx512(void);
 /** guest_engine() - the translator's back end, or the interpreter; false with a message */
 bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
                   const struct x86_model *m);

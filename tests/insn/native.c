@@ -32,6 +32,8 @@ struct slots {
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
+    uint8_t rsvd1[256];
+    struct x86_avx512 z;          /* components 5, 6, 7 at their places */
 };
 /* far pointer m16:32 and, at BACK_VA, the way back into 64-bit code */
 #define FAR_AT 0xa8
@@ -43,7 +45,7 @@ asm(".pushsection .text\n"
     "insn_native_enter:\n"
     "push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
     "movq %rsp, SL+0x88\n"
-    "movl $7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
+    "movl $0xe7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
     "movw SL+0xb0, %ds\n movw SL+0xb0, %es\n movw SL+0xb2, %ss\n"
     "rdfsbase %rax\n movq %rax, SL+0xb8\n"
     "movw SL+0xb0, %fs\n movw SL+0xb0, %gs\n"
@@ -65,7 +67,7 @@ asm(".pushsection .text\n"
     "pushfq\n popq SL+0x80\n pushq $0x202\n popfq\n"
     "movl $0x2b, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n"
     "xorl %eax, %eax\n movl %eax, %fs\n movl %eax, %gs\n movq SL+0xb8, %rax\n wrfsbase %rax\n"
-    "movl $7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
+    "movl $0xe7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
     "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
     ".popsection\n");
@@ -139,6 +141,8 @@ static void set_ro(const uint8_t *bytes)
     mprotect(p, RO_BYTES, PROT_READ);
 }
 
+bool has_avx512(void) { return __builtin_cpu_supports("avx512bw"); }
+
 static void run(struct engine *e, const struct tcase *c, struct state *out)
 {
     /* jmp *[exit], or far to that jump */
@@ -172,7 +176,8 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     SLOTS->exit = (uintptr_t)insn_native_exit;
     SLOTS->fx = c->init.f.fx;
     memcpy(SLOTS->ymmh, c->init.f.ymmh, sizeof(SLOTS->ymmh));
-    SLOTS->xstate_bv = 7;
+    SLOTS->z = c->init.f.z;
+    SLOTS->xstate_bv = 7 | (has_avx512() ? XCR0_AVX512 : 0);
     memset(SLOTS->header, 0, sizeof(SLOTS->header));
     out->vector = VEC_END;
     out->error = 0;
@@ -190,6 +195,7 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     out->flags = SLOTS->flags;
     out->f.fx = SLOTS->fx;
     memcpy(out->f.ymmh, SLOTS->ymmh, sizeof(out->f.ymmh));
+    out->f.z = SLOTS->z;
     memcpy(out->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
     memcpy(out->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
     memset(code, 0x90, c->len + END_BYTES);
@@ -220,6 +226,7 @@ bool native_engine(struct engine *e)
 {
     int rw = PROT_READ | PROT_WRITE;
 
+    _Static_assert(offsetof(struct slots, z) == 0x400 + 1088 && sizeof(SLOTS->z) == 1600, "XSAVE");
     _Static_assert(offsetof(struct slots, fx) == 0x400 && offsetof(struct slots, exit) == 0x98 &&
                    offsetof(struct slots, far_code) == FAR_AT && offsetof(struct slots, host_fs) == 0xb8, "asm");
     *e = (struct engine){ .name = "host CPU", .run = run };
@@ -250,6 +257,7 @@ void watchdog_reset(void) { nat.ticks = 0; }
 #else
 bool native_engine(struct engine *e) { return false; }
 bool native_has_16(void) { return true; }
+bool has_avx512(void) { return false; }
 void watchdog_start(void) { }
 void watchdog_reset(void) { }
 #endif
