@@ -389,7 +389,7 @@ static bool vec_store(struct ir_run *r, const struct ir_vec *v, uint64_t va, con
 
 static bool vec_load(struct ir_run *r, const struct ir_vec *v, uint64_t va, void *mem)
 {
-    if (v->mem_align && (va & (v->mem_align - 1u))) {
+    if (v->mem_align && (va & (v->mem_align - 1u)) && !(v->mem_masked && !vec_mask(r, v).bits)) {
         r->target->raise_align(r->cpu);
         return false;
     }

@@ -32,7 +32,7 @@ struct slots {
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
-    uint8_t rsvd1[256];
+    uint8_t rsvd2[256];
     struct x86_avx512 z;          /* components 5, 6, 7 at their places */
 };
 /* far pointer m16:32 and, at BACK_VA, the way back into 64-bit code */

@@ -61,8 +61,10 @@ Test(cpuid, dependents_go_with_what_they_need)
     cr_assert_eq(m.feat[FEAT_1_ECX] >> 28 & 1, 0, "AVX without XSAVE");
     cr_assert_eq(m.feat[FEAT_7_EBX] >> 5 & 1, 0, "AVX2 without XSAVE");
     cr_assert_eq(m.feat[FEAT_XSAVE], 0);
-    cr_assert_eq(parse("max", &m, &e), 0);
-    cr_assert_eq(m.feat[FEAT_7_EBX] >> 16 & 1, 0, "AVX-512 is not there yet");
+    cr_assert_eq(m.feat[FEAT_7_EBX] >> 16 & 1, 0, "AVX-512 without XSAVE");
+    cr_assert_eq(parse("max,-avx512f", &m, &e), 0);
+    cr_assert_eq(m.feat[FEAT_7_EBX] & (1u << 17 | 1u << 30 | 1u << 31), 0, "DQ, BW, VL without F");
+    cr_assert_eq(m.feat[FEAT_7_1_EAX] >> 5 & 1, 0, "BF16 without F");
 }
 
 Test(cpuid, every_model_parses)

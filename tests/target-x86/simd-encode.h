@@ -111,7 +111,8 @@ static inline bool row_takes_mem(const struct x86_row *r)
 static inline bool capstone_lacks(const struct x86_row *r, bool mem)
 {
     return !strcmp(r->name, "VBROADCASTI128") || r->attr >> AB_FT_SHIFT == FT_VAES ||
-           r->attr >> AB_FT_SHIFT == FT_VPCLMUL ||
+           r->attr >> AB_FT_SHIFT == FT_VPCLMUL || r->attr >> AB_FT_SHIFT == FT_GFNI ||
+           r->attr >> AB_FT_SHIFT == FT_AVXVNNI ||
            (!mem && r->arg >= 0xd8 && (r->op >> 8) == MAP_1B);      /* x87 aliases */
 }
 
