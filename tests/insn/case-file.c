@@ -11,6 +11,7 @@
  *   ignore 0x10                EFLAGS bits not compared
  *   fpu 1, approximate 1       vector state matters; differs in the last bits
  *   xmm3, ymmh3, st3 0011..    bytes, lowest first
+ *   zmmh3, zmm17, k3           bits 511:256 of zmm0..15; zmm16..31; masks (a number)
  *   mem 0x20000840 0011..      bytes of the data, stack or read-only page
  */
 #include "tests/insn/insn.h"
@@ -58,6 +59,19 @@ static void put_code(FILE *f, const struct tcase *c)
     }
 }
 
+static void put_avx512(FILE *f, const struct x86_avx512 *z)
+{
+    for (unsigned i = 0; i < 16; i++)
+        if (any(z->zmmh[i], 32))
+            fprintf(f, "zmmh%u ", i), put_bytes(f, z->zmmh[i], 32);
+    for (unsigned i = 0; i < 16; i++)
+        if (any(z->hi16[i], 64))
+            fprintf(f, "zmm%u ", 16 + i), put_bytes(f, z->hi16[i], 64);
+    for (unsigned i = 0; i < 8; i++)
+        if (z->k[i])
+            fprintf(f, "k%u %#llx\n", i, (unsigned long long)z->k[i]);
+}
+
 static void put_vectors(FILE *f, const struct fpu *v)
 {
     fprintf(f, "mxcsr %#x\nfcw %#x\nfsw %#x\nftw %#x\n", v->fx.mxcsr, v->fx.fcw, v->fx.fsw, v->fx.ftw);
@@ -70,6 +84,7 @@ static void put_vectors(FILE *f, const struct fpu *v)
     for (unsigned i = 0; i < 8; i++)
         if (any(v->fx.st[i], 10))
             fprintf(f, "st%u ", i), put_bytes(f, v->fx.st[i], 10);
+    put_avx512(f, &v->z);
 }
 
 bool case_write(FILE *f, const struct tcase *c, const char *why)
@@ -169,6 +184,12 @@ static bool get_numbered(struct tcase *c, const char *key, const char *s)
         return get_bytes(&s, f->fx.xmm[i], 16) == 16;
     else if (sscanf(key, "ymmh%u", &i) == 1 && i < 16)
         return get_bytes(&s, f->ymmh[i], 16) == 16;
+    else if (sscanf(key, "zmmh%u", &i) == 1 && i < 16)
+        return get_bytes(&s, f->z.zmmh[i], 32) == 32;
+    else if (sscanf(key, "zmm%u", &i) == 1 && i >= 16 && i < 32)
+        return get_bytes(&s, f->z.hi16[i - 16], 64) == 64;
+    else if (sscanf(key, "k%u", &i) == 1 && i < 8)
+        f->z.k[i] = strtoull(s, NULL, 0);
     else if (sscanf(key, "st%u", &i) == 1 && i < 8)
         return get_bytes(&s, f->fx.st[i], 10) == 10;
     else

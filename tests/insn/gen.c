@@ -101,6 +101,15 @@ static bool intel(void)
 #endif
 }
 
+bool has_avx512(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512bw");
+#else
+    return false;
+#endif
+}
+
 bool case_approximate(unsigned row)
 {
     static const char *const names[] = {

@@ -90,6 +90,8 @@ void rng_seed(uint64_t seed);
 uint64_t rng(void);
 /** gen_wanted() - the row can run here as an unprivileged program; NULL: yes, else why not */
 const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m);
+/** has_avx512() - the host's CPU takes part with AVX-512 state */
+bool has_avx512(void);
 /** case_approximate() - @row's results differ in the last bits between implementations */
 bool case_approximate(unsigned row);
 /** gen_single() - a case of one instruction of @row; false: no encoding came out */
@@ -137,8 +139,6 @@ struct engine {
 bool native_engine(struct engine *e);
 /** native_has_16() - prepare for 16-bit code; false: the host kernel does not allow it */
 bool native_has_16(void);
-/** has_avx512() - the host's CPU takes part with AVX-512 state */
-bool has_avx512(void);
 /** guest_engine() - the translator's back end, or the interpreter; false with a message */
 bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
                   const struct x86_model *m);

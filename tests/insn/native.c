@@ -141,8 +141,6 @@ static void set_ro(const uint8_t *bytes)
     mprotect(p, RO_BYTES, PROT_READ);
 }
 
-bool has_avx512(void) { return __builtin_cpu_supports("avx512bw"); }
-
 static void run(struct engine *e, const struct tcase *c, struct state *out)
 {
     /* jmp *[exit], or far to that jump */
@@ -257,7 +255,6 @@ void watchdog_reset(void) { nat.ticks = 0; }
 #else
 bool native_engine(struct engine *e) { return false; }
 bool native_has_16(void) { return true; }
-bool has_avx512(void) { return false; }
 void watchdog_start(void) { }
 void watchdog_reset(void) { }
 #endif

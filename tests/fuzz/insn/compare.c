@@ -133,7 +133,7 @@ static void show_vectors(const struct fpu *a, const struct fpu *b)
                b->fx.fsw, b->fx.ftw);
 }
 
-void show_avx512(const struct x86_avx512 *a, const struct x86_avx512 *b)
+static void show_avx512(const struct x86_avx512 *a, const struct x86_avx512 *b)
 {
     for (unsigned k = 0; k < 8; k++)
         if (a->k[k] != b->k[k])
@@ -164,6 +164,7 @@ void show_states(const struct state *a, const struct state *b)
     for (unsigned i = 0; i < STACK_BYTES; i += 16)
         show_bytes("stack", STACK_VA + i, a->stack + i, b->stack + i, 16);
     show_vectors(&a->f, &b->f);
+    show_avx512(&a->f.z, &b->f.z);
 }
 
 void show_sequence(const struct seq *q)

@@ -128,7 +128,7 @@ static void start_cpu(struct x86_cpu *cpu, unsigned bits)
     cpu->cr0 = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_MP | CR0_ET | CR0_AM;
     cpu->cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_FSGSBASE;
     cpu->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
-    cpu->xcr0 = XCR0_AVX | (have_avx512(cpu->model) ? XCR0_AVX512 : 0);
+    cpu->xcr0 = XCR0_AVX | (has_avx512() ? XCR0_AVX512 : 0);
     cpu->eflags = EF_IF | EF_1;
     set_mode(cpu, bits);
 }
@@ -259,8 +259,7 @@ static void take_vectors(const struct x86_cpu *cpu, struct outcome *o)
     o->ftw = cpu->fx.ftw;
 }
 
-static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome *o, struct state *st,
-                      struct x86_avx512 *z)
+static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome *o, struct state *st)
 {
     memcpy(st->r, o->r, sizeof(st->r));
     st->flags = o->flags;
@@ -268,7 +267,7 @@ static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome
     st->cr2 = o->cr2;
     st->vector = o->vector;
     st->error = o->error;
-    *z = g->cpu->z;
+    st->f.z = g->cpu->z;
     st->f.fx = g->cpu->fx;
     memcpy(st->f.ymmh, g->cpu->ymmh, sizeof(st->f.ymmh));
     memcpy(st->data, page_of(g, e, PG_DATA0), 4096);
@@ -276,8 +275,7 @@ static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome
     memcpy(st->stack, page_of(g, e, PG_STACK), 4096);
 }
 
-void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *o, struct state *st,
-                struct x86_avx512 *z)
+void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *o, struct state *st)
 {
     struct x86_cpu *cpu = g->cpu;
 
@@ -295,7 +293,7 @@ void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struc
     if (q->fpu)
         take_vectors(cpu, o);
     if (st)
-        take_full(g, e, o, st, z);
+        take_full(g, e, o, st);
     o->mem = mem_settle(page_of(g, e, PG_DATA0), g->im->data, 4096, 0) +
              mem_settle(page_of(g, e, PG_DATA1), g->im->data + 4096, 4096, 4096) +
              mem_settle(page_of(g, e, PG_STACK), g->im->stack, 4096, DATA_BYTES);

@@ -40,7 +40,6 @@ struct xstate {
     struct x86_avx512 z;
 };
 #define XCR0_AVX 0x7u
-#define XCR0_AVX512 0xe0u
 
 /** struct image - the memory that every sequence of a batch starts from; pages at
  *  DATA_VA (two), STACK_VA and, read-only, RO_VA; all other addresses are not mapped */
@@ -79,8 +78,6 @@ struct seq {
 
 /* ---- seq.c, item.c --------------------------------------------------------------- */
 
-/** have_avx512() - the host's CPU and @m take part with AVX-512 state */
-bool have_avx512(const struct x86_model *m);
 struct source;                    /* rows by kind, for one code size */
 struct source *source_new(unsigned bits, const struct x86_model *m);
 /** source_rows() - how many rows it draws from */
@@ -103,7 +100,7 @@ struct native;
 /** native_lacks() - why this host cannot run code of @bits for comparison; NULL: it can */
 const char *native_lacks(unsigned bits);
 /** native_new() - start the child; NULL with a message */
-struct native *native_new(unsigned bits, bool avx512);
+struct native *native_new(unsigned bits);
 void native_free(struct native *n);
 /** native_image(), native_ring(), native_seqs(), native_outcomes() - the batch's memory
  *  image, its code, sequences and answers (BATCH each), shared with the child, owned by it */
@@ -112,8 +109,8 @@ uint8_t *native_ring(struct native *n);
 struct seq *native_seqs(struct native *n);
 struct outcome *native_outcomes(struct native *n);
 /** native_run() - run the first @count sequences; VEC_CRASH: the child died there
- *  @full, @z: the state of the last, or NULL */
-void native_run(struct native *n, unsigned count, struct state *full, struct x86_avx512 *z);
+ *  @full: the state of the last, or NULL */
+void native_run(struct native *n, unsigned count, struct state *full);
 
 /* ---- guest.c ------------------------------------------------------------------------ */
 
@@ -127,9 +124,9 @@ void fguest_free(struct fguest *g);
 void fguest_image(struct fguest *g, const struct image *im);
 /** fguest_code() - @n bytes of code at @off of the ring, for all engines */
 void fguest_code(struct fguest *g, unsigned off, const uint8_t *code, unsigned n);
-/** fguest_run() - one sequence at its place in the ring on engine @e; @st, @z: whole state, or NULL */
+/** fguest_run() - one sequence at its place in the ring on engine @e; @st: whole state, or NULL */
 void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *out,
-                struct state *st, struct x86_avx512 *z);
+                struct state *st);
 /** fguest_wrap() - the ring starts over: forget all translations */
 void fguest_wrap(struct fguest *g);
 /** fguest_hook() - translate() goes through @fn from now on (see bug.c) */
@@ -156,8 +153,6 @@ bool outcome_same(const struct seq *q, const struct outcome *a, const struct out
 void show_sequence(const struct seq *q);
 /** show_states() - print where the two states differ */
 void show_states(const struct state *a, const struct state *b);
-/** show_avx512() - likewise, for what AVX-512 adds */
-void show_avx512(const struct x86_avx512 *a, const struct x86_avx512 *b);
 
 /* ---- bench: one worker's engines and material ---------------------------------------------- */
 
@@ -174,7 +169,6 @@ struct bench {
     unsigned bits;
     uint64_t seed;
     struct state *sa, *sb;        /* for whole states */
-    struct x86_avx512 *za, *zb;
 };
 
 /** bench_rewind() - the ring is empty again */

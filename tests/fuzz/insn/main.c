@@ -73,8 +73,6 @@ static void bench_free(struct bench *b)
     free(b->pool);
     free(b->sa);
     free(b->sb);
-    free(b->za);
-    free(b->zb);
 }
 
 static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
@@ -86,7 +84,7 @@ static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
         fprintf(stderr, "ifuzz: %s\n", err.msg);
         return false;
     }
-    b->native = native_new(bits, have_avx512(&b->model));      /* before there is much to copy for the child */
+    b->native = native_new(bits);      /* before there is much to copy for the child */
     b->guest = b->native ? fguest_new(bits, &b->model) : NULL;
     if (!b->guest)
         return false;
@@ -100,8 +98,6 @@ static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
     fpu_pool_make(b->pool, o->seed);
     b->sa = aligned_alloc(64, align_up(sizeof(*b->sa), 64));
     b->sb = aligned_alloc(64, align_up(sizeof(*b->sb), 64));
-    b->za = aligned_alloc(64, sizeof(*b->za));
-    b->zb = aligned_alloc(64, sizeof(*b->zb));
     ticking = b->guest;
     return true;
 }
@@ -128,7 +124,7 @@ bool bench_host(struct bench *b)
         bench_rewind(b);
         bench_place(b, &b->seq[0]);
     }
-    native_run(b->native, 1, b->sa, b->za);
+    native_run(b->native, 1, b->sa);
     fguest_code(b->guest, b->seq[0].off, native_ring(b->native) + b->seq[0].off, seq_room(&b->seq[0]));
     return b->host[0].vector >= VEC_END;
 }
@@ -137,7 +133,7 @@ bool bench_differs(struct bench *b, enum fuzz_engine e)
 {
     struct outcome g;
 
-    fguest_run(b->guest, e, &b->seq[0], &g, b->sb, b->zb);
+    fguest_run(b->guest, e, &b->seq[0], &g, b->sb);
     return !outcome_same(&b->seq[0], &b->host[0], &g);
 }
 
@@ -169,7 +165,6 @@ static void report(struct bench *b, const struct options *o, uint64_t index, enu
     printf("--- %s: differs from the host CPU%s\n", why, alone ? "" : ", but not alone");
     show_sequence(&b->seq[0]);
     show_states(b->sa, b->sb);
-    show_avx512(b->za, b->zb);
     if (o->cases && alone)
         case_store(b, o->cases, why);
     free(why);
@@ -202,7 +197,7 @@ static void run_engine(struct bench *b, const struct options *o, enum fuzz_engin
     for (unsigned i = 0; i < n; i++) {
         if (!wants(o, e, first + i, &b->seq[i]) || b->host[i].vector == VEC_CRASH)
             continue;
-        fguest_run(b->guest, e, &b->seq[i], &g, NULL, NULL);
+        fguest_run(b->guest, e, &b->seq[i], &g, NULL);
         t->runs[e]++;
         if (outcome_same(&b->seq[i], &b->host[i], &g) || (o->replaying && first + i != o->replay))
             continue;
@@ -235,7 +230,7 @@ static unsigned run_part(struct bench *b, const struct options *o, struct tally 
         if (!bench_place(b, &b->seq[made]))
             break;
     }
-    native_run(b->native, made, NULL, NULL);
+    native_run(b->native, made, NULL);
     fguest_code(b->guest, 0, native_ring(b->native), RING_BYTES);
     if (o->replaying && first + made == o->replay + 1)
         show_sequence(&b->seq[made - 1]);

@@ -97,7 +97,6 @@ struct shared {
     struct seq seq[BATCH];
     struct outcome out[BATCH];
     struct state full;
-    struct x86_avx512 full_z;
 };
 
 struct native {
@@ -107,7 +106,6 @@ struct native {
     uint8_t *ro;
     pid_t child;
     unsigned bits;
-    bool avx512;
 };
 
 /* ---- the child: faults ------------------------------------------------------------- */
@@ -225,7 +223,7 @@ static void child_slots(const struct native *n)
     s->data_sel = bits == 16 ? SEL_DATA16 : 0x2b;
     s->stack_sel = bits == 16 ? SEL_STACK16 : 0x2b;
     s->fsgs_sel = s->data_sel;
-    s->xmask = XCR0_AVX | (n->avx512 ? XCR0_AVX512 : 0);
+    s->xmask = XCR0_AVX | (has_avx512() ? XCR0_AVX512 : 0);
     s->fs_base = bits == 16 ? DATA_VA : FS_BASE;
     s->gs_base = bits == 16 ? DATA_VA : GS_BASE;
 }
@@ -278,7 +276,7 @@ static void child_full(struct shared *sh, const struct outcome *o)
     st->error = o->error;
     st->f.fx = SLOTS->f.fx;
     memcpy(st->f.ymmh, SLOTS->f.ymmh, sizeof(st->f.ymmh));
-    sh->full_z = SLOTS->f.z;
+    st->f.z = SLOTS->f.z;
     memcpy(st->data, (void *)(uintptr_t)DATA_VA, DATA_BYTES);
     memcpy(st->stack, (void *)(uintptr_t)STACK_VA, STACK_BYTES);
 }
@@ -351,11 +349,6 @@ static void *shared_file(size_t bytes, int *fd)
     return mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 }
 
-bool have_avx512(const struct x86_model *m)
-{
-    return __builtin_cpu_supports("avx512bw") && m->feat[FEAT_7_EBX] >> 16 & 1;
-}
-
 const char *native_lacks(unsigned bits)
 {
     char ldt[8];
@@ -369,7 +362,7 @@ const char *native_lacks(unsigned bits)
     return NULL;
 }
 
-struct native *native_new(unsigned bits, bool avx512)
+struct native *native_new(unsigned bits)
 {
     struct native *n = xzalloc(sizeof(*n));
     int fd;
@@ -380,7 +373,6 @@ struct native *native_new(unsigned bits, bool avx512)
                    offsetof(struct xstate, header) == 512 && offsetof(struct xstate, ymmh) == 576 &&
                    offsetof(struct xstate, z) == 1088 && offsetof(struct slots, xmask) == 0xd8, "asm");
     n->bits = bits;
-    n->avx512 = avx512;
     n->sh = shared_file(sizeof(*n->sh), &fd);
     n->ring = shared_file(RING_BYTES, &n->code_fd);
     n->ro = shared_file(RO_BYTES, &n->ro_fd);
@@ -458,13 +450,11 @@ static void run_batch(struct native *n, unsigned count, bool full)
     }
 }
 
-void native_run(struct native *n, unsigned count, struct state *full, struct x86_avx512 *z)
+void native_run(struct native *n, unsigned count, struct state *full)
 {
     for (unsigned i = 0; i < count; i++)
         put_code(n, &n->sh->seq[i]);
     run_batch(n, count, full != NULL);
-    if (full) {
+    if (full)
         *full = n->sh->full;
-        *z = n->sh->full_z;
-    }
 }

@@ -473,7 +473,7 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     q->fpu = b.vec;
     q->zmm = false;
     if (q->fpu)
-        set_vectors(q, pool, have_avx512(src->m));
+        set_vectors(q, pool, has_avx512());
     for (unsigned want = length(); q->n < want && q->n < MAX_SEQ;)
         if (!b.wild && want > 2 && one_in(24))
             build_item(&b);

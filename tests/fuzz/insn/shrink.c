@@ -207,6 +207,7 @@ static void to_case(const struct bench *b, struct tcase *c)
     if (q->fpu) {
         c->init.f.fx = q->f.fx;
         memcpy(c->init.f.ymmh, q->f.ymmh, sizeof(q->f.ymmh));
+        c->init.f.z = q->f.z;
     }
     memcpy(c->init.data, b->im->data, DATA_BYTES);
     memcpy(c->init.stack, b->im->stack, STACK_BYTES);
