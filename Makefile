@@ -40,7 +40,7 @@ endif
 # ---- sources ------------------------------------------------------------------
 
 src_util := util/clock.c util/err.c util/log.c util/loop.c util/words.c
-src_tcg := tcg/cache.c tcg/dead.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/interp-alu.c \
+src_tcg := tcg/cache.c tcg/dead.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/smp.c tcg/softmmu.c tcg/verify.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \

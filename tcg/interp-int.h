@@ -37,6 +37,12 @@ static inline uint64_t ir_in(struct ir_run *r, const struct ir_op *op, ir_val v)
     return v == IR_IMM ? (uint64_t)op->imm : v == IR_IMM2 ? (uint64_t)(int64_t)op->imm2 : 0;
 }
 
+/** ir_addr() - address of a memory operation */
+static inline uint64_t ir_addr(struct ir_run *r, const struct ir_op *op)
+{
+    return ir_in(r, op, op->a) + (uint64_t)(int64_t)(op->grp == GRP_USE ? op->disp : 0);
+}
+
 /** ir_in_sz() - operand @v, zero-extended from op->size */
 static inline uint64_t ir_in_sz(struct ir_run *r, const struct ir_op *op, ir_val v)
 {

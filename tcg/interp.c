@@ -126,7 +126,7 @@ DO(LD)
 {
     uint64_t v;
 
-    if (!tcg_load(r->cpu, ir_in(r, op, op->a), op->size, &v))
+    if (!tcg_load(r->cpu, ir_addr(r, op), op->size, &v))
         return leave_fault(r);
     ir_out(r, op->d, 8, v);
     return op + 1;
@@ -136,7 +136,7 @@ DO(LDS)
 {
     uint64_t v;
 
-    if (!tcg_load(r->cpu, ir_in(r, op, op->a), op->size, &v))
+    if (!tcg_load(r->cpu, ir_addr(r, op), op->size, &v))
         return leave_fault(r);
     ir_out(r, op->d, 8, sext(v, op->size) & size_mask(op->sz2));
     return op + 1;
@@ -146,7 +146,7 @@ DO(LDM)
 {
     uint64_t v;
 
-    if (!tcg_load(r->cpu, ir_in(r, op, op->a), op->size, &v))
+    if (!tcg_load(r->cpu, ir_addr(r, op), op->size, &v))
         return leave_fault(r);
     ir_out(r, op->d, op->size, v);
     return op + 1;
@@ -154,14 +154,14 @@ DO(LDM)
 
 DO(LDW)
 {
-    if (!tcg_probe(r->cpu, ir_in(r, op, op->a), op->size, ACC_WRITE))
+    if (!tcg_probe(r->cpu, ir_addr(r, op), op->size, ACC_WRITE))
         return leave_fault(r);
     return ir_do_LD(r, op);
 }
 
 DO(ST)
 {
-    if (!tcg_store(r->cpu, ir_in(r, op, op->a), op->size, ir_in(r, op, op->b)))
+    if (!tcg_store(r->cpu, ir_addr(r, op), op->size, ir_in(r, op, op->b)))
         return leave_fault(r);
     return op + 1;
 }
@@ -222,7 +222,7 @@ static void host_store(uint8_t *p, unsigned size, uint64_t v)
 static bool modify(struct ir_run *r, const struct ir_op *op, bool atomic, modify_fn *fn,
                    struct modify *m)
 {
-    uint64_t va = ir_in(r, op, op->a), v;
+    uint64_t va = ir_addr(r, op), v;
     uint8_t *p = tcg_host_rmw(r->cpu, va, op->size);
 
     if ((uintptr_t)p & (op->size - 1u))
@@ -404,7 +404,7 @@ static bool vec_load(struct ir_run *r, const struct ir_vec *v, uint64_t va, void
 DO(VEC)
 {
     const struct ir_vec *v = &r->vec[op->imm];
-    uint64_t va = ir_in(r, op, op->a), gpr = ir_in(r, op, op->b);
+    uint64_t va = ir_addr(r, op), gpr = ir_in(r, op, op->b);
     uint8_t mem[64] __attribute__((aligned(64)));
     unsigned bytes = MIN(v->mem_bytes, sizeof(mem));
 

@@ -400,6 +400,7 @@ void ir_optimise(struct ir_block *b, bool opt)
     ir_dead_flags(b, opt);     /* first: operations without flags fold further */
     if (opt) {
         ir_fold(b);
+        ir_group(b);
         ir_dead_code(b);
     }
     ir_liveness(b);

@@ -72,17 +72,29 @@ struct ir_op {
     uint8_t lf;          /* F bits live after this op (filled by the dead-flag pass) */
     uint8_t aux;         /* slot, hint, length */
     uint8_t sc;          /* LEA: shift of b, 0..3 */
-    uint8_t callf;
+    union {
+        uint8_t callf;   /* CALL: IRCALL_* */
+        uint8_t grp;     /* memory operations: GRP_* */
+    };
     bool lock;           /* atomic */
     bool poll;           /* GOTO_TB: poll for interrupts */
     uint16_t label;
     ir_val d, e, a, b, c;
     int32_t imm2;
     int64_t imm;
-    void *fn;            /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
+    union {
+        void *fn;        /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
+        struct {         /* grouped memory operations */
+            int16_t span_lo, span_hi; /* GRP_LEAD: the group's bytes, from its own address */
+            int32_t disp;             /* GRP_USE: the address is a + disp */
+        };
+    };
     uint32_t last;       /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
 };
 #define rmw cc           /* op->rmw */
+/* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's
+ * page, or 0. An implementation may ignore both. */
+enum { GRP_NONE, GRP_LEAD, GRP_USE };
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**
@@ -205,6 +217,7 @@ void ir_dump(const struct ir_block *b, FILE *f);
  * annotations (rf, lf, last) that the back ends need */
 void ir_fold(struct ir_block *b);
 void ir_dead_flags(struct ir_block *b, bool prune);
+void ir_group(struct ir_block *b);
 void ir_dead_code(struct ir_block *b);
 void ir_liveness(struct ir_block *b);
 void ir_optimise(struct ir_block *b, bool opt);

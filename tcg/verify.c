@@ -118,7 +118,7 @@ static bool check_input(struct verifier *v, unsigned which, ir_val val)
 {
     const struct ir_info *inf = ir_op_info(v->op->opc);
 
-    if (!(inf->ins & which))
+    if (!(inf->ins & which) && !(which == IRO_C && v->op->grp == GRP_USE && (inf->attr & IRA_MEM)))
         return val == IR_NONE || bad(v, "input that the row does not have");
     if (val == IR_NONE)
         return (optional(v->op) & which) || bad(v, "input missing");
@@ -136,7 +136,7 @@ static bool check_output(struct verifier *v, unsigned which, ir_val val)
 {
     const struct ir_info *inf = ir_op_info(v->op->opc);
 
-    if (!(inf->outs & which))
+    if (!(inf->outs & which) && !(which == IRO_E && v->op->grp == GRP_LEAD && (inf->attr & IRA_MEM)))
         return val == IR_NONE || bad(v, "result that the row does not have");
     if (val == IR_NONE)
         return (optional(v->op) & which) || bad(v, "result missing");

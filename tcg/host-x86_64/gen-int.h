@@ -55,7 +55,9 @@ struct stub {
     uint8_t align;           /* MEM: required alignment, 0 none */
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
-    uint8_t *lookup, *op, *after; /* MEM */
+    uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
+    uint8_t *copy[2];        /* MEM: the operation's copies in the stub */
+    uint16_t mem;            /* FAULT with fpe: 1 + number of the MEM stub that has copies of the operation */
     bool site, fpe;          /* record host-fault sites */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
@@ -65,8 +67,10 @@ struct stub {
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
     uint8_t mask;            /* MEM: only elements that this opmask register selects; 0: all */
     uint32_t elems;          /* MEM: with it, ELEMS_* */
-    uint8_t *copy;           /* MEM: the operation again, on the bounce buffer; or NULL */
+    uint8_t *copy[2];        /* MEM: the operation again, in the stub; or NULL */
     uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub */
+    uint8_t grp;             /* MEM: GRP_*; USE: t is the base */
+    int32_t disp;            /* MEM, GRP_USE */
 };
 
 struct tval {
@@ -103,7 +107,7 @@ struct gen {
     unsigned n_fix, n_stubs;
     unsigned skip;           /* operations that the current one has dealt with */
     struct stub stubs[MAX_STUBS + 1];
-    struct tb_site sites[2 * MAX_STUBS];
+    struct tb_site sites[3 * MAX_STUBS];
     unsigned n_sites;
     int64_t link_target[2];
 };
@@ -147,7 +151,8 @@ void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every r
 /* mem.c */
 /* @d = the page map's word for the address in @t; flags are lost; @d is not @t */
 void map_lookup(struct gen *g, int t, int d, enum tcg_access k);
-struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
+/* operand of memory operation @op; what follows until mem_end() may be run from the stub instead */
+struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write,
                      unsigned align);
 void mem_end(struct gen *g);
 struct stub *stub_new(struct gen *g, enum stub_kind k);

@@ -7,7 +7,7 @@
 void gen_ld(struct gen *g, const struct ir_op *op)
 {
     bool write = op->opc == IR_LDW;
-    struct opn m = mem_begin(g, op->a, op->size, true, write, 0);
+    struct opn m = mem_begin(g, op, op->size, true, write, 0);
     int p = pin_of(g, op->d);
     int r;
 
@@ -20,12 +20,13 @@ void gen_ld(struct gen *g, const struct ir_op *op)
             mem_end(g);
             return;
         }
-        ins(&g->c, 4, X0F | (op->size == 1 ? 0xb6u | XBM : 0xb7u), m.index, m);
+        r = op->grp ? scratch_get(g) : m.index;
+        ins(&g->c, 4, X0F | (op->size == 1 ? 0xb6u | XBM : 0xb7u), r, m);
         mem_end(g);
-        def_done(g, op->d, m.index, op->size);
+        def_done(g, op->d, r, op->size);
         return;
     }
-    r = p >= 0 ? p : m.index;
+    r = p >= 0 ? p : op->grp ? scratch_get(g) : m.index;
     if (op->opc == IR_LDS) {
         unsigned sz = op->sz2 == 8 ? 8 : 4;
         if (op->size == 1)
@@ -56,7 +57,7 @@ void gen_st(struct gen *g, const struct ir_op *op)
 {
     int64_t k;
     bool is_k = val_const(g, op->b, op, &k);
-    struct opn m = mem_begin(g, op->a, op->size, false, true, 0);
+    struct opn m = mem_begin(g, op, op->size, false, true, 0);
 
     if (is_k && (op->size < 8 || fits32(k))) {
         ins_sz(&g->c, op->size, 0xc6, 0, m);
@@ -83,7 +84,7 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
 
     if (op->rmw >= IRM_ADC && op->rmw != IRM_NEG && op->rmw != IRM_NOT)
         flags_save(g);       /* it starts from C in memory */
-    m = mem_begin(g, op->a, op->size, true, true, 0);
+    m = mem_begin(g, op, op->size, true, true, 0);
     mem_locked(g, op->lock);
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
@@ -153,7 +154,7 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
 /* XCHG, XADD with memory: the register operand is exchanged, so work in a copy. */
 void gen_xchg(struct gen *g, const struct ir_op *op)
 {
-    struct opn m = mem_begin(g, op->a, op->size, true, true, 0);
+    struct opn m = mem_begin(g, op, op->size, true, true, 0);
     int r = scratch_get(g);
 
     mem_locked(g, op->lock || op->opc == IR_XCHGM);
@@ -176,7 +177,7 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     flags_save(g);
     scratch_take(g, RAX);
     val_to(g, RAX, op->c);
-    m = mem_begin(g, op->a, op->size, true, true, 0);
+    m = mem_begin(g, op, op->size, true, true, 0);
     mem_locked(g, op->lock);
     v = pin_of(g, op->b);
     if (v < 0 && !(op->b < IR_MAX_VALS && !is_global(g, op->b) && g->v[op->b].reg >= 0)

@@ -71,53 +71,226 @@ void map_lookup(struct gen *g, int t, int d, enum tcg_access k)
         ins(c, size, X0F | 0x45, d, ENV(zero));   /* cmovne */
 }
 
-struct opn mem_begin(struct gen *g, ir_val addr, unsigned bytes, bool read, bool write,
+static struct stub *mem_stub(struct gen *g, const struct ir_op *op, int t, int d)
+{
+    struct stub *s = stub_new(g, STUB_MEM);
+
+    s->t = (int8_t)t;
+    s->c = (int8_t)d;
+    s->grp = op->grp;
+    s->site = true;
+    if (!g->fl_mem)
+        s->rec = g->rec;
+    return s;
+}
+
+/* A follower: its leader has left the way to the page in a temp, or 0. */
+static struct opn use_group(struct gen *g, const struct ir_op *op)
+{
+    int t = pin_of(g, op->a), d = val_reg(g, op->c);
+    struct stub *s = mem_stub(g, op, t, d);
+
+    s->disp = op->disp;
+    ins(&g->c, 8, 0x85, d, o_reg(d));
+    s->from[1] = jcc32(&g->c, 4);
+    return (struct opn){ .kind = ON_MEM, .base = (int8_t)t, .index = (int8_t)d, .disp = op->disp };
+}
+
+/* Do the @n bytes from @lo bytes behind the address in @t on lie in one page? @d is lost. */
+static uint8_t *check_span(struct gen *g, int t, int d, int lo, int n)
+{
+    struct code *c = &g->c;
+
+    if (lo == 0) {
+        lea(g, 4, d, t, NOREG, 0, n - 1);
+        ins(c, 4, 0x33, d, o_reg(t));
+        ins(c, 1, 0xf6, 0, o_reg(d + 4));        /* test AH, CH or DH */
+        e8(c, PAGE_SIZE >> 8);
+        return jcc32(c, 5);
+    }
+    lea(g, 4, d, t, NOREG, 0, lo);
+    alu_imm(c, 4, ALU_AND, o_reg(d), PAGE_MASK);
+    alu_imm(c, 4, ALU_CMP, o_reg(d), (int64_t)PAGE_SIZE - n);
+    return jcc32(c, 7);
+}
+
+/* The operand must be aligned, or lie in one page. */
+static void check_alone(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    if (s->align > 1) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));
+        e8(c, s->align - 1u);
+        s->from[2] = jcc32(c, 5);
+    } else if (s->size > 1 && pow2(s->size)) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));   /* test t.b, bytes - 1 */
+        e8(c, s->size - 1u);
+        s->from[0] = jcc32(c, 5);
+        s->check_cross = true;
+    } else if (s->size > 1) {
+        s->from[0] = check_span(g, s->t, s->c, 0, s->size);
+    }
+}
+
+struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write,
                      unsigned align)
 {
     struct code *c = &g->c;
     struct stub *s;
-    int t, d;
+    struct opn m;
 
     flags_for_fault(g);      /* an exception frame shows them */
     flags_lost(g);
-    t = val_reg(g, addr);
-    d = scratch_get(g);
-    s = stub_new(g, STUB_MEM);
-    s->t = (int8_t)t;
-    s->c = (int8_t)d;
+    if (op->grp == GRP_USE) {
+        m = use_group(g, op);
+        s = &g->stubs[g->n_stubs - 1];
+    } else {
+        int t = val_reg(g, op->a);
+        s = mem_stub(g, op, t, scratch_get(g));
+        m = o_mem(t, s->c);
+    }
     s->size = (uint8_t)bytes;
     s->read = read;
     s->write = write;
     s->align = (uint8_t)align;
-    s->site = true;
-    if (!g->fl_mem)
-        s->rec = g->rec;
-    if (align > 1) {
-        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));
-        e8(c, align - 1);
-        s->from[2] = jcc32(c, 5);
-    } else if (bytes > 1 && pow2(bytes)) {
-        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));      /* test t.b, bytes - 1 */
-        e8(c, bytes - 1);
-        s->from[0] = jcc32(c, 5);
-        s->check_cross = true;
-    } else if (bytes > 1) {
-        ins(c, 4, 0x8b, d, o_reg(t));
-        alu_imm(c, 4, ALU_AND, o_reg(d), PAGE_MASK);
-        alu_imm(c, 4, ALU_CMP, o_reg(d), (int64_t)PAGE_SIZE - bytes);
-        s->from[0] = jcc32(c, 7);
+    if (op->grp != GRP_USE) {
+        if (op->grp == GRP_LEAD && align > 1)
+            check_alone(g, s);
+        if (op->grp == GRP_LEAD)
+            s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
+        else
+            check_alone(g, s);
+        s->lookup = c->p;
+        map_lookup(g, s->t, s->c, write ? ACC_WRITE : ACC_READ);
+        ins(c, 8, 0x85, s->c, o_reg(s->c));
+        s->from[1] = jcc32(c, 4);
     }
-    s->lookup = c->p;
-    map_lookup(g, t, d, write ? ACC_WRITE : ACC_READ);
-    ins(c, 8, 0x85, d, o_reg(d));
-    s->from[1] = jcc32(c, 4);
     s->op = c->p;
-    return o_mem(t, d);
+    return m;
 }
 
 void mem_end(struct gen *g)
 {
-    g->stubs[g->n_stubs - 1].after = g->c.p;
+    struct stub *s = &g->stubs[g->n_stubs - 1];
+
+    s->after = g->c.p;
+    if (s->grp == GRP_LEAD)
+        def_done(g, g->op->e, s->c, 8);
+}
+
+static void copy_op(struct code *c, struct stub *s)
+{
+    size_t n = (size_t)(s->after - s->op);
+
+    s->copy[s->copy[0] ? 1 : 0] = c->p;
+    memcpy(c->p, s->op, n);
+    c->p += n;
+}
+
+static void store_mask(struct code *c, const struct stub *s)
+{
+    vex(c, 1, 0, 1, 0, 0x91, s->mask, 0, SLOW(arg));       /* kmovq [slow.arg], k */
+}
+
+/* An operand that must be aligned is not. Returns a jump for when that does not matter
+ * because none of it is accessed, or NULL. */
+static uint8_t *emit_misaligned(struct gen *g, const struct stub *s)
+{
+    struct code *c = &g->c;
+    uint8_t *none = NULL;
+
+    patch32(s->from[2], c->p);
+    if (s->mask) {
+        store_mask(c, s);
+        ins(c, 4, 0xf7, 0, SLOW(arg));
+        e32(c, (uint32_t)((1ull << MIN(s->elems & ELEMS_BITS, 32u)) - 1));
+        none = jcc32(c, 4);
+    }
+    recipe_save(g, &s->rec);
+    mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
+    jmp_to(c, thunk_rw(g, TH_ALIGN));
+    return none;
+}
+
+static void call_slow(struct gen *g, const struct stub *s)
+{
+    mov_env_imm32(&g->c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
+                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
+                  | (s->mask ? SLOW_MASKED : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
+    if (s->mask) {
+        mov_env_imm32(&g->c, SLOW_OFF(elems), s->elems);
+        store_mask(&g->c, s);
+    }
+    call_to(&g->c, thunk_rw(g, TH_SLOW));
+}
+
+/* Back in the main line, where followers find that there is no group (any more). */
+static void end_without_group(struct code *c, const struct stub *s)
+{
+    mov_imm(c, s->c, 0);
+    jmp_to(c, s->after);
+}
+
+/*
+ * An access of a group that stands for itself: the page map's entry if there is one for the
+ * operand alone, else the slow path. The register of the group's temp is free for that.
+ */
+static void emit_group_stub(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+    uint8_t *alone = c->p, *slow[2] = { NULL, NULL }, *op, *fault = NULL;
+    int t = s->t;
+
+    if (s->from[2]) {
+        emit_misaligned(g, s);
+        alone = c->p;
+    }
+    for (int i = 0; i < 2; i++)
+        if (s->from[i])
+            patch32(s->from[i], alone);
+    site_add(g, s->op, alone, 0);
+    if (s->grp == GRP_USE) {
+        lea(g, 8, s->c, s->t, NOREG, 0, s->disp);
+        t = s->c;
+    }
+    mov_store(c, SLOW(va), t);
+    if (s->size > 1) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));
+        e8(c, pow2(s->size) ? s->size - 1u : 0xff);
+        slow[0] = jcc32(c, 5);
+    }
+    if (g->t->narrow && t == s->c) {         /* no register left for the look-up */
+        slow[1] = jmp32(c);
+    } else {
+        map_lookup(g, t, s->c, s->write ? ACC_WRITE : ACC_READ);
+        ins(c, 8, 0x85, s->c, o_reg(s->c));
+        slow[1] = jcc32(c, 4);
+    }
+    op = c->p;
+    copy_op(c, s);
+    end_without_group(c, s);
+    for (int i = 0; i < 2; i++)
+        if (slow[i])
+            patch32(slow[i], c->p);
+    site_add(g, op, c->p, 0);
+    call_slow(g, s);
+    if (s->rec.kind != REC_NONE)
+        fault = jcc32(c, 2);
+    mov_load(c, s->c, SLOW(delta));
+    if (!s->write || s->no_commit) {
+        jmp_to(c, op);
+    } else {
+        patch32(jcc32(c, 5), op);
+        copy_op(c, s);
+        call_to(c, thunk_rw(g, TH_COMMIT));
+        end_without_group(c, s);
+    }
+    if (fault) {
+        patch32(fault, c->p);
+        recipe_save(g, &s->rec);
+        jmp_to(c, thunk_rw(g, TH_LEAVE_EXC));
+    }
 }
 
 /* The miss is resolved: ZF says whether by the bounce buffer. */
@@ -131,18 +304,9 @@ static void access_after_slow(struct gen *g, struct stub *s)
         return;
     }
     patch32(jcc32(c, 5), s->op);
-    size_t n = (size_t)(s->after - s->op);
-    if (!s->copy)
-        s->copy = c->p;
-    memcpy(c->p, s->op, n);
-    c->p += n;
+    copy_op(c, s);
     call_to(c, thunk_rw(g, TH_COMMIT));
     jmp_to(c, s->after);
-}
-
-static void store_mask(struct code *c, const struct stub *s)
-{
-    vex(c, 1, 0, 1, 0, 0x91, s->mask, 0, SLOW(arg));       /* kmovq [slow.arg], k */
 }
 
 static void emit_mem_stub(struct gen *g, struct stub *s)
@@ -150,18 +314,8 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
     struct code *c = &g->c;
     uint8_t *miss, *none = NULL;
 
-    if (s->from[2]) {        /* an operand that must be aligned is not */
-        patch32(s->from[2], c->p);
-        if (s->mask) {       /* which does not matter when none of it is accessed */
-            store_mask(c, s);
-            ins(c, 4, 0xf7, 0, SLOW(arg));
-            e32(c, (uint32_t)((1ull << MIN(s->elems & ELEMS_BITS, 32u)) - 1));
-            none = jcc32(c, 4);
-        }
-        recipe_save(g, &s->rec);
-        mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
-        jmp_to(c, thunk_rw(g, TH_ALIGN));
-    }
+    if (s->from[2])
+        none = emit_misaligned(g, s);
     if (s->from[0])
         patch32(s->from[0], c->p);
     if (s->check_cross) {    /* bit 12 of the last byte's address differs from the first's */
@@ -177,14 +331,7 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
         patch32(none, miss);
     mov_store(c, SLOW(va), s->t);
     site_add(g, s->op, s->va_saved ? c->p : miss, 0);   /* va_saved: t may no longer be the address */
-    mov_env_imm32(c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
-                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
-                  | (s->mask ? SLOW_MASKED : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
-    if (s->mask) {
-        mov_env_imm32(c, SLOW_OFF(elems), s->elems);
-        store_mask(c, s);
-    }
-    call_to(c, thunk_rw(g, TH_SLOW));
+    call_slow(g, s);
     if (s->rec.kind != REC_NONE) {
         uint8_t *fault = jcc32(c, 2);
         access_after_slow(g, s);
@@ -218,8 +365,11 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
-    if (s->fpe && s->mem && g->stubs[s->mem - 1].copy)
-        site_add(g, g->stubs[s->mem - 1].copy, c->p, SITE_FPE);
+    for (int i = 0; s->mem && i < 2; i++) {
+        const struct stub *m = &g->stubs[s->mem - 1];
+        if (m->copy[i])
+            site_add(g, m->copy[i] + (s->op - m->op), c->p, SITE_FPE);
+    }
     recipe_save(g, &s->rec);
     if (!s->after_call)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
@@ -269,7 +419,7 @@ uint8_t *stubs_emit(struct gen *g)
             break;
         }
         switch (s->kind) {
-        case STUB_MEM: emit_mem_stub(g, s); break;
+        case STUB_MEM: s->grp ? emit_group_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;

@@ -96,7 +96,7 @@ static bool is_fnstsw_ax(const struct ir_vec *v)
 /* @mem: number + 1 of its stub */
 static struct opn mem_operand(struct gen *g, const struct ir_op *op, const struct ir_vec *v, uint16_t *mem)
 {
-    struct opn rm = mem_begin(g, op->a, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
+    struct opn rm = mem_begin(g, op, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
     struct stub *s = &g->stubs[g->n_stubs - 1];
 
     *mem = (uint16_t)g->n_stubs;
@@ -149,6 +149,7 @@ void gen_vec(struct gen *g, const struct ir_op *op)
             rm = o_reg(out);
     }
     uint8_t *at = c->p;
+    unsigned mem = v->mem_bytes ? g->n_stubs : 0;
     emit(c, v, reg, rm);
     if (v->mem_bytes)
         mem_end(g);

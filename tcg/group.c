@@ -1,0 +1,210 @@
+/*
+ * group.c - accesses near each other share one address translation
+ *
+ * Accesses relative to one register value are a group while they stay within GROUP_SPAN
+ * bytes. The first of them, the leader, checks that the whole span lies in one page and keeps what
+ * leads from guest to host addresses in a temp; the others, the followers, use it. A leader that
+ * finds no such page, or none in the map, leaves 0 there, and each follower does its own look-up.
+ * So a follower is exact whatever happened to the leader.
+ *
+ * A value is known as an identity and a distance: copies, address sums and pushes only
+ * change the distance. Calls end all groups, because a helper may change the address
+ * space; so do labels, because control may come from elsewhere.
+ */
+#include "tcg/ir-int.h"
+
+#define GROUP_SPAN 512
+#define N_GROUPS 2           /* more would only compete for scratch registers */
+
+struct sym {
+    uint32_t id;
+    int64_t off;
+};
+
+struct group {
+    uint32_t id;             /* 0: none */
+    struct ir_op *leader;
+    int64_t at;              /* the leader's address: distance from the value */
+    int64_t lo, hi;          /* span, likewise */
+    unsigned align;          /* the leader's address is known to be a multiple */
+    bool write;
+    uint32_t used;
+};
+
+struct grouper {
+    struct ir_block *b;
+    struct sym sym[IR_MAX_VALS];
+    struct group g[N_GROUPS];
+    uint32_t ids, clock;
+};
+
+static bool is_global(const struct ir_block *b, ir_val v) { return v < b->target->n_globals; }
+
+static void fresh(struct grouper *s, ir_val v)
+{
+    if (v < IR_IMM2)
+        s->sym[v] = (struct sym){ ++s->ids, 0 };
+}
+
+static void all_fresh(struct grouper *s)
+{
+    for (unsigned v = 0; v < s->b->target->n_globals; v++)
+        fresh(s, (ir_val)v);
+}
+
+static void end_groups(struct grouper *s)
+{
+    for (unsigned i = 0; i < N_GROUPS; i++)
+        s->g[i].id = 0;
+}
+
+/** access_bytes() - size of @op's memory operand if it can be in a group, else 0 */
+static unsigned access_bytes(const struct ir_block *b, const struct ir_op *op, bool *write, unsigned *align)
+{
+    const struct ir_vec *v;
+
+    *align = 1;
+    *write = op->opc == IR_ST || op->opc == IR_RMW || op->opc == IR_LDW;
+    switch (op->opc) {
+    case IR_LD: case IR_LDS: case IR_LDM: case IR_LDW: case IR_ST:
+        return op->size;
+    case IR_RMW:
+        return op->lock || op->rmw >= IRM_BTS ? 0 : op->size;
+    case IR_VEC:             /* not what needs more registers, nor elements of their own */
+        v = &b->vec[op->imm];
+        *write = v->mem_write;
+        *align = MAX(v->mem_align, 1);
+        if (v->is_mmx || v->gpr_in || v->gpr_out || v->enc == VENC_EVEX)
+            return 0;
+        return v->mem_bytes;
+    default:
+        return 0;
+    }
+}
+
+/* a register that has the value with this identity, to address from; IR_NONE */
+static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
+{
+    const struct tcg_target *t = s->b->target;
+
+    if (is_global(s->b, hint) && s->sym[hint].id == id && t->globals[hint].pin >= 0)
+        return hint;
+    for (unsigned v = 0; v < t->n_globals; v++)
+        if (s->sym[v].id == id && t->globals[v].pin >= 0)
+            return (ir_val)v;
+    return IR_NONE;
+}
+
+static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned bytes, unsigned align)
+{
+    const struct sym *a = &s->sym[op->a];
+    int64_t lo = MIN(g->lo, a->off), hi = MAX(g->hi, a->off + bytes), disp;
+    ir_val base = base_for(s, g->id, op->a);
+
+    if (base == IR_NONE || hi - lo > GROUP_SPAN || align > g->align || ((a->off - g->at) & (align - 1)))
+        return false;
+    disp = a->off - s->sym[base].off;
+    if (disp != (int32_t)disp)
+        return false;
+    if (g->leader->grp == GRP_NONE) {
+        if (s->b->n_vals >= IR_MAX_VALS)
+            return false;
+        g->leader->grp = GRP_LEAD;
+        g->leader->e = ir_temp(s->b);
+    }
+    g->lo = lo;
+    g->hi = hi;
+    g->leader->span_lo = (int16_t)(lo - g->at);
+    g->leader->span_hi = (int16_t)(hi - g->at);
+    op->grp = GRP_USE;
+    op->c = g->leader->e;
+    op->a = base;
+    op->disp = (int32_t)disp;
+    g->used = ++s->clock;
+    return true;
+}
+
+static void lead(struct grouper *s, struct ir_op *op, unsigned bytes, bool write, unsigned align)
+{
+    const struct sym *a = &s->sym[op->a];
+    struct group *g = &s->g[0];
+
+    for (unsigned i = 0; i < N_GROUPS; i++) {
+        if (s->g[i].id == a->id) {
+            g = &s->g[i];
+            break;
+        }
+        if (!s->g[i].id || (g->id && s->g[i].used < g->used))
+            g = &s->g[i];
+    }
+    *g = (struct group){ a->id, op, a->off, a->off, a->off + bytes, align, write,
+                         ++s->clock };
+}
+
+static void place(struct grouper *s, struct ir_op *op)
+{
+    bool write;
+    unsigned align, bytes = access_bytes(s->b, op, &write, &align);
+
+    if (!bytes || op->a >= IR_IMM2)
+        return;
+    for (unsigned i = 0; i < N_GROUPS; i++) {
+        struct group *g = &s->g[i];
+        if (g->id == s->sym[op->a].id && (g->write || !write)
+            && join(s, g, op, bytes, align))
+            return;
+    }
+    lead(s, op, bytes, write, align);
+}
+
+static void learn(struct grouper *s, const struct ir_op *op)
+{
+    ir_val from = IR_NONE;
+    int64_t add = 0;
+
+    if (op->size == 8) {
+        if (op->opc == IR_MOV && op->b < IR_IMM2)
+            from = op->b;
+        else if (op->opc == IR_LEA && op->b == IR_NONE && op->a < IR_IMM2)
+            from = op->a, add = op->imm;
+        else if ((op->opc == IR_ADD || op->opc == IR_SUB) && op->b == IR_IMM && op->a < IR_IMM2)
+            from = op->a, add = op->opc == IR_ADD ? op->imm : (int64_t)-(uint64_t)op->imm;
+    }
+    if (from != IR_NONE && add == (int32_t)add) {
+        s->sym[op->d] = (struct sym){ s->sym[from].id, s->sym[from].off + add };
+        if (s->sym[op->d].off != (int32_t)s->sym[op->d].off)
+            fresh(s, op->d);
+        return;
+    }
+    fresh(s, op->d);
+    fresh(s, op->e);
+}
+
+/**
+ * ir_group() - find groups of accesses
+ *
+ * Wants addresses folded (ir_fold()); leaves address sums without readers to ir_dead_code().
+ */
+void ir_group(struct ir_block *b)
+{
+    struct grouper s;        /* not cleared: temps are written before they are read */
+    unsigned n_ops = b->n_ops;
+
+    if (b->pc32)
+        return;              /* address sums may wrap at 4 GiB */
+    s.b = b;
+    s.ids = s.clock = 0;
+    end_groups(&s);
+    all_fresh(&s);
+    for (unsigned i = 0; i < n_ops; i++) {
+        struct ir_op *op = &b->ops[i];
+
+        if (op->opc == IR_LABEL || op->opc == IR_CALL || op->opc == IR_FENCE)
+            end_groups(&s);
+        if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
+            all_fresh(&s);
+        place(&s, op);
+        if (op->d != IR_NONE || op->e != IR_NONE)
+            learn(&s, op);
+    }
+}
