@@ -56,8 +56,6 @@ struct stub {
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
-    uint8_t *copy[2];        /* MEM: the operation's copies in the stub */
-    uint16_t mem;            /* FAULT with fpe: 1 + number of the MEM stub that has copies of the operation */
     bool site, fpe;          /* record host-fault sites */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */

@@ -149,7 +149,6 @@ void gen_vec(struct gen *g, const struct ir_op *op)
             rm = o_reg(out);
     }
     uint8_t *at = c->p;
-    unsigned mem = v->mem_bytes ? g->n_stubs : 0;
     emit(c, v, reg, rm);
     if (v->mem_bytes)
         mem_end(g);
