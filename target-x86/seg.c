@@ -365,18 +365,18 @@ uint64_t h_align_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 static struct tcg_mask check_mask(const struct x86_cpu *cpu, uint64_t b)
 {
     struct ir_vec v = {
-        .mem_bytes = b >> 8 & 0xff, .mem_elem = (uint8_t)(1u << (b >> 20 & 7)), .compact = b >> 23 & 1,
-        .mask_bits = (uint8_t)(1u << MIN(b >> 24 & 7, 6)),
+        .mem_bytes = b >> 8 & 0xff, .mem_elem = (uint8_t)(1u << (b >> 20 & 7)), .compact = b >> 7 & 1,
+        .mask_bits = (uint8_t)(1u << MIN(b >> 23 & 7, 6)),
     };
 
-    if (!(b >> 17 & 7) || b == SEG_CHECK_CANONICAL)
-        return (struct tcg_mask){ 1, v.mem_bytes };
-    return tcg_vec_mask(&v, cpu->z.k[b >> 17 & 7]);
+    if (!(b >> 4 & 7) || b == SEG_CHECK_CANONICAL)
+        return (struct tcg_mask){ 1, b >> 8 & 0xfff };
+    return tcg_vec_mask(&v, cpu->z.k[b >> 4 & 7]);
 }
 
 /**
  * h_seg_check() - check an access against its segment
- * @a: offset, @b: segment | size << 8 | write << 16; with an opmask: | SEG_CHECK_MASK()
+ * @a: offset, @b: segment | size << 8 | SEG_CHECK_WRITE; with an opmask: | SEG_CHECK_MASK()
  *
  * Returns the linear address (32 bits); raises #SS(0) for SS, #GP(0) otherwise.
  * In 64-bit code only branch targets come here, to be refused.
@@ -386,7 +386,7 @@ uint64_t h_seg_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     struct x86_cpu *cpu = X86(tc);
     unsigned seg = b & 7;
     uint64_t off = (uint32_t)a;
-    bool write = b >> 16 & 1;
+    bool write = b & SEG_CHECK_WRITE;
     const struct x86_seg *s = &cpu->seg[seg < S_COUNT ? seg : S_DS];
     struct tcg_mask m = check_mask(cpu, b);
     bool ok = b != SEG_CHECK_CANONICAL;

@@ -127,7 +127,7 @@ static struct x86_slow *slow_path(struct xlat *x, ir_val off, uint32_t what)
 static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size, bool write)
 {
     size_t s = CPU_OFF(seg[0]) + seg * sizeof(struct x86_seg);
-    uint32_t what = seg | size << 8 | (uint32_t)write << 16;
+    uint32_t what = seg | size << 8 | (write ? SEG_CHECK_WRITE : 0);
     ir_val hi, last = off;
     struct x86_slow *sp;
 

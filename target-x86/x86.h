@@ -336,12 +336,12 @@ HELPER(h_cmpxchg8b);      /* a = linear address; F.Z, EAX, EDX */
 HELPER(h_cmpxchg16b);
 HELPER(h_bcd);            /* a = 0 daa 1 das 2 aaa 3 aas 4 aam 5 aad, b = imm */
 HELPER(h_into);           /* raises #OF when O; b = length */
-HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 | write << 16: linear address; raises #GP/#SS;
+HELPER(h_seg_check);      /* a = offset, b = seg | size << 8 (12 bits) | SEG_CHECK_WRITE: linear address; raises #GP/#SS;
                            * b = SEG_CHECK_CANONICAL: a is a branch target that is not: #GP */
-enum { SEG_CHECK_CANONICAL = 1 << 30 };
+enum { SEG_CHECK_WRITE = 1 << 3, SEG_CHECK_CANONICAL = 1 << 30 };
 #define SEG_CHECK_MASK(v)                                                         \
-    ((uint32_t)(v)->aaa << 17 | (uint32_t)__builtin_ctz((v)->mem_elem) << 20 |    \
-     (uint32_t)(v)->compact << 23 | (uint32_t)__builtin_ctz((v)->mask_bits) << 24)
+    ((uint32_t)(v)->aaa << 4 | (uint32_t)(v)->compact << 7 |                      \
+     (uint32_t)__builtin_ctz((v)->mem_elem) << 20 | (uint32_t)__builtin_ctz((v)->mask_bits) << 23)
 HELPER(h_rsm);            /* (pc) */
 /* Last thing in a block translated with MODE_TF, MODE_SHADOW or MODE_DR (one instruction each), before
  * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has

@@ -77,7 +77,7 @@ Test(seg, expand_down)
 
     sr_set_gdt(r, SEL_FREE, sr_desc(0x1000, 0xfff, 0x4096));
     cr_assert_eq(h_lseg(r->tc, S_ES, SEL_FREE, 0), 1);
-    cr_assert_eq(h_seg_check(r->tc, 0x1000, S_ES | 4 << 8 | 1 << 16, 0), 0x2000);
+    cr_assert_eq(h_seg_check(r->tc, 0x1000, S_ES | 4 << 8 | SEG_CHECK_WRITE, 0), 0x2000);
     h_seg_check(r->tc, 0xfff, S_ES | 1 << 8, 0);
     sr_expect(r, EXC_GP, 0);
     h_seg_check(r->tc, 0xfffffffd, S_ES | 4 << 8, 0);
@@ -94,7 +94,7 @@ Test(seg, checks_type_and_limit)
     cr_assert_eq(h_seg_check(r->tc, 0xfc, S_FS | 4 << 8, 0), 0xfc);
     h_seg_check(r->tc, 0xfd, S_FS | 4 << 8, 0);
     sr_expect(r, EXC_GP, 0);
-    h_seg_check(r->tc, 0, S_FS | 1 << 8 | 1 << 16, 0);
+    h_seg_check(r->tc, 0, S_FS | 1 << 8 | SEG_CHECK_WRITE, 0);
     sr_expect(r, EXC_GP, 0);
     sr_set_gdt(r, SEL_FREE, sr_desc(0, 0xff, 0x4092));
     h_lseg(r->tc, S_SS, SEL_FREE, 0);
