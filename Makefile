@@ -63,7 +63,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/
 	target-x86/xsave.c
 src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt.c accel/tsc.c
-src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
+src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
 	hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
@@ -71,8 +71,9 @@ src_hw := hw/device.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/p
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
 	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
 	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c \
-	hw/display/vga-mem.c hw/display/vga-pci.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
-	hw/dma/sg.c hw/input/i8042.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
+	hw/display/console.c hw/display/vga-draw.c hw/display/vga-edid.c hw/display/vga-mem.c \
+	hw/display/vga-pci.c hw/display/vga-text.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
+	hw/dma/sg.c hw/input/i8042.c hw/input/input.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
 	hw/intc/lapic-regs.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/iommu/vtd-intr.c \
 	hw/iommu/vtd-queue.c hw/iommu/vtd-walk.c hw/iommu/vtd.c hw/misc/edu.c hw/misc/fw_cfg.c \
 	hw/misc/isa_debug_exit.c hw/misc/pc_testdev.c hw/misc/port92.c hw/net/e1000-phy.c \
@@ -88,10 +89,16 @@ src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c bl
 	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
 src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
 	net/stream.c net/tap.c net/user-opts.c net/user.c
-src_ui := ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c ui/help.c \
+src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c ui/help.c \
 	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
+ifeq ($(HAVE_VNC),yes)
+src_vnc := ui/vnc.c ui/vnc-client.c
+endif
+ifeq ($(HAVE_SDL),yes)
+src_sdl := ui/sdl.c
+endif
 src_img := block/tool/bench.c block/tool/chain.c block/tool/convert.c block/tool/create.c \
 	block/tool/info.c block/tool/main.c
 
@@ -187,7 +194,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/vga.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
+	tests/hw/uart16550.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

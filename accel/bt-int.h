@@ -33,6 +33,7 @@ struct bt_block {
     uint8_t *host;
     uint64_t len;
     uint32_t page;
+    uint8_t *written;           /* mem_dirty's, or NULL */
 };
 
 /** struct bt_map - the pieces, sorted; read without a lock */
@@ -54,7 +55,7 @@ struct bt_phys {
     struct bt_map *map;         /* atomic */
     struct bt_map *retired;
     struct bt_block block[BT_BLOCKS];
-    unsigned n_blocks;
+    uint32_t n_blocks;          /* atomic: grows while vCPUs look */
     uint32_t n_pages;           /* numbers given out */
     uint32_t max_pages;
 };
@@ -70,9 +71,13 @@ void bt_phys_free(struct bt_phys *p);
  *  host registers */
 enum phys_kind bt_phys_find(struct bt_phys *p, gpa_t gpa, uint8_t **host, uint32_t *page);
 
+/** bt_note_write() - phys_ops.note_write; opaque is the bt; callable like lookup */
+void bt_note_write(void *opaque, uint32_t page);
+
 /* ---- vCPUs ------------------------------------------------------------------------- */
 
-enum { WORK_REMAP = 1, WORK_INVALIDATE = 2, WORK_INVALIDATE_ALL = 4, WORK_FERR = 8 };
+enum { WORK_REMAP = 1, WORK_INVALIDATE = 2, WORK_INVALIDATE_ALL = 4, WORK_FERR = 8,
+       WORK_WATCH = 16 };
 #define BT_WRITES 64
 
 /** struct bt_write - RAM changed by a device while the vCPU ran */
@@ -99,6 +104,7 @@ struct bt_cpu {
     uint32_t work;              /* WORK_*; atomic */
     struct bt_write writes[BT_WRITES];
     unsigned n_writes;
+    uint64_t watching;          /* watch ticket carried out; atomic */
 };
 
 /** struct bt - the translator of one machine */
@@ -111,6 +117,7 @@ struct bt {
     struct tcg *tcg;
     struct bt_phys phys;
     struct mem_listener listener;
+    uint64_t watch;             /* last ticket of mem_listener.watch; atomic */
     struct bt_cpu *cpus;
     struct vcpu **vcpus;
     unsigned n_cpus;

@@ -101,6 +101,63 @@ static void ram_written(void *opaque, gpa_t gpa, uint64_t len)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* ---- pages whose writes somebody wants to hear of ------------------------------------- */
+
+/* The ticket is read first: what is clean by then is taken out of the maps. */
+static void watch_pages(struct bt_cpu *c)
+{
+    uint64_t ticket = __atomic_load_n(&c->bt->watch, __ATOMIC_SEQ_CST);
+    const struct bt_phys *p = &c->bt->phys;
+    uint32_t n = __atomic_load_n(&p->n_blocks, __ATOMIC_ACQUIRE);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (p->block[i].written)
+            tcg_mmu_watch(&c->cpu->tcg, p->block[i].page, p->block[i].len / 4096,
+                          p->block[i].written);
+    __atomic_store_n(&c->watching, ticket, __ATOMIC_SEQ_CST);
+}
+
+static uint64_t watch(void *opaque)
+{
+    struct bt *bt = opaque;
+    uint64_t ticket = __atomic_add_fetch(&bt->watch, 1, __ATOMIC_SEQ_CST);
+
+    for (unsigned i = 0; i < bt->n_cpus; i++) {
+        struct bt_cpu *c = &bt->cpus[i];
+
+        pthread_mutex_lock(&c->lock);
+        if (c->parked || bt_self(c))
+            watch_pages(c);
+        else
+            leave_work(c, WORK_WATCH);
+        pthread_mutex_unlock(&c->lock);
+    }
+    return ticket;
+}
+
+/* A halted vCPU has written all that it had to, and looks before it goes on. */
+static bool cpu_watches(struct bt_cpu *c, uint64_t ticket)
+{
+    if (__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST)
+        || __atomic_load_n(&c->watching, __ATOMIC_SEQ_CST) >= ticket)
+        return true;
+    pthread_mutex_lock(&c->lock);
+    if (c->parked)               /* before it came to it */
+        watch_pages(c);
+    pthread_mutex_unlock(&c->lock);
+    return __atomic_load_n(&c->watching, __ATOMIC_SEQ_CST) >= ticket;
+}
+
+static bool watching(void *opaque, uint64_t ticket)
+{
+    struct bt *bt = opaque;
+
+    for (unsigned i = 0; i < bt->n_cpus; i++)
+        if (!cpu_watches(&bt->cpus[i], ticket))
+            return false;
+    return true;
+}
+
 /* ---- what was left ------------------------------------------------------------------ */
 
 void bt_do_work(struct bt_cpu *c)
@@ -109,6 +166,8 @@ void bt_do_work(struct bt_cpu *c)
 
     if (work & WORK_REMAP)
         forget_map(c);
+    if (work & WORK_WATCH)
+        watch_pages(c);
     if (work & WORK_FERR)
         bt_raise_ferr(c);
     if (!(work & (WORK_INVALIDATE | WORK_INVALIDATE_ALL)))
@@ -125,7 +184,8 @@ void bt_do_work(struct bt_cpu *c)
 void bt_listen(struct bt *bt)
 {
     bt->listener = (struct mem_listener){ .map_changed = map_changed,
-                                          .ram_written = ram_written, .opaque = bt };
+                                          .ram_written = ram_written, .watch = watch,
+                                          .watching = watching, .opaque = bt };
     mem_listen(&bt->m->mem, &bt->listener);
     bt_phys_rebuild(&bt->phys, bt->m);
 }

@@ -47,7 +47,9 @@ static bool page_number(struct bt_phys *p, const struct machine *m, const struct
     }
     if (p->n_blocks == BT_BLOCKS || r->len / PAGE > p->max_pages - p->n_pages)
         return false;
-    p->block[p->n_blocks++] = (struct bt_block){ r->host, r->len, p->n_pages };
+    p->block[p->n_blocks] = (struct bt_block){ r->host, r->len, p->n_pages,
+                                               r->dirty ? r->dirty->written : NULL };
+    __atomic_store_n(&p->n_blocks, p->n_blocks + 1, __ATOMIC_RELEASE);
     *page = p->n_pages + (host - r->host) / PAGE;
     p->n_pages += r->len / PAGE;
     return true;
@@ -158,6 +160,16 @@ enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page
     struct bt *bt = opaque;
 
     return bt_phys_find(&bt->phys, gpa, host, page);
+}
+
+void bt_note_write(void *opaque, uint32_t page)
+{
+    struct bt_phys *p = &((struct bt *)opaque)->phys;
+    uint32_t n = __atomic_load_n(&p->n_blocks, __ATOMIC_ACQUIRE);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (p->block[i].written && page - p->block[i].page < p->block[i].len / PAGE)
+            __atomic_store_n(&p->block[i].written[page - p->block[i].page], 1, __ATOMIC_SEQ_CST);
 }
 
 uint64_t bt_a20_mask(void *opaque)

@@ -214,6 +214,8 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
 
     bt_phys_init(&bt->phys, bt->m);
     phys.n_ram_pages = bt->phys.max_pages;
+    phys.note_write = bt_note_write;
+    phys.first_noted = bt->phys.n_pages;   /* beyond RAM: video memory */
     bt->target = x86_target;
     bt->target.service = bt_service;
     bt->tcg = tcg_new(&bt->target, &cfg, &phys, e);

@@ -38,6 +38,7 @@ enum mem_kind { MEM_RAM, MEM_ROM, MEM_MMIO };
  * Filled by its owner, then given to mem_add(). Where regions overlap the
  * higher @prio wins (RAM 0, ROM 1, devices 2, shadow windows 3).
  * @host: RAM and ROM: the bytes, page aligned, at least @len of them
+ * @dirty: RAM: set by mem_track(), before mem_add(); else NULL
  * Owner keeps the struct alive while it is in the map.
  */
 struct mem_region {
@@ -50,6 +51,7 @@ struct mem_region {
     uint8_t *host;
     const struct io_ops *ops;  /* MMIO; ROM: only write, for flash chips, or NULL */
     void *opaque;
+    struct mem_dirty *dirty;
     struct mem_region *next; /* owned by the map */
 };
 
@@ -65,6 +67,12 @@ struct mem_flat {
 struct mem_listener {
     void (*map_changed)(void *opaque);                     /* after a rebuild */
     void (*ram_written)(void *opaque, gpa_t gpa, uint64_t len); /* by a device */
+    /** watch() - the next write to any page whose mem_dirty.written is 0 must set
+     *  it; returns a ticket. May be NULL, like watching(). */
+    uint64_t (*watch)(void *opaque);
+    /** watching() - whether that holds since @ticket for every vCPU; until then
+     *  writes to those pages may go unnoticed */
+    bool (*watching)(void *opaque, uint64_t ticket);
     void *opaque;
     struct mem_listener *next;
 };
@@ -107,6 +115,38 @@ void mmio_write(struct mem_map *mm, gpa_t gpa, uint64_t val, unsigned size);
 uint8_t *mem_host(struct mem_map *mm, gpa_t gpa, uint64_t *len, bool write);
 /** mem_dirtied() - RAM was written through mem_host(): tells the listeners */
 void mem_dirtied(struct mem_map *mm, gpa_t gpa, uint64_t len);
+
+/* ---- pages of a region that were written ---------------------------------- */
+
+/**
+ * struct mem_dirty - which 4 KiB pages of a RAM region were written, for one reader
+ * Writes by vCPUs cost nothing but the first to a page after it was taken.
+ */
+struct mem_dirty {
+    uint8_t *written;    /* a byte a page; atomic */
+    uint8_t *settling;   /* pages taken, which may yet be written unnoticed */
+    size_t n_pages;
+    bool any_settling;
+    uint64_t ticket;     /* from watch(), of those */
+};
+
+/** mem_track() - start recording writes to @r (RAM, not yet in the map); all pages
+ *  count as written. mem_untrack() frees; @r is out of the map. */
+void mem_track(struct mem_region *r);
+void mem_untrack(struct mem_region *r);
+/** mem_dirty_set() - the owner itself wrote to r->host; a range beyond its end is cut */
+void mem_dirty_set(struct mem_region *r, uint64_t off, uint64_t len);
+/**
+ * mem_dirty_take() - which pages were written since they were last taken
+ * @page, @n: range of pages inside @r
+ * @out: @n bytes, set to 0 or 1
+ *
+ * Returns whether any was. A page is reported at least once after each write to
+ * it, often twice: a vCPU may write while it is on its way to notice. Contents are to be
+ * read after this call. Machine lock held.
+ */
+bool mem_dirty_take(struct mem_map *mm, struct mem_region *r, size_t page, size_t n,
+                    uint8_t *out);
 
 /* DMA from a device: the same, named so that it reads as what it is. Disk and
  * network controllers use hw/dma/sg.h, which never reaches device registers. */
@@ -328,6 +368,7 @@ struct machine_config {
     bool no_reboot, no_shutdown;
     bool rtc_localtime;
     bool no_hpet, no_acpi, no_pit;
+    bool no_vga;                           /* -vga none, or there is one of -device */
     bool nographic;                        /* firmware's console is COM1 too */
     bool isa_debug_exit;                   /* -device isa-debug-exit */
     uint16_t isa_debug_exit_port;
@@ -363,6 +404,8 @@ struct machine {
     struct fw_cfg *fw_cfg;
     struct pm *pm;              /* ACPI registers, hw/acpi/pm.h */
     struct vga *vga;
+    struct console *consoles;   /* hw/display/console.h */
+    struct input *input;        /* hw/input/input.h; made with the first sink */
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
     struct net *net;            /* packet back ends, net/net.h; or NULL */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "hw/hw-int.h"
+#include "hw/input/input.h"
 
 /* Where configure found firmware, then where distributions keep it. */
 #ifndef CONFIG_FIRMWARE_DIR
@@ -135,6 +136,7 @@ void machine_free(struct machine *m)
     if (!m)
         return;
     devices_free(m);
+    input_free(m);
     ports_free(m);
     mem_map_free(&m->mem);
     munmap(m->ram, m->cfg.ram_bytes);

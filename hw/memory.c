@@ -222,8 +222,21 @@ static uint8_t *flat_host(const struct mem_flat *f, gpa_t gpa)
     return f->region->host + f->offset + (gpa - f->base);
 }
 
-static void ram_written(struct mem_map *mm, gpa_t gpa, uint64_t len)
+void mem_dirty_set(struct mem_region *r, uint64_t off, uint64_t len)
 {
+    const struct mem_dirty *d = r->dirty;
+
+    if (!d || !len)
+        return;
+    for (uint64_t p = off / 4096; p < d->n_pages && p <= (off + len - 1) / 4096; p++)
+        if (!__atomic_load_n(&d->written[p], __ATOMIC_RELAXED))
+            __atomic_store_n(&d->written[p], 1, __ATOMIC_SEQ_CST);
+}
+
+static void ram_written(struct mem_map *mm, const struct mem_flat *f, gpa_t gpa, uint64_t len)
+{
+    if (f && f->region->dirty)
+        mem_dirty_set(f->region, f->offset + (gpa - f->base), len);
     for (struct mem_listener *l = mm->listeners; l; l = l->next)
         if (l->ram_written)
             l->ram_written(l->opaque, gpa, len);
@@ -241,7 +254,7 @@ uint8_t *mem_host(struct mem_map *mm, gpa_t gpa, uint64_t *len, bool write)
 
 void mem_dirtied(struct mem_map *mm, gpa_t gpa, uint64_t len)
 {
-    ram_written(mm, gpa, len);
+    ram_written(mm, mem_find(mm, gpa), gpa, len);
 }
 
 /* One access of at most 8 bytes that lies inside @f. */
@@ -265,7 +278,7 @@ static void flat_write(struct mem_map *mm, const struct mem_flat *f, gpa_t gpa,
         io_write(r->ops, r->opaque, r->len, f->offset + (gpa - f->base), val, size);
     } else if (r->kind == MEM_RAM) {
         memcpy(flat_host(f, gpa), &val, size);
-        ram_written(mm, gpa, size);
+        ram_written(mm, f, gpa, size);
     } else if (r->ops) {
         io_write(r->ops, r->opaque, r->len, f->offset + (gpa - f->base), val, size);
     } else {
@@ -364,7 +377,7 @@ void mem_write(struct mem_map *mm, gpa_t gpa, const void *buf, uint64_t len)
             n = MIN(len, f->len - (gpa - f->base));
             if (f->region->kind == MEM_RAM) {
                 ram_copy(flat_host(f, gpa), p, n);
-                ram_written(mm, gpa, n);
+                ram_written(mm, f, gpa, n);
             }
         } else if (f) {
             memcpy(&v, p, n);

@@ -101,7 +101,7 @@ static int add_pci(struct machine *m, struct err *e)
         if (!machine_add_device(m, b->chips[i].type, 0, NULL, pci_setup_devfn,
                                 &b->chips[i].devfn, e))
             return -EIO;
-    return vga_add(m, PCI_DEVFN(b->vga_slot, 0), e);
+    return m->cfg.no_vga ? 0 : vga_add(m, PCI_DEVFN(b->vga_slot, 0), e);
 }
 
 static int add_ports(struct machine *m, struct err *e)

@@ -7,6 +7,7 @@
 #include "hw/disk/fdc.h"
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
+#include "hw/display/vga.h"
 #include "hw/iommu/vtd.h"
 #include "hw/misc/edu.h"
 #include "hw/misc/fw_cfg.h"
@@ -28,6 +29,7 @@ static const struct user_device table[] = {
     { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net" },
     { &floppy_type, USER_ISA, "Storage", NULL },
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL },
+    { &vga_type, USER_PCI, "Display", NULL },
     { &edu_type, USER_PCI, "Misc", NULL },
 };
 

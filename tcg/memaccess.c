@@ -471,6 +471,8 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
 
     if (t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page) != PHYS_RAM)
         return true;         /* a page table in ROM or a device: bits stay as they are */
+    if (unlikely(page >= t->phys.first_noted) && t->phys.note_write)
+        t->phys.note_write(t->phys.opaque, page);
     host += gpa & PAGE_MASK;
     if (size == 8)
         return __atomic_compare_exchange_n((uint64_t *)host, &old, new_, false,

@@ -335,6 +335,21 @@ void mmu_protect_all(struct tcg_cpu *cpu)
     drop_everything(cpu->mmu);
 }
 
+void tcg_mmu_watch(struct tcg_cpu *cpu, uint32_t ram_page, uint32_t n, const uint8_t *noted)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (__atomic_load_n(&noted[i], __ATOMIC_RELAXED))
+            continue;
+#if TCG_FLAT_MAPS
+        if (cpu->mmu->page_head[ram_page + i])
+            mmu_protect_page(cpu, ram_page + i);
+#else
+        mmu_protect_page(cpu, ram_page + i);   /* takes out all */
+        return;
+#endif
+    }
+}
+
 /* ---- filling -------------------------------------------------------------------- */
 
 #if TCG_FLAT_MAPS
@@ -423,6 +438,8 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     if (acc == ACC_READ)
         map_fill(cpu, view, ACC_READ, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
     if (acc == ACC_WRITE && kind == PHYS_RAM) {
+        if (unlikely(page >= t->phys.first_noted) && t->phys.note_write)
+            t->phys.note_write(t->phys.opaque, page);
         p->has_code = __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
         if (!p->has_code && f.writable)
             map_fill(cpu, view, ACC_WRITE, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);

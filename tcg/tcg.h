@@ -388,6 +388,10 @@ struct phys_ops {
     enum phys_kind (*lookup)(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *ram_page);
     uint64_t (*mmio_read)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
     void (*mmio_write)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
+    /** note_write() - RAM page @ram_page is about to be written; called for pages from
+     *  @first_noted on, before they get into a write map. May be NULL. */
+    void (*note_write)(void *opaque, uint32_t ram_page);
+    uint32_t first_noted;
     uint32_t n_ram_pages;  /* RAM and ROM pages together */
     void *opaque;
 };
@@ -400,6 +404,10 @@ enum tcg_view { VIEW_KERNEL, VIEW_USER, VIEW_KERNEL_AC, VIEW_COUNT };
 
 int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e) MUST_CHECK;
 void tcg_mmu_free(struct tcg_cpu *cpu);
+/** tcg_mmu_watch() - drop pages from @cpu's write maps, so that note_write() hears of the
+ *  next write: those of @n from @ram_page on whose byte in @noted is 0. The vCPU's
+ *  thread between blocks, or while it stands still. */
+void tcg_mmu_watch(struct tcg_cpu *cpu, uint32_t ram_page, uint32_t n, const uint8_t *noted);
 /** tcg_mmu_set_view() - CPL, SMAP/AC or paging mode changed: choose the view */
 void tcg_mmu_set_view(struct tcg_cpu *cpu, enum tcg_view v);
 /** tcg_mmu_switch() - address space changed. @tag: PCID or 0; @flush: forget its

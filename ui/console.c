@@ -212,6 +212,8 @@ void run_monitors(struct run *r)
         monitor_add_info(r->mon[r->n_mon], network_infos);
         monitor_add_commands(r->mon[r->n_mon], disk_commands);
         monitor_add_info(r->mon[r->n_mon], disk_infos);
+        monitor_add_commands(r->mon[r->n_mon], display_commands);
+        monitor_add_info(r->mon[r->n_mon], display_infos);
         monitor_add_info(r->mon[r->n_mon++], infos);
     }
 }

@@ -84,6 +84,12 @@ void options_info(const struct options *o, FILE *f)
         break;
     case ACT_DISPLAY_HELP:
         fputs("Available display backend types:\nnone\n", f);
+#ifdef CONFIG_SDL
+        fputs("sdl\n", f);
+#endif
+#ifdef CONFIG_VNC
+        fputs("vnc\n", f);
+#endif
         break;
     case ACT_ROM_HELP:
         print_roms(f);

@@ -106,14 +106,15 @@ static int write_pidfile(const char *path, struct err *e)
 
 /* ---- a machine -------------------------------------------------------------------------- */
 
-/* Without a display yet, a machine that nobody can see needs a word. */
+/* A machine that nobody can see needs a word. */
 static void hint(const struct options *o)
 {
-    bool seen = o->display_given || o->monitor || o->debugcon || o->nodefaults ||
+    bool seen = o->display_given || o->sdl || o->monitor || o->debugcon || o->nodefaults ||
                 o->n_serial > 1 || strcmp(o->n_serial ? o->serial[0] : "", "null");
 
     if (!seen && isatty(STDERR_FILENO))
-        fputs("transom: there is no window yet; -nographic gives serial port and monitor here\n",
+        fputs("transom: no desktop to open a window on; -nographic gives serial port and monitor here,\n"
+              "         -vnc :0 a VNC server\n",
               stderr);
 }
 
@@ -145,6 +146,8 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         run_network_check(r);
     if (ret == 0)
+        ret = run_displays(r, e);
+    if (ret == 0)
         ret = run_prepare(r, e);
     if (ret == 0)
         ret = r->accel->ops->start(r->accel, e);
@@ -162,6 +165,7 @@ static void tear_down(struct run *r)
 
     if (r->accel)
         r->accel->ops->stop(r->accel);
+    run_displays_free(r);
     for (unsigned i = 0; i < r->n_mon; i++)
         monitor_free(r->mon[i]);
     if (r->m) {

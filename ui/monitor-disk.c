@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "hw/boot/boot-order.h"
 #include "hw/disk/drive.h"
+#include "ui/monitor-int.h"
 #include "ui/run-int.h"
 
 #define WORDS 4
@@ -104,9 +105,13 @@ static void put_medium(struct monitor *mon, struct drive *d, char **w, unsigned 
 static void cmd_change(struct monitor *mon, char *rest)
 {
     char *w[WORDS + 1];
-    unsigned n = split(rest, w), force = n && !strcmp(w[0], "-f");
+    unsigned n, force;
     struct drive *d;
 
+    if (monitor_change_vnc(mon, rest))
+        return;
+    n = split(rest, w);
+    force = n && !strcmp(w[0], "-f");
     if (n < 2 + force || n > 4)
         monitor_printf(mon, "change [-f] DEVICE FILE [FORMAT [read-only|read-write|retain]]\n");
     else if ((d = find(mon, w[force])))
@@ -211,7 +216,8 @@ const struct monitor_cmd disk_infos[] = {
 
 const struct monitor_cmd disk_commands[] = {
     { "eject", "[-f] DEVICE", "take out a CD or floppy (-f: even when the guest has locked it)", cmd_eject },
-    { "change", "[-f] DEVICE FILE [FORMAT [read-only|read-write|retain]]", "put in another", cmd_change },
+    { "change", "[-f] DEVICE FILE [FORMAT [read-only|read-write|retain]]",
+      "put in another; or vnc password PASSWORD", cmd_change },
     { "block_resize", "DEVICE SIZE", "give a disk another size", cmd_block_resize },
     { "boot_set", "LETTERS", "boot order from the next reset on, as with -boot", cmd_boot_set },
     { NULL, NULL, NULL, NULL }

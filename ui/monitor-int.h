@@ -36,6 +36,9 @@ void monitor_prompt(struct monitor *mon);
  *  Returns 0 or -EINVAL with @e set. */
 int monitor_eval(struct monitor *mon, const char **s, uint64_t *val, struct err *e);
 
+/** monitor_change_vnc() - "change vnc password ..."; false: it is about something else */
+bool monitor_change_vnc(struct monitor *mon, char *rest);
+
 /* x, xp, print */
 void cmd_x(struct monitor *mon, char *rest);
 void cmd_xp(struct monitor *mon, char *rest);

@@ -5,6 +5,8 @@
  * of its own, so that people get "not supported yet" and not a wrong guess.
  */
 #include <stdlib.h>
+#include "hw/display/vga.h"
+#include "ui/display.h"
 #include "ui/options.h"
 
 /* ---- plain options ------------------------------------------------------------- */
@@ -120,28 +122,54 @@ static int set_nographic(struct options *o, const char *v, struct err *e)
     return 0;
 }
 
+static int set_vnc(struct options *o, const char *v, struct err *e)
+{
+    o->vnc = strcmp(v, "none") ? v : NULL;
+    o->display_given = true;
+    return 0;
+}
+
+static int set_sdl(struct options *o, const char *v, struct err *e)
+{
+    o->sdl = "sdl";
+    o->display_given = true;
+    return 0;
+}
+
 static int set_display(struct options *o, const char *v, struct err *e)
 {
     static const char *const kinds[] = { "none", "gtk", "sdl", "curses", "vnc", "spice-app",
                                          "egl-headless", "dbus" };
     size_t len = strcspn(v, ",=:");
 
-    if (!strcmp(v, "help") || !strcmp(v, "?"))
+    if (!strcmp(v, "help") || !strcmp(v, "?")) {
         o->action = ACT_DISPLAY_HELP;
-    o->display_given = true;
-    if (!strcmp(v, "none") || o->action == ACT_DISPLAY_HELP)
         return 0;
+    }
+    o->display_given = true;
+    if (!strcmp(v, "none")) {
+        o->sdl = NULL;
+        return 0;
+    }
+    if (len == 3 && !strncmp(v, "sdl", 3) && (!v[3] || v[3] == ',')) {
+        o->sdl = v;
+        return 0;
+    }
+    if (!strncmp(v, "vnc=", 4))
+        return set_vnc(o, v + 4, e);
+    if (!strncmp(v, "vnc:", 4))
+        return set_vnc(o, v + 3, e);
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (len == strlen(kinds[i]) && !strncmp(v, kinds[i], len))
-            return err_set(e, -EINVAL, "-display %s: not supported yet (use none, or -nographic)",
-                           v);
+            return err_set(e, -EINVAL, "-display %s: not supported yet (none, sdl, vnc=:N are)", v);
     return opt_err_near(e, v, kinds, ARRAY_SIZE(kinds), "", "-display %s: unknown display", v);
 }
 
 static int set_vga(struct options *o, const char *v, struct err *e)
 {
-    if (strcmp(v, "std"))
-        return err_set(e, -EINVAL, "-vga %s: only std is supported yet", v);
+    if (strcmp(v, "std") && strcmp(v, "none"))
+        return err_set(e, -EINVAL, "-vga %s: only std and none are supported yet", v);
+    o->vga = v;
     return 0;
 }
 
@@ -206,10 +234,10 @@ static const struct opt_row rows[] = {
     { "snapshot", NULL, GRP_DISKS, "keep nothing that is written to disks", opt_snapshot },
     { "serial", "CHARDEV", GRP_DEVICES, "a serial port; repeatable, up to 4", set_serial },
     { "debugcon", "CHARDEV", GRP_DEVICES, "firmware debug console at port 0x402", set_debugcon },
-    { "nodefaults", NULL, GRP_DEVICES, "no default serial port and monitor", set_nodefaults },
+    { "nodefaults", NULL, GRP_DEVICES, "no default serial port, monitor and display adapter", set_nodefaults },
     { "no-hpet", NULL, GRP_DEVICES, "without HPET", set_no_hpet },
     { "no-acpi", NULL, GRP_DEVICES, "without ACPI", set_no_acpi },
-    { "vga", "std", GRP_DEVICES, "display adapter", set_vga },
+    { "vga", "std|none", GRP_DEVICES, "display adapter", set_vga },
     { "nic", "KIND[,model=CARD][,mac=MAC][,prop=value]", GRP_DEVICES,
       "network card with its back end: user, tap ...; none", opt_nic },
     { "netdev", "KIND,id=ID[,prop=value]", GRP_DEVICES,
@@ -220,7 +248,11 @@ static const struct opt_row rows[] = {
     { "parallel", "none", GRP_DEVICES, NULL, set_parallel },
     { "nographic", NULL, GRP_DISPLAY,
       "serial port and monitor on this terminal (Ctrl-A h: keys)", set_nographic },
-    { "display", "none", GRP_DISPLAY, "no window", set_display },
+    { "display", "none|sdl[,prop=value]|vnc=:N", GRP_DISPLAY,
+      "a window (the default on a desktop), a VNC server, neither", set_display },
+    { "vnc", "[HOST]:N|unix:PATH|none[,password=on]...", GRP_DISPLAY,
+      "VNC server; to=N, share=, websocket=, connections=", set_vnc },
+    { "sdl", NULL, GRP_DISPLAY, NULL, set_sdl },
     { "monitor", "CHARDEV", GRP_DISPLAY, "monitor prompt there", set_monitor },
     { "S", NULL, GRP_RUN, "do not start the CPU; 'cont' in the monitor does", set_paused },
     { "no-reboot", NULL, GRP_RUN, "end instead of a reset", set_no_reboot },
@@ -244,7 +276,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
    
     { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
     { "global", true, "" }, { "usb", false, "USB is" },
-    { "usbdevice", true, "USB is" }, { "vnc", true, "VNC is" }, { "sdl", false, "a window is" },
+    { "usbdevice", true, "USB is" }, 
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" }, { "s", false, "the gdb stub is" }, { "gdb", true, "the gdb stub is" },
     { "incoming", true, "" }, { "loadvm", true, "" }, { "icount", true, "" }, { "smbios", true, "" },
@@ -391,6 +423,24 @@ static int finish_cpu(struct options *o, struct err *e)
     return 0;
 }
 
+/* As QEMU has it: -device VGA takes the default adapter's place. */
+static void default_vga(struct options *o)
+{
+    bool std = o->vga ? !strcmp(o->vga, "std") : !o->nodefaults;
+
+    for (const struct opt_dev *d = o->disks.devs; d; d = d->next)
+        if (d->type->type == &vga_type)
+            std = o->vga && !strcmp(o->vga, "std");
+    o->cfg.no_vga = !std;
+}
+
+/* A window is the default where there is a desktop, but not for what runs unseen. */
+static void default_display(struct options *o)
+{
+    if (!o->display_given && !o->nodefaults && !o->daemonize && sdl_available())
+        o->sdl = "sdl";
+}
+
 static int finish(struct options *o, struct err *e)
 {
     if (o->cfg.initrd && !o->cfg.kernel)
@@ -406,6 +456,8 @@ static int finish(struct options *o, struct err *e)
     default_consoles(o);
     if (disks_finish(o, e) < 0)
         return -EINVAL;
+    default_vga(o);
+    default_display(o);
     if (finish_cpu(o, e) < 0)
         return -EINVAL;
     return choose_accel(o, e);

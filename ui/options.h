@@ -46,6 +46,9 @@ struct options {
     struct opt_net net[OPT_NETS];
     unsigned n_net;
     const char *pidfile;
+    const char *vnc;                 /* -vnc's argument, or NULL */
+    const char *sdl;                 /* a window: its -display argument, or NULL */
+    const char *vga;                 /* std, none, or NULL: default */
     char *name;
     char *pflash[2];                 /* cfg's */
     char *boot_order, *boot_once, *boot_splash; /* cfg's */

@@ -4,6 +4,7 @@
 #ifndef UI_RUN_INT_H
 #define UI_RUN_INT_H
 
+#include "ui/display.h"
 #include "ui/options.h"
 #include "ui/ui.h"
 
@@ -19,6 +20,7 @@ struct run {
     struct chardev *chr[RUN_CHARDEVS];   /* freed after the machine */
     struct monitor *mon[RUN_CHARDEVS];
     unsigned n_chr, n_mon;
+    struct displays *displays;           /* goes before the machine */
     struct block_ctx *block_ctx;         /* NULL: no disks */
     int64_t wake_at_ns;   /* virtual time the loop wakes by itself; machine lock */
     uint32_t want;        /* WANT_*, from the monitor; atomic */
@@ -55,6 +57,12 @@ int run_disks(struct run *r, struct err *e) MUST_CHECK;
 extern const struct monitor_cmd disk_infos[], disk_commands[];
 /** run_disks_free() - after the machine: close the images of @drives */
 void run_disks_free(struct run *r, struct drive *drives);
+
+/** run_displays() - open windows and the VNC server, once the machine is built (display.c) */
+int run_displays(struct run *r, struct err *e) MUST_CHECK;
+/** run_displays_free() - before the machine; its lock is not held */
+void run_displays_free(struct run *r);
+extern const struct monitor_cmd display_infos[], display_commands[];
 
 /** run_prepare() - what the loop needs of machine and signals; 0 or -errno */
 int run_prepare(struct run *r, struct err *e) MUST_CHECK;

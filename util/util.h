@@ -127,6 +127,7 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
     X(PM,           "pm",           "ACPI power management")                \
     X(FWCFG,        "fw_cfg",       "firmware configuration device")        \
     X(VGA,          "vga",          "display adapter")                      \
+    X(DISPLAY,      "display",      "windows and VNC clients")              \
     X(DMA,          "dma",          "8237 DMA controller")                  \
     X(NET,          "net",          "network cards and back ends")          \
     X(INSN_ROWS,    "insn_rows",    "row of the instruction table of each instruction translated")

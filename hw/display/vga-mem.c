@@ -35,15 +35,15 @@ static bool window_offset(const struct vga *v, uint32_t off, uint32_t *addr)
     return true;
 }
 
-static uint8_t *linear_byte(struct vga *v, uint32_t addr)
+static uint32_t linear_offset(uint32_t addr)
 {
-    return &v->vram[addr % VGA_VRAM_BYTES];
+    return addr % VGA_VRAM_BYTES;
 }
 
-/* Word of the four planes; @addr counts plane bytes. */
-static uint8_t *planes_at(struct vga *v, uint32_t addr)
+/* Of the word of the four planes; @addr counts plane bytes. VBE modes have all memory. */
+static uint32_t planes_offset(const struct vga *v, uint32_t addr)
 {
-    return &v->vram[(addr & VGA_PLANE_MASK) * 4];
+    return vbe_on(v) ? addr * 4 % VGA_VRAM_BYTES : (addr & VGA_PLANE_MASK) * 4;
 }
 
 static uint8_t window_read_byte(struct vga *v, uint32_t off)
@@ -54,12 +54,12 @@ static uint8_t window_read_byte(struct vga *v, uint32_t off)
     if (!window_offset(v, off, &addr))
         return 0xff;
     if (v->sr[SR_MEMORY] & SR4_CHAIN4)
-        return *linear_byte(v, addr);
+        return v->vram[linear_offset(addr)];
     if (v->gr[GR_MODE] & GR5_ODD_EVEN) {
         plane = (plane & 2) | (addr & 1);
         addr >>= 1;
     }
-    v->latch = ldl32(planes_at(v, addr));
+    v->latch = ldl32(&v->vram[planes_offset(v, addr)]);
     if (!(v->gr[GR_MODE] & GR5_READ_MODE1))
         return v->latch >> (plane * 8);
     diff = (v->latch ^ spread(v->gr[GR_COMPARE])) & spread(v->gr[GR_DONT_CARE]);
@@ -118,23 +118,25 @@ static uint32_t write_data(const struct vga *v, uint8_t val)
 static void window_write_byte(struct vga *v, uint32_t off, uint8_t val)
 {
     uint8_t planes = v->sr[SR_MAP_MASK] & 15;
-    uint32_t addr, mask;
-    uint8_t *p;
+    uint32_t addr, mask, at;
 
     if (!window_offset(v, off, &addr))
         return;
     if (v->sr[SR_MEMORY] & SR4_CHAIN4) {
-        if (planes & (1 << (addr & 3)))
-            *linear_byte(v, addr) = val;
+        if (!(planes & (1 << (addr & 3))))
+            return;
+        v->vram[linear_offset(addr)] = val;
+        mem_dirty_set(&v->framebuffer, linear_offset(addr), 1);
         return;
     }
     if (!(v->sr[SR_MEMORY] & SR4_SEQUENTIAL)) { /* odd/even */
         planes &= addr & 1 ? 0xa : 0x5;
         addr >>= 1;
     }
-    p = planes_at(v, addr);
+    at = planes_offset(v, addr);
     mask = spread(planes);
-    stl32(p, (ldl32(p) & ~mask) | (write_data(v, val) & mask));
+    stl32(&v->vram[at], (ldl32(&v->vram[at]) & ~mask) | (write_data(v, val) & mask));
+    mem_dirty_set(&v->framebuffer, at, 4);
 }
 
 static uint64_t window_read(void *opaque, uint64_t off, unsigned size)

@@ -57,9 +57,13 @@ static void vbe_enter(struct vga *v, uint16_t val)
         v->sr[SR_MEMORY] |= SR4_CHAIN4;
         v->sr[SR_MAP_MASK] |= 15;
     }
-    if (!(val & VBE_NOCLEAR))
-        memset(v->vram, 0, MIN((uint64_t)vbe_line_bytes(v, v->vbe[VBE_XRES]) *
-                                   v->vbe[VBE_YRES], VGA_VRAM_BYTES));
+    if (!(val & VBE_NOCLEAR)) {
+        uint64_t n = MIN((uint64_t)vbe_line_bytes(v, v->vbe[VBE_XRES]) * v->vbe[VBE_YRES],
+                         VGA_VRAM_BYTES);
+
+        memset(v->vram, 0, n);
+        mem_dirty_set(&v->framebuffer, 0, n);
+    }
 }
 
 static void vbe_write_enable(struct vga *v, uint16_t val)

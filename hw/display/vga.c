@@ -243,6 +243,7 @@ void vga_set_text_mode(struct vga *v)
     v->misc = 0x67;
     for (unsigned i = 0; i < 0x4000; i++)
         stl16(&v->vram[i * 4], 0x0720);
+    mem_dirty_set(&v->framebuffer, 0, 0x10000);
 }
 
 /* ---- the text screen -------------------------------------------------------------- */

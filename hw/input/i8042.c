@@ -13,6 +13,7 @@
  * Controller".
  */
 #include "hw/input/i8042.h"
+#include "hw/input/input.h"
 #include "hw/input/ps2-int.h"
 
 enum { PORT_DATA = 0x60, PORT_CMD = 0x64, IRQ_KBD = 1, IRQ_AUX = 12 };
@@ -42,6 +43,7 @@ enum {
 struct kbd8042 {
     struct device dev;
     const struct irq_line *irq_aux;
+    struct input_sink sink;
     struct ps2_kbd kbd;
     struct ps2_mouse mouse;
     uint8_t ram[32];            /* [0]: command byte */
@@ -330,6 +332,16 @@ static void i8042_reset(struct device *d)
     kbd_update_irq(k);
 }
 
+static void sink_key(void *opaque, unsigned keycode, bool down)
+{
+    kbd_put_key(opaque, keycode, down);
+}
+
+static void sink_motion(void *opaque, int dx, int dy, int dz, unsigned buttons)
+{
+    mouse_put_event(opaque, dx, dy, dz, buttons);
+}
+
 static int i8042_init(struct device *d, struct err *e)
 {
     static const struct io_ops data = { data_read, data_write, 1, 1 };
@@ -339,6 +351,9 @@ static int i8042_init(struct device *d, struct err *e)
     port_map(d->machine, "i8042-data", PORT_DATA, 1, &data, k);
     port_map(d->machine, "i8042-cmd", PORT_CMD, 1, &command, k);
     d->machine->kbd = k;
+    k->sink = (struct input_sink){ .name = "PS/2", .key = sink_key, .motion = sink_motion,
+                                   .opaque = k };
+    input_attach(d->machine, &k->sink);
     i8042_reset(d);
     return 0;
 }

@@ -405,3 +405,77 @@ Test(bt, pages_keep_their_numbers_when_the_map_changes)
     bt_phys_free(p);
     free(p);
 }
+
+/* ---- pages that were written ------------------------------------------------------ */
+
+#define TRACKED_BASE 0xd0000
+#define TRACKED_PAGES 16
+
+/* Bring @copy up to date with the pages that were written. */
+static void copy_dirty(struct rig *r, struct mem_region *reg, uint8_t *copy)
+{
+    uint8_t dirty[TRACKED_PAGES];
+
+    machine_lock(r->m);
+    mem_dirty_take(&r->m->mem, reg, 0, TRACKED_PAGES, dirty);
+    for (unsigned i = 0; i < TRACKED_PAGES; i++)
+        if (dirty[i])
+            memcpy(copy + i * 4096, reg->host + i * 4096, 4096);
+    machine_unlock(r->m);
+}
+
+/* The guest writes to one page after the other all the time; whenever it is stopped, the copy
+ * must be complete. */
+static void dirty_pages_are_complete(const char *accel)
+{
+    static const uint8_t code[] = {
+        0xb8, 0x00, 0xd0,              /* mov ax, 0xd000 */
+        0x8e, 0xd8,                    /* mov ds, ax */
+        0x31, 0xdb,                    /* xor bx, bx */
+        0xff, 0x47, 0x04,              /* 1: inc word [bx + 4] */
+        0xb9, 0x10, 0x00,              /* mov cx, 16 */
+        0xe2, 0xfe,                    /* loop . */
+        0x81, 0xc3, 0x00, 0x10,        /* add bx, 0x1000 */
+        0xeb, 0xf2,                    /* jmp 1b */
+    };
+    static uint8_t copy[TRACKED_PAGES * 4096];
+    struct mem_region reg = { .name = "tracked", .base = TRACKED_BASE, .len = sizeof copy,
+                              .kind = MEM_RAM, .prio = 4, .enabled = true };
+    unsigned clean = 0;
+    struct rig r;
+
+    reg.host = aligned_alloc(4096, sizeof copy);
+    memset(reg.host, 0, sizeof copy);
+    mem_track(&reg);
+    rig_start(&r, accel, code, sizeof code);
+    machine_lock(r.m);
+    mem_add(&r.m->mem, &reg);
+    machine_unlock(r.m);
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i < 20; i++) {
+            copy_dirty(&r, &reg, copy);
+            usleep(50);
+        }
+        r.m->accel->pause_all(r.m);
+        copy_dirty(&r, &reg, copy);
+        cr_assert_arr_eq(copy, reg.host, sizeof copy, "%s: round %u: a write was missed", accel, round);
+        copy_dirty(&r, &reg, copy);
+        clean += !mem_dirty_take(&r.m->mem, &reg, 0, TRACKED_PAGES, (uint8_t[TRACKED_PAGES]){ 0 });
+        r.m->accel->resume_all(r.m);
+    }
+    cr_assert_eq(clean, 60, "%s: a guest that stands still writes nothing", accel);
+    cr_assert_neq(ldl16(reg.host + 4), 0, "%s: the guest has written", accel);
+    r.a->ops->stop(r.a);
+    mem_remove(&r.m->mem, &reg);
+    mem_untrack(&reg);
+    free(reg.host);
+    machine_free(r.m);
+    r.a->ops->destroy(r.a);
+    unlink(r.path);
+}
+
+Test(bt, written_pages_are_noticed, .timeout = 120)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+        dirty_pages_are_complete(backends[i]);
+}

@@ -123,7 +123,7 @@ Test(options, unknown_words_get_the_nearest)
 Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
-        "-drive if=scsi,file=x", "-vnc :1", "-s",
+        "-drive if=scsi,file=x", "-s",
         "-machine microvm", "-display gtk", "-enable-kvm", "-accel kvm",
         "-machine pc,accel=kvm",
     };
@@ -378,4 +378,42 @@ Test(options, log_items_are_checked)
     cr_assert_lt(options_log(&o, &e), 0);
     cr_assert_not_null(strstr(e.msg, "-D /nonexistent/dir/log: "));
     options_free(&o);
+}
+
+Test(options, displays)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-display none");
+    cr_assert_null(o.sdl);
+    cr_assert_null(o.vnc);
+    options_free(&o);
+    good(&o, "-vnc 127.0.0.1:3,password=on");
+    cr_assert_str_eq(o.vnc, "127.0.0.1:3,password=on");
+    cr_assert_null(o.sdl, "VNC instead of a window");
+    options_free(&o);
+    good(&o, "-display vnc=:1");
+    cr_assert_str_eq(o.vnc, ":1");
+    options_free(&o);
+    good(&o, "-vnc none");
+    cr_assert_null(o.vnc);
+    options_free(&o);
+    good(&o, "-display sdl,gl=off");
+    cr_assert_str_eq(o.sdl, "sdl,gl=off");
+    options_free(&o);
+    good(&o, "-nodefaults");
+    cr_assert(o.cfg.no_vga);
+    cr_assert_null(o.sdl);
+    options_free(&o);
+    good(&o, "-nodefaults -vga std");
+    cr_assert_not(o.cfg.no_vga);
+    options_free(&o);
+    good(&o, "-vga none");
+    cr_assert(o.cfg.no_vga);
+    options_free(&o);
+    good(&o, "-device VGA");
+    cr_assert(o.cfg.no_vga, "the device takes the default's place");
+    options_free(&o);
+    fails_with("-display sdk", "did you mean sdl");
+    fails_with("-vga cirrus", "only std and none");
 }

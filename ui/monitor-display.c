@@ -1,0 +1,219 @@
+/*
+ * monitor-display.c - monitor commands about pictures, keys and the pointer
+ */
+#define _GNU_SOURCE 1
+#include <stdlib.h>
+#include "hw/input/input.h"
+#include "ui/display.h"
+#include "ui/keymap.h"
+#include "ui/monitor-int.h"
+#include "ui/picture.h"
+#include "ui/run-int.h"
+
+#define HOLD_MS 100            /* how long sendkey holds keys, unless told */
+#define HOLD_MS_MAX 60000
+
+/* The next word of *@rest, NUL-terminated in place; NULL at the end. */
+static char *next_word(char **rest)
+{
+    char *w = *rest + strspn(*rest, " \t");
+    size_t n = strcspn(w, " \t");
+
+    if (!n)
+        return NULL;
+    *rest = w + n;
+    if (w[n])
+        *(*rest)++ = 0;
+    return w;
+}
+
+/* ---- screendump --------------------------------------------------------------------- */
+
+static void cmd_screendump(struct monitor *mon, char *rest)
+{
+    enum picture_format format = PICTURE_PPM;
+    struct console *c = console_at(monitor_machine(mon), 0);
+    const char *file = NULL, *format_name = "ppm";
+    struct err e = { "" };
+
+    for (char *w; (w = next_word(&rest)); ) {
+        if (!strcmp(w, "-f")) {
+            if (!(format_name = next_word(&rest)))
+                break;
+        } else if (!file) {
+            file = w;
+        } else {
+            file = format_name = NULL;
+            break;
+        }
+    }
+    if (!file || !format_name) {
+        monitor_printf(mon, "screendump: FILE [-f png|ppm] is wanted\n");
+        return;
+    }
+    if (!c) {
+        monitor_printf(mon, "screendump: there is no display adapter\n");
+        return;
+    }
+    if (picture_format_find(format_name, &format, &e) == 0) {
+        console_refresh(c);
+        if (picture_write(c->pixels, c->width, c->height, file, format, &e) == 0)
+            return;
+    }
+    monitor_printf(mon, "screendump: %s\n", e.msg);
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+static struct displays *displays_of(struct monitor *mon)
+{
+    struct run *r = monitor_hooks(mon)->opaque;
+
+    return r ? r->displays : NULL;
+}
+
+/* "ctrl-alt-f1" into @key; returns the first name that is none, or NULL. */
+static const char *parse_keys(const char *text, unsigned *key, unsigned *n_keys)
+{
+    *n_keys = 0;
+    for (size_t n; *text; text += n + (text[n] == '-')) {
+        n = strcspn(text, "-");
+        key[*n_keys] = *n_keys < HELD_MAX ? key_by_name(text, n) : KEY_NONE;
+        if (key[*n_keys] == KEY_NONE)
+            return text;
+        ++*n_keys;
+    }
+    return NULL;
+}
+
+static void cmd_sendkey(struct monitor *mon, char *rest)
+{
+    char *keys = next_word(&rest), *ms = next_word(&rest), *end = NULL;
+    unsigned long hold = ms ? strtoul(ms, &end, 0) : HOLD_MS;
+    struct machine *m = monitor_machine(mon);
+    struct displays *d = displays_of(mon);
+    unsigned key[HELD_MAX + 1], n;
+    const char *bad;
+
+    if (!d || !keys || (ms && (*end || hold > HOLD_MS_MAX))) {
+        monitor_printf(mon, "sendkey: KEY[-KEY...] [MILLISECONDS] is wanted\n");
+        return;
+    }
+    if ((bad = parse_keys(keys, key, &n))) {
+        monitor_printf(mon, "sendkey: unknown key: '%.*s'\n", (int)strcspn(bad, "-"), bad);
+        return;
+    }
+    while (d->n_held)                  /* those of the one before */
+        input_key(m, d->held[--d->n_held], false);
+    for (unsigned i = 0; i < n; i++)
+        input_key(m, d->held[d->n_held++] = key[i], true);
+    timer_mod(&d->release, clock_now_ns(&m->clock) + (int64_t)hold * 1000000);
+}
+
+/* ---- pointer -------------------------------------------------------------------------------- */
+
+static bool number(char **rest, long min, long max, long *v)
+{
+    char *w = next_word(rest), *end;
+
+    if (!w)
+        return false;
+    *v = strtol(w, &end, 0);
+    return !*end && *v >= min && *v <= max;
+}
+
+static void cmd_mouse_move(struct monitor *mon, char *rest)
+{
+    struct machine *m = monitor_machine(mon);
+    struct displays *d = displays_of(mon);
+    long dx, dy, dz = 0;
+
+    if (!number(&rest, -65535, 65535, &dx) || !number(&rest, -65535, 65535, &dy) ||
+        (*rest && !number(&rest, -127, 127, &dz))) {
+        monitor_printf(mon, "mouse_move: DX DY [DZ] is wanted\n");
+        return;
+    }
+    input_motion(m, dx, dy, dz, d ? d->buttons : 0);
+}
+
+static void cmd_mouse_button(struct monitor *mon, char *rest)
+{
+    struct displays *d = displays_of(mon);
+    long state;
+
+    if (!d || !number(&rest, 0, 31, &state)) {
+        monitor_printf(mon, "mouse_button: STATE is wanted: 1 left, 2 right, 4 middle, added up\n");
+        return;
+    }
+    d->buttons = state;
+    input_motion(monitor_machine(mon), 0, 0, 0, d->buttons);
+}
+
+static void info_mice(struct monitor *mon, char *rest)
+{
+    monitor_printf(mon, "pointer: %s\n",
+                   input_is_absolute(monitor_machine(mon)) ? "absolute" : "relative");
+}
+
+/* ---- VNC ---------------------------------------------------------------------------------------- */
+
+static void cmd_set_password(struct monitor *mon, char *rest)
+{
+    char *protocol = next_word(&rest), *password = next_word(&rest);
+    struct displays *d = displays_of(mon);
+    struct err e = { "" };
+
+    if (!protocol || !password) {
+        monitor_printf(mon, "set_password: vnc PASSWORD is wanted\n");
+        return;
+    }
+    if (strcmp(protocol, "vnc"))
+        monitor_printf(mon, "set_password: %s: only vnc has a password\n", protocol);
+    else if (displays_vnc_password(d, password, &e) < 0)
+        monitor_printf(mon, "set_password: %s\n", e.msg);
+}
+
+bool monitor_change_vnc(struct monitor *mon, char *rest)
+{
+    struct err e = { "" };
+    char *word;
+
+    if (strncmp(rest, "vnc", 3) || (rest[3] && rest[3] != ' '))
+        return false;
+    rest += 3;
+    word = next_word(&rest);
+    if (!word || (strcmp(word, "password") && strcmp(word, "passwd")))
+        monitor_printf(mon, "change: vnc password PASSWORD is wanted\n");
+    else if (displays_vnc_password(displays_of(mon), next_word(&rest), &e) < 0)
+        monitor_printf(mon, "change: %s\n", e.msg);
+    return true;
+}
+
+static void info_vnc(struct monitor *mon, char *rest)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    if (!f)
+        return;
+    displays_vnc_info(displays_of(mon), f);
+    fclose(f);
+    monitor_printf(mon, "%s", text);
+    free(text);
+}
+
+const struct monitor_cmd display_commands[] = {
+    { "screendump", "FILE [-f png|ppm]", "write the picture to a file", cmd_screendump },
+    { "sendkey", "KEY[-KEY...] [MS]", "press keys together, for MS milliseconds", cmd_sendkey },
+    { "mouse_move", "DX DY [DZ]", "move the pointer, turn the wheel", cmd_mouse_move },
+    { "mouse_button", "STATE", "hold buttons: 1 left, 2 right, 4 middle", cmd_mouse_button },
+    { "set_password", "vnc PASSWORD", "password of the VNC server", cmd_set_password },
+    { NULL, NULL, NULL, NULL }
+};
+
+const struct monitor_cmd display_infos[] = {
+    { "vnc", "", "the VNC server and its clients", info_vnc },
+    { "mice", "", "what the pointer is", info_mice },
+    { NULL, NULL, NULL, NULL }
+};
