@@ -1,7 +1,7 @@
 /*
- * dead.c - what nobody needs: flags, results, operands' lives
+ * dead.c - what nobody needs: flags, results; operands' lives
  *
- * All three passes walk the block backwards once. Branches are nearly always
+ * Both passes walk the block backwards once. Branches are nearly always
  * forward, so what a label needs is known when its branches are met; a branch
  * backwards assumes that everything is needed.
  */
@@ -78,73 +78,27 @@ void ir_dead_flags(struct ir_block *b, bool prune)
 
 /* ---- values ---------------------------------------------------------------- */
 
-/* first index at which each label stands, and the earliest target of a loop */
-struct loops {
-    uint16_t label_at[IR_MAX_LABELS];
-    bool any;
-};
-
-static void find_loops(const struct ir_block *b, struct loops *l)
-{
-    l->any = false;
-    for (unsigned i = 0; i < b->n_labels; i++)
-        l->label_at[i] = 0xffff;
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        const struct ir_op *op = &b->ops[i];
-
-        if (op->opc == IR_LABEL)
-            l->label_at[op->imm] = i;
-        else if (ir_is_branch(op) && l->label_at[op->label] != 0xffff)
-            l->any = true;
-    }
-}
-
-struct dce {
+/** struct lives - what is known of values while walking backwards */
+struct lives {
     const struct ir_block *b;
-    bool temp_read[IR_MAX_VALS];  /* read at a higher index, or perhaps in a loop */
+    unsigned n_globals;
     uint32_t overwritten;         /* globals replaced before anything can see them */
+    bool in_loop;                 /* a branch backwards was met: what stands here may run again */
+    bool label_met[IR_MAX_LABELS];
+    bool later[IR_MAX_VALS];      /* temp that occurs at a higher index */
+    bool looped[IR_MAX_VALS];     /* temp that lives across a loop's back edge: never dies in it */
 };
 
-static bool is_global(const struct ir_block *b, ir_val v)
-{
-    return v < b->target->n_globals;
-}
-
-static bool result_needed(const struct dce *s, ir_val v)
+static bool result_needed(const struct lives *s, ir_val v)
 {
     if (v == IR_NONE)
         return false;
-    if (is_global(s->b, v))
+    if (v < s->n_globals)
         return !(s->overwritten & (1u << v));
-    return s->temp_read[v];
+    return s->later[v] || s->in_loop;
 }
 
-static void note_read(struct dce *s, ir_val v)
-{
-    if (v >= IR_IMM2)
-        return;
-    if (is_global(s->b, v))
-        s->overwritten &= ~(1u << v);
-    else
-        s->temp_read[v] = true;
-}
-
-static void note_write(struct dce *s, ir_val v, bool whole)
-{
-    if (v == IR_NONE || !is_global(s->b, v))
-        return;
-    if (whole)
-        s->overwritten |= 1u << v;
-}
-
-/* whether everything the guest can look at must be in place around @op */
-static bool is_barrier(const struct ir_op *op)
-{
-    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
-           (ir_op_info(op->opc)->attr & IRA_END);
-}
-
-static bool is_removable(const struct dce *s, const struct ir_op *op)
+static bool is_removable(const struct lives *s, const struct ir_op *op)
 {
     if (op->opc == IR_CALL) {
         if (op->callf != IRCALL_PURE && op->callf != (IRCALL_PURE | IRCALL_NOVEC))
@@ -155,130 +109,113 @@ static bool is_removable(const struct dce *s, const struct ir_op *op)
     return !op->wf && !result_needed(s, op->d) && !result_needed(s, op->e);
 }
 
-/**
- * ir_dead_code() - remove operations whose results nobody reads
- *
- * Wants wf pruned (ir_dead_flags()). A global's value counts as read wherever
- * the guest or a helper could see it.
+/*
+ * A branch backwards at @i: temps that occur before its label live as long as the
+ * loop.
  */
-void ir_dead_code(struct ir_block *b)
-{
-    struct dce s = { .b = b };
-    struct loops l;
-    bool removed = false;
-
-    find_loops(b, &l);
-    if (l.any)
-        memset(s.temp_read, 1, b->n_vals);   /* rare: keep what a loop might read */
-    for (unsigned i = b->n_ops; i-- > 0;) {
-        struct ir_op *op = &b->ops[i];
-
-        if (is_removable(&s, op)) {
-            op->opc = GONE;
-            removed = true;
-            continue;
-        }
-        note_write(&s, op->d, !ir_keeps_d(op));
-        note_write(&s, op->e, !ir_keeps_e(op));
-        if (is_barrier(op))
-            s.overwritten = 0;
-        if (op->d != IR_NONE && ir_keeps_d(op))
-            note_read(&s, op->d);
-        if (op->e != IR_NONE && ir_keeps_e(op))
-            note_read(&s, op->e);
-        note_read(&s, op->a);
-        note_read(&s, op->b);
-        note_read(&s, op->c);
-    }
-    if (removed)
-        compact(b);
-}
-
-/* ---- lives ------------------------------------------------------------------ */
-
-struct lives {
-    const struct ir_block *b;
-    bool later[IR_MAX_VALS];     /* temp read at a higher index */
-    bool looped[IR_MAX_VALS];    /* lives across a loop's back edge: never dies in it */
-};
-
-/* temps that exist before a loop and are used in it live as long as the loop */
-static void find_looped(struct lives *s, const struct loops *l)
+static void enter_loop(struct lives *s, unsigned i)
 {
     const struct ir_block *b = s->b;
-    uint16_t first[IR_MAX_VALS];
 
-    for (unsigned i = 0; i < b->n_vals; i++)
-        first[i] = 0xffff;
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        const struct ir_op *op = &b->ops[i];
+    s->in_loop = true;
+    for (unsigned k = 0; b->ops[k].opc != IR_LABEL || b->ops[k].imm != b->ops[i].label; k++) {
+        const struct ir_op *op = &b->ops[k];
         const ir_val v[5] = { op->d, op->e, op->a, op->b, op->c };
 
-        for (unsigned k = 0; k < 5; k++)
-            if (v[k] < b->n_vals && first[v[k]] == 0xffff)
-                first[v[k]] = i;
+        for (unsigned n = 0; n < 5; n++)
+            if (v[n] < b->n_vals)
+                s->looped[v[n]] = true;
     }
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        const struct ir_op *op = &b->ops[i];
-        unsigned head;
+}
 
-        if (!ir_is_branch(op) || l->label_at[op->label] >= i)
-            continue;
-        head = l->label_at[op->label];
-        for (unsigned v = b->target->n_globals; v < b->n_vals; v++)
-            if (first[v] < head)
-                s->looped[v] = true;
-    }
+/* whether everything the guest can look at must be in place around @op */
+static bool is_barrier(const struct ir_op *op)
+{
+    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
+           (ir_op_info(op->opc)->attr & IRA_END);
 }
 
 static uint32_t last_bit(const struct lives *s, ir_val v, unsigned bit)
 {
-    if (v >= IR_IMM2 || is_global(s->b, v) || s->later[v] || s->looped[v])
+    if (v >= IR_IMM2 || v < s->n_globals || s->later[v] || s->looped[v])
         return 0;
     return 1u << bit;
 }
 
+static void note_read(struct lives *s, ir_val v)
+{
+    if (v >= IR_IMM2)
+        return;
+    if (v < s->n_globals)
+        s->overwritten &= ~(1u << v);
+    else
+        s->later[v] = true;
+}
+
+/* an input that is also a result goes on living as the result */
 static void mark_lives(struct lives *s, struct ir_op *op)
 {
     op->last = last_bit(s, op->d, 0) | last_bit(s, op->e, 1);
-    /* an input that is also a result goes on living as the result */
     if (op->a != op->d && op->a != op->e)
         op->last |= last_bit(s, op->a, 2);
     if (op->b != op->d && op->b != op->e)
         op->last |= last_bit(s, op->b, 3);
     if (op->c != op->d && op->c != op->e)
         op->last |= last_bit(s, op->c, 4);
-    if (op->d != IR_NONE && ir_keeps_d(op))
-        s->later[op->d] = true;
-    if (op->e != IR_NONE && ir_keeps_e(op))
-        s->later[op->e] = true;
-    if (op->a < IR_IMM2)
-        s->later[op->a] = true;
-    if (op->b < IR_IMM2)
-        s->later[op->b] = true;
-    if (op->c < IR_IMM2)
-        s->later[op->c] = true;
+}
+
+/* a global that is written whole is overwritten, unless somebody looks at it here */
+static void note_write(struct lives *s, ir_val v, bool keeps)
+{
+    if (v < s->n_globals && !keeps)
+        s->overwritten |= 1u << v;
+}
+
+static void note_values(struct lives *s, const struct ir_op *op)
+{
+    bool keeps_d = op->d != IR_NONE && ir_keeps_d(op), keeps_e = op->e != IR_NONE && ir_keeps_e(op);
+
+    note_write(s, op->d, keeps_d);
+    note_write(s, op->e, keeps_e);
+    if (is_barrier(op))
+        s->overwritten = 0;
+    if (keeps_d)
+        note_read(s, op->d);
+    if (keeps_e)
+        note_read(s, op->e);
+    note_read(s, op->a);
+    note_read(s, op->b);
+    note_read(s, op->c);
 }
 
 /**
- * ir_liveness() - fill op->last, and branches' imm2 with their label's index
+ * ir_liveness() - fill op->last; with @prune remove operations whose results nobody reads
  *
  * A temp dies at its last occurrence in index order, except that one which is
- * older than a loop and occurs before the loop's end has no last use at all.
+ * older than a loop and occurs before the loop's end has no last use at all. A
+ * global's value counts as read wherever the guest or a helper could see it. @prune
+ * wants wf pruned (ir_dead_flags()).
  */
-void ir_liveness(struct ir_block *b)
+void ir_liveness(struct ir_block *b, bool prune)
 {
-    struct lives s = { .b = b };
-    struct loops l;
+    struct lives s = { .b = b, .n_globals = b->target->n_globals };
+    bool removed = false;
 
-    find_loops(b, &l);
-    if (l.any)
-        find_looped(&s, &l);
     for (unsigned i = b->n_ops; i-- > 0;) {
         struct ir_op *op = &b->ops[i];
 
+        if (op->opc == IR_LABEL)
+            s.label_met[op->imm] = true;
+        else if (ir_is_branch(op) && !s.label_met[op->label])
+            enter_loop(&s, i);
+        if (prune && is_removable(&s, op)) {
+            op->opc = GONE;
+            removed = true;
+            continue;
+        }
         mark_lives(&s, op);
-        if (ir_is_branch(op))
-            op->imm2 = l.label_at[op->label];
+        note_values(&s, op);
     }
+    if (removed)
+        compact(b);
 }

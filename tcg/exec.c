@@ -386,6 +386,7 @@ static bool build_code(struct tcg *t, struct tb *tb, struct ir_block *b)
 {
     if (t->host)
         return t->host->compile(t, tb, b);
+    ir_find_labels(b);
     tb->ir = keep_ir(t, b);
     return tb->ir != NULL;
 }

@@ -406,37 +406,34 @@ static void forget(struct folder *f, ir_val v, unsigned bytes)
 }
 
 /* a partial write into a constant by a constant is a constant */
-static bool learn_merge(struct folder *f, const struct ir_op *op, const struct fact *old)
+static void learn_merge(struct folder *f, const struct ir_op *op, unsigned bytes)
 {
+    bool merge = op->opc == IR_MOV && op->b == IR_IMM;
     uint64_t m = size_mask(op->size);
-    struct fact *k;
+    int64_t old;
 
-    if (op->opc != IR_MOV || op->b != IR_IMM || old->kind != FACT_CONST)
-        return false;
-    k = learn(f, op->d, FACT_CONST, 8);
-    k->imm = (int64_t)(((uint64_t)old->imm & ~m) | ((uint64_t)op->imm & m));
-    return true;
+    merge = merge && known(f, op->d, op, &old);
+    forget(f, op->d, bytes);
+    if (merge)
+        learn(f, op->d, FACT_CONST, 8)->imm = (int64_t)(((uint64_t)old & ~m) | ((uint64_t)op->imm & m));
 }
 
 static void learn_results(struct folder *f, const struct ir_op *op)
 {
     unsigned bytes = result_bytes(op);
     unsigned src_bytes = op->b < IR_IMM2 ? bytes_of(f, op->b) : 8;
-    struct fact old = { .kind = FACT_NONE };
 
     if (op->e != IR_NONE)
         forget(f, op->e, op->size == 4 ? 4 : 8);
     if (op->d == IR_NONE)
         return;
-    if (fact_of(f, op->d))
-        old = *fact_of(f, op->d);
+    if (ir_keeps_d(op)) {
+        learn_merge(f, op, bytes);
+        return;
+    }
     forget(f, op->d, bytes);
     if (op->d == op->e)
         return;
-    if (ir_keeps_d(op)) {
-        learn_merge(f, op, &old);
-        return;
-    }
     if (op->opc == IR_MOV)
         learn_mov(f, op, src_bytes);
     else if (op->opc == IR_LEA && op->b == IR_NONE)
@@ -455,7 +452,7 @@ static void forget_globals(struct folder *f)
  * ir_fold() - constant folding, copy propagation, address arithmetic
  *
  * Replaces operands and operations; what this leaves without readers is for
- * ir_dead_code() to remove.
+ * ir_liveness() to remove.
  */
 void ir_fold(struct ir_block *b)
 {

@@ -183,7 +183,7 @@ static void learn(struct grouper *s, const struct ir_op *op)
 /**
  * ir_group() - find groups of accesses
  *
- * Wants addresses folded (ir_fold()); leaves address sums without readers to ir_dead_code().
+ * Wants addresses folded (ir_fold()); leaves address sums without readers to ir_liveness().
  */
 void ir_group(struct ir_block *b)
 {

@@ -460,7 +460,7 @@ DO(LABEL)
     return op + 1;
 }
 
-/* imm2 is the label's index when ir_liveness() has run; else look for it */
+/* imm2 is the label's index when ir_find_labels() has run; else look for it */
 static const struct ir_op *jump(struct ir_run *r, const struct ir_op *op)
 {
     unsigned at = (unsigned)op->imm2;

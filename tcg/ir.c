@@ -6,7 +6,7 @@
  * the end of each guest instruction instead of one at each operation.
  */
 #include <stdlib.h>
-#include "tcg/tcg.h"
+#include "tcg/ir-int.h"
 
 /* the short names of ops.def */
 #define D IRO_D
@@ -22,7 +22,7 @@
 #define END IRA_END
 #define RF IRA_RF
 #define RFC IRA_RFC
-static const struct ir_info infos[IR_OPC_COUNT] = {
+const struct ir_info ir_infos[IR_OPC_COUNT] = {
 #define IROP(N, n, o, i, at) [IR_##N] = { n, o, i, at },
 #include "tcg/ops.def"
 #undef IROP
@@ -40,11 +40,6 @@ static const struct ir_info infos[IR_OPC_COUNT] = {
 #undef END
 #undef RF
 #undef RFC
-
-const struct ir_info *ir_op_info(enum ir_opc opc)
-{
-    return &infos[opc];
-}
 
 /* ---- builder ------------------------------------------------------------ */
 
@@ -136,7 +131,7 @@ struct ir_op *ir_emit(struct ir_block *b, enum ir_opc opc, unsigned size,
 /* rows whose imm is not an operand, or that have no b */
 static bool imm_is_operand(enum ir_opc opc)
 {
-    return (infos[opc].ins & IRO_B) && opc != IR_LEA && opc != IR_VEC && opc != IR_STE;
+    return (ir_infos[opc].ins & IRO_B) && opc != IR_LEA && opc != IR_VEC && opc != IR_STE;
 }
 
 /**
@@ -312,7 +307,7 @@ static int shift_count(const struct ir_op *op)
 
 uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op)
 {
-    const struct ir_info *i = &infos[op->opc];
+    const struct ir_info *i = ir_op_info(op->opc);
 
     switch (op->opc) {
     case IR_ADCX:
@@ -386,13 +381,16 @@ uint8_t ir_op_kills_flags(const struct ir_block *b, const struct ir_op *op)
     return op->wf & may_write(op->opc);
 }
 
-bool ir_op_can_fault(const struct ir_op *op)
+void ir_find_labels(struct ir_block *b)
 {
-    if (op->opc == IR_DIVU || op->opc == IR_DIVS)
-        return true;
-    if (op->opc == IR_CALL)
-        return op->callf & (IRCALL_FAULT | IRCALL_SYNC);
-    return infos[op->opc].attr & IRA_MEM;
+    uint16_t at[IR_MAX_LABELS] = { 0 };
+
+    for (unsigned i = 0; i < b->n_ops; i++)
+        if (b->ops[i].opc == IR_LABEL)
+            at[b->ops[i].imm] = (uint16_t)i;
+    for (unsigned i = 0; i < b->n_ops; i++)
+        if (ir_is_branch(&b->ops[i]))
+            b->ops[i].imm2 = at[b->ops[i].label];
 }
 
 void ir_optimise(struct ir_block *b, bool opt)
@@ -401,7 +399,6 @@ void ir_optimise(struct ir_block *b, bool opt)
     if (opt) {
         ir_fold(b);
         ir_group(b);
-        ir_dead_code(b);
     }
-    ir_liveness(b);
+    ir_liveness(b, opt);
 }

@@ -197,7 +197,8 @@ struct ir_info {
 };
 enum { IRO_D = 1, IRO_E = 2, IRO_A = 4, IRO_B = 8, IRO_C = 16 };
 enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 32, IRA_RFC = 64 };
-const struct ir_info *ir_op_info(enum ir_opc opc);
+extern const struct ir_info ir_infos[IR_OPC_COUNT];
+static inline const struct ir_info *ir_op_info(enum ir_opc opc) { return &ir_infos[opc]; }
 /** ir_cc_flags() - F bits that condition @cc reads */
 uint8_t ir_cc_flags(enum ir_cc cc);
 /** ir_op_reads_flags() - F bits @op reads for its result (not for faults) */
@@ -206,7 +207,14 @@ uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op);
  *  (0 for a variable shift: it may keep them) */
 uint8_t ir_op_kills_flags(const struct ir_block *b, const struct ir_op *op);
 /** ir_op_can_fault() - may leave the block with a guest exception */
-bool ir_op_can_fault(const struct ir_op *op);
+static inline bool ir_op_can_fault(const struct ir_op *op)
+{
+    if (op->opc == IR_DIVU || op->opc == IR_DIVS)
+        return true;
+    if (op->opc == IR_CALL)
+        return op->callf & (IRCALL_FAULT | IRCALL_SYNC);
+    return ir_op_info(op->opc)->attr & IRA_MEM;
+}
 
 /** ir_verify() - check the block's invariants; returns NULL or what is wrong
  *  (a static or per-block buffer); run on every block in debug builds */
@@ -215,12 +223,13 @@ const char *ir_verify(const struct ir_block *b);
 void ir_dump(const struct ir_block *b, FILE *f);
 /* passes, in order; ir_optimise() runs them all when @opt, else only the
  * annotations (rf, lf, last) that the back ends need */
-void ir_fold(struct ir_block *b);
 void ir_dead_flags(struct ir_block *b, bool prune);
+void ir_fold(struct ir_block *b);
 void ir_group(struct ir_block *b);
-void ir_dead_code(struct ir_block *b);
-void ir_liveness(struct ir_block *b);
+void ir_liveness(struct ir_block *b, bool prune);
 void ir_optimise(struct ir_block *b, bool opt);
+/** ir_find_labels() - fill branches' imm2 with their label's index, for ir_interp() */
+void ir_find_labels(struct ir_block *b);
 
 /* ======================================================================== */
 /* The vCPU as the translator sees it                                          */

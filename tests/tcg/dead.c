@@ -141,7 +141,7 @@ Test(dead, unused_temp_goes)
     ir_movi(b, t, 5);
     ir_lea(b, 8, u, t, IR_NONE, 0, 3);
     end(b);
-    ir_dead_code(b);
+    ir_liveness(b, true);
     cr_assert_eq(b->n_ops, 1);
     ir_block_free(b);
 }
@@ -153,14 +153,14 @@ Test(dead, global_overwritten_goes_unless_seen)
     ir_mov(b, 8, G0, G1);
     ir_mov(b, 4, G0, G2);
     end(b);
-    ir_dead_code(b);
+    ir_liveness(b, true);
     cr_assert_eq(b->n_ops, 2);
 
     ir_begin(b, &rig_target);
     ir_mov(b, 8, G0, G1);
     ir_mov(b, 2, G0, G2);              /* merges: reads the old value */
     end(b);
-    ir_dead_code(b);
+    ir_liveness(b, true);
     cr_assert_eq(b->n_ops, 3);
 
     ir_begin(b, &rig_target);
@@ -168,8 +168,25 @@ Test(dead, global_overwritten_goes_unless_seen)
     ir_st(b, 4, G3, G4);               /* may fault: the guest sees G0 */
     ir_mov(b, 8, G0, G2);
     end(b);
-    ir_dead_code(b);
+    ir_liveness(b, true);
     cr_assert_eq(b->n_ops, 4);
+    ir_block_free(b);
+}
+
+Test(dead, results_before_a_loop_stay_those_behind_it_go)
+{
+    struct ir_block *b = fresh();
+    uint16_t l = ir_label(b);
+    ir_val t = ir_temp(b), u = ir_temp(b);
+
+    ir_set_label(b, l);
+    ir_movi(b, t, 5);                          /* the next round might read it */
+    ir_brcmpi(b, IRC_NE, 8, G0, 100, l);
+    ir_movi(b, u, 5);
+    end(b);
+    ir_liveness(b, true);
+    cr_assert_eq(b->n_ops, 4);
+    cr_assert_eq(b->ops[1].d, t);
     ir_block_free(b);
 }
 
@@ -183,7 +200,7 @@ Test(dead, last_uses)
     ir_emit(b, IR_ADD, 8, u, u, t);            /* 2: t dies, u lives on as the result */
     ir_emit(b, IR_MOV, 8, G1, IR_NONE, u);     /* 3: u dies */
     end(b);
-    ir_liveness(b);
+    ir_liveness(b, false);
     cr_assert_eq(b->ops[0].last, 0);
     cr_assert_eq(b->ops[1].last, 0);
     cr_assert_eq(b->ops[2].last, 1 << 3);
@@ -202,8 +219,9 @@ Test(dead, temp_used_in_a_loop_lives_to_its_end)
     ir_emit(b, IR_ADD, 8, G0, G0, t);
     ir_brcmpi(b, IRC_NE, 8, G0, 100, l);
     end(b);
-    ir_liveness(b);
+    ir_liveness(b, false);
     cr_assert_eq(b->ops[2].last, 0);
+    ir_find_labels(b);
     cr_assert_eq(b->ops[3].imm2, 1, "the branch knows its label's index");
     ir_block_free(b);
 }
