@@ -299,7 +299,8 @@ bool tcg_may_hold_code(struct tcg *t, uint32_t page, unsigned off, unsigned len)
     if (page >= t->phys.n_ram_pages || !len)
         return false;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return __atomic_load_n(&t->making, __ATOMIC_ACQUIRE) || tb_store_hits_code(t, page, off, len);
+    uint32_t making = __atomic_load_n(&t->making, __ATOMIC_ACQUIRE);
+    return making == page + 1 || making == MAKING_ANY || tb_store_hits_code(t, page, off, len);
 }
 
 static void jc_clear(struct tcg_cpu *cpu)
@@ -593,11 +594,11 @@ static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t 
         tcg_lock(t);
         uint32_t generation = t->generation;
         tb = t->smp && keep && page != NO_PAGE ? tb_made(t, k, page, cpu->source->page2) : NULL;
-        __atomic_store_n(&t->making, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&t->making, page == NO_PAGE ? MAKING_ANY : page + 1, __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (!tb)
             tb = tb_build(cpu, k, page, keep, max, &n, &len);
-        __atomic_store_n(&t->making, false, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->making, 0, __ATOMIC_RELEASE);
         tcg_unlock(t);
         cpu->source = NULL;
         if (tb)

@@ -427,6 +427,17 @@ static unsigned fetch_source(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, uns
     return n;
 }
 
+/* A block that is being made goes on in @page: say so before it is read, see tcg_may_hold_code(). */
+static void fetch_page(struct tcg *t, uint32_t page)
+{
+    uint32_t making = __atomic_load_n(&t->making, __ATOMIC_RELAXED);
+
+    if (likely(!making || making == page + 1 || t->smp))
+        return;
+    __atomic_store_n(&t->making, MAKING_ANY, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise)
 {
     unsigned got = 0;
@@ -440,6 +451,7 @@ unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len,
         unsigned n = MIN(len - got, PAGE_SIZE - (unsigned)(at & PAGE_MASK));
         if (!mmu_resolve(cpu, cpu->mmu->view, at, ACC_EXEC, !(raise && got == 0), &p))
             break;
+        fetch_page(cpu->tcg, p.page);
         place_read(cpu, &p, buf + got, n);
         got += n;
     }

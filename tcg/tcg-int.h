@@ -65,6 +65,7 @@ struct jump_cache_entry {
 /* ---- blocks ---------------------------------------------------------------- */
 
 #define NO_PAGE 0xffffffffu
+#define MAKING_ANY 0xffffffffu    /* a block that goes on in another page */
 
 struct tb_link {
     struct tb *to;            /* NULL: not chained; atomic */
@@ -172,7 +173,7 @@ struct tcg {
     uint32_t seq;
     uint32_t generation;     /* counts flushes */
     uint32_t lock;           /* what translations are made and dropped under */
-    bool making;             /* guest code is being read for a block; atomic */
+    uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */
     uint64_t epoch;          /* atomic */
     uint64_t n_protected;    /* pages ever entered in the ring; atomic */
     uint32_t protected[PROTECTED_RING]; /* pages that got their first block; atomic */

@@ -342,6 +342,37 @@ Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 60)
     rig_end(&r);
 }
 
+/* Nor does it while code is being translated all the time, however much they write at once. */
+Test(bt, buffers_written_while_code_is_translated_drop_none, .timeout = 60)
+{
+    static const uint8_t code[] = {
+        0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70,
+        0xc7, 0x06, 0x00, 0x05, 0xb0, 0x00,           /* [0x500]: mov al, 0 */
+        0xc7, 0x06, 0x02, 0x05, 0xcb, 0x90,           /* [0x502]: retf */
+        0xfe, 0x06, 0x01, 0x05,                       /* inc byte [0x501]: another routine */
+        0x9a, 0x00, 0x05, 0x00, 0x00,                 /* call 0:0x500 */
+        0x80, 0x3e, 0x00, 0x18, 0x00,                 /* until [0x1800] */
+        0x74, 0xf0,
+        0xb0, 0x44, OUT_AL,
+    };
+    static uint8_t data[4 * MiB];
+    const struct tcg_stats *stats;
+    uint8_t one = 1;
+    struct rig r;
+
+    rig_start(&r, backends[ARRAY_SIZE(backends) - 1], code, sizeof code);
+    stats = tcg_get_stats(container_of(r.a, struct bt, accel)->tcg);
+    for (unsigned n = 0; n < 50; n++) {
+        wait_byte(&r, 0x500, 0xb0);
+        device_writes(&r, MiB, data, sizeof data);
+    }
+    device_writes(&r, 0x1800, &one, 1);
+    cr_assert_eq(wait_for(&r, &r.m->request_shutdown), CAUSE_DEBUG_EXIT);
+    cr_assert_gt(stats->translations, 100);
+    cr_assert_eq(stats->flushes, 0);
+    rig_end(&r);
+}
+
 /* A window of shadow RAM opened and closed by a PAM register is seen at once. */
 Test(bt, shadow_ram_comes_and_goes_under_running_code, .timeout = 60)
 {
