@@ -19,6 +19,7 @@
 
 #define RING_ENTRIES 256
 #define RING_IN_FLIGHT 384   /* below the completion queue's 512 */
+#define RING_ASYNC_BYTES (64 * KiB) /* from here on, copying costs more than a kernel worker */
 #define POLL_BATCH 256
 #define THREADS_DEFAULT 8
 #define THREADS_MAX 64
@@ -274,6 +275,8 @@ bool ctx_ring(struct block_ctx *c, struct block_req *r, int fd, uint64_t host_of
         else
             io_uring_prep_writev(sqe, fd, r->iov, r->niov, host_off);
         io_uring_sqe_set_data(sqe, r);
+        if (r->len >= RING_ASYNC_BYTES)
+            sqe->flags |= IOSQE_ASYNC; /* else it is the submitter, a vCPU, that copies out of the page cache */
         /* EINTR, EBUSY: it stays in the queue; what cannot be submitted now
          * goes with the next one or from block_ctx_poll() */
         n = atomic_load(&c->plugged) ? 0 : ring_submit(c);
@@ -343,6 +346,7 @@ void block_ctx_unplug(struct block_ctx *c)
         io_uring_cq_eventfd_toggle(&c->ring, false);
         n = ring_submit(c);
         io_uring_cq_eventfd_toggle(&c->ring, true);
+        atomic_thread_fence(memory_order_seq_cst); /* a kernel worker may have been told nothing: look below */
         if (n < 0)
             signal_fd(c);
     }
