@@ -25,6 +25,12 @@ static inline bool flat_limits(const struct x86_seg *s)
     return s->lo == 0 && s->hi_r == 0xffffffff && s->hi_w == 0xffffffff;
 }
 
+/** expands_down() - something can be accessed, but not from offset 0 on */
+static inline bool expands_down(const struct x86_seg *s)
+{
+    return s->lo > 0 && s->hi_r > 0;
+}
+
 /** seg_bits() - mode bits of 16- and 32-bit code that follow from the segments */
 static uint32_t seg_bits(const struct x86_cpu *cpu)
 {
@@ -40,6 +46,9 @@ static uint32_t seg_bits(const struct x86_cpu *cpu)
         m |= MODE_FLAT_FSGS;
     if (!s[S_CS].base && s[S_CS].lo == 0 && s[S_CS].limit == 0xffffffff)
         m |= MODE_FLAT_CS;
+    for (unsigned i = 0; i < S_COUNT; i++)
+        if (expands_down(&s[i]))
+            m |= MODE_LOWER;
     return m;
 }
 

@@ -144,7 +144,8 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
         ir_lea(x->b, 8, last, off, IR_NONE, 0, size - 1);
     }
     ir_brcmp(x->b, IRC_GTU, 8, last, hi, sp->label);
-    if (x->mode & MODE_PE && !(x->mode & MODE_VM86)) {
+    /* where nothing may be accessed hi is 0: only one byte at offset 0 gets this far */
+    if (x->mode & MODE_PE && !(x->mode & MODE_VM86) && (size == 1 || x->mode & MODE_LOWER)) {
         ir_val lo = ir_temp(x->b);
         ir_lde(x->b, 4, lo, s + (write ? offsetof(struct x86_seg, lo_w) : offsetof(struct x86_seg, lo)));
         ir_brcmp(x->b, IRC_LTU, 4, off, lo, sp->label);

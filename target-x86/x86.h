@@ -100,6 +100,7 @@ enum {
     MODE_EM = 1 << 19,
     MODE_AC = 1 << 20,        /* CPL 3, CR0.AM, EFLAGS.AC: data must be aligned */
     MODE_AVX512 = 1 << 21,    /* CR4.OSXSAVE and XCR0 enables AVX, opmask and both ZMM parts */
+    MODE_LOWER = 1 << 22,     /* a segment register's offsets have a lower bound: expand-down */
 };
 
 /* ---- features ------------------------------------------------------------- */
