@@ -40,14 +40,14 @@ endif
 # ---- sources ------------------------------------------------------------------
 
 src_util := util/clock.c util/err.c util/log.c util/loop.c util/words.c
-src_tcg := tcg/cache.c tcg/dead.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
+src_tcg := tcg/cache.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/smp.c tcg/softmmu.c tcg/verify.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
 	tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
 src_tcg_aarch64 := tcg/host-none/backend.c
-src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/desc.c \
+src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/decode.c target-x86/desc.c \
 	target-x86/evex-approx.c target-x86/evex-cvt.c target-x86/evex-fp.c target-x86/evex-int.c \
 	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
 	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c \
@@ -61,7 +61,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/decode.c target-x86/
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/xsave.c
-src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-map.c accel/bt-phys.c \
+src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt.c accel/tsc.c
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
@@ -89,7 +89,9 @@ src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c bl
 	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
 src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
 	net/stream.c net/tap.c net/user-opts.c net/user.c
-src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c ui/help.c \
+src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c \
+	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
+	ui/gdb.c ui/help.c \
 	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
@@ -110,7 +112,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/smp.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/smp.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \

@@ -53,6 +53,42 @@ struct accel_ops {
      *  and returns false. release() goes with it either way. */
     bool (*hold)(struct accel *a);
     void (*release)(struct accel *a);
+    /** debug - for a debugger; NULL: there is no way */
+    const struct accel_debug_ops *debug;
+};
+
+/* ---- debugging: main thread, all vCPUs paused ------------------------------------ */
+
+/** enum accel_go - what a vCPU is to do when the machine goes on */
+enum accel_go { GO_HOLD, GO_RUN, GO_STEP };
+enum { GO_NOIRQ = 1, GO_NOTIMER = 2 };
+
+/** struct accel_stop - why a vCPU stopped by itself */
+struct accel_stop {
+    enum accel_stop_kind { STOP_NONE, STOP_STEP, STOP_BREAK, STOP_WATCH } kind;
+    unsigned watch_kinds;   /* STOP_WATCH: TCG_WATCH_* of the watchpoint */
+    uint64_t lin;           /* breakpoint, or data that was accessed; linear */
+};
+
+/**
+ * struct accel_debug_ops - breakpoints, watchpoints, single steps
+ * A vCPU that meets one stops, and all others are made to by machine_request_stop().
+ */
+struct accel_debug_ops {
+    /** cpu() - vCPU @i, whose registers and memory may be looked at and changed */
+    struct x86_cpu *(*cpu)(struct accel *a, unsigned i);
+    /** set() - instead of those before; see tcg_debug_set() */
+    void (*set)(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
+                const struct tcg_watch *w, unsigned n_watches);
+    /**
+     * resume() - instead of the machine's resume_all()
+     * @go: one for each vCPU. @flags: GO_NOIRQ: those that step take no interrupts
+     * (unless halted); GO_NOTIMER: when none runs the clocks stand still.
+     * The machine lock is not held.
+     */
+    void (*resume)(struct accel *a, const enum accel_go *go, unsigned flags);
+    /** stopped() - why vCPU @i stopped last; asked once, then STOP_NONE */
+    struct accel_stop (*stopped)(struct accel *a, unsigned i);
 };
 
 /** struct accel - first member of the implementation's own struct */

@@ -100,6 +100,10 @@ struct bt_cpu {
     bool hold;                  /* likewise, for a look at the registers */
     bool parked;                /* does */
     bool quit;
+    bool held;                  /* resume_all() leaves it alone: the debugger's wish */
+    bool debugged;              /* the debugger has set something; changed while parked */
+    bool no_irq;                /* single step: interrupts wait; changed while parked */
+    struct accel_stop stopped;  /* why it stands still; its thread, then whoever waited */
     uint32_t sleeping;          /* halted; atomic */
     uint32_t work;              /* WORK_*; atomic */
     struct bt_write writes[BT_WRITES];
@@ -162,6 +166,14 @@ void bt_listen(struct bt *bt);
 /** bt_do_work() - what others have left to do, on the vCPU's thread between
  *  blocks or while it is parked */
 void bt_do_work(struct bt_cpu *c);
+
+/** bt_debug_service() - bt_service() of a vCPU that is debugged (bt-debug.c) */
+bool bt_debug_service(struct bt_cpu *c);
+/** bt_debug_forget() - the machine goes on as a whole: no step, nobody held back */
+void bt_debug_forget(struct bt_cpu *c);
+extern const struct accel_debug_ops bt_debug_ops;
+/** bt_go() - let the vCPUs go that are not held; @clocks: those of the guest, too */
+void bt_go(struct bt *bt, bool clocks);
 
 /** bt_stop_self() - the vCPU stands still before its next block but one, until
  *  resume_all(); its own thread */

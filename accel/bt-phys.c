@@ -183,7 +183,9 @@ uint32_t bt_intr(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    return __atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST);
+    uint32_t mask = unlikely(c->no_irq) ? VCPU_INTR_EXIT : ~0u;
+
+    return __atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST) & mask;
 }
 
 void bt_set_ferr(void *opaque, int level)

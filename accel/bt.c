@@ -54,7 +54,7 @@ static bool bt_service(struct tcg_cpu *tc)
 
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
-    run = x86_service(tc);
+    run = unlikely(c->debugged) ? bt_debug_service(c) : x86_service(tc);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
     return run;
@@ -126,22 +126,33 @@ static void bt_pause_all(struct machine *m)
     machine_unlock(m);
 }
 
-static void bt_resume_all(struct machine *m)
+void bt_go(struct bt *bt, bool clocks)
 {
-    struct bt *bt = bt_of(m);
-
-    machine_lock(m);
-    clock_resume(&m->clock);
-    bt_tsc_resume(bt);
-    machine_unlock(m);
+    if (clocks) {
+        machine_lock(bt->m);
+        clock_resume(&bt->m->clock);
+        bt_tsc_resume(bt);
+        machine_unlock(bt->m);
+    }
     for (unsigned i = 0; i < bt->n_cpus; i++) {
         struct bt_cpu *c = &bt->cpus[i];
 
+        if (c->held)
+            continue;
         pthread_mutex_lock(&c->lock);
         c->stop = c->parked = false;
         pthread_cond_signal(&c->wake);
         pthread_mutex_unlock(&c->lock);
     }
+}
+
+static void bt_resume_all(struct machine *m)
+{
+    struct bt *bt = bt_of(m);
+
+    for (unsigned i = 0; i < bt->n_cpus; i++)
+        bt_debug_forget(&bt->cpus[i]);
+    bt_go(bt, true);
 }
 
 static void bt_reset_all(struct machine *m)
@@ -450,4 +461,5 @@ const struct accel_ops accel_bt = {
     .name = "tcg", .alias = "bt", .help = "binary translator of our own",
     .probe = bt_probe, .create = bt_create, .start = bt_start, .stop = bt_stop,
     .destroy = bt_destroy, .info = bt_info, .cpu = bt_cpu0, .hold = bt_hold, .release = bt_release,
+    .debug = &bt_debug_ops,
 };

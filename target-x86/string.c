@@ -421,7 +421,7 @@ static void str_init(struct str *s, struct x86_cpu *cpu, uint64_t a, unsigned re
         s->size = 4;              /* REX.W does not widen ports */
     s->mask = size_mask(s->asize);
     s->step = cpu->df < 0 ? -(int64_t)s->size : (int64_t)s->size;
-    s->budget = (cpu->mode & MODE_TF) ? 1 : BUDGET_BYTES;
+    s->budget = (cpu->mode & MODE_TF) || cpu->tcg.step ? 1 : BUDGET_BYTES;
     s->slow = BUDGET_SLOW;
 }
 

@@ -333,7 +333,8 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
             break;
         pos += len;
         n++;
-    } while (!x.ended && n < max_insns && pos < f.page_left && room_left(&x));
+    } while (!x.ended && n < max_insns && pos < f.page_left && room_left(&x)
+             && !tcg_break_offset(tc->tcg, (k->lin & 0xfff) + pos));
     if (!n)
         return 0;
     if (x.sti)

@@ -428,6 +428,25 @@ static inline bool x86_has(const struct x86_cpu *cpu, enum x86_feat_word w, unsi
     return (cpu->model->feat[w] >> bit) & 1;
 }
 
+/* ---- a debugger outside the guest (debug.c): the vCPU stands still ------------------ */
+
+/** x86_debug_set_pc() - go on at linear address @lin; ends HLT. False: not in the code
+ *  segment */
+bool x86_debug_set_pc(struct x86_cpu *cpu, uint64_t lin) MUST_CHECK;
+/** x86_debug_set_seg() - load segment register @seg as the guest would; false: it may not */
+bool x86_debug_set_seg(struct x86_cpu *cpu, unsigned seg, uint16_t sel) MUST_CHECK;
+/** x86_debug_set_cr() - control register @n: 0, 2, 3, 4 or 8; false: MOV CR would fault */
+bool x86_debug_set_cr(struct x86_cpu *cpu, unsigned n, uint64_t v) MUST_CHECK;
+/** x86_debug_msr() - read or write an MSR as RDMSR and WRMSR do; false: they would fault */
+bool x86_debug_msr(struct x86_cpu *cpu, uint32_t msr, uint64_t *v, bool write) MUST_CHECK;
+/** x86_linear_pc() - CS base + instruction pointer */
+static inline uint64_t x86_linear_pc(const struct x86_cpu *cpu)
+{
+    bool code64 = (cpu->mode & MODE_CODE_MASK) == MODE_CODE64;
+
+    return code64 ? cpu->tcg.pc : (cpu->tcg.pc + cpu->seg[S_CS].base) & 0xffffffffu;
+}
+
 /* ---- decoder (decode.c, insn.def) --------------------------------------------------- */
 struct x86_insn;          /* decode-int.h */
 unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_key *k,

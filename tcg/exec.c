@@ -170,7 +170,7 @@ static bool tb_chainable(struct tcg *t, const struct tb *tb, unsigned slot, cons
     const struct tb_link *l = &tb->link[slot];
 
     if (__atomic_load_n(&l->to, __ATOMIC_RELAXED) || tb_is_dead(tb) || tb_is_dead(to)
-        || tb->mode != to->mode || tb->flat != to->flat)
+        || tb->mode != to->mode || tb->flat != to->flat || to->brk)
         return false;
     if (t->smp && (!tb_is_settled(tb) || !tb_is_settled(to)))
         return false;
@@ -272,6 +272,23 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
         if (tb_granules(tb, which) & hit)
             tb_drop(t, tb);
     }
+    tcg_unlock(t);
+}
+
+static bool tb_has_offset(const struct tb *tb, const uint16_t *offs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (((offs[i] - tb->off) & PAGE_MASK) < tb->len)
+            return true;
+    return false;
+}
+
+void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n)
+{
+    tcg_lock(t);
+    for (uint32_t i = 0; i < t->n_tbs; i++)
+        if (!t->tbs[i]->dead && tb_has_offset(t->tbs[i], offs, n))
+            tb_drop(t, t->tbs[i]);
     tcg_unlock(t);
 }
 
@@ -462,6 +479,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
         .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
         .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
         .once = !keep || page == NO_PAGE, .seq = t->seq++, .jc_at = JC_NONE,
+        .brk = tcg_break_offset(t, k->lin & PAGE_MASK),
     };
     if (!tb->once && tb->off + len > PAGE_SIZE) {
         tb->page2 = cpu->source ? cpu->source->page2 : next_page(cpu, k);
@@ -684,6 +702,10 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k)
     uint32_t page = mmu_exec_page(cpu, k->lin, &host, true);
     if (cpu->exception)
         return NULL;
+    if (unlikely(cpu->tcg->debug) && keep && debug_break_at(cpu->tcg, k->lin)) {
+        cpu->exception = TCG_EXC_DEBUG;
+        return NULL;
+    }
     for (;;) {
         tb = keep && page != NO_PAGE ? tb_lookup(cpu, k, page) : NULL;
         if (!tb && !(tb = tb_make(cpu, k, page, host, keep)))
@@ -741,7 +763,7 @@ static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
     unsigned i = jc_index(k->pc);
     struct jump_cache_entry *j = &cpu->jc[i];
 
-    if (!tb->flat || tb_is_dead(tb) || (cpu->tcg->smp && !tb_is_settled(tb)))
+    if (!tb->flat || tb->brk || tb_is_dead(tb) || (cpu->tcg->smp && !tb_is_settled(tb)))
         return;
     jc_note(tb, i);
     __atomic_store_n(&j->tb, tb, __ATOMIC_RELAXED);
@@ -829,9 +851,16 @@ static void run_again(struct tcg_cpu *cpu)
         smp_exclusive_begin(cpu);
     cpu->restart1 = 1;
     run_blocks(cpu);
-    cpu->restart1 = 0;
+    cpu->restart1 = cpu->step;
     if (alone)
         smp_exclusive_end(cpu);
+}
+
+/* An instruction is complete, or has faulted; not so when it is to be done again. */
+static inline void note_step(struct tcg_cpu *cpu)
+{
+    if (unlikely(cpu->step) && cpu->exception != TCG_EXC_RESTART && cpu->exception != TCG_EXC_EXCLUSIVE)
+        cpu->stepped = 1;
 }
 
 void tcg_run(struct tcg_cpu *cpu)
@@ -840,6 +869,7 @@ void tcg_run(struct tcg_cpu *cpu)
     for (;;) {
         if (cpu->exception == TCG_EXC_RESTART || cpu->exception == TCG_EXC_EXCLUSIVE) {
             run_again(cpu);
+            note_step(cpu);
             continue;
         }
         if (!cpu->tcg->target->service(cpu))
@@ -847,6 +877,7 @@ void tcg_run(struct tcg_cpu *cpu)
         if (cpu->exception)
             continue;
         run_blocks(cpu);
+        note_step(cpu);
     }
     tcg_offline(cpu);
 }

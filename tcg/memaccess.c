@@ -182,6 +182,8 @@ static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, u
         return false;
     if (s->n[1] && !resolve(cpu, view, (va + s->n[0]) & cpu->va_mask, acc, &s->p[1]))
         return false;
+    if (!watch_access(cpu, va, len, acc))
+        return false;
     if (acc == ACC_WRITE) {
         if (s->p[0].has_code && !store_code_page(cpu, &s->p[0], va, s->n[0]))
             return false;
@@ -199,7 +201,7 @@ bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigne
 
     *v = 0;
     if (likely((va & PAGE_MASK) + size <= PAGE_SIZE)) {
-        if (!resolve(cpu, view, va, ACC_READ, &s.p[0]))
+        if (!resolve(cpu, view, va, ACC_READ, &s.p[0]) || !watch_access(cpu, va, size, ACC_READ))
             return false;
         place_read(cpu, &s.p[0], (uint8_t *)v, size);
         return true;
@@ -288,6 +290,16 @@ static bool selected(struct tcg_mask m, unsigned byte)
     return m.bits >> (byte / m.elem) & 1;
 }
 
+/* Watchpoints on the selected ones of bytes @from..@to-1. */
+static bool watch_masked(struct tcg_cpu *cpu, uint64_t va, unsigned from, unsigned to,
+                         struct tcg_mask m, enum tcg_access acc)
+{
+    for (unsigned i = from; i < to; i++)
+        if (selected(m, i) && !debug_access(cpu, (va + i) & cpu->va_mask, 1, acc))
+            return false;
+    return true;
+}
+
 /*
  * Like resolve_span(), but a page counts only when the mask selects a byte of it:
  * s->n[i] stays 0 for one that does not. A fault reports the first such byte, as silicon
@@ -312,6 +324,8 @@ static bool resolve_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struc
         if (!resolve(cpu, cpu->mmu->view, at, acc, &s->p[i]))
             return false;
         if (acc == ACC_WRITE && s->p[i].has_code && !store_code_page(cpu, &s->p[i], at, from[i + 1] - first))
+            return false;
+        if (unlikely(cpu->tcg->debug) && !watch_masked(cpu, va, first, from[i + 1], m, acc))
             return false;
         s->n[i] = from[i + 1] - from[i];
         s->p[i].gpa -= first - from[i];
@@ -400,7 +414,7 @@ uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc)
     struct place p;
 
     if (!resolve(cpu, cpu->mmu->view, va, acc, &p) || p.has_code
-        || (acc == ACC_WRITE && p.rom))
+        || (acc == ACC_WRITE && p.rom) || unlikely(debug_page_watched(cpu->tcg, va)))
         return NULL;
     return p.host;
 }
@@ -409,7 +423,8 @@ uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
 {
     struct span s;
 
-    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s) || s.n[1] || s.p[0].rom)
+    if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s)
+        || !watch_access(cpu, va, len, ACC_READ) || s.n[1] || s.p[0].rom)
         return NULL;
     return s.p[0].host;
 }
@@ -535,6 +550,8 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
     if (sl->desc & SLOW_MASKED)
         return slow_masked(cpu, sl);
     if (!resolve_span(cpu, m->view, va, len, acc, &s))
+        return 0;
+    if (acc == ACC_WRITE && (sl->desc & SLOW_READ) && !watch_access(cpu, va, len, ACC_READ))
         return 0;
     if (!s.n[1] && s.p[0].host && !s.p[0].rom) {
         sl->delta = (uintptr_t)s.p[0].host - va;

@@ -86,6 +86,7 @@ struct tb {
     bool jc_more;             /* it may have others: it was entered at several addresses; atomic */
     bool flat;
     bool dead;                /* dropped; atomic */
+    bool brk;                 /* a breakpoint may be at its start: not chained to */
     bool once;                /* for one run: every exit goes to the run loop */
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
@@ -168,6 +169,7 @@ struct tcg {
     struct tcg_stats stats;
     const struct host_code *host; /* NULL: interpreter */
     void *host_priv;         /* back end's work area */
+    struct tcg_debug *debug; /* NULL: no breakpoints, no watchpoints; changed while no vCPU runs */
     FILE *perf_map;
     uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
     uint32_t seq;
@@ -298,6 +300,22 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
 /** tb_covers() - was the block whose code holds @from made from any of these bytes?
  *  True also when that is not known. */
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len);
+
+/* ---- a debugger (debug.c) ----------------------------------------------------- */
+
+/** debug_break_at() - is there a breakpoint at @lin? */
+bool debug_break_at(const struct tcg *t, uint64_t lin);
+/** debug_page_watched() - the page of @va must stay absent from the page maps */
+bool debug_page_watched(const struct tcg *t, uint64_t va);
+/** debug_access() - note an access that a watchpoint is for; false: it must be done
+ *  again as a block of its own. Only when tcg->debug is set. */
+bool debug_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc);
+static inline bool watch_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
+{
+    return likely(!cpu->tcg->debug) || debug_access(cpu, va, len, acc);
+}
+/** tb_drop_offsets() - drop blocks with bytes at these offsets of any page */
+void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n);
 
 /* ---- code cache (cache.c) ------------------------------------------------------ */
 int cache_init(struct code_cache *c, size_t bytes, struct err *e) MUST_CHECK;

@@ -264,6 +264,8 @@ enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
 #define TCG_EXC_RESTART 0x7fffffffu
 /* likewise "... while no other vCPU runs": a locked access that no host atomic can do */
 #define TCG_EXC_EXCLUSIVE 0x7ffffffeu
+/* a breakpoint of the debugger is reached: service() takes it back */
+#define TCG_EXC_DEBUG 0x7ffffffdu
 
 #define TCG_N_SPILL 64
 
@@ -316,6 +318,11 @@ struct tcg_cpu {
     struct tcg_source *source; /* code bytes a block is being made from; NULL: fetch */
     struct tcg_source *own_source; /* room for them; owned */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
+    /* -- a debugger: tcg/debug.c ---------------------------------------------------- */
+    uint8_t step;             /* execute one instruction at a time */
+    uint8_t stepped;          /* one has been executed */
+    uint8_t watch_kinds;      /* TCG_WATCH_* of the watchpoint that was met; 0: none */
+    uint64_t watch_lin;       /* where */
 };
 
 /* ======================================================================== */
@@ -533,6 +540,41 @@ bool tcg_may_hold_code(struct tcg *t, uint32_t ram_page, unsigned offset, unsign
 void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
 /** tcg_flush_all() - forget all translations; no vCPU runs, or the only one calls */
 void tcg_flush_all(struct tcg *t);
+
+/* ---- a debugger outside the guest (tcg/debug.c) ------------------------------------- */
+
+#define TCG_BREAKS_MAX 1024
+#define TCG_WATCHES_MAX 128
+enum { TCG_WATCH_READ = 1, TCG_WATCH_WRITE = 2 };
+
+/** struct tcg_break - stop before the instruction at @lin; only bits in @mask count */
+struct tcg_break {
+    uint64_t lin, mask;
+};
+/** struct tcg_watch - stop after an access of @kinds (TCG_WATCH_*) to @len bytes at @lin */
+struct tcg_watch {
+    uint64_t lin, len;
+    uint64_t kinds;
+};
+
+/**
+ * tcg_debug_set() - these breakpoints and watchpoints instead of those before
+ * All vCPUs stand still. A vCPU that reaches a breakpoint gets TCG_EXC_DEBUG; one that
+ * has met a watchpoint has watch_kinds and watch_lin set and leaves translated code
+ * after the instruction. @n_breaks, @n_watches: at most TCG_BREAKS_MAX, TCG_WATCHES_MAX.
+ */
+void tcg_debug_set(struct tcg *t, const struct tcg_break *b, unsigned n_breaks,
+                   const struct tcg_watch *w, unsigned n_watches);
+/** tcg_break_offset() - for translate(): a block must end before an instruction at
+ *  offset @off in its page */
+bool tcg_break_offset(const struct tcg *t, unsigned off);
+/** tcg_debug_step() - from now on @cpu executes one instruction between two calls of
+ *  service(), with cpu->stepped set; or no longer. It stands still, or calls. */
+static inline void tcg_debug_step(struct tcg_cpu *cpu, bool on)
+{
+    cpu->step = cpu->restart1 = on;
+    cpu->stepped = 0;
+}
 
 /* ---- many vCPUs (tcg/smp.c) -------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 
 /* ---- monitor hooks -------------------------------------------------------------- */
 
-static void want(struct run *r, uint32_t what)
+void run_want(struct run *r, uint32_t what)
 {
     __atomic_fetch_or(&r->want, what, __ATOMIC_SEQ_CST);
     loop_wake(r->m->loop);
@@ -15,12 +15,12 @@ static void want(struct run *r, uint32_t what)
 
 static void hook_stop(void *opaque)
 {
-    want(opaque, WANT_STOP);
+    run_want(opaque, WANT_STOP);
 }
 
 static void hook_cont(void *opaque)
 {
-    want(opaque, WANT_CONT);
+    run_want(opaque, WANT_CONT);
 }
 
 static struct x86_cpu *cpu_of(struct run *r)
@@ -197,25 +197,29 @@ int run_consoles(struct run *r, struct err *e)
     return ret;
 }
 
-void run_monitors(struct run *r)
+struct monitor *run_monitor_new(struct run *r, struct chardev *chr)
 {
     const struct monitor_hooks hooks = {
         .opaque = r, .stop = hook_stop, .cont = hook_cont, .registers = hook_registers,
         .translate = hook_translate, .reg = hook_reg,
     };
+    struct monitor *mon = monitor_new(r->m, chr, &hooks);
 
-    for (unsigned i = 0; i < r->n_chr; i++) {
-        if (strcmp(r->chr[i]->label, "monitor"))
-            continue;
-        r->mon[r->n_mon] = monitor_new(r->m, r->chr[i], &hooks);
-        monitor_add_commands(r->mon[r->n_mon], network_commands);
-        monitor_add_info(r->mon[r->n_mon], network_infos);
-        monitor_add_commands(r->mon[r->n_mon], disk_commands);
-        monitor_add_info(r->mon[r->n_mon], disk_infos);
-        monitor_add_commands(r->mon[r->n_mon], display_commands);
-        monitor_add_info(r->mon[r->n_mon], display_infos);
-        monitor_add_info(r->mon[r->n_mon++], infos);
-    }
+    monitor_add_commands(mon, network_commands);
+    monitor_add_info(mon, network_infos);
+    monitor_add_commands(mon, disk_commands);
+    monitor_add_info(mon, disk_infos);
+    monitor_add_commands(mon, display_commands);
+    monitor_add_info(mon, display_infos);
+    monitor_add_info(mon, infos);
+    return mon;
+}
+
+void run_monitors(struct run *r)
+{
+    for (unsigned i = 0; i < r->n_chr; i++)
+        if (!strcmp(r->chr[i]->label, "monitor"))
+            r->mon[r->n_mon++] = run_monitor_new(r, r->chr[i]);
 }
 
 void run_consoles_free(struct run *r)

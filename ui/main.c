@@ -132,6 +132,8 @@ static int build(struct run *r, struct err *e)
         return -EIO;
     ret = run_consoles(r, e);
     if (ret == 0)
+        ret = run_gdb_open(r, e);
+    if (ret == 0)
         ret = run_netdevs(r, e);
     if (ret == 0)
         ret = run_drives(r, e);
@@ -168,6 +170,7 @@ static void tear_down(struct run *r)
     run_displays_free(r);
     for (unsigned i = 0; i < r->n_mon; i++)
         monitor_free(r->mon[i]);
+    run_gdb_free(r);
     if (r->m) {
         net_free(r->m->net);               /* its timers are the machine's */
         r->m->net = NULL;
@@ -197,6 +200,9 @@ static int run_machine(const struct options *o, struct err *e)
     ret = build(&r, e);
     if (ret == 0) {
         run_monitors(&r);
+        ret = run_gdb(&r, e);
+    }
+    if (ret == 0) {
         if (background >= 0)
             daemon_ready(background);
         ret = run_loop(&r);

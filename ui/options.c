@@ -29,6 +29,7 @@ TEXT(log_file)
 TEXT(log_filter)
 TEXT(debugcon)
 TEXT(monitor)
+TEXT(gdb)
 CFG_TEXT(kernel)
 CFG_TEXT(initrd)
 CFG_TEXT(append)
@@ -87,6 +88,11 @@ static int set_kvm(struct options *o, const char *v, struct err *e)
 static int set_one_insn(struct options *o, const char *v, struct err *e)
 {
     return set_accel(o, "tcg,one-insn-per-tb=on", e);
+}
+
+static int set_gdb_default(struct options *o, const char *v, struct err *e)
+{
+    return set_gdb(o, "tcp::1234", e);
 }
 
 static int set_log(struct options *o, const char *v, struct err *e)
@@ -263,6 +269,8 @@ static const struct opt_row rows[] = {
     { "no-user-config", NULL, GRP_RUN, NULL, set_nothing },
     { "nodefconfig", NULL, GRP_RUN, NULL, set_nothing },
     { "overcommit", "mem-lock=off", GRP_RUN, NULL, set_overcommit },
+    { "s", NULL, GRP_DEBUG, "short for -gdb tcp::1234", set_gdb_default },
+    { "gdb", "tcp:[HOST]:PORT|unix:PATH|stdio", GRP_DEBUG, "serve a gdb there ('target remote')", set_gdb },
     { "d", "ITEM[,ITEM...]", GRP_DEBUG, "log these ('help' lists)", set_log },
     { "D", "FILE", GRP_DEBUG, "log to FILE instead of standard error", set_log_file },
     { "dfilter", "RANGE[,RANGE...]", GRP_DEBUG, "log only code there: START+LEN, START..END", set_log_filter },
@@ -278,7 +286,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "global", true, "" }, { "usb", false, "USB is" },
     { "usbdevice", true, "USB is" }, 
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
-    { "k", true, "" }, { "s", false, "the gdb stub is" }, { "gdb", true, "the gdb stub is" },
+    { "k", true, "" },
     { "incoming", true, "" }, { "loadvm", true, "" }, { "icount", true, "" }, { "smbios", true, "" },
     { "acpitable", true, "" }, { "fw_cfg", true, "" }, { "option-rom", true, "" },
     { "audiodev", true, "sound is" }, { "audio", true, "sound is" }, { "soundhw", true, "sound is" },

@@ -41,6 +41,7 @@ struct options {
     unsigned n_serial;
     const char *monitor;             /* chardev spec, "none", or NULL: default */
     const char *debugcon;
+    const char *gdb;                 /* chardev spec, "none" or NULL */
     const char *rom_dirs[OPT_ROM_DIRS + 2]; /* -L, then configure's */
     unsigned n_rom_dirs;
     struct opt_net net[OPT_NETS];

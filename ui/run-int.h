@@ -5,12 +5,13 @@
 #define UI_RUN_INT_H
 
 #include "ui/display.h"
+#include "ui/gdb.h"
 #include "ui/options.h"
 #include "ui/ui.h"
 
 #define RUN_CHARDEVS 16
 
-enum { WANT_STOP = 1, WANT_CONT = 2 };
+enum { WANT_STOP = 1, WANT_CONT = 2, WANT_DEBUG = 4 };
 
 /** struct run - everything between command line and exit */
 struct run {
@@ -21,9 +22,12 @@ struct run {
     struct monitor *mon[RUN_CHARDEVS];
     unsigned n_chr, n_mon;
     struct displays *displays;           /* goes before the machine */
+    struct chardev *gdb_chr;             /* NULL: no debugger */
+    struct gdb *gdb;
+    struct gdb_console *gdb_console;
     struct block_ctx *block_ctx;         /* NULL: no disks */
     int64_t wake_at_ns;   /* virtual time the loop wakes by itself; machine lock */
-    uint32_t want;        /* WANT_*, from the monitor; atomic */
+    uint32_t want;        /* WANT_*, from monitor and debugger; atomic */
     int signal_fd;
     bool quit;
     int exit_code;
@@ -37,6 +41,16 @@ int run_consoles(struct run *r, struct err *e) MUST_CHECK;
 /** run_monitors() - start the monitors, once the machine is built */
 void run_monitors(struct run *r);
 void run_consoles_free(struct run *r);
+/** run_monitor_new() - a monitor with all commands at @chr, for monitor_free() */
+struct monitor *run_monitor_new(struct run *r, struct chardev *chr);
+/** run_want() - ask the main loop for WANT_*; any thread */
+void run_want(struct run *r, uint32_t what);
+
+/** run_gdb_open()/run_gdb() - the debugger's connection, then, once the machine is
+ *  built, the stub; 0 or -errno with @e set (gdb-open.c) */
+int run_gdb_open(struct run *r, struct err *e) MUST_CHECK;
+int run_gdb(struct run *r, struct err *e) MUST_CHECK;
+void run_gdb_free(struct run *r);
 
 /** run_netdevs() - open back ends of networks, before pc_build() (network.c) */
 int run_netdevs(struct run *r, struct err *e) MUST_CHECK;

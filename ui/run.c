@@ -81,10 +81,17 @@ static int64_t run_timers(struct run *r)
 
 /* ---- run states ------------------------------------------------------------------------ */
 
+/* All vCPUs stand still then: what one of them has asked for meanwhile is done. */
 static void stop(struct run *r, enum run_state why)
 {
     r->m->accel->pause_all(r->m);
     r->m->run_state = why;
+    __atomic_store_n(&r->m->request_stop, 0, __ATOMIC_RELEASE);
+    if (!r->gdb)
+        return;
+    machine_lock(r->m);
+    gdb_stopped(r->gdb);
+    machine_unlock(r->m);
 }
 
 static void cont(struct run *r)
@@ -96,6 +103,18 @@ static void cont(struct run *r)
     drives_resume(r->m);
     machine_unlock(r->m);
     r->m->accel->resume_all(r->m);
+}
+
+/* As the debugger wants it: all, or some of them one instruction. */
+static void debug_go(struct run *r)
+{
+    if (r->m->run_state == RUN_RUNNING || r->m->run_state == RUN_SHUTDOWN)
+        return;
+    r->m->run_state = RUN_RUNNING;
+    machine_lock(r->m);
+    drives_resume(r->m);
+    machine_unlock(r->m);
+    gdb_resume(r->gdb);
 }
 
 static void reset(struct run *r)
@@ -155,6 +174,8 @@ static void do_requests(struct run *r)
         reset(r);
     if (take(&r->m->request_powerdown))
         powerdown(r);
+    if (want & WANT_DEBUG)                 /* before a stop: that may be his, too */
+        debug_go(r);
     if (take(&r->m->request_stop))
         want |= WANT_STOP;
     if ((want & WANT_STOP) && r->m->run_state == RUN_RUNNING)

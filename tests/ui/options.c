@@ -123,7 +123,7 @@ Test(options, unknown_words_get_the_nearest)
 Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
-        "-drive if=scsi,file=x", "-s",
+        "-drive if=scsi,file=x",
         "-machine microvm", "-display gtk", "-enable-kvm", "-accel kvm",
         "-machine pc,accel=kvm",
     };
