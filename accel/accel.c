@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "accel/accel.h"
 
-#define TB_BYTES_DEFAULT (64 * MiB)
+#define TB_BYTES_DEFAULT (128 * MiB)
 #define TB_MIB_MAX 2047         /* jumps in translated code reach 2 GiB */
 
 static const struct accel_ops *const accels[] = { &accel_bt };
@@ -173,7 +173,7 @@ void accel_help(FILE *f)
     fputs("Properties:\n"
           "  backend=host|interp     host code, or interpret the intermediate code\n"
           "  optimise=on|off         passes over the intermediate code\n"
-          "  tb-size=MIB             room for translations (default 64)\n"
+          "  tb-size=MIB             room for translations (default 128)\n"
           "  one-insn-per-tb=on|off  translate every instruction on its own\n"
           "  perf-map=on|off         name guest blocks for perf in /tmp/perf-PID.map\n"
           "  thread=single|multi     taken for compatibility\n", f);

@@ -248,7 +248,7 @@ static void tb_drop(struct tcg *t, struct tb *tb)
     page_remove_tb(t, tb, tb->page);
     if (tb->page2 != NO_PAGE)
         page_remove_tb(t, tb, tb->page2);
-    for (unsigned i = 0; i < TB_LINKS; i++)
+    for (unsigned i = 0; i < tb->n_links; i++)
         tb_unchain(t, tb, i);
     while (tb->incoming)
         tb_unchain(t, in_tb(tb->incoming), tb->incoming & SLOT_MASK);
@@ -465,16 +465,31 @@ static uint32_t next_page(struct tcg_cpu *cpu, const struct tb_key *k)
     return mmu_exec_page(cpu, va, &host, false);
 }
 
+/* slots in use are numbered without gaps, but for those at the end */
+static unsigned count_links(const struct ir_block *b)
+{
+    unsigned n = TB_SIDE_LINK;
+
+    for (unsigned i = 0; i < b->n_ops; i++)
+        if (b->ops[i].opc == IR_LEAVECC)
+            n = MAX(n, b->ops[i].aux + 1u);
+    return n;
+}
+
 /* A block struct for @k; NULL: the arena is full. @keep: will it be found again? */
 static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, unsigned len,
                          unsigned n_insns, bool keep)
 {
     struct tcg *t = cpu->tcg;
-    struct tb *tb = t->n_tbs < t->max_tbs ? tcg_arena(t, sizeof(*tb)) : NULL;
+    unsigned n_links = count_links(t->work);
+    size_t bytes = sizeof(struct tb) + n_links * sizeof(struct tb_link);
+    struct tb *tb = t->n_tbs < t->max_tbs ? tcg_arena(t, bytes) : NULL;
 
     if (!tb)
         return NULL;
+    memset(tb, 0, bytes);
     *tb = (struct tb){
+        .n_links = n_links,
         .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
         .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
         .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
@@ -957,7 +972,7 @@ void tcg_free(struct tcg *t)
 
 struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
 {
-    size_t bytes = align_up(t->target->cpu_size, PAGE_SIZE);
+    size_t bytes = jc_offset(t) + (sizeof(struct jump_cache_entry) << JC_BITS);
     uint8_t *p = mmap(NULL, PAGE_SIZE + CPU_STACK_BYTES + bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -971,7 +986,7 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     cpu->slow = (struct tcg_slow *)cpu->slow_area;
     cpu->va_mask = ~0ull;
     cpu->map_mask = t->narrow ? NARROW_MASK : MAP_MASK;
-    cpu->jc = xmalloc(sizeof(*cpu->jc) << JC_BITS);
+    cpu->jc = (struct jump_cache_entry *)((char *)cpu + jc_offset(t));
     jc_clear(cpu);
     if (tcg_mmu_init(cpu, &t->phys, e))
         return NULL;
@@ -985,10 +1000,9 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
 
 void tcg_cpu_free(struct tcg_cpu *cpu)
 {
-    size_t bytes = align_up(cpu->tcg->target->cpu_size, PAGE_SIZE);
+    size_t bytes = jc_offset(cpu->tcg) + (sizeof(struct jump_cache_entry) << JC_BITS);
 
     tcg_mmu_free(cpu);
-    free(cpu->jc);
     free(cpu->own_source);
     for (struct tcg_cpu **pp = &cpu->tcg->cpus; *pp; pp = &(*pp)->next)
         if (*pp == cpu) {

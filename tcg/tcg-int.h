@@ -51,8 +51,8 @@
 #define TCG_FLAT_MAPS 0   /* hashed tables: see softmmu.c */
 #endif
 
-#define JC_BITS 12
-#define JC_SHIFT 10
+#define JC_BITS 14
+#define JC_MULTIPLIER 0x9e3779b1u
 #define JC_NONE 0xffff
 /** struct jump_cache_entry - where an indirect jump to @pc goes */
 struct jump_cache_entry {
@@ -97,18 +97,19 @@ struct tb {
     struct ir_block *ir;      /* interpreter */
     struct tb *hash_next;
     struct tb *page_next[2];
-    struct tb_link link[TB_LINKS];
     uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     const struct tb_site *sites; /* host faults: sorted by op */
     uint32_t n_sites;
     uint32_t seq;
+    uint32_t n_links;
+    struct tb_link link[];    /* by slot */
 };
 
-/** jc_index() - entry of the jump cache for @pc; functions start at multiples of 16,
- *  so higher bits are mixed in */
+/** jc_index() - entry of the jump cache for @pc: the top bits of a product, which mix
+ *  function starts, at multiples of 16, with return addresses */
 static inline unsigned jc_index(uint64_t pc)
 {
-    return (unsigned)(pc ^ pc >> JC_SHIFT) & ((1u << JC_BITS) - 1);
+    return (uint32_t)pc * JC_MULTIPLIER >> (32 - JC_BITS);
 }
 
 /** struct tb_site - a host instruction that may fault for the guest's sake, and
@@ -183,6 +184,13 @@ struct tcg {
     pthread_cond_t excl_cond;
     bool excl;               /* some vCPU wants to be, or is, the only one; atomic */
 };
+
+/** jc_offset() - where a vCPU's jump cache is, from its struct on: translated code
+ *  reaches it without a pointer */
+static inline size_t jc_offset(const struct tcg *t)
+{
+    return align_up(t->target->cpu_size, PAGE_SIZE);
+}
 
 /* ---- many vCPUs (smp.c) -------------------------------------------------------- */
 

@@ -302,7 +302,7 @@ struct tcg_cpu {
     uint64_t map_base_now;    /* what GS base is, while in translated code */
     struct tcg_mmu *mmu;
     struct tcg *tcg;
-    struct jump_cache_entry *jc;   /* indirect-jump cache */
+    struct jump_cache_entry *jc;   /* indirect-jump cache, behind the struct: jc_offset() */
     struct tcg_slow *slow;         /* == &slow_area */
     uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
     uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */
@@ -501,7 +501,7 @@ struct tcg_config {
     enum tcg_backend backend;
     bool optimise;           /* false: passes that change code are off */
     bool one_insn;           /* one guest instruction a block (debugging, tests) */
-    uint64_t cache_bytes;    /* code cache, default 64 MiB */
+    uint64_t cache_bytes;    /* code cache, default 128 MiB */
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
 };

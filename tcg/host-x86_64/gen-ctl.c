@@ -399,6 +399,15 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
     l->jmp_off = (uint32_t)(s->from[0] - g->start);
 }
 
+#define JC_ENTRY_LOG2 5
+_Static_assert(sizeof(struct jump_cache_entry) == 1 << JC_ENTRY_LOG2, "entries are indexed by shifts");
+
+/* A field of the jump cache's entry at offset RCX. RSP is the vCPU struct. */
+static struct opn jc_entry(const struct gen *g, size_t field)
+{
+    return (struct opn){ .kind = ON_MEM, .base = RSP, .index = RCX, .disp = (int32_t)(jc_offset(g->t) + field) };
+}
+
 /*
  * RAX = pc: through the jump cache. Whatever does not match leaves to the run loop
  * with @thunk, which knows pc from memory; so does a poll that says so.
@@ -421,23 +430,20 @@ static void jump_cached(struct gen *g, enum thunk thunk)
     i->thunk = (uint8_t)thunk;
     alu_imm(c, 4, ALU_CMP, ENV(run), 0);
     i->from[0] = jcc32(c, 4);
-    mov_rr(c, 8, RCX, RAX);  /* jc_index() */
-    ins(c, 8, 0xc1, 5, o_reg(RCX));
-    e8(c, JC_SHIFT);
-    ins(c, 4, 0x33, RCX, o_reg(RAX));
-    alu_imm(c, 4, ALU_AND, o_reg(RCX), (1 << JC_BITS) - 1);
-    ins(c, 4, 0xc1, 4, o_reg(RCX));
-    e8(c, 5);
-    ins(c, 8, 0x03, RCX, ENV(jc));
-    ins(c, 8, 0x3b, RAX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG });
+    ins(c, 4, 0x69, RCX, o_reg(RAX));            /* jc_index(), times the size of an entry */
+    e32(c, JC_MULTIPLIER);
+    ins(c, 4, 0xc1, 5, o_reg(RCX));
+    e8(c, 32 - JC_BITS - JC_ENTRY_LOG2);
+    alu_imm(c, 4, ALU_AND, o_reg(RCX), -(1 << JC_ENTRY_LOG2));
+    ins(c, 8, 0x3b, RAX, jc_entry(g, offsetof(struct jump_cache_entry, pc)));
     s->from[0] = jcc32(c, 5);
     map_lookup(g, RAX, RDX, ACC_EXEC);
     ins(c, 8, 0x0b, RDX, ENV(mode_salt));
-    ins(c, 8, 0x3b, RDX, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 8 });
+    ins(c, 8, 0x3b, RDX, jc_entry(g, offsetof(struct jump_cache_entry, check)));
     s->from[1] = jcc32(c, 5);
     alu_imm(c, 8, ALU_AND, o_reg(RAX), -(int64_t)PAGE_SIZE);
     mov_store(c, ENV(pcbase), RAX);
-    ins(c, 4, 0xff, 4, (struct opn){ .kind = ON_MEM, .base = RCX, .index = NOREG, .disp = 16 });
+    ins(c, 4, 0xff, 4, jc_entry(g, offsetof(struct jump_cache_entry, code)));
 }
 
 void gen_goto_pc(struct gen *g, const struct ir_op *op)
