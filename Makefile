@@ -52,9 +52,9 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
 	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c \
 	target-x86/gather.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
-	target-x86/model.c target-x86/msr.c target-x86/raise.c target-x86/reset.c target-x86/seg.c \
-	target-x86/string.c target-x86/syscall.c target-x86/target.c target-x86/task.c \
-	target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
+	target-x86/model.c target-x86/model-table.c target-x86/msr.c target-x86/raise.c \
+	target-x86/reset.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
+	target-x86/target.c target-x86/task.c target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
 	target-x86/tr-fpu.c target-x86/tr-mem.c target-x86/tr-move.c target-x86/tr-raise.c \
 	target-x86/tr-shift.c target-x86/tr-simd.c target-x86/tr-stack.c target-x86/tr-string.c \
 	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
@@ -185,7 +185,8 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
-	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c tests/target-x86/mmu.c tests/target-x86/msr.c \
+	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c \
+	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \

@@ -3,8 +3,7 @@
  *
  * X(word, bit, name, kind): kind says who provides it:
  *   S  the emulation itself, on every host
- *   P  the host's instruction; where the host is not x86 our portable code
- *   H  the host's instruction only
+ *   P  the host's instruction; hosts that are not x86 run our portable code
  *   O  the emulation itself, but only when asked for by name: not what "max" should have
  *   N  nobody: known by name, never offered
  */
@@ -23,39 +22,39 @@
     X(1_ECX, 0, "pni", P) X(1_ECX, 1, "pclmulqdq", P) X(1_ECX, 2, "dtes64", N)                     \
     X(1_ECX, 3, "monitor", O) X(1_ECX, 4, "ds-cpl", N) X(1_ECX, 5, "vmx", N) X(1_ECX, 6, "smx", N) \
     X(1_ECX, 7, "est", N) X(1_ECX, 8, "tm2", N) X(1_ECX, 9, "ssse3", P) X(1_ECX, 10, "cid", N)     \
-    X(1_ECX, 12, "fma", H) X(1_ECX, 13, "cx16", S) X(1_ECX, 14, "xtpr", N) X(1_ECX, 15, "pdcm", N) \
+    X(1_ECX, 12, "fma", P) X(1_ECX, 13, "cx16", S) X(1_ECX, 14, "xtpr", N) X(1_ECX, 15, "pdcm", N) \
     X(1_ECX, 17, "pcid", S) X(1_ECX, 18, "dca", N) X(1_ECX, 19, "sse4.1", P)                       \
     X(1_ECX, 20, "sse4.2", P) X(1_ECX, 21, "x2apic", S) X(1_ECX, 22, "movbe", S)                   \
     X(1_ECX, 23, "popcnt", S) X(1_ECX, 24, "tsc-deadline", S) X(1_ECX, 25, "aes", P)               \
-    X(1_ECX, 26, "xsave", S) X(1_ECX, 27, "osxsave", N) X(1_ECX, 28, "avx", H)                     \
-    X(1_ECX, 29, "f16c", H) X(1_ECX, 30, "rdrand", S) X(1_ECX, 31, "hypervisor", S)                \
+    X(1_ECX, 26, "xsave", S) X(1_ECX, 27, "osxsave", N) X(1_ECX, 28, "avx", P)                     \
+    X(1_ECX, 29, "f16c", P) X(1_ECX, 30, "rdrand", S) X(1_ECX, 31, "hypervisor", S)                \
     X(7_EBX, 0, "fsgsbase", S) X(7_EBX, 1, "tsc-adjust", S) X(7_EBX, 2, "sgx", N)                  \
-    X(7_EBX, 3, "bmi1", S) X(7_EBX, 4, "hle", N) X(7_EBX, 5, "avx2", H)                            \
+    X(7_EBX, 3, "bmi1", S) X(7_EBX, 4, "hle", N) X(7_EBX, 5, "avx2", P)                            \
     X(7_EBX, 6, "fdp-excptn-only", N) X(7_EBX, 7, "smep", S) X(7_EBX, 8, "bmi2", S)                \
     X(7_EBX, 9, "erms", S) X(7_EBX, 10, "invpcid", S) X(7_EBX, 11, "rtm", N)                       \
-    X(7_EBX, 13, "zero-fcs-fds", N) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", H)              \
-    X(7_EBX, 17, "avx512dq", H) X(7_EBX, 18, "rdseed", S) X(7_EBX, 19, "adx", S)                   \
-    X(7_EBX, 20, "smap", S) X(7_EBX, 21, "avx512ifma", H) X(7_EBX, 22, "pcommit", N)               \
+    X(7_EBX, 13, "zero-fcs-fds", N) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", P)              \
+    X(7_EBX, 17, "avx512dq", P) X(7_EBX, 18, "rdseed", S) X(7_EBX, 19, "adx", S)                   \
+    X(7_EBX, 20, "smap", S) X(7_EBX, 21, "avx512ifma", P) X(7_EBX, 22, "pcommit", N)               \
     X(7_EBX, 23, "clflushopt", S) X(7_EBX, 24, "clwb", S) X(7_EBX, 25, "intel-pt", N)              \
-    X(7_EBX, 26, "avx512pf", N) X(7_EBX, 27, "avx512er", N) X(7_EBX, 28, "avx512cd", H)            \
-    X(7_EBX, 29, "sha-ni", P) X(7_EBX, 30, "avx512bw", H) X(7_EBX, 31, "avx512vl", H)              \
-    X(7_ECX, 1, "avx512vbmi", H) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", S)                      \
-    X(7_ECX, 4, "ospke", N) X(7_ECX, 5, "waitpkg", N) X(7_ECX, 6, "avx512vbmi2", H)                \
-    X(7_ECX, 8, "gfni", H) X(7_ECX, 9, "vaes", H) X(7_ECX, 10, "vpclmulqdq", H)                    \
-    X(7_ECX, 11, "avx512vnni", H) X(7_ECX, 12, "avx512bitalg", H)                                  \
-    X(7_ECX, 14, "avx512-vpopcntdq", H) X(7_ECX, 16, "la57", N) X(7_ECX, 22, "rdpid", S)           \
-    X(7_ECX, 24, "bus-lock-detect", N) X(7_ECX, 25, "cldemote", N) X(7_ECX, 27, "movdiri", N)      \
-    X(7_ECX, 28, "movdir64b", N) X(7_ECX, 30, "sgxlc", N) X(7_ECX, 31, "pks", S)                   \
+    X(7_EBX, 26, "avx512pf", N) X(7_EBX, 27, "avx512er", N) X(7_EBX, 28, "avx512cd", P)            \
+    X(7_EBX, 29, "sha-ni", P) X(7_EBX, 30, "avx512bw", P) X(7_EBX, 31, "avx512vl", P)              \
+    X(7_ECX, 1, "avx512vbmi", P) X(7_ECX, 2, "umip", S) X(7_ECX, 3, "pku", S)                      \
+    X(7_ECX, 4, "ospke", N) X(7_ECX, 5, "waitpkg", N) X(7_ECX, 6, "avx512vbmi2", P)                \
+    X(7_ECX, 8, "gfni", P) X(7_ECX, 9, "vaes", P) X(7_ECX, 10, "vpclmulqdq", P)                    \
+    X(7_ECX, 11, "avx512vnni", P) X(7_ECX, 12, "avx512bitalg", P)                                  \
+    X(7_ECX, 14, "avx512-vpopcntdq", P) X(7_ECX, 16, "la57", N) X(7_ECX, 22, "rdpid", S)           \
+    X(7_ECX, 24, "bus-lock-detect", N) X(7_ECX, 25, "cldemote", S) X(7_ECX, 27, "movdiri", S)      \
+    X(7_ECX, 28, "movdir64b", S) X(7_ECX, 30, "sgxlc", N) X(7_ECX, 31, "pks", S)                   \
     X(7_EDX, 2, "avx512-4vnniw", N) X(7_EDX, 3, "avx512-4fmaps", N) X(7_EDX, 4, "fsrm", S)         \
-    X(7_EDX, 8, "avx512-vp2intersect", N) X(7_EDX, 10, "md-clear", S) X(7_EDX, 14, "serialize", N) \
+    X(7_EDX, 8, "avx512-vp2intersect", N) X(7_EDX, 10, "md-clear", S) X(7_EDX, 14, "serialize", S) \
     X(7_EDX, 16, "tsx-ldtrk", N) X(7_EDX, 19, "arch-lbr", N) X(7_EDX, 22, "amx-bf16", N)           \
     X(7_EDX, 23, "avx512-fp16", N) X(7_EDX, 24, "amx-tile", N) X(7_EDX, 25, "amx-int8", N)         \
     X(7_EDX, 26, "spec-ctrl", S) X(7_EDX, 27, "stibp", S) X(7_EDX, 28, "flush-l1d", S)             \
     X(7_EDX, 29, "arch-capabilities", S) X(7_EDX, 30, "core-capability", N) X(7_EDX, 31, "ssbd", S) \
-    X(7_1_EAX, 4, "avx-vnni", H) X(7_1_EAX, 5, "avx512-bf16", H) X(7_1_EAX, 10, "fzrm", N)         \
+    X(7_1_EAX, 4, "avx-vnni", P) X(7_1_EAX, 5, "avx512-bf16", P) X(7_1_EAX, 10, "fzrm", N)         \
     X(7_1_EAX, 11, "fsrs", S) X(7_1_EAX, 12, "fsrc", S)                                            \
     X(80000001_EDX, 11, "syscall", S) X(80000001_EDX, 19, "mp", N) X(80000001_EDX, 20, "nx", S)    \
-    X(80000001_EDX, 22, "mmxext", N) X(80000001_EDX, 25, "fxsr-opt", N)                            \
+    X(80000001_EDX, 22, "mmxext", O) X(80000001_EDX, 25, "fxsr-opt", O)                            \
     X(80000001_EDX, 26, "pdpe1gb", S) X(80000001_EDX, 27, "rdtscp", S) X(80000001_EDX, 29, "lm", S) \
     X(80000001_EDX, 30, "3dnowext", N) X(80000001_EDX, 31, "3dnow", N)                             \
     X(80000001_ECX, 0, "lahf-lm", S) X(80000001_ECX, 1, "cmp-legacy", N) X(80000001_ECX, 2, "svm", N) \
@@ -64,13 +63,13 @@
     X(80000001_ECX, 8, "3dnowprefetch", S) X(80000001_ECX, 9, "osvw", N) X(80000001_ECX, 10, "ibs", N) \
     X(80000001_ECX, 11, "xop", N) X(80000001_ECX, 12, "skinit", N) X(80000001_ECX, 13, "wdt", N)   \
     X(80000001_ECX, 15, "lwp", N) X(80000001_ECX, 16, "fma4", N) X(80000001_ECX, 17, "tce", N)     \
-    X(80000001_ECX, 19, "nodeid-msr", N) X(80000001_ECX, 21, "tbm", N) X(80000001_ECX, 22, "topoext", N) \
+    X(80000001_ECX, 19, "nodeid-msr", N) X(80000001_ECX, 21, "tbm", N) X(80000001_ECX, 22, "topoext", O) \
     X(80000001_ECX, 23, "perfctr-core", N) X(80000001_ECX, 24, "perfctr-nb", N)                    \
     X(XSAVE, 0, "xsaveopt", S) X(XSAVE, 1, "xsavec", S) X(XSAVE, 2, "xgetbv1", S)                  \
     X(XSAVE, 3, "xsaves", S)                                                                       \
-    X(80000008_EBX, 0, "clzero", N) X(80000008_EBX, 2, "xsaveerptr", N)                            \
-    X(80000008_EBX, 9, "wbnoinvd", N) X(80000008_EBX, 12, "ibpb", N) X(80000008_EBX, 14, "ibrs", N) \
-    X(80000008_EBX, 15, "amd-stibp", N) X(80000008_EBX, 24, "amd-ssbd", N)                         \
+    X(80000008_EBX, 0, "clzero", O) X(80000008_EBX, 2, "xsaveerptr", N)                            \
+    X(80000008_EBX, 9, "wbnoinvd", S) X(80000008_EBX, 12, "ibpb", O) X(80000008_EBX, 14, "ibrs", O) \
+    X(80000008_EBX, 15, "amd-stibp", O) X(80000008_EBX, 24, "amd-ssbd", O)                         \
     X(80000008_EBX, 25, "virt-ssbd", N) X(80000008_EBX, 26, "amd-no-ssb", N)
 
 /* other spellings of the same bits */

@@ -357,6 +357,10 @@ uint64_t h_cpuid(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     struct x86_cpu *cpu = X86(tc);
     uint32_t r[4];
 
+    if ((cpu->misc_features & MISC_CPUID_FAULT) && cpu->cpl) {
+        x86_raise_err(cpu, EXC_GP, 0);
+        return 0;
+    }
     x86_cpuid(cpu, GPR(cpu, R_AX), GPR(cpu, R_CX), r);
     GPR(cpu, R_AX) = r[0];
     GPR(cpu, R_BX) = r[1];

@@ -86,7 +86,7 @@ enum {
     X(AVX512VBMI, 7_ECX, 1) X(AVX512VBMI2, 7_ECX, 6) X(AVX512VNNI, 7_ECX, 11)    \
     X(AVX512BITALG, 7_ECX, 12) X(AVX512VPOPCNTDQ, 7_ECX, 14)                     \
     X(CLDEMOTE, 7_ECX, 25) X(MOVDIRI, 7_ECX, 27) X(MOVDIR64B, 7_ECX, 28)         \
-    X(SERIALIZE, 7_EDX, 14) X(WBNOINVD, 80000008_EBX, 9)                         \
+    X(SERIALIZE, 7_EDX, 14) X(WBNOINVD, 80000008_EBX, 9) X(CLZERO, 80000008_EBX, 0)                         \
     X(AVX512BF16, 7_1_EAX, 5)
 
 enum x86_ft {

@@ -332,6 +332,29 @@ static void vreg_set(struct x86_cpu *cpu, unsigned r, const uint8_t v[32])
     x86_clear_zmmh(cpu, r);
 }
 
+/* The source is read before the destination is looked at, as silicon does. */
+uint64_t h_movdir64b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint8_t line[64];
+
+    if (!tcg_load_bytes(tc, b, line, sizeof(line)))
+        return 0;
+    if (a & 63)
+        x86_raise_err(X86(tc), EXC_GP, 0);
+    else if (!tcg_store_bytes(tc, a, line, sizeof(line)))
+        return 0;
+    return 0;
+}
+
+uint64_t h_clzero(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    static const uint8_t zeros[64];
+
+    if (!tcg_store_bytes(tc, a & ~63ull, zeros, sizeof(zeros)))
+        return 0;
+    return 0;
+}
+
 /**
  * h_maskmov() - MASKMOVDQU, MASKMOVQ: store the bytes whose mask bit 7 is set
  * @a: linear address; @b: data register | mask register << 8 | MMX << 16

@@ -1,5 +1,9 @@
 /*
- * model.c - the -cpu argument: models and their features
+ * model.c - the -cpu argument: models (model-table.c) and their features
+ *
+ * What is asked for, by a model or by name, is there or the argument is refused. What a
+ * real CPU of a model's name has and nobody provides here is a warning ("enforce":
+ * refused, too; "check=off": silence).
  *
  * "max" takes what cpu-features.h can provide on this host. Its signature is one
  * that kernels know as free of speculation faults, which is true of a translated
@@ -8,13 +12,14 @@
 #include <stdlib.h>
 #include "target-x86/system-int.h"
 #include "target-x86/cpu-features.h"
+#include "target-x86/model-int.h"
 #ifdef __x86_64__
 #include <cpuid.h>
 #endif
 
 /* ---- features by name ------------------------------------------------------------- */
 
-enum feature_kind { KIND_S, KIND_P, KIND_H, KIND_O, KIND_N };
+enum feature_kind { KIND_S, KIND_P, KIND_O, KIND_N };
 struct feature {
     const char *name;
     uint8_t word, bit, kind;
@@ -85,12 +90,60 @@ static bool host_has(const struct feature *f)
         return false;
     return host_word(f->word) >> f->bit & 1;
 }
+
+/** host_identity() - @m's vendor, signature and brand are the host's */
+static void host_identity(struct x86_model *m)
+{
+    uint32_t r[4] = { 0 };
+    char brand[49] = "";
+
+    __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]);
+    memcpy(m->vendor, &r[1], 4);
+    memcpy(m->vendor + 4, &r[3], 4);
+    memcpy(m->vendor + 8, &r[2], 4);
+    __get_cpuid(1, &r[0], &r[1], &r[2], &r[3]);
+    m->stepping = bits(r[0], 0, 4);
+    m->family = bits(r[0], 8, 4);
+    m->model = bits(r[0], 4, 4);
+    if (m->family == 6 || m->family == 15)
+        m->model |= bits(r[0], 16, 4) << 4;
+    if (m->family == 15)
+        m->family += bits(r[0], 20, 8);
+    for (unsigned i = 0; i < 3; i++)
+        if (__get_cpuid(0x80000002 + i, &r[0], &r[1], &r[2], &r[3]))
+            memcpy(brand + i * 16, r, 16);
+    if (*brand)
+        memcpy(m->brand, brand, sizeof(brand));
+}
 #else
+static uint32_t host_word(unsigned word)
+{
+    return ~0u;
+}
+
 static bool host_has(const struct feature *f)
 {
     return f->kind == KIND_P;
 }
+
+static void host_identity(struct x86_model *m)
+{
+}
 #endif
+
+/** is_host_feature() - @f belongs to -cpu host: an instruction set of the host's. What concerns
+ *  the emulated system (APICs, speculation, timers) is there in any case. */
+static bool is_host_feature(const struct feature *f)
+{
+    static const char *const system[] = {
+        "apic", "x2apic", "tsc-deadline", "tsc-adjust", "hypervisor", "pcid", "invpcid", "spec-ctrl",
+        "stibp", "ssbd", "flush-l1d", "md-clear", "arch-capabilities", "syscall" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(system); i++)
+        if (!strcmp(system[i], f->name))
+            return true;
+    return host_word(f->word) >> f->bit & 1;
+}
 
 static bool offered(const struct feature *f)
 {
@@ -104,57 +157,13 @@ static void feature_put(struct x86_model *m, const struct feature *f, bool on)
     m->feat[f->word] = on ? m->feat[f->word] | bit : m->feat[f->word] & ~bit;
 }
 
-static void feature_on(struct x86_model *m, const char *name)
-{
-    const struct feature *f = find_feature(name);
-
-    assert(f);
-    if (offered(f))
-        feature_put(m, f, true);
-}
-
 /* ---- models -------------------------------------------------------------------------------- */
 
-#define QEMU64_FEATURES \
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse " \
-    "sse2 pni cx16 hypervisor syscall nx lm lahf-lm"
-/* of the emulated system rather than of an instruction set */
-#define SYSTEM_FEATURES \
-    QEMU64_FEATURES " vme pcid x2apic tsc-deadline fsgsbase tsc-adjust smep erms invpcid smap umip " \
-    "fsrm spec-ctrl stibp ssbd flush-l1d md-clear arch-capabilities pdpe1gb rdtscp rdpid ss"
-#define V2_FEATURES SYSTEM_FEATURES " popcnt ssse3 sse4.1 sse4.2"
-#define V3_FEATURES \
-    V2_FEATURES " xsave avx avx2 bmi1 bmi2 f16c fma abm movbe xsaveopt xsavec xgetbv1 xsaves"
-
-/* SDM vol. 4 table 2-1 names 06_36H; see the head of this file */
-enum { MAX_FAMILY = 6, MAX_MODEL = 0x36, MAX_STEPPING = 1 };
-
-/**
- * struct model_row - a name -cpu accepts
- * @features: words; NULL: all that are offered
- */
-struct model_row {
-    const char *name, *vendor, *brand, *help, *features;
-    uint8_t family, model, stepping;
-    uint32_t level, xlevel;
-};
-
-static const struct model_row models[] = {
-    { "max", "GenuineIntel", "Transom Virtual CPU (max)", "all that this host allows", NULL,
-      MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
-    { "host", "GenuineIntel", "Transom Virtual CPU (max)", "the same as max", NULL,
-      MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
-    { "qemu64", "AuthenticAMD", "QEMU Virtual CPU version 2.5+", "plain 64-bit CPU with SSE3",
-      QEMU64_FEATURES, 15, 107, 1, 0xd, 0x8000000a },
-    { "Opteron_G1", "AuthenticAMD", "AMD Opteron 240 (Gen 1 Class Opteron)", "2003: SSE3",
-      QEMU64_FEATURES, 15, 6, 1, 5, 0x80000008 },
-    { "IvyBridge", "GenuineIntel", "Intel Xeon E3-12xx v2 (Ivy Bridge)", "2012: AVX, F16C, SMEP",
-      QEMU64_FEATURES " vme tsc-deadline x2apic pclmulqdq ssse3 sse4.1 sse4.2 popcnt aes xsave avx "
-      "f16c rdrand rdtscp fsgsbase smep erms xsaveopt", 6, 58, 9, 0xd, 0x80000008 },
-    { "x86-64-v2", "GenuineIntel", "Transom Virtual CPU (x86-64-v2)", "SSE4.2, POPCNT",
-      V2_FEATURES, MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
-    { "x86-64-v3", "GenuineIntel", "Transom Virtual CPU (x86-64-v3)", "AVX2, FMA, BMI",
-      V3_FEATURES, MAX_FAMILY, MAX_MODEL, MAX_STEPPING, 0x16, 0x80000008 },
+/** struct request - what an argument asks for: @m, and what is checked at its end */
+struct request {
+    struct x86_model *m;
+    struct x86_model absent;     /* feat: the real model's that nobody provides */
+    bool check, enforce;
 };
 
 /* IA32_ARCH_CAPABILITIES (SDM vol. 4): what a translated CPU is not affected by */
@@ -168,17 +177,32 @@ static const struct model_row models[] = {
 enum { DEFAULT_PHYS_BITS = 40 };
 #define DEFAULT_TSC_HZ 2000000000ull
 
-static void put_words(struct x86_model *m, const char *words)
+static void put_words(struct x86_model *m, const char *words, bool on)
 {
-    char *copy = xstrdup(words), *save, *w;
+    char *copy = xstrdup(words ? words : ""), *save, *w;
 
-    for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
-        feature_on(m, w);
+    for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+        const struct feature *f = find_feature(w);
+        assert(f);
+        feature_put(m, f, on);
+    }
     free(copy);
 }
 
-static void model_init(struct x86_model *m, const struct model_row *r)
+/** all_offered() - features of "max"; @like_host: no instruction set that the host lacks */
+static void all_offered(struct x86_model *m, bool like_host)
 {
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
+        if (offered(&features[i]) && features[i].kind != KIND_O &&
+            (!like_host || is_host_feature(&features[i])))
+            feature_put(m, &features[i], true);
+    m->feat[FEAT_1_EDX] &= ~(1u << 28);   /* HT: follows the number of vCPUs */
+}
+
+static void model_init(struct request *q, const struct model_row *r)
+{
+    struct x86_model *m = q->m;
+
     memset(m, 0, sizeof(*m));
     m->name = r->name;
     snprintf(m->vendor, sizeof(m->vendor), "%s", r->vendor);
@@ -192,28 +216,50 @@ static void model_init(struct x86_model *m, const struct model_row *r)
     m->tsc_hz = DEFAULT_TSC_HZ;
     m->n_vcpus = 1;
     m->arch_caps = ARCH_CAPS;
-    if (r->features) {
-        put_words(m, r->features);
-        return;
+    if (r->like_host)
+        host_identity(m);
+    if (r->features)
+        put_words(m, r->features, true);
+    else
+        all_offered(m, r->like_host);
+    put_words(&q->absent, r->absent, true);
+}
+
+/** has_word() - @w is one of @words, which may be NULL */
+static bool has_word(const char *words, const char *w)
+{
+    size_t n = strlen(w);
+
+    for (const char *p = words; p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+        if (!strncmp(p, w, n) && (!p[n] || p[n] == ' '))
+            return true;
+    return false;
+}
+
+/** find_model() - the row that @name means; *@no_tsx: in the variant without TSX */
+static const struct model_row *find_model(const char *name, bool *no_tsx)
+{
+    *no_tsx = false;
+    for (const struct model_row *r = x86_models; r->name; r++) {
+        size_t n = strlen(r->name);
+        if (!strcmp(r->name, name))
+            return r;
+        if (strncmp(r->name, name, n))
+            continue;
+        *no_tsx = has_word(r->no_tsx, name + n);
+        if (*no_tsx || has_word(r->suffixes, name + n))
+            return r;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
-        if (offered(&features[i]) && features[i].kind != KIND_O)
-            feature_put(m, &features[i], true);
-    m->feat[FEAT_1_EDX] &= ~(1u << 28);   /* HT: follows the number of vCPUs */
+    return NULL;
 }
 
 /** without() - clear the features in @words unless @need is there */
 static void without(struct x86_model *m, const char *need, const char *words)
 {
     const struct feature *f = find_feature(need);
-    char *copy, *save, *w;
 
-    if (m->feat[f->word] >> f->bit & 1)
-        return;
-    copy = xstrdup(words);
-    for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save))
-        feature_put(m, find_feature(w), false);
-    free(copy);
+    if (!(m->feat[f->word] >> f->bit & 1))
+        put_words(m, words, false);
 }
 
 /** drop_dependents() - no feature without what it rests on */
@@ -248,11 +294,13 @@ static int suggest(struct err *e, const char *what, const char *w, const char *c
 
 static int unknown_model(struct err *e, const char *w)
 {
-    const char *words[ARRAY_SIZE(models)];
+    enum { MAX_NAMES = 64 };
+    const char *words[MAX_NAMES];
+    unsigned n = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(models); i++)
-        words[i] = models[i].name;
-    return suggest(e, "model", w, words, ARRAY_SIZE(models));
+    for (const struct model_row *r = x86_models; r->name && n < MAX_NAMES; r++)
+        words[n++] = r->name;
+    return suggest(e, "model", w, words, n);
 }
 
 static int unknown_feature(struct err *e, const char *w)
@@ -274,7 +322,7 @@ static bool kvm_only(const char *w)
            !strcmp(w, "vmware-cpuid-freq") || !strcmp(w, "host-cache-info");
 }
 
-static int set_feature(struct x86_model *m, const char *name, bool on, struct err *e)
+static int set_feature(struct request *q, const char *name, bool on, struct err *e)
 {
     const struct feature *f = find_feature(name);
 
@@ -284,11 +332,8 @@ static int set_feature(struct x86_model *m, const char *name, bool on, struct er
     }
     if (!f)
         return unknown_feature(e, name);
-    if (on && !offered(f)) {
-        fprintf(stderr, "warning: -cpu: '%s' is not available here and stays off\n", name);
-        return 0;
-    }
-    feature_put(m, f, on);
+    feature_put(q->m, f, on);
+    feature_put(&q->absent, f, false);
     return 0;
 }
 
@@ -339,11 +384,11 @@ static int set_text(struct x86_model *m, const char *name, const char *val, stru
     return -ENOENT;
 }
 
-/** ignored() - QEMU's switches about checking and migration, without effect here */
+/** ignored() - QEMU's switches about migration and the like, without effect here */
 static bool ignored(const char *name)
 {
-    static const char *const names[] = { "check", "enforce", "migratable", "host-phys-bits",
-                                         "l3-cache", "pmu", "invtsc", "arat" };
+    static const char *const names[] = { "migratable", "host-phys-bits", "l3-cache", "pmu", "invtsc",
+                                         "arat" };
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (!strcmp(names[i], name))
@@ -364,64 +409,133 @@ static bool to_switch(const char *val, bool *on)
     return false;
 }
 
-static int set_property(struct x86_model *m, const char *name, const char *val, struct err *e)
+/** set_switch() - a feature, or one of the words about the argument itself */
+static int set_switch(struct request *q, const char *name, bool on, struct err *e)
 {
-    int r = set_number(m, name, val, e);
+    if (!strcmp(name, "check"))
+        q->check = on;
+    else if (!strcmp(name, "enforce"))
+        q->enforce = on;
+    else if (!ignored(name))
+        return set_feature(q, name, on, e);
+    return 0;
+}
+
+static int set_property(struct request *q, const char *name, const char *val, struct err *e)
+{
+    int r = set_number(q->m, name, val, e);
     bool on;
 
     if (r == -ENOENT)
-        r = set_text(m, name, val, e);
+        r = set_text(q->m, name, val, e);
     if (r != -ENOENT)
         return r;
-    if (!to_switch(val, &on))
-        return find_feature(name) || ignored(name)
-                   ? err_set(e, -EINVAL, "-cpu: %s=%s: on or off expected", name, val)
-                   : unknown_feature(e, name);
-    if (ignored(name))
-        return 0;
-    return set_feature(m, name, on, e);
+    if (to_switch(val, &on))
+        return set_switch(q, name, on, e);
+    return find_feature(name) || ignored(name) || !strcmp(name, "check") || !strcmp(name, "enforce")
+               ? err_set(e, -EINVAL, "-cpu: %s=%s: on or off expected", name, val)
+               : unknown_feature(e, name);
 }
 
-static int apply(struct x86_model *m, char *w, struct err *e)
+static int apply(struct request *q, char *w, struct err *e)
 {
     char *eq = strchr(w, '=');
 
     if (eq) {
         *eq = 0;
-        return set_property(m, w, eq + 1, e);
+        return set_property(q, w, eq + 1, e);
     }
     if (*w == '+' || *w == '-')
-        return ignored(w + 1) ? 0 : set_feature(m, w + 1, *w == '+', e);
-    return ignored(w) ? 0 : set_feature(m, w, true, e);
+        return set_switch(q, w + 1, *w == '+', e);
+    return set_switch(q, w, true, e);
+}
+
+/* ---- is it all there? ------------------------------------------------------------------------ */
+
+/** list_missing() - into @s the names of @m's features that are not provided;
+ *  @never: those that no host provides, else those that this host lacks */
+static bool list_missing(const struct x86_model *m, bool never, char *s, size_t n)
+{
+    size_t len = 0;
+
+    *s = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        const struct feature *f = &features[i];
+        bool set = m->feat[f->word] >> f->bit & 1;
+        if (set && !offered(f) && (f->kind == KIND_N) == never && len < n)
+            len += snprintf(s + len, n - len, "%s%s", len ? ", " : "", f->name);
+    }
+    return len;
+}
+
+/** check_request() - refuse what cannot be provided, warn of what a model goes without */
+static int check_request(const struct request *q, struct err *e)
+{
+    char names[400];
+
+    if (list_missing(q->m, true, names, sizeof(names)))
+        return err_set(e, -EINVAL, "-cpu: not emulated: %s", names);
+    if (list_missing(q->m, false, names, sizeof(names)))
+        return err_set(e, -EINVAL, "-cpu %s: this host's CPU lacks %s", q->m->name, names);
+    if (!list_missing(&q->absent, true, names, sizeof(names)))
+        return 0;
+    if (q->enforce)
+        return err_set(e, -EINVAL, "-cpu %s,enforce: not emulated: %s", q->m->name, names);
+    if (q->check)
+        fprintf(stderr, "warning: -cpu %s: goes without %s (check=off: no warning)\n", q->m->name, names);
+    return 0;
 }
 
 /**
  * x86_model_parse() - "-cpu MODEL[,+FEATURE][,-FEATURE][,NAME=VALUE]..."
  * @arg: NULL or "" means "max"
  *
- * Returns 0 or -EINVAL with @e set. Features that exist but cannot be provided
- * are a warning on stderr, as with QEMU.
+ * Returns 0 or -EINVAL with @e set: a name is unknown, a value out of range, or a
+ * feature cannot be provided. May print a warning on stderr, see check_request().
  */
 int x86_model_parse(const char *arg, struct x86_model *m, struct err *e)
 {
     char *copy = xstrdup(arg && *arg ? arg : "max"), *save, *w;
-    const struct model_row *row = NULL;
+    struct request q = { .m = m, .check = true };
+    const struct model_row *row;
+    bool no_tsx;
     int r = 0;
 
     w = strtok_r(copy, ",", &save);
-    for (unsigned i = 0; w && i < ARRAY_SIZE(models); i++)
-        if (!strcmp(models[i].name, w))
-            row = &models[i];
-    if (!row)
+    row = find_model(w ? w : "", &no_tsx);
+    if (!row) {
         r = unknown_model(e, w ? w : "");
-    else
-        model_init(m, row);
+    } else {
+        model_init(&q, row);
+        if (no_tsx)
+            put_words(&q.absent, "hle rtm", false);
+    }
     while (!r && (w = strtok_r(NULL, ",", &save)))
-        r = apply(m, w, e);
-    if (!r)
+        r = apply(&q, w, e);
+    if (!r) {
         drop_dependents(m);
+        r = check_request(&q, e);
+    }
     free(copy);
     return r;
+}
+
+/* ---- help ------------------------------------------------------------------------------------- */
+
+static void help_model(FILE *f, const struct model_row *r)
+{
+    struct x86_model m;
+    struct request q = { .m = &m };
+    char names[400];
+
+    model_init(&q, r);
+    fprintf(f, "  %-18s %s", r->name, r->help);
+    if (list_missing(&m, false, names, sizeof(names)))
+        fprintf(f, " (not here: this host's CPU lacks %s)", names);
+    fputc('\n', f);
+    if (r->suffixes)
+        fprintf(f, "  %-18s also %s%s%s\n", "", r->suffixes, r->no_tsx ? " " : "",
+                r->no_tsx ? r->no_tsx : "");
 }
 
 void x86_model_help(FILE *f)
@@ -429,11 +543,11 @@ void x86_model_help(FILE *f)
     unsigned col = 0;
 
     fprintf(f, "Models:\n");
-    for (unsigned i = 0; i < ARRAY_SIZE(models); i++)
-        fprintf(f, "  %-12s %s\n", models[i].name, models[i].help);
+    for (const struct model_row *r = x86_models; r->name; r++)
+        help_model(f, r);
     fprintf(f, "Features (+NAME, -NAME, NAME=on|off):\n");
     for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
-        if (features[i].kind == KIND_N)
+        if (!offered(&features[i]))
             continue;
         col += fprintf(f, "%s%s", col ? " " : "  ", features[i].name);
         if (col > 66) {

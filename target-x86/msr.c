@@ -26,7 +26,8 @@ enum {
  * @off: of their uint64_t in struct x86_cpu, one after the other, when read/write
  *   are NULL
  * @mask: bits that may be set; the others raise #GP
- * @word, @bit: CPU feature they come with; @word FEAT_WORDS: none
+ * @word, @bit: CPU feature they come with; @word FEAT_WORDS: none. With several
+ *   rows any of their features is enough
  */
 struct msr_row {
     uint32_t first, n;
@@ -240,7 +241,7 @@ static bool rd_platform_info(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
 {
     uint64_t ratio = cpu->model->tsc_hz / 100000000;
 
-    *v = (ratio & 0xff) << 8 | (ratio & 0xff) << 40;
+    *v = (ratio & 0xff) << 8 | (ratio & 0xff) << 40 | BIT(31);   /* CPUID faulting */
     return true;
 }
 
@@ -294,6 +295,10 @@ static const struct msr_row rows[] = {
     { 0xc0000102, 1, AT(kernel_gs_base), M_CANON, ANY, WITH(FEAT_80000001_EDX, F81D_LM) },
     { 0x48, 1, AT(spec_ctrl), 0, 7, WITH(FEAT_7_EDX, F7D_IBRS) },
     { 0x49, 1, .read = no_read, .write = wr_command, WITH(FEAT_7_EDX, F7D_IBRS) },
+    { 0x48, 1, AT(spec_ctrl), 0, 7, WITH(FEAT_80000008_EBX, 14) },      /* AMD's IBRS, STIBP, SSBD */
+    { 0x48, 1, AT(spec_ctrl), 0, 7, WITH(FEAT_80000008_EBX, 15) },
+    { 0x48, 1, AT(spec_ctrl), 0, 7, WITH(FEAT_80000008_EBX, 24) },
+    { 0x49, 1, .read = no_read, .write = wr_command, WITH(FEAT_80000008_EBX, 12) },   /* IBPB */
     { 0x10b, 1, .read = no_read, .write = wr_command, WITH(FEAT_7_EDX, F7D_L1D_FLUSH) },
     { 0x10, 1, .read = rd_tsc, .write = wr_tsc, ALWAYS },
     { 0x3b, 1, AT(tsc_adjust), 0, ANY, WITH(FEAT_7_EBX, F7B_TSC_ADJUST) },
@@ -322,6 +327,7 @@ static const struct msr_row rows[] = {
     { 0x3a, 1, .flags = M_RO, .read = rd_feat_ctl, ALWAYS },
     { 0x9e, 1, .flags = M_RO, AT(smbase), ALWAYS },
     { 0xce, 1, .flags = M_RO, .read = rd_platform_info, ALWAYS },
+    { 0x140, 1, AT(misc_features), 0, MISC_CPUID_FAULT, ALWAYS },
     { 0x10a, 1, .flags = M_RO, .read = rd_arch_caps, WITH(FEAT_7_EDX, F7D_ARCH_CAP) },
     { 0x179, 1, .flags = M_RO, .read = rd_mcg_cap, ALWAYS },
     { 0x17a, 1, AT(mcg_status), 0, 7, ALWAYS },
@@ -348,11 +354,10 @@ static const struct msr_row *find(const struct x86_cpu *cpu, uint32_t msr)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct msr_row *r = &rows[i];
-        if (msr - r->first >= r->n)
-            continue;
-        if (r->word != FEAT_WORDS && !x86_has(cpu, r->word, r->bit))
-            return NULL;
-        return (r->flags & M_AMD) && x86_is_intel(cpu) ? NULL : r;
+        bool amd_only = r->flags & M_AMD;
+        if (msr - r->first < r->n && (r->word == FEAT_WORDS || x86_has(cpu, r->word, r->bit)) &&
+            !(amd_only && x86_is_intel(cpu)))
+            return r;
     }
     return NULL;
 }

@@ -49,7 +49,7 @@ static void reset_msrs(struct x86_cpu *cpu)
     cpu->pat = 0x0007040600070406ull;
     cpu->misc_enable = 0x1;               /* fast strings */
     cpu->tsc_adjust = cpu->tsc_offset = cpu->tsc_aux = 0;
-    cpu->spec_ctrl = cpu->debugctl = 0;
+    cpu->spec_ctrl = cpu->debugctl = cpu->misc_features = 0;
     cpu->mtrr_def = 0;
     memset(cpu->mtrr_fix, 0, sizeof(cpu->mtrr_fix));
     memset(cpu->mtrr_var, 0, sizeof(cpu->mtrr_var));

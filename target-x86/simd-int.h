@@ -21,6 +21,8 @@ void x86_dr_io(struct x86_cpu *cpu, uint16_t port, unsigned size);
 void x86_fpu_reset(struct x86_cpu *cpu);
 
 HELPER(h_stmxcsr);        /* returns MXCSR; vector state must be in memory */
+HELPER(h_movdir64b);      /* a, b = linear addresses: 64 bytes from b to a, which must be aligned */
+HELPER(h_clzero);         /* a = linear address: 64 bytes of zeros */
 HELPER(h_rdrand);         /* a = size 2, 4, 8: random value; C = 1, other flags 0 */
 HELPER(h_mmx_enter);      /* MMX state transition: TOP = 0, all tags valid */
 HELPER(h_pcmpstr);       /* a = linear address of a memory operand, b = PCMPSTR_PACK() */

@@ -247,6 +247,7 @@ bool x86_msr_write(struct x86_cpu *cpu, uint32_t msr, uint64_t v) MUST_CHECK;
 void x86_update_view(struct x86_cpu *cpu);
 /** x86_xcr0_known() - XCR0 bits that the CPU model has */
 uint64_t x86_xcr0_known(const struct x86_cpu *cpu);
+enum { MISC_CPUID_FAULT = 1 };   /* MISC_FEATURES_ENABLES: CPUID above ring 0 is #GP */
 /** x86_is_intel() - vendor rules where Intel's and AMD's differ */
 static inline bool x86_is_intel(const struct x86_cpu *cpu)
 {

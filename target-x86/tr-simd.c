@@ -284,6 +284,32 @@ void tr_vec(struct xlat *x)
     xt_vec_emit(x, index, s.d, s.b);
 }
 
+/** tr_vzero() - VZEROUPPER, VZEROALL (arg 1)
+ *
+ * Outside 64-bit code registers 8 to 15 keep what they have, which the host's own
+ * instruction would not leave them: there, VMOVAPS i, i or VXORPS i, i, i for the others.
+ */
+void tr_vzero(struct xlat *x)
+{
+    if (xt_64(x)) {
+        tr_vec(x);
+        return;
+    }
+    if (!xt_sse_ok(x))
+        return;
+    for (unsigned i = 0; i < 8; i++) {
+        unsigned index;
+        struct ir_vec *v = xt_vec_new(x, &index);
+        v->enc = VENC_VEX;
+        v->map = 1;
+        v->opcode = x->row->arg ? 0x57 : 0x28;
+        v->rm_kind = VRM_VEC;
+        v->reg = v->rm = (uint8_t)i;
+        v->vvvv = x->row->arg ? (uint8_t)i : 0;
+        xt_vec_emit(x, index, IR_NONE, IR_NONE);
+    }
+}
+
 /* ---- through helpers ----------------------------------------------------------------- */
 
 /** tr_pcmpstr() - PCMPESTRI, PCMPESTRM: three implicit general registers are more

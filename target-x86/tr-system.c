@@ -423,6 +423,28 @@ void tr_clflush(struct xlat *x)
     ir_ld(x->b, 1, ir_temp(x->b), addr);
 }
 
+/** tr_movdir64b() - to ES:[reg], by address size; one piece here only as far as vCPUs that do not
+ *  look in between can tell. Source: SDM vol. 2B, MOVDIR64B. */
+void tr_movdir64b(struct xlat *x)
+{
+    ir_val from = xt_addr(x, 64, false), off = ir_temp(x->b);
+
+    ir_emit(x->b, IR_ZEXT, x->in->addrsize, off, x->in->reg, IR_NONE);
+    xt_call(x, h_movdir64b, IR_NONE, xt_lin(x, off, S_ES, 64, true), from, IR_NONE);
+}
+
+/** tr_clzero() - zero the cache line at DS:[rAX]. Source: APM vol. 3, CLZERO. */
+void tr_clzero(struct xlat *x)
+{
+    const struct x86_insn *in = x->in;
+    ir_val off = ir_temp(x->b);
+
+    ir_emit(x->b, IR_ZEXT, in->addrsize, off, G_RAX, IR_NONE);
+    ir_emit_imm(x->b, IR_AND, 8, off, off, -64);
+    off = xt_lin(x, off, in->seg_ovr == REGNO_NONE ? S_DS : in->seg_ovr, 64, true);
+    xt_call(x, h_clzero, IR_NONE, off, IR_NONE, IR_NONE);
+}
+
 void tr_fence(struct xlat *x)
 {
     ir_emit(x->b, IR_FENCE, 0, IR_NONE, IR_NONE, IR_NONE);

@@ -195,7 +195,7 @@ struct x86_cpu {
     /* MSRs */
     uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t pat, misc_enable, tsc_adjust, tsc_offset, tsc_aux, spec_ctrl, debugctl;
+    uint64_t pat, misc_enable, tsc_adjust, tsc_offset, tsc_aux, spec_ctrl, debugctl, misc_features;
     uint64_t mtrr_def, mtrr_fix[11], mtrr_var[16];
     uint64_t mcg_status, mcg_ctl, smbase, bios_sign;
     uint64_t mc_bank[40];

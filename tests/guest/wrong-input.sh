@@ -56,6 +56,8 @@ wrong "option without its argument" 'kernel' -kernel
 wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
 wrong "unknown device property" 'iobas' -device isa-debug-exit,iobas=1
 wrong "unknown CPU model" 'qemu65' -cpu qemu65
+wrong "a CPU flag nobody has" 'not emulated: la57' -cpu max,+la57
+wrong "a model that lacks something, enforced" 'not emulated: hle, rtm' -cpu Haswell,enforce
 wrong "unknown CPU flag" 'sse9' -cpu qemu64,+sse9
 wrong "unknown machine" 'pd' -M pd
 wrong "unknown accelerator" 'tgc' -accel tgc

@@ -242,6 +242,10 @@ static void set_implicit(struct tcase *c, const struct x86_insn *in)
         r[R_BX] = DATA_VA + 0x800 + below(64);
     if (!strncmp(n, "MASKMOV", 7) || !strncmp(n, "VMASKMOVDQU", 11))
         r[R_DI] = DATA_VA + (one_in(4) ? 0xff8 : 0x800) + below(16);
+    if (!strcmp(n, "CLZERO"))
+        r[R_AX] = DATA_VA + 0x800 + below(64);
+    if (!strcmp(n, "MOVDIR64B") && in->reg != in->base && in->reg != in->index)
+        r[in->reg] = DATA_VA + 64 * below(16) + (one_in(4) ? below(64) : 0);
     if (!strncmp(n, "LOOP", 4) || !strcmp(n, "JCXZ"))
         r[R_CX] = below(3) | (one_in(2) ? rng() << 32 : 0);
     if (!strcmp(n, "POPF"))
@@ -353,11 +357,6 @@ static void narrow(struct tcase *c)
         c->init.r[R_SP] &= 0xffff;
     for (unsigned i = 0; i < 16 && c->bits != 64; i++)
         c->init.r[i] = i < 8 ? c->init.r[i] & 0xffffffff : 0;
-    for (unsigned i = 8; i < 16 && c->bits != 64; i++) {   /* VZEROALL leaves them alone there */
-        memset(c->init.f.fx.xmm[i], 0, 16);
-        memset(c->init.f.ymmh[i], 0, 16);
-        memset(c->init.f.z.zmmh[i], 0, 32);
-    }
 }
 
 /* AVX-512 state; from numbers of its own, so that other rows' cases stay what they are */
@@ -483,7 +482,8 @@ static bool usable(const struct x86_insn *in, const struct enc *e, const struct 
 static bool seq_row_ok(const struct x86_row *r)
 {
     static const char *const not[] = { "RET", "JMP", "CALL", "POPF", "PUSHF", "LOOP", "LOOPE", "LOOPNE", "JCXZ",
-                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA", "ARPL", "VCVTPS2PH" };
+                                       "ENTER", "LEAVE", "INT3", "DIV", "IDIV", "LAHF", "BOUND", "INTO", "POPA", "PUSHA", "ARPL", "VCVTPS2PH", "MOVDIR64B",
+                                       "CLZERO" };
 
     /* fault details of these are their own subject */
     if (ROW_HAS(r, VSIB) || strstr(r->name, "MASKMOV") || !strncmp(r->name, "FCMOV", 5))

@@ -361,7 +361,7 @@ static bool add_engines(struct bench *b)
     struct engine *e = b->engine;
     struct err err;
 
-    if (x86_model_parse("max", &b->model, &err)) {
+    if (x86_model_parse("host", &b->model, &err)) {
         fprintf(stderr, "insn: %s\n", err.msg);
         return false;
     }
@@ -568,7 +568,7 @@ static bool write_rows(const struct bench *b)
     struct x86_model all;
     struct err e;
 
-    if (!f || x86_model_parse("max,+monitor", &all, &e)) {
+    if (!f || x86_model_parse("max,+monitor,+clzero", &all, &e)) {
         fprintf(stderr, "insn: cannot write %s\n", b->opt.rows);
         return false;
     }

@@ -56,6 +56,26 @@ Test(misc, decimal_adjust_known_answers)
     cr_expect_eq(hr_exception(r), EXC_DE);
 }
 
+Test(misc, clzero_and_movdir64b)
+{
+    memset(r->ram + 0x1000, 0xaa, 0x100);
+    h_clzero(r->tc, 0x1047, 0, 0);
+    cr_expect_eq(r->ram[0x103f], 0xaa);
+    cr_expect(r->ram[0x1040] == 0 && !memcmp(r->ram + 0x1040, r->ram + 0x1041, 63));
+    cr_expect_eq(r->ram[0x1080], 0xaa);
+    for (unsigned i = 0; i < 64; i++)
+        r->ram[0x2001 + i] = (uint8_t)i;
+    h_movdir64b(r->tc, 0x1080, 0x2001, 0);
+    cr_expect(!memcmp(r->ram + 0x1080, r->ram + 0x2001, 64));
+    cr_expect_eq(hr_exception(r), -1);
+    h_movdir64b(r->tc, 0x1088, 0x2001, 0);
+    cr_expect_eq(hr_exception(r), EXC_GP, "not aligned");
+    h_movdir64b(r->tc, 0x1088, HR_BYTES, 0);
+    cr_expect_eq(hr_exception(r), EXC_PF, "the source comes first");
+    h_clzero(r->tc, HR_RO, 0, 0);
+    cr_expect_eq(hr_exception(r), EXC_PF);
+}
+
 Test(misc, into_and_bound)
 {
     h_into(r->tc, 0, 1, 0);

@@ -126,6 +126,24 @@ Test(msr, mitigations)
     sr_free(r);
 }
 
+Test(msr, cpuid_faulting)
+{
+    struct sys_rig *r = sr_protected();
+
+    cr_assert_eq(rd(r, 0xce) >> 31 & 1, 1);
+    cr_assert_not(x86_msr_write(r->cpu, 0x140, 2));
+    cr_assert(x86_msr_write(r->cpu, 0x140, 1));
+    GPR(r->cpu, R_AX) = 0x16;
+    h_cpuid(r->tc, 0, 0, 0);
+    cr_expect_neq(GPR(r->cpu, R_AX), 0x16, "ring 0 gets an answer");
+    sr_cpl(r, 3);
+    GPR(r->cpu, R_AX) = 0x16;
+    h_cpuid(r->tc, 0, 0, 0);
+    cr_expect_eq(sr_exception(r), EXC_GP);
+    cr_expect_eq(GPR(r->cpu, R_AX), 0x16);
+    sr_free(r);
+}
+
 Test(msr, machine_check_banks)
 {
     struct sys_rig *r = sr_protected();

@@ -295,6 +295,7 @@ static const char *const skip[] = {
     "XGETBV", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "CLI", "STI", "MONITOR", "MWAIT",
     "CLAC", "STAC", "CLFLUSH", "CLFLUSHOPT", "CLWB", "CMPXCHG8B", "CMPXCHG16B", "LEAVE", "XLAT",
     "CLD", "STD", "FENCE", "BOUND", "INTO", "LES", "LDS", "RDPKRU", "WRPKRU",
+    "CLZERO", "MOVDIR64B",
 };
 
 static bool wanted(const struct x86_row *r, unsigned bits)

@@ -14,7 +14,7 @@
 /* what these store before they fault, or where, differs between CPUs */
 static const char *const detail[] = { "FBSTP", "ARPL", "VCVTPS2PH", "ENTER", "BOUND", "PUSHA" };
 /* they load what was not made for it, or change state that the host does not share */
-static const char *const never[] = { "POPF", "POPA", "LEAVE", "RET" };
+static const char *const never[] = { "POPF", "POPA", "LEAVE", "RET", "MOVDIR64B", "CLZERO" };
 static const char *const slow[] = { "INT3", "INTO", "DIV", "IDIV", "BOUND" };
 
 static unsigned row_shape(const struct x86_row *r)

@@ -116,6 +116,15 @@ static void test_caches(void)
     check_trap("WBINVD", -1, 0);
     TRY("invd", : : : MEM);
     check_trap("INVD", -1, 0);
+    TRY(".byte 0xf3, 0x0f, 0x09", : : : MEM);
+    check_trap("WBNOINVD, or WBINVD where it is not known", -1, 0);
+    if (cpuid(0x80000000, 0).a >= 0x80000008 && (cpuid(0x80000008, 0).b & 1)) {
+        u32 line[32] __attribute__((aligned(64))) = { [0] = 1, [15] = 2, [16] = 3 };
+        TRY(".byte 0x0f, 0x01, 0xfc", : : "a"(&line[3]) : MEM);
+        check_trap("CLZERO", -1, 0);
+        check("CLZERO clears its line", line[0] | line[15], 0);
+        check("CLZERO leaves the next", line[16], 3);
+    }
     area[0] = 1;
     TRY("rsm", : : : MEM);
     check_trap("RSM outside SMM", UD, 0);
