@@ -4,8 +4,8 @@
 #define MEM "memory", "cc"
 
 static volatile u32 *const lapic = (u32 *)0xfee00000ul;
-static int ticks;
-static ulong irq_ip;
+static volatile int ticks; /* counted by the handler */
+static volatile ulong irq_ip;
 
 static void pic_init(void)
 {
