@@ -403,6 +403,16 @@ bool x86_frame_load(struct x86_cpu *cpu, uint64_t va, uint64_t *v, unsigned n)
     return p;
 }
 
+bool x86_stack_room(struct x86_cpu *cpu, const struct x86_stack *st, unsigned n, unsigned size)
+{
+    uint64_t va;
+
+    for (unsigned i = 1; i <= n; i++)
+        if (!stack_addr(cpu, st, (st->sp - i * size) & st->mask, size, true, &va))
+            return false;
+    return true;
+}
+
 bool x86_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t v)
 {
     uint64_t sp = (st->sp - size) & st->mask;

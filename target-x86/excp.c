@@ -219,6 +219,12 @@ static bool push_frame(struct x86_cpu *cpu, struct x86_stack *st, const struct e
            (!ev->has_error || x86_push(cpu, st, size, ev->error));
 }
 
+/** frame_words() - how many words push_frame() pushes */
+static unsigned frame_words(struct x86_cpu *cpu, const struct event *ev, bool inner)
+{
+    return 3 + ev->has_error + (inner ? 2 : 0) + (inner && x86_vm86(cpu) ? 4 : 0);
+}
+
 /** deliver_task() - through a task gate (SDM vol. 3, 6.12.2) */
 static bool deliver_task(struct x86_cpu *cpu, const struct event *ev, uint16_t sel)
 {
@@ -257,7 +263,8 @@ static bool deliver_gate32(struct x86_cpu *cpu, const struct event *ev, const st
     x86_seg_fill(&cs, (sel & ~3) | cpl, &code);
     if (inner ? !x86_tss_stack(cpu, cpl, &st) : (x86_stack_current(cpu, &st), false))
         return false;
-    if (!x86_code_limit(cpu, &cs, off) || !push_frame(cpu, &st, ev, size, inner) ||
+    if (!x86_stack_room(cpu, &st, frame_words(cpu, ev, inner), size) ||
+        !x86_code_limit(cpu, &cs, off) || !push_frame(cpu, &st, ev, size, inner) ||
         !x86_desc_accessed(cpu, &code))
         return false;
     cs.attr |= 1;
@@ -333,6 +340,10 @@ static bool deliver_long(struct x86_cpu *cpu, const struct event *ev)
     cpl = new_cpl(cpu, &code);
     inner = cpl < cpu->cpl;
     if ((inner || ist) && !x86_tss_rsp(cpu, cpl, ist, &rsp))
+        return false;
+    /* the stack is looked at before the handler's address */
+    if (!x86_stack_room(cpu, &(struct x86_stack){ .sp = rsp & ~15ull, .mask = ~0ull, .long_mode = true },
+                        5 + ev->has_error, 8))
         return false;
     if (!x86_canonical(off))
         return x86_gp0(cpu);

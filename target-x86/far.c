@@ -65,12 +65,10 @@ static bool enter_code(struct x86_cpu *cpu, const struct transfer *t, struct x86
     struct x86_seg cs;
 
     x86_seg_fill(&cs, (t->sel & ~3) | cpu->cpl, d);
-    if (t->call) {
-        x86_stack_current(cpu, &st);
-        if (!push_return(cpu, &st, t->size, t->ret_pc))
-            return false;
-    }
-    if (!x86_code_limit(cpu, &cs, t->off) || !x86_desc_accessed(cpu, d))
+    x86_stack_current(cpu, &st);
+    if ((t->call && !x86_stack_room(cpu, &st, 2, t->size)) || !x86_code_limit(cpu, &cs, t->off))
+        return false;
+    if ((t->call && !push_return(cpu, &st, t->size, t->ret_pc)) || !x86_desc_accessed(cpu, d))
         return false;
     if (t->call)
         x86_stack_commit(cpu, &st);
@@ -114,14 +112,16 @@ static bool call_inner(struct x86_cpu *cpu, const struct transfer *t, struct x86
     struct x86_stack st;
     struct x86_seg cs;
 
-    if (!inner_stack(cpu, dpl, &st) ||
-        !x86_push(cpu, &st, t->size, cpu->seg[S_SS].sel) ||
-        !x86_push(cpu, &st, t->size, GPR(cpu, R_SP)) ||
-        !copy_params(cpu, &st, x86_lma(cpu) ? 0 : params, t->size) ||
-        !push_return(cpu, &st, t->size, t->ret_pc))
-        return false;
+    if (x86_lma(cpu))
+        params = 0;
     x86_seg_fill(&cs, (t->sel & ~3) | dpl, d);
-    if (!x86_code_limit(cpu, &cs, t->off) || !x86_desc_accessed(cpu, d))
+    if (!inner_stack(cpu, dpl, &st) || !x86_stack_room(cpu, &st, 4 + params, t->size) ||
+        !x86_code_limit(cpu, &cs, t->off))
+        return false;
+    if (!x86_push(cpu, &st, t->size, cpu->seg[S_SS].sel) ||
+        !x86_push(cpu, &st, t->size, GPR(cpu, R_SP)) ||
+        !copy_params(cpu, &st, params, t->size) ||
+        !push_return(cpu, &st, t->size, t->ret_pc) || !x86_desc_accessed(cpu, d))
         return false;
     cs.attr |= 1;
     cpu->seg[S_SS] = st.ss;
@@ -149,6 +149,7 @@ static bool call_gate(struct x86_cpu *cpu, struct transfer *t, const struct x86_
 {
     unsigned params = g->raw >> 32 & 0x1f;
     struct x86_desc d;
+    bool same;
 
     if (!gate_target(cpu, t, g))
         return false;
@@ -158,13 +159,12 @@ static bool call_gate(struct x86_cpu *cpu, struct transfer *t, const struct x86_
         return false;
     if (x86_lma(cpu) && (d.attr & (SEG_L | SEG_DB)) != SEG_L)
         return x86_fault(cpu, EXC_GP, sel_err(t->sel));
+    same = desc_conforming(&d) || desc_dpl(&d) == cpu->cpl;
+    if (!t->call && !same)                /* JMP never changes privilege */
+        return x86_fault(cpu, EXC_GP, sel_err(t->sel));
     if (!x86_check_code(cpu, t->sel, &d, true))
         return false;
-    if (desc_conforming(&d) || desc_dpl(&d) == cpu->cpl)
-        return enter_code(cpu, t, &d);
-    if (!t->call)                         /* JMP never changes privilege */
-        return x86_fault(cpu, EXC_GP, sel_err(t->sel));
-    return call_inner(cpu, t, &d, params);
+    return same ? enter_code(cpu, t, &d) : call_inner(cpu, t, &d, params);
 }
 
 static bool task_transfer(struct x86_cpu *cpu, const struct transfer *t, uint16_t sel, bool gate)
@@ -244,6 +244,7 @@ struct ret {
     unsigned size, drop;
     uint64_t pc, cs, sp, ss;
     struct x86_seg new_cs, new_ss;
+    struct x86_desc code;
     unsigned cpl;
     bool outer, force_ss;
 };
@@ -268,11 +269,10 @@ static bool ret_code(struct x86_cpu *cpu, struct ret *r)
         return x86_fault(cpu, EXC_GP, sel_err(sel));
     if (!desc_present(&d))
         return x86_fault(cpu, EXC_NP, sel_err(sel));
-    if (!x86_desc_accessed(cpu, &d))
-        return false;
     x86_seg_fill(&r->new_cs, sel, &d);
+    r->code = d;
     r->outer = r->cpl > cpu->cpl;
-    return x86_code_limit(cpu, &r->new_cs, r->pc);
+    return true;
 }
 
 /** ret_stack() - SS of a return outwards; null is for 64-bit code inside CPL 3 */
@@ -286,9 +286,19 @@ static bool ret_stack(struct x86_cpu *cpu, struct ret *r)
         x86_seg_null(&r->new_ss, r->ss);
         return true;
     }
-    if (!x86_check_stack(cpu, r->ss, &d, r->cpl, EXC_GP) || !x86_desc_accessed(cpu, &d))
+    if (!x86_check_stack(cpu, r->ss, &d, r->cpl, EXC_GP) || !x86_code_limit(cpu, &r->new_cs, r->pc) ||
+        !x86_desc_accessed(cpu, &d))
         return false;
     x86_seg_fill(&r->new_ss, r->ss, &d);
+    return true;
+}
+
+/** ret_enter() - the last checks: is the return address in the segment? */
+static bool ret_enter(struct x86_cpu *cpu, struct ret *r)
+{
+    if (!x86_code_limit(cpu, &r->new_cs, r->pc) || !x86_desc_accessed(cpu, &r->code))
+        return false;
+    r->new_cs.attr |= 1;
     return true;
 }
 
@@ -334,6 +344,8 @@ uint64_t h_ret_far(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     release(&r.st, r.drop);
     if (r.outer && (!x86_pop(cpu, &r.st, a, &r.sp) || !x86_pop(cpu, &r.st, a, &r.ss) ||
                     !ret_stack(cpu, &r)))
+        return 0;
+    if (!ret_enter(cpu, &r))
         return 0;
     ret_commit(cpu, &r);
     x86_update_mode(cpu);
@@ -502,7 +514,7 @@ static uint64_t iret_protected(struct x86_cpu *cpu, unsigned size)
     if (r.outer && !r.force_ss &&
         (!x86_pop(cpu, &r.st, size, &r.sp) || !x86_pop(cpu, &r.st, size, &r.ss)))
         return 0;
-    if ((r.outer || r.force_ss) && !ret_stack(cpu, &r))
+    if (((r.outer || r.force_ss) && !ret_stack(cpu, &r)) || !ret_enter(cpu, &r))
         return 0;
     ret_commit(cpu, &r);
     x86_set_eflags(cpu, iret_flags(x86_get_eflags(cpu), fl, cpl, iopl, size));

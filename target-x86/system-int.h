@@ -191,6 +191,9 @@ struct x86_stack {
 void x86_stack_current(struct x86_cpu *cpu, struct x86_stack *st);
 /** x86_stack_new() - a 16/32-bit stack in segment @ss at @sp */
 void x86_stack_new(struct x86_stack *st, const struct x86_seg *ss, uint64_t sp, uint32_t err);
+/** x86_stack_room() - #SS now when one of @n pushes of @size bytes would leave the segment (or
+ *  not be canonical): that comes before the checks of the target's address */
+bool x86_stack_room(struct x86_cpu *cpu, const struct x86_stack *st, unsigned n, unsigned size) MUST_CHECK;
 bool x86_push(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t v) MUST_CHECK;
 bool x86_pop(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t *v) MUST_CHECK;
 /**
