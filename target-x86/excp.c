@@ -231,7 +231,7 @@ static bool deliver_task(struct x86_cpu *cpu, const struct event *ev, uint16_t s
     struct x86_desc d;
     struct x86_stack st;
 
-    if (!x86_task_tss(cpu, sel, &d, true) ||
+    if (!x86_task_tss(cpu, sel, &d) ||
         !x86_task_switch(cpu, sel, &d, TASK_INT, ev->ret_pc))
         return false;
     if (!ev->has_error)

@@ -167,11 +167,11 @@ static bool call_gate(struct x86_cpu *cpu, struct transfer *t, const struct x86_
     return same ? enter_code(cpu, t, &d) : call_inner(cpu, t, &d, params);
 }
 
-static bool task_transfer(struct x86_cpu *cpu, const struct transfer *t, uint16_t sel, bool gate)
+static bool task_transfer(struct x86_cpu *cpu, const struct transfer *t, uint16_t sel)
 {
     struct x86_desc d;
 
-    return x86_task_tss(cpu, sel, &d, gate) &&
+    return x86_task_tss(cpu, sel, &d) &&
            x86_task_switch(cpu, sel, &d, t->call ? TASK_CALL : TASK_JMP, t->ret_pc);
 }
 
@@ -185,13 +185,13 @@ static bool system_transfer(struct x86_cpu *cpu, struct transfer *t, const struc
         types |= BIT(DT_CALL16) | BIT(DT_TASK) | BIT(DT_TSS16) | BIT(DT_TSS32);
     if (!(types >> type & 1) || desc_dpl(d) < cpu->cpl || desc_dpl(d) < (t->sel & 3u))
         return x86_fault(cpu, EXC_GP, sel_err(t->sel));
+    if (type == DT_TSS16 || type == DT_TSS32)
+        return task_transfer(cpu, t, t->sel);
     if (!desc_present(d))
         return x86_fault(cpu, EXC_NP, sel_err(t->sel));
-    if (type == DT_CALL16 || type == DT_CALL32)
-        return call_gate(cpu, t, d);
     if (type == DT_TASK)
-        return task_transfer(cpu, t, desc_gate_sel(d), true);
-    return task_transfer(cpu, t, t->sel, false);
+        return task_transfer(cpu, t, desc_gate_sel(d));
+    return call_gate(cpu, t, d);
 }
 
 static bool transfer(struct x86_cpu *cpu, struct transfer *t)

@@ -223,8 +223,8 @@ enum x86_task_reason { TASK_JMP, TASK_CALL, TASK_INT, TASK_IRET };
  */
 bool x86_task_switch(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d,
                      enum x86_task_reason why, uint64_t next_pc) MUST_CHECK;
-/** x86_task_gate() - read and check the TSS that task gate or selector @sel names */
-bool x86_task_tss(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d, bool from_gate) MUST_CHECK;
+/** x86_task_tss() - read and check the TSS that a task gate's or an instruction's @sel names */
+bool x86_task_tss(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d) MUST_CHECK;
 
 /** x86_enter_vm86() - load the six segments of a VM86 task, CPL 3; EFLAGS.VM is set already */
 void x86_enter_vm86(struct x86_cpu *cpu, const uint16_t sel[S_COUNT]);

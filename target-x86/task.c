@@ -26,12 +26,10 @@ static const struct tss_layout *layout_of(unsigned type)
     return type & 8 ? &layout32 : &layout16;
 }
 
-bool x86_task_tss(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d, bool from_gate)
+bool x86_task_tss(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d)
 {
-    unsigned vector = from_gate ? EXC_TS : EXC_GP;
-
     if (sel_null(sel) || (sel & 4))
-        return x86_fault(cpu, vector, sel_err(sel));
+        return x86_fault(cpu, EXC_GP, sel_err(sel));
     if (!x86_desc_read(cpu, sel, d, EXC_GP))
         return false;
     if (!desc_system(d) || (desc_type(d) != DT_TSS16 && desc_type(d) != DT_TSS32))

@@ -26,7 +26,7 @@ one() {
         fail "bare $image ${accel##*=}" "ended early, status $status, after: $(tail_of "$log")"
 }
 
-for image in real prot long sys32 sys64; do
+for image in real prot long sys32 sys64 xfer32 xfer64; do
     for accel in tcg,backend=interp tcg; do
         one "$image" "$accel"
     done

@@ -13,7 +13,7 @@
 set -u
 . "$(dirname "$0")/common.sh"
 
-images="real prot long sys32 sys64"
+images="real prot long sys32 sys64 xfer32 xfer64"
 qemu=${QEMU:-qemu-system-x86_64}
 bochs=${BOCHS:-bochs}
 engines="transom interp qemu bochs"

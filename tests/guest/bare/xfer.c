@@ -8,5 +8,9 @@ int main(void)
     trap_init();
     test_xfer_int();
     test_xfer_far();
+    test_xfer_ret();
+#ifndef __x86_64__
+    test_xfer_task();
+#endif
     finish();
 }
