@@ -149,10 +149,17 @@ static bool load_cs(struct x86_cpu *cpu, uint16_t sel)
     return true;
 }
 
+/** load_ss() - unlike elsewhere presence comes before privilege (SDM vol. 3 table 7-1) */
 static bool load_ss(struct x86_cpu *cpu, uint16_t sel)
 {
     struct x86_desc d;
 
+    if (sel_null(sel))
+        return x86_fault(cpu, EXC_TS, 0);
+    if (!x86_desc_read(cpu, sel, &d, EXC_TS))
+        return false;
+    if (desc_writable_data(&d) && !desc_present(&d))
+        return x86_fault(cpu, EXC_SS, sel_err(sel));
     if (!x86_check_stack(cpu, sel, &d, cpu->cpl, EXC_TS) || !x86_desc_accessed(cpu, &d))
         return false;
     x86_seg_fill(&cpu->seg[S_SS], sel, &d);

@@ -209,13 +209,14 @@ static void model(const struct far_case *c, ulong end, struct outcome *o)
     *o = at;
 }
 
-/* a 64-bit target takes 32 bits of an offset, a 16-bit one a part of this stack: not drawn */
 static int possible(const struct far_case *c)
 {
     const struct seg_case *t = &c->code;
 
-    if (LONG && c->kind == DIRECT && !t->l && (!t->d || c->size == 8 || c->ip))
-        return 0;                        /* 16-bit code, and offsets of 64 bits into legacy code */
+    /* left out: 16-bit code; in legacy code offsets of 64 bits, and stack pointers: what becomes of the
+     * upper half is undefined (SDM vol. 1, 3.4.1.1) */
+    if (LONG && c->kind == DIRECT && !t->l && (!t->d || c->size == 8 || c->ip || c->stack))
+        return 0;
     return !(LONG && c->ip && !offset_bad(c));
 }
 

@@ -195,7 +195,7 @@ int same(const char *name, const void *c, u32 bytes, const char *what, u64 got, 
 {
     if (got == want)
         return 1;
-    if (++wrong > 8)
+    if (++wrong > XFER_COMPLAINTS)
         return 0;
     put_str("# ");
     put_str(name);

@@ -226,10 +226,12 @@ static int new_task(const struct task_case *c, u32 ext, struct outcome *o)
         return fault(o, NP, (sel & 0xfffc) | ext);
     s = &c->stack;
     sel = seg_sel(s, SS_SLOT + 8);
-    if (seg_is_null(s) || seg_outside(s) || (no_ldt && s->where == IN_LDT) || !seg_writable(s) || s->dpl != c->ring)
+    if (seg_is_null(s) || seg_outside(s) || (no_ldt && s->where == IN_LDT) || !seg_writable(s))
         return fault(o, TS, (sel & 0xfffc) | ext);
-    if (!s->p)
+    if (!s->p)                           /* table 7-1 has it before the DPL */
         return fault(o, SS, (sel & 0xfffc) | ext);
+    if (s->dpl != c->ring)
+        return fault(o, TS, (sel & 0xfffc) | ext);
     s = &c->data;
     sel = seg_sel(s, SEL_SCRATCH + 8);
     if (seg_is_null(s))
@@ -352,6 +354,10 @@ void test_xfer_task(void)
 
     write_dr6(0);
     for (u32 how = 0; how < HOWS; how++) {
+        if (under_qemu_tcg() && how > BY_JMP) {
+            skip(names[how], "QEMU does not come back from it");
+            continue;
+        }
         for (u32 i = 0; i < XFER_CASES / 4; i++) {
             draw_case(&c, how);
             run(&c);

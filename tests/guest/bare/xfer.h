@@ -29,6 +29,9 @@
 #ifndef XFER_CASES
 #define XFER_CASES 16000          /* make EXTRA=-DXFER_CASES=... for more */
 #endif
+#ifndef XFER_COMPLAINTS
+#define XFER_COMPLAINTS 8
+#endif
 
 /* ---- drawing ---------------------------------------------------------------------- */
 
