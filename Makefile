@@ -135,7 +135,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks check-guest check-real check-net check-lists check-smp check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -253,7 +253,10 @@ endif
 
 # Random guest code, random register accesses: a short run always the same, and as
 # long as one likes
-fuzz_srcs := tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c
+ifeq ($(HAVE_VNC),yes)
+fuzz_vnc := tests/fuzz/vnc.c
+endif
+fuzz_srcs := $(fuzz_vnc) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
@@ -261,6 +264,7 @@ $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/code
 	$(emulator) $(BUILD)/tests/fuzz/board
+	$(if $(fuzz_vnc),$(emulator) $(BUILD)/tests/fuzz/vnc)
 	$(emulator) $(BUILD)/tests/fuzz/disks
 
 # Random sequences against the host CPU
@@ -291,7 +295,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -330,6 +334,11 @@ check-threads: $(BUILD)/tests/unit $(transom)
 		$(emulator) $(BUILD)/tests/unit --filter "$$suite/" || exit 1; done
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run smp-interp
+
+# Pictures of real guests, the window and a VNC viewer
+check-display: $(transom)
+	tools/install-deps.sh check
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run display viewers
 
 # "check" may have to install packages and to configure first, so it starts anew
 check:
@@ -389,12 +398,13 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
+	@echo "make check-display  pictures of guests, the window, a VNC viewer"
 	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"

@@ -12,6 +12,7 @@
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
@@ -351,10 +352,16 @@ static void serve(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr cl
 static void *client_thread(void *opaque)
 {
     struct vnc_client *c = opaque;
-    rfbScreenInfoPtr screen = make_screen(c);
-    rfbClientPtr cl = screen ? rfbNewClient(screen, c->rfb_fd) : NULL;
+    rfbScreenInfoPtr screen;
+    rfbClientPtr cl = NULL;
+    sigset_t all;
 
-    if (!screen)
+    sigfillset(&all);            /* SIGPIPE; others are the main thread's */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    screen = make_screen(c);
+    if (screen)
+        cl = rfbNewClient(screen, c->rfb_fd);
+    else
         close(c->rfb_fd);
     if (cl && !c->gone)
         serve(c, screen, cl);

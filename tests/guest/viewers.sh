@@ -1,0 +1,130 @@
+#!/bin/bash
+# viewers.sh - a person at the window and at a VNC viewer: types, and sees what the guest
+# makes of it. Both on an X server of our own (Xvfb), driven by xdotool.
+. "$(dirname "$0")/common.sh"
+
+dir=$BUILD/demo
+shots=$work/viewers
+rm -rf "$shots"
+mkdir -p "$shots"/root/{bin,dev}
+
+missing() {
+    for need; do
+        command -v "$need" > /dev/null || { echo "$need"; return 0; }
+    done
+    return 1
+}
+if what=$(missing Xvfb xdotool xwd xtigervncviewer tigervncpasswd python3 cpio); then
+    skip viewers "no $what"
+    exit 0
+fi
+if ! "$top/tools/fetch-guest.sh" "$dir" > "$shots/fetch.log" 2>&1; then
+    skip viewers "$(tail_of "$shots/fetch.log")"
+    exit 0
+fi
+
+cp -L "$dir/busybox" "$shots/root/bin/busybox"
+ln -s busybox "$shots/root/bin/sh"
+cat > "$shots/root/init" <<'END'
+#!/bin/sh
+/bin/busybox mount -t devtmpfs none /dev
+exec < /dev/tty0 > /dev/tty0 2>&1
+printf '\033[2J\033[H\033[?25lType here\r\n\n'
+echo "guest: ready" > /dev/ttyS0
+while :; do
+    read -r line
+    echo "typed: $line" > /dev/ttyS0
+done
+END
+chmod 755 "$shots/root/init"
+(cd "$shots/root" && find . | cpio -o -H newc 2> /dev/null | gzip -1) > "$shots/root.gz"
+
+# an X server that chooses its own number
+exec 9> "$shots/number"
+Xvfb -displayfd 9 -screen 0 1280x1024x24 -nolisten tcp > "$shots/xvfb.log" 2>&1 &
+server=$!
+for _ in $(seq 100); do [ -s "$shots/number" ] && break; sleep 0.1; done
+DISPLAY=:$(cat "$shots/number")
+export DISPLAY
+
+# start NAME ARG...: a guest with a monitor on fd 8
+start() {
+    name=$1
+    shift
+    log=$shots/$name.serial
+    : > "$log"
+    rm -f "$shots/monitor"
+    mkfifo "$shots/monitor"
+    timeout -k 5 200 "$TRANSOM" -net none -m 256 -name "$name" -monitor stdio -serial "file:$log" \
+        -kernel "$dir/vmlinuz" -initrd "$shots/root.gz" -append "quiet console=tty0 vt.global_cursor_default=0" "$@" \
+        < "$shots/monitor" > "$shots/$name.monitor" 2>&1 &
+    pid=$!
+    exec 8> "$shots/monitor"
+    wait_for 100 "$log" 'guest: ready' "$pid" && return
+    fail "viewers: $name" "$(tail_of "$shots/$name.monitor")"
+    return 1
+}
+
+finish() {
+    echo quit >&8 2> /dev/null
+    exec 8>&-
+    wait "$pid"
+}
+
+# window TITLE: waits for it; sets win
+window() {
+    for _ in $(seq 100); do
+        win=$(xdotool search --onlyvisible --name "$1" 2> /dev/null | tail -n 1)
+        [ -n "$win" ] && sleep 1 && xdotool windowfocus "$win" && return
+        sleep 0.2
+    done
+    fail "viewers: $name" "no window '$1'"
+    return 1
+}
+
+# type_and_look: what is typed reaches the guest, and the window shows what it made of it
+type_and_look() {
+    sleep 1
+    xdotool type --delay 80 'Hello, (World) 42!'
+    sleep 0.5
+    xdotool key Return
+    if ! wait_for 30 "$log" 'typed: Hello, \(World\) 42!' "$pid"; then
+        fail "viewers: $name: typing reaches the guest" "$(tail_of "$log")"
+        return
+    fi
+    pass "viewers: $name: typing reaches the guest"
+    local why=
+    for _ in $(seq 20); do
+        sleep 0.5
+        rm -f "$shots/$name.png"
+        echo "screendump $shots/$name.png -f png" >&8
+        sleep 0.5
+        xwd -silent -id "$win" -out "$shots/$name.xwd" 2> /dev/null || continue
+        why=$(python3 "$here/picdiff.py" "$shots/$name.xwd" "$shots/$name.png" 0.5 2>&1) &&
+            pass "viewers: $name: the picture follows ($why)" && return
+    done
+    fail "viewers: $name: the picture follows" "$why"
+}
+
+if start window -display sdl; then
+    window 'Transom \(window\)' && type_and_look
+    echo stop >&8
+    sleep 1
+    title=$(xdotool getwindowname "$win" 2> /dev/null)
+    case $title in
+    *'[Paused]'*) pass "viewers: the title tells the state" ;;
+    *) fail "viewers: the title tells the state" "$title" ;;
+    esac
+fi
+finish
+
+if start vnc -vnc "unix:$shots/vnc,password=on"; then
+    echo "set_password vnc sesame" >&8
+    tigervncpasswd -f <<< sesame > "$shots/passwd"
+    xtigervncviewer -passwd "$shots/passwd" -RemoteResize=0 "$shots/vnc" > "$shots/viewer.log" 2>&1 &
+    viewer=$!
+    window 'QEMU \(vnc\)' && type_and_look
+    end "$viewer"
+fi
+finish
+end "$server"
