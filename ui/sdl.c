@@ -376,6 +376,8 @@ static int parse(struct sdl *s, const char *spec, struct err *e)
 
 static int open_window(struct sdl *s, struct err *e)
 {
+    if (!sdl_available() && !getenv("SDL_VIDEODRIVER"))   /* SDL would draw where nobody looks */
+        return err_set(e, -ENOENT, "no window: neither DISPLAY nor WAYLAND_DISPLAY is set");
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_X11_NET_WM_BYPASS_COMPOSITOR, "0");
     SDL_SetHint(SDL_HINT_WINDOWS_NO_CLOSE_ON_ALT_F4, "1");

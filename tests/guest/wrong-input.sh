@@ -2,6 +2,7 @@
 # wrong-input.sh - what cannot work ends with one line on stderr and status 1
 set -u
 . "$(dirname "$0")/common.sh"
+unset DISPLAY WAYLAND_DISPLAY
 
 # wrong NAME PATTERN ARG...: the line must match PATTERN
 wrong() {
@@ -65,6 +66,20 @@ wrong "unknown trace item" 'intt' -d intt
 wrong "RAM of nonsense" '12x' -m 12x
 wrong "more RAM than can be had" 'memory|RAM|-m' -m 900000G
 wrong "no RAM" "memory" -m 0
+wrong "unknown display" 'did you mean sdl' -display sdk
+wrong "a window without a desktop" 'no window' -display sdl,gl=off
+wrong "unknown property of a window" 'grap-mod' -display sdl,grap-mod=rctrl
+wrong "unknown display adapter" 'cirrus' -vga cirrus
+wrong "VNC without a display number" 'DISPLAY' -vnc localhost
+wrong "unknown VNC property" 'did you mean password' -vnc :7,pasword=on
+wrong "VNC at a host that is none" 'nowhere.invalid' -vnc nowhere.invalid:1
+wrong "VNC socket that cannot be" 'nowhere' -vnc unix:/nowhere/at/all
+python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 5997)); s.listen(); time.sleep(20)' 2> /dev/null &
+busy=$!
+sleep 1
+wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
+end "$busy"
 wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
 wrong "serial to a socket nobody serves" 'nobody' -serial "unix:$work/nobody"
 wrong "log file that cannot open" 'nowhere' -D /nowhere/log -d int
