@@ -135,7 +135,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -200,7 +200,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/hw/uart16550.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
-	tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c
+	tests/ui/gdb.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c
 capstone_tests := $(addprefix tests/target-x86/,decode.c decode_simd.c tr_simd.c)
 ifneq ($(HAVE_CAPSTONE),yes)
 test_srcs := $(filter-out $(capstone_tests),$(test_srcs))
@@ -256,7 +256,7 @@ endif
 ifeq ($(HAVE_VNC),yes)
 fuzz_vnc := tests/fuzz/vnc.c
 endif
-fuzz_srcs := $(fuzz_vnc) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c
+fuzz_srcs := $(fuzz_vnc) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
@@ -266,6 +266,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/board
 	$(if $(fuzz_vnc),$(emulator) $(BUILD)/tests/fuzz/vnc)
 	$(emulator) $(BUILD)/tests/fuzz/disks
+	$(emulator) $(BUILD)/tests/fuzz/gdb
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
@@ -295,7 +296,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom

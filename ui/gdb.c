@@ -230,6 +230,7 @@ struct gdb *gdb_new(struct machine *m, struct accel *accel, struct chardev *chr,
     g->hooks = *hooks;
     g->n_cpus = m->n_vcpus;
     g->last = xmalloc(GDB_PACKET + 4);
+    g->last_stop.signal = 5;              /* SIGTRAP, until something happens */
     forget_peer(g);
     gdb_use_arch(g, gdb_arch_now(gdb_cpu(g)));
     chr->can_receive = gdb_can_receive;
