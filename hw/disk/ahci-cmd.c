@@ -359,14 +359,25 @@ static bool start(struct ahci_port *p, unsigned n)
     return true;
 }
 
-void ahci_run(struct ahci_port *p)
+static void start_all(struct ahci_port *p)
 {
     for (unsigned n = 0; n < AHCI_SLOTS; n++) {
-        if (p->halted || !(p->cmd & CMD_ST) || !p->ata.drive)
+        if (p->halted || !(p->cmd & CMD_ST))
             return;
         if ((p->ci >> n & 1) && !p->slot[n].active && !start(p, n))
             return;
     }
+}
+
+void ahci_run(struct ahci_port *p)
+{
+    struct block *b = p->ata.drive ? p->ata.drive->blk : NULL;
+
+    if (!b)
+        return;
+    block_plug(b);               /* all commands of a write to CI are started at once */
+    start_all(p);
+    block_unplug(b);
 }
 
 void ahci_stop(struct ahci_port *p)

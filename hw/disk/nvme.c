@@ -82,6 +82,7 @@ void nvme_run(struct nvme *s, unsigned n)
 {
     struct nvme_sq *q = &s->sq[n];
 
+    block_plug(s->drive->blk);   /* all of a doorbell's commands are started at once */
     while ((s->csts & CSTS_RDY) && q->used && q->head != q->tail && has_room(&s->cq[q->cq])) {
         struct nvme_cmd c;
 
@@ -93,6 +94,7 @@ void nvme_run(struct nvme *s, unsigned n)
         else
             nvme_admin(s, &c);
     }
+    block_unplug(s->drive->blk);
 }
 
 static void ring(struct nvme *s, unsigned index, uint32_t val)

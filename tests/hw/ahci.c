@@ -116,8 +116,10 @@ Test(ahci, dma_read_and_write)
     guest_init(&g);
     t = slot(&g, 0, 3, 0x25, 1024);
     t[4] = 8, t[12] = 2;
+    block_plug(g.hd->blk);
     wr(&g, 0, CI, 8);
     cr_assert_eq(rd(&g, 0, CI), 8, "until it is done");
+    block_unplug(g.hd->blk);
     rig_wait(&g.r, g.hd);
     cr_assert_eq(rd(&g, 0, CI), 0);
     cr_assert_eq(g.m->ram[DMA + 0x3000], 9);
@@ -150,9 +152,11 @@ Test(ahci, ncq_commands_run_side_by_side)
         t[3] = 1, t[4] = 2 * n, t[12] = n << 3;
     }
     wr(&g, 0, SACT, 0xffffffff);
+    block_plug(g.hd->blk);
     wr(&g, 0, CI, 0xffffffff);
     cr_assert_eq(rd(&g, 0, CI), 0, "accepted");
     cr_assert_eq(g.hd->in_flight, 32);
+    block_unplug(g.hd->blk);
     rig_wait(&g.r, g.hd);
     cr_assert_eq(rd(&g, 0, SACT), 0);
     cr_assert_eq(rd(&g, 0, IS), 8);

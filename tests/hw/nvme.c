@@ -284,10 +284,12 @@ Test(nvme, msix_and_reset_in_flight)
     new_cmd(&g, 2, 1, DMA);
     cr_assert_eq(run(&g, 1), 0);
     cr_assert_eq(rig_vector(&g.r), 0x71);
+    block_plug(g.d->blk);
     post(&g, 1);
     cr_assert(drive_busy(g.d));
     wr(&g, 0x14, 0);
     cr_assert(!drive_busy(g.d));
+    block_unplug(g.d->blk);
     cr_assert_eq(rd(&g, 0x1c), 0);
     cr_assert_eq(answer(&g, 1), -1, "not reported");
     enable(&g);
