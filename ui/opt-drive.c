@@ -3,6 +3,7 @@
  */
 #include <ctype.h>
 #include <stdlib.h>
+#include "hw/disk/fdc.h"
 #include "ui/options.h"
 
 static const char *const if_names[] = {
@@ -313,10 +314,11 @@ int opt_blockdev(struct options *o, const char *val, struct err *e)
 
 /* ---- places ------------------------------------------------------------------------------------ */
 
-static bool is_taken(const struct options *o, const struct opt_drive *self, int index)
+static bool is_taken(const struct options *o, const struct opt_drive *self, enum drive_if interface,
+                     int index)
 {
     for (const struct opt_drive *d = o->disks.drives; d; d = d->next)
-        if (d != self && d->interface == self->interface && d->index == index)
+        if (d != self && d->interface == interface && d->index == index)
             return true;
     return false;
 }
@@ -328,9 +330,9 @@ static int place(struct options *o, struct opt_drive *d, struct err *e)
     if (d->index < 0 && (d->bus >= 0 || d->unit >= 0))
         d->index = MAX(d->bus, 0) * (int)per + MAX(d->unit, 0);
     if (d->index < 0)
-        for (d->index = 0; is_taken(o, d, d->index); )
+        for (d->index = 0; is_taken(o, d, d->interface, d->index); )
             d->index++;
-    else if (is_taken(o, d, d->index))
+    else if (is_taken(o, d, d->interface, d->index))
         return err_set(e, -EINVAL, "%s: there is a drive with if=%s, index=%d already", d->text,
                        if_names[d->interface], d->index);
     d->bus = per ? d->index / (int)per : 0;
@@ -356,6 +358,38 @@ static void name_it(struct opt_drive *d)
         d->id = xasprintf("%s%d", if_names[d->interface], d->unit);
 }
 
+static int default_drive(struct options *o, const char *name, enum drive_if interface, int index,
+                         bool cdrom, struct err *e)
+{
+    struct opt_drive *d;
+
+    if (is_taken(o, NULL, interface, index))
+        return 0;
+    d = drive_append(o, xstrdup(name));
+    d->interface = interface;
+    d->index = index;
+    d->cdrom = cdrom;
+    return place(o, d, e);
+}
+
+/* As QEMU has it: an empty CD-ROM drive, and with i440FX a floppy drive, unless there are
+ * devices of the kind. */
+static int default_drives(struct options *o, struct err *e)
+{
+    bool cd = !o->nodefaults, floppy = cd && o->cfg.board == BOARD_PC;
+    int ret = 0;
+
+    for (const struct opt_dev *d = o->disks.devs; d; d = d->next) {
+        cd = cd && d->type->bus != USER_IDE;
+        floppy = floppy && d->type->type != &floppy_type;
+    }
+    if (cd)
+        ret = default_drive(o, "default CD-ROM drive", DRIVE_IF_IDE, 2, true, e);
+    if (floppy && ret == 0)
+        ret = default_drive(o, "default floppy drive", DRIVE_IF_FLOPPY, 0, false, e);
+    return ret;
+}
+
 int disks_finish(struct options *o, struct err *e)
 {
     for (unsigned pass = 0; pass < 2; pass++)     /* given places first */
@@ -369,6 +403,8 @@ int disks_finish(struct options *o, struct err *e)
             if (pass == 0)
                 continue;
         }
+    if (default_drives(o, e) < 0)
+        return -EINVAL;
     for (struct opt_drive *d = o->disks.drives; d; d = d->next) {
         name_it(d);
         if (d->cdrom)

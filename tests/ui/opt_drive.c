@@ -59,6 +59,42 @@ Test(opt_drive, short_options_have_their_places)
     options_free(&o);
 }
 
+/* names after the drives given in @line, with a blank after each */
+static void expect_drives(const char *line, const char *names)
+{
+    struct options o = { .n_accels = 0 };
+    char got[256] = "";
+
+    good(&o, line);
+    for (const struct opt_drive *d = o.disks.drives; d; d = d->next) {
+        strncat(got, d->id, 64);
+        strcat(got, " ");
+    }
+    cr_assert_str_eq(got, names, "%s: %s", line, got);
+    options_free(&o);
+}
+
+/* as "info block" of QEMU 11.1 shows them */
+Test(opt_drive, default_drives_are_empty)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-machine pc");
+    cr_assert_null(nth(&o, 0)->opts.file);
+    cr_assert(nth(&o, 0)->cdrom);
+    options_free(&o);
+    expect_drives("-machine pc", "ide1-cd0 floppy0 ");
+    expect_drives("-machine q35", "ide2-cd0 ");
+    expect_drives("-nodefaults", "");
+    expect_drives("-cdrom x", "ide1-cd0 floppy0 ");
+    expect_drives("-fda x", "floppy0 ide1-cd0 ");
+    expect_drives("-hdc x", "ide1-hd0 floppy0 ");
+    expect_drives("-drive if=virtio,file=x", "virtio0 ide1-cd0 floppy0 ");
+    expect_drives("-device ide-cd", "floppy0 ");
+    expect_drives("-drive if=none,id=x,file=x -device ide-hd,drive=x", "x floppy0 ");
+    expect_drives("-drive if=none,id=x,file=x -device floppy,drive=x", "x ide1-cd0 ");
+}
+
 Test(opt_drive, free_places_are_found_around_given_ones)
 {
     struct options o = { .n_accels = 0 };
