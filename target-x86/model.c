@@ -163,6 +163,7 @@ static void feature_put(struct x86_model *m, const struct feature *f, bool on)
 struct request {
     struct x86_model *m;
     struct x86_model absent;     /* feat: the real model's that nobody provides */
+    struct x86_model asked;      /* feat: switched on by name */
     bool check, enforce;
 };
 
@@ -253,32 +254,42 @@ static const struct model_row *find_model(const char *name, bool *no_tsx)
     return NULL;
 }
 
-/** without() - clear the features in @words unless @need is there */
-static void without(struct x86_model *m, const char *need, const char *words)
-{
-    const struct feature *f = find_feature(need);
+/* no feature of @what without @need */
+static const struct { const char *need, *what; } dependents[] = {
+    { "apic", "x2apic tsc-deadline" },
+    { "fxsr", "sse" },
+    { "sse", "sse2" },
+    { "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni gfni" },
+    { "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku" },
+    { "avx", "avx2 f16c fma vaes vpclmulqdq avx-vnni avx512f" },
+    { "avx2", "avx-vnni avx512f" },
+    { "avx512f", "avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512vbmi2 "
+                 "avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16" },
+    { "avx512bw", "avx512vbmi avx512vbmi2 avx512bitalg avx512-bf16" },
+    { "lm", "pcid fsgsbase lahf-lm syscall pku pks" },
+    { "pcid", "invpcid" },
+};
 
-    if (!(m->feat[f->word] >> f->bit & 1))
-        put_words(m, words, false);
+static bool has_feature(const struct x86_model *m, const struct feature *f)
+{
+    return m->feat[f->word] >> f->bit & 1;
 }
 
-/** drop_dependents() - no feature without what it rests on */
-static void drop_dependents(struct x86_model *m)
+/** drop_dependents() - no feature without what it rests on; asking for one is an error */
+static int drop_dependents(const struct request *q, struct err *e)
 {
-    without(m, "apic", "x2apic tsc-deadline");
-    without(m, "fxsr", "sse");
-    without(m, "sse", "sse2");
-    without(m, "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni gfni");
-    without(m, "ssse3", "sse4.1 sse4.2");
-    without(m, "sse4.1", "sse4.2");
-    without(m, "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku");
-    without(m, "avx", "avx2 f16c fma vaes vpclmulqdq avx-vnni avx512f");
-    without(m, "avx2", "avx-vnni avx512f");
-    without(m, "avx512f", "avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512vbmi2 "
-            "avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16");
-    without(m, "avx512bw", "avx512vbmi avx512vbmi2 avx512bitalg avx512-bf16");
-    without(m, "lm", "pcid fsgsbase lahf-lm syscall pku pks");
-    without(m, "pcid", "invpcid");
+    for (unsigned i = 0; i < ARRAY_SIZE(dependents); i++) {
+        struct x86_model what = { 0 };
+        if (has_feature(q->m, find_feature(dependents[i].need)))
+            continue;
+        put_words(&what, dependents[i].what, true);
+        for (unsigned k = 0; k < ARRAY_SIZE(features); k++)
+            if (has_feature(&what, &features[k]) && has_feature(&q->asked, &features[k]))
+                return err_set(e, -EINVAL, "-cpu: '%s' needs '%s', which is off", features[k].name,
+                               dependents[i].need);
+        put_words(q->m, dependents[i].what, false);
+    }
+    return 0;
 }
 
 /* ---- the argument ------------------------------------------------------------------------------- */
@@ -333,6 +344,7 @@ static int set_feature(struct request *q, const char *name, bool on, struct err 
     if (!f)
         return unknown_feature(e, name);
     feature_put(q->m, f, on);
+    feature_put(&q->asked, f, on);
     feature_put(&q->absent, f, false);
     return 0;
 }
@@ -461,11 +473,22 @@ static bool list_missing(const struct x86_model *m, bool never, char *s, size_t 
     *s = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
         const struct feature *f = &features[i];
-        bool set = m->feat[f->word] >> f->bit & 1;
-        if (set && !offered(f) && (f->kind == KIND_N) == never && len < n)
+        if (has_feature(m, f) && !offered(f) && (f->kind == KIND_N) == never && len < n)
             len += snprintf(s + len, n - len, "%s%s", len ? ", " : "", f->name);
     }
     return len;
+}
+
+/** refuse_missing() - -EINVAL and one line when @m has what is not provided here */
+static int refuse_missing(const char *model, const struct x86_model *m, struct err *e)
+{
+    char names[400];
+
+    if (list_missing(m, true, names, sizeof(names)))
+        return err_set(e, -EINVAL, "-cpu: not emulated: %s", names);
+    if (list_missing(m, false, names, sizeof(names)))
+        return err_set(e, -EINVAL, "-cpu %s: this host's CPU lacks %s", model, names);
+    return 0;
 }
 
 /** check_request() - refuse what cannot be provided, warn of what a model goes without */
@@ -473,10 +496,8 @@ static int check_request(const struct request *q, struct err *e)
 {
     char names[400];
 
-    if (list_missing(q->m, true, names, sizeof(names)))
-        return err_set(e, -EINVAL, "-cpu: not emulated: %s", names);
-    if (list_missing(q->m, false, names, sizeof(names)))
-        return err_set(e, -EINVAL, "-cpu %s: this host's CPU lacks %s", q->m->name, names);
+    if (refuse_missing(q->m->name, q->m, e) < 0)
+        return -EINVAL;
     if (!list_missing(&q->absent, true, names, sizeof(names)))
         return 0;
     if (q->enforce)
@@ -512,10 +533,12 @@ int x86_model_parse(const char *arg, struct x86_model *m, struct err *e)
     }
     while (!r && (w = strtok_r(NULL, ",", &save)))
         r = apply(&q, w, e);
-    if (!r) {
-        drop_dependents(m);
+    if (!r)
+        r = refuse_missing(m->name, &q.asked, e);
+    if (!r)
+        r = drop_dependents(&q, e);
+    if (!r)
         r = check_request(&q, e);
-    }
     free(copy);
     return r;
 }

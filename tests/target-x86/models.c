@@ -84,7 +84,8 @@ Test(models, what_nobody_provides_is_refused)
     static const struct { const char *arg, *named; } rows[] = {
         { "max,+la57", "la57" }, { "qemu64,vmx=on", "vmx" }, { "Haswell,enforce", "hle, rtm" },
         { "max,+avx512-fp16", "avx512-fp16" }, { "Haswell,+hle,check=off", "hle" },
-        { "Skylake-Client-v4,enforce", "mpx" },
+        { "Skylake-Client-v4,enforce", "mpx" }, { "qemu64,+avx2", "'avx', which is off" },
+        { "max,+x2apic,-apic", "'apic', which is off" },
     };
     struct x86_model m;
 
