@@ -399,7 +399,7 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"

@@ -9,7 +9,7 @@ set -eu
 build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev libslirp-dev liburing-dev libzstd-dev libcriterion-dev
        libpng-dev libvncserver-dev
        acpica-tools binutils seabios"
-check="busybox-static cpio tshark ipxe-qemu qemu-utils util-linux grub-common grub-pc-bin xorriso mtools python3
+check="gdb busybox-static cpio tshark ipxe-qemu qemu-utils util-linux grub-common grub-pc-bin xorriso mtools python3
        xserver-xorg-core xserver-xorg-video-fbdev x11-xkb-utils xkb-data xfonts-base twm xterm x11-apps
        xvfb xdotool tigervnc-viewer tigervnc-tools"
 cross="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static"
