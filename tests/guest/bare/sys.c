@@ -2,7 +2,7 @@
 #include "lib/desc.h"
 
 void test_sys_rows(void), test_sys_perm(void), test_sys_cross(void), test_sys_priv(void), test_sys_limit(void);
-void test_sys_intr(void), test_sys_flow(void);
+void test_sys_intr(void), test_sys_flow(void), test_sys_flush(void);
 
 int main(void)
 {
@@ -14,6 +14,7 @@ int main(void)
 #endif
     test_sys_perm();
     test_sys_cross();
+    test_sys_flush();
     test_sys_intr();
     test_sys_flow();
     finish();
