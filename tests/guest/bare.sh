@@ -15,10 +15,11 @@ make -s -C tests/guest BUILD="$BUILD" X86_CC="$cc" > "$work/make.log" 2>&1 || {
 
 # one IMAGE BACKEND [VCPUS [OPTION]...]
 one() {
-    local image=$1 accel=$2 vcpus=${3:-1} log=$work/bare-$1-${2##*=}.log
+    local image=$1 accel=$2 vcpus=${3:-1} log=$work/bare-$1-${2##*=}.log reboot=-no-reboot
+    case $image in triple*) reboot= ;; esac
     shift $(($# < 3 ? $# : 3))
     echo "# bare-metal $image.bin, -accel $accel"
-    run_for 120 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
+    run_for 120 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none $reboot -debugcon stdio \
         -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$image.bin" "$@"
     # every line becomes a result of its own; the program's own count is the check of completeness
     sed -n -E "s/^(ok|skip) /\1 bare $image ${accel##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $image ${accel##*=}: \1:\2/p" "$log"
@@ -26,7 +27,7 @@ one() {
         fail "bare $image ${accel##*=}" "ended early, status $status, after: $(tail_of "$log")"
 }
 
-for image in real prot long sys32 sys64 xfer32 xfer64; do
+for image in real prot long sys32 sys64 xfer32 xfer64 triple32 triple64; do
     for accel in tcg,backend=interp tcg; do
         one "$image" "$accel"
     done

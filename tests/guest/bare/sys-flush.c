@@ -63,7 +63,7 @@ static void invpcid(ulong type, u32 pcid, ulong va)
 
 static void map(const struct fcase *c, ulong frame, ulong bits)
 {
-    TABLE(0)[VA >> 22] = c->size ? frame | PS | bits : (ulong)TABLE(1) | P | W;
+    TABLE(0)[VA >> 22] = TABLE(3)[VA >> 22] = c->size ? frame | PS | bits : (ulong)TABLE(1) | P | W;
     TABLE(1)[0] = frame | bits;
 }
 #endif
@@ -189,7 +189,7 @@ static void invalidate(const struct fcase *c)
 CODE(flush_task, "int $0x22");
 #define FLUSH_STACK 0x7000u
 
-/* another task with the same tables: what is not global goes */
+/* a task with another CR3 (an equal one would invalidate nothing): what is not global goes */
 static void switch_task(void)
 {
     bytes_set(&tss2, 0, 104);
@@ -198,7 +198,7 @@ static void switch_task(void)
     tss2.esp = FLUSH_STACK;
     tss2.cs = SEL_CODE;
     tss2.es = tss2.ss = tss2.ds = tss2.fs = tss2.gs = SEL_DATA;
-    tss2.cr3 = read_cr3();
+    tss2.cr3 = read_cr3() ^ (ulong)TABLE(0) ^ (ulong)TABLE(3);
     tss2.iomap = sizeof(tss2);
     gdt_set(SEL_TSS2, (ulong)&tss2, sizeof(tss2) - 1, D_TSS);
     TRY("mov %%ebp, tss2+0x3c\n\tljmp %0, $0", : : "i"(SEL_TSS2) : "eax", "ebx", "ecx", "edx", "esi", "edi", MEM);
@@ -297,7 +297,7 @@ static void all_cases(void)
 
 static void paging_on(void)
 {
-    for (u32 i = 0; i < 3; i++)
+    for (u32 i = 0; i < 4; i++)
         bytes_set((void *)TABLE(i), 0, 4096);
 #ifdef __x86_64__
     PML4[0] &= ~(ulong)U;                /* SMEP */
@@ -307,6 +307,7 @@ static void paging_on(void)
         TABLE(2)[i] = i << 12 | P | W;
     for (u32 i = 1; i < 4; i++)
         TABLE(0)[i] = i << 22 | PS | P | W;
+    bytes_copy((void *)TABLE(3), (void *)TABLE(0), 4096);
     write_cr4(read_cr4() | CR4_PSE | CR4_PGE);
     write_cr3((ulong)TABLE(0));
     write_cr0(read_cr0() | CR0_PG);
