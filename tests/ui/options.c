@@ -65,7 +65,7 @@ Test(options, nothing_gives_a_pc_with_128_mib)
     cr_assert_eq(o.cfg.n_vcpus, 1);
     cr_assert_str_eq(o.model.name, "max");
     cr_assert_eq(o.accel.ops, &accel_bt);
-    cr_assert_eq(o.accel.tb_bytes, 64 * MiB);
+    cr_assert_eq(o.accel.tb_bytes, 128 * MiB);
     cr_assert(o.accel.optimise);
     cr_assert_eq(o.n_serial, 1);
     cr_assert_str_eq(o.serial[0], "null");
