@@ -270,9 +270,9 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
-	tests/fuzz/insn/item.c tests/fuzz/insn/main.c tests/fuzz/insn/native.c tests/fuzz/insn/seq.c \
-	tests/fuzz/insn/shrink.c tests/insn/case-file.c tests/insn/flags.c tests/insn/gen-case.c \
-	tests/insn/gen.c
+	tests/fuzz/insn/item.c tests/fuzz/insn/item-vec.c tests/fuzz/insn/main.c tests/fuzz/insn/native.c \
+	tests/fuzz/insn/seq.c tests/fuzz/insn/shrink.c tests/insn/case-file.c tests/insn/flags.c \
+	tests/insn/gen-case.c tests/insn/gen.c
 ifuzz_objs = $(ifuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/ifuzz: $(ifuzz_objs) $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)

@@ -494,14 +494,17 @@ static bool gather_load(struct x86_cpu *cpu, const struct gather *g, const uint8
  * @a: base register + displacement (an offset), @b: VGATHER_PACK()
  *
  * Elements load in ascending order; on a fault those before it are in the
- * destination with their mask elements cleared, and the instruction restarts.
+ * destination with their mask elements cleared, and the instruction restarts. Silicon has made
+ * the mask's other elements all ones or zeros by then, those without an index, too, and leaves
+ * a destination without a loaded element alone.
  */
 uint64_t h_vgather(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
     struct gather g = gather_unpack(b);
     uint8_t dst[32], idx[32], mask[32];
-    unsigned i, e = g.esize;
+    unsigned i, keep, e = g.esize;
+    bool any = false;
     uint64_t v;
 
     vreg_get(cpu, g.dst, dst);
@@ -512,14 +515,18 @@ uint64_t h_vgather(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
             if (!gather_load(cpu, &g, idx, a, i, &v))
                 break;
             memcpy(dst + i * e, &v, e);
+            any = true;
         }
         memset(mask + i * e, 0, e);
     }
-    if (i == g.n) {
-        memset(dst + g.n * e, 0, 32 - g.n * e);
-        memset(mask, 0, 32);
-    }
-    vreg_set(cpu, g.dst, dst);
+    for (unsigned k = i; k < (16u << g.l) / e; k++)
+        memset(mask + k * e, i < g.n && elem_selected(mask, k, e) ? 0xff : 0, e);
+    memset(mask + (16u << g.l), 0, 32 - (16u << g.l));
     vreg_set(cpu, g.mask, mask);
+    if (i < g.n && !any)
+        return 0;
+    keep = i < g.n ? 16u << g.l : g.n * e;
+    memset(dst + keep, 0, 32 - keep);
+    vreg_set(cpu, g.dst, dst);
     return 0;
 }

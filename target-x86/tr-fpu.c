@@ -34,14 +34,6 @@ static struct ir_vec *fpu_vec(struct xlat *x, unsigned opcode, unsigned digit, u
     return v;
 }
 
-static void fpu_emit_reg(struct xlat *x, unsigned opcode, unsigned digit, unsigned rm)
-{
-    unsigned index;
-
-    fpu_vec(x, opcode, digit, rm, &index);
-    xt_vec_emit(x, index, IR_NONE, IR_NONE);
-}
-
 /** no_wait() - one of the instructions that ignore pending exceptions */
 static bool no_wait(const struct x86_insn *in)
 {
@@ -66,6 +58,7 @@ void tr_fpu(struct xlat *x)
     if (!fpu_ok(x))
         return;
     v = fpu_vec(x, r->arg ? r->arg & 0xff : in->opcode, digit, in->modrm & 7, &index);
+    v->rf = r->rf;
     v->wf = r->wf;
     v->can_fp_fault = !no_wait(in);
     if (in->mem) {
@@ -75,28 +68,6 @@ void tr_fpu(struct xlat *x)
         v->mem_read = !v->mem_write;
     }
     xt_vec_emit(x, index, IR_NONE, IR_NONE);
-}
-
-/**
- * tr_fcmov() - FCMOVcc; arg: the inverse condition
- *
- * FXCH ST(i) and FST ST(i) together copy ST(i) to ST(0) with no free register
- * needed. FNOP first: pending exceptions are reported, and x87 state is loaded,
- * on both paths.
- */
-void tr_fcmov(struct xlat *x)
-{
-    unsigned i = x->in->modrm & 7;
-    uint16_t skip;
-
-    if (!fpu_ok(x))
-        return;
-    fpu_emit_reg(x, 0xd9, 2, 0);
-    skip = ir_label(x->b);
-    ir_brcc(x->b, x->row->arg, skip);
-    fpu_emit_reg(x, 0xd9, 1, i);
-    fpu_emit_reg(x, 0xdd, 2, i);
-    ir_set_label(x->b, skip);
 }
 
 /** tr_fnstsw() - FNSTSW AX: the host's own, through a temp (AX merges into RAX) */

@@ -320,6 +320,8 @@ uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op)
         return op->rmw == IRM_ADC || op->rmw == IRM_SBB ? IRF_C : 0;
     case IR_CALL:
         return op->callf & IRCALL_SYNC ? IRF_ALL : 0;
+    case IR_VEC:
+        return b->vec[op->imm].rf;
     default:
         break;
     }

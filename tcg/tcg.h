@@ -140,6 +140,7 @@ struct ir_vec {
     bool out_cx;         /* the result's register is fixed: x86's ECX (PCMPISTRI) */
     bool is_x87, is_mmx; /* needs the x87/MMX state; otherwise vector state */
     bool can_fp_fault;   /* may raise an unmasked numeric exception */
+    uint8_t rf;          /* F bits it reads (x87's conditional moves); 0 none */
     uint8_t wf;          /* F bits it writes (comis, ptest); 0 none */
     uint16_t row;        /* target's instruction-table row */
 };

@@ -148,6 +148,8 @@ void gen_vec(struct gen *g, const struct ir_op *op)
         else if (v->rm_kind == VRM_GPR)
             rm = o_reg(out);
     }
+    if (v->rf)
+        flags_load(g);
     uint8_t *at = c->p;
     emit(c, v, reg, rm);
     if (v->mem_bytes)

@@ -11,6 +11,7 @@ struct regs {
     unsigned bits;                /* code size */
     bool fixed;                   /* only these: */
     bool aligned;                 /* mostly to 16 bytes */
+    bool near;                    /* base[0] and a displacement, nearly always */
     uint8_t seg;                  /* override prefix that goes with base[1], or 0 */
     uint8_t base[2], index;       /* the index register holds 0..15 */
     uint64_t at[2], index_value;

@@ -168,15 +168,15 @@ static unsigned put_mem(struct enc *e, const struct x86_row *r, unsigned reg, co
     int32_t rip = rg->bits == 64 ? 0 : (int32_t)(DATA_VA + 0x800 + below(64));
     unsigned rex;
 
-    if (!vsib && one_in(8)) {                   /* [rip + disp32], in 32-bit code [disp32] */
+    if (!vsib && one_in(rg->near ? 32 : 8)) {   /* [rip + disp32], in 32-bit code [disp32] */
         put(e, 0x05 | reg << 3);
         put_disp(e, 4, rip);
         return 0;
     }
     if (rg->fixed) {
-        e->base = (uint8_t)below(2);
+        e->base = (uint8_t)below(rg->near ? 1 : 2);
         base = rg->base[e->base];
-        index = one_in(2) ? 4 : rg->index;
+        index = (rg->near ? !one_in(12) : one_in(2)) ? 4 : rg->index;
         mod = (base & 7) == 5 && mod == 0 ? 1 : mod;
     }
     rex = base >> 3 | (index >> 3) << 1;
@@ -201,7 +201,7 @@ static unsigned put_mem(struct enc *e, const struct x86_row *r, unsigned reg, co
     else if (mod == 2)
         put_disp(e, 4, one_in(2) ? (int)below(512) - 256 : (int32_t)rng());
     if (rg->fixed && e->disp_n == 4)
-        stl32(e->b + e->disp_at, (uint32_t)((int)below(256) - 128));
+        stl32(e->b + e->disp_at, (uint32_t)(rg->near && one_in(2) ? (int)below(1400) - 700 : (int)below(256) - 128));
     if (rg->aligned && e->disp_n && !one_in(8))
         e->b[e->disp_at] &= 0xf0;
     return rex;
@@ -213,7 +213,7 @@ static void put_mem16(struct enc *e, unsigned reg, const struct regs *rg)
     unsigned mod = below(3), rm = below(8);
 
     if (rg->fixed) {
-        e->base = (uint8_t)below(2);
+        e->base = (uint8_t)below(rg->near ? 1 : 2);
         rm = rg->base[e->base] == R_BX ? 7 : rg->base[e->base] == R_DI ? 5 : 6;
         mod = 1;
     }

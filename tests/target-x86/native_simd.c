@@ -233,11 +233,10 @@ static uint64_t rnd_lane(unsigned kind)
     }
 }
 
-/* empty registers: FCMOV is made of other instructions, and D9 D8 (an undocumented
- * FSTP) of one that looks */
+/* empty registers: D9 D8 (an undocumented FSTP) is made of one that looks */
 static bool checks_less(const struct x86_insn *in)
 {
-    return !strncmp(in->row->name, "FCMOV", 5) || (in->opcode == 0xd9 && in->row->arg);
+    return in->opcode == 0xd9 && in->row->arg;
 }
 
 static void random_state(struct native *n, const struct x86_insn *in)

@@ -141,8 +141,7 @@ static bool check_row(csh cs, const struct x86_row *r, bool mem, bool ext)
     struct x86_insn in;
     const struct ir_op *op = translate(&in, c.b, c.n, ALL_MODE);
 
-    if (!op || in.row != r || capstone_lacks(r, mem) || ROW_HAS(r, VSIB) ||
-        !strncmp(r->name, "FCMOV", 5))
+    if (!op || in.row != r || capstone_lacks(r, mem) || ROW_HAS(r, VSIB))
         return false;
     const struct ir_vec *v = &block->vec[op->imm];
     again = reencode(v);

@@ -4,7 +4,8 @@
  * interpreted
  *
  *   seq.c     makes sequences; rows and encodings come from tests/insn/gen.c
- *   item.c    their parts that span several instructions: branches, calls, loops
+ *   item.c    their parts that span several instructions: branches, calls, loops;
+ *             item-vec.c: gathers, state images
  *   native.c  runs them on the host CPU, in a child process of its own
  *   guest.c   runs them on a bare translator instance
  *   compare.c what must be equal, and how a difference is shown
@@ -28,6 +29,7 @@
 #define RING_BYTES 0x10000u       /* at CODE_VA: what a 16-bit code segment reaches */
 #define RING_TAIL 16u              /* its last bytes are NOPs: 16-bit code may run out of its segment */
 #define MAX_SEQ 32
+#define GLUED 0x80u
 #define BATCH 512u                /* sequences that share a memory image */
 #define POOL_FPU 512u             /* vector states to start from */
 
@@ -61,6 +63,7 @@ struct outcome {
 /** struct seq - a sequence and the registers it starts from
  *  @off: of its first byte in the ring; @code, @len, @start: bytes, and where each
  *  instruction's begin
+ *  @glue: instructions that the shrinker may only drop together
  *  @taint: EFLAGS bits that are undefined before each instruction, and at the end */
 struct seq {
     struct ins in[MAX_INS];
@@ -69,6 +72,7 @@ struct seq {
     uint64_t r[16];
     uint32_t flags;
     uint32_t taint[MAX_INS + 1];
+    uint8_t glue[MAX_INS];        /* how many behind it belong to it; | GLUED: the one before, too */
     bool fpu, approximate;        /* as in struct tcase */
     bool zmm;                     /* AVX-512 state is not all zero */
     bool portable;                /* also interpreted: reads no flag the manual leaves undefined.

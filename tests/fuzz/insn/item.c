@@ -16,6 +16,7 @@ struct ins *build_add(struct build *b, const uint8_t *bytes, unsigned n)
     struct ins *i = &q->in[q->n];
     *i = (struct ins){ .n = (uint8_t)n, .target = -1 };
     memcpy(i->b, bytes, n);
+    q->glue[q->n] = 0;
     q->taint[q->n] = b->tainted;
     q->n++;
     return i;
@@ -30,6 +31,12 @@ void build_settle(struct build *b, uint32_t read, uint32_t killed, uint32_t unde
     b->tainted = (b->tainted & ~killed) | undef;
     b->tainted |= b->joins[MIN(n, MAX_INS)];
     b->q->taint[n] = b->tainted;
+}
+
+void build_glue(struct build *b, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        b->q->glue[b->q->n - n + i] = (uint8_t)((n - 1 - i) | (i ? GLUED : 0));
 }
 
 /* A branch from the last instruction to @target carries its undefined flags there. */
@@ -128,13 +135,45 @@ static void item_popf(struct build *b)
     build_settle(b, 0, EF_ARITH, 0);
 }
 
+/* ADD base, imm8; or by way of another register: MOV r, base; LEA base, [r + disp8] */
+void build_move(struct build *b)
+{
+    unsigned base = b->rg.base[0], r = free_reg(b), wide = b->rg.bits == 64 ? 0x48 : 0;
+    int by = (int)below(80) - 40;
+
+    if (b->vec)
+        by &= ~15;
+    b->moved = true;
+    if (b->rg.bits == 16 || one_in(2)) {
+        uint8_t add[] = { (uint8_t)(wide | base >> 3), 0x83, (uint8_t)(0xc0 | (base & 7)), (uint8_t)by };
+        build_add(b, add + !wide, 4 - !wide);
+        build_settle(b, 0, EF_ARITH, 0);
+        return;
+    }
+    uint8_t mov[] = { (uint8_t)(wide | base >> 3 << 2), 0x89, (uint8_t)(0xc0 | (base & 7) << 3 | r) };
+    uint8_t lea[] = { (uint8_t)(wide | base >> 3 << 2), 0x8d, (uint8_t)(0x40 | (base & 7) << 3 | r), (uint8_t)by };
+    b->written |= 1u << r;
+    build_add(b, mov + !wide, 3 - !wide);
+    build_settle(b, 0, 0, 0);
+    build_add(b, lea + !wide, 4 - !wide);
+    build_settle(b, 0, 0, 0);
+    build_glue(b, 2);
+}
+
 void build_item(struct build *b)
 {
     static void (*const items[])(struct build *) = { item_ret, item_indirect, item_call, item_popf };
+    static void (*const vec_items[])(struct build *) = { build_gather, build_gather, build_fstp, build_image };
 
     if (b->rg.bits == 16 && one_in(16))
         item_limit(b);
-    else if (build_room(b) >= 2)
+    else if (build_room(b) < 2)
+        return;
+    else if (b->near && one_in(2))
+        build_move(b);
+    else if (b->vec && one_in(2))
+        vec_items[below(ARRAY_SIZE(vec_items))](b);
+    else
         items[below(ARRAY_SIZE(items))](b);
 }
 

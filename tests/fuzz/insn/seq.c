@@ -35,10 +35,11 @@ static uint16_t row_kind(unsigned row)
     const struct x86_row *r = &x86_rows[row];
     unsigned k = ROW_OK | row_shape(r);
 
-    if (NAMED(r->name, never) || !strncmp(r->name, "FCMOV", 5) || (r->op == 0xd9 && r->arg && is_vec_row(r)))
+    /* FSTP's alias: build_fstp() */
+    if (NAMED(r->name, never) || (r->op == 0xd9 && r->arg && is_vec_row(r)))
         return 0;
     if (ROW_HAS(r, VSIB))
-        return 0;
+        return ROW_VSIB;
     if (NAMED(r->name, detail) || strstr(r->name, "MASKMOV") ||
         (opnd_kind(r->dst) == K_M && opnd_size(r->dst) == Z_t))
         k |= ROW_DETAIL;
@@ -47,6 +48,22 @@ static uint16_t row_kind(unsigned row)
     if (case_approximate(row))
         k |= ROW_LAST;
     return (uint16_t)k;
+}
+
+static void add_row(struct source *s, unsigned row)
+{
+    const struct x86_row *r = &x86_rows[row];
+
+    if (s->kind[row] & ROW_VSIB && s->n_vsib < ARRAY_SIZE(s->vsib))
+        s->vsib[s->n_vsib++] = (uint16_t)row;
+    else if (is_vec_row(r))
+        s->vec[s->n_vec++] = (uint16_t)row;
+    else
+        s->integer[s->n_integer++] = (uint16_t)row;
+    if ((!strcmp(r->name, "PUSH") || !strcmp(r->name, "POP")) && s->n_stack < ARRAY_SIZE(s->stack))
+        s->stack[s->n_stack++] = (uint16_t)row;
+    if (!strcmp(r->name, "Jcc") && s->n_jcc < ARRAY_SIZE(s->jcc))
+        s->jcc[s->n_jcc++] = (uint16_t)row;
 }
 
 struct source *source_new(unsigned bits, const struct x86_model *m)
@@ -62,22 +79,23 @@ struct source *source_new(unsigned bits, const struct x86_model *m)
     for (unsigned i = 1; i < x86_row_count() && i < MAX_ROWS; i++) {
         if (gen_wanted(i, bits, m) || !(s->kind[i] = row_kind(i)))
             continue;
-        if (is_vec_row(&x86_rows[i]))
-            s->vec[s->n_vec++] = (uint16_t)i;
-        else
-            s->integer[s->n_integer++] = (uint16_t)i;
+        add_row(s, i);
         if (!is_vec_row(&x86_rows[i]) && NAMED(x86_rows[i].name, common))
             s->common[s->n_common++] = (uint16_t)i;
     }
     return s;
 }
 
-unsigned source_rows(const struct source *s) { return s->n_integer + s->n_vec; }
+unsigned source_rows(const struct source *s) { return s->n_integer + s->n_vec + s->n_vsib; }
 
 static unsigned pick_row(const struct build *b)
 {
     const struct source *s = b->src;
 
+    if (b->chain && one_in(2))
+        return s->stack[below(s->n_stack)];
+    if (b->branchy && one_in(4))
+        return s->jcc[below(s->n_jcc)];
     if (b->vec && !one_in(3))
         return s->vec[below(s->n_vec)];
     return one_in(2) ? s->common[below(s->n_common)] : s->integer[below(s->n_integer)];
@@ -159,6 +177,8 @@ static bool atomic_ok(const struct build *b, const struct x86_insn *in)
 
     if (!in->mem || !is_atomic(in))
         return true;
+    if (b->moved)
+        return false;
     return !b->wild && in->base == b->rg.base[0] && in->index == REGNO_NONE && (ea & 63) + mem_bytes(in) <= 64;
 }
 
@@ -198,7 +218,7 @@ static bool usable(const struct build *b, const struct x86_insn *in, unsigned ki
 
 /* ---- instructions ---------------------------------------------------------------------- */
 
-static void append(struct build *b, const struct enc *e, const struct x86_insn *in, unsigned row)
+void build_append(struct build *b, const struct enc *e, const struct x86_insn *in, unsigned row)
 {
     enum opnd_kind k = opnd_kind(in->row->a);
     struct ins *i = build_add(b, e->b, e->n);
@@ -235,7 +255,9 @@ bool build_row(struct build *b)
         if (!row_wanted(b, row) || !encode(&e, &x86_rows[row], &b->rg, b->src->m, &in) || !decorate(b, &e, &in, row) ||
             !usable(b, &in, b->src->kind[row]))
             continue;
-        append(b, &e, &in, row);
+        if (b->near && !in.mem && !(b->src->kind[row] & ROW_STACK) && one_in(2))
+            continue;
+        build_append(b, &e, &in, row);
         return true;
     }
     return false;
@@ -256,6 +278,15 @@ static uint64_t pointer(bool edge)
     case 5: return STACK_VA + below(40) - 20;
     default: return DATA_VA + 0x1000 - below(40);
     }
+}
+
+/* around the end of something */
+static uint64_t near_pointer(void)
+{
+    static const uint32_t ends[] = { DATA_VA + 0x1000, DATA_VA + 0x1000, DATA_VA + 0x1000, DATA_VA, DATA_VA + DATA_BYTES,
+                                     STACK_VA + STACK_BYTES, RO_VA + RO_BYTES };
+
+    return ends[below(ARRAY_SIZE(ends))] + below(320) - 160;
 }
 
 static unsigned reserve(struct build *b)
@@ -298,7 +329,8 @@ static void choose_addresses(struct build *b)
     rg->index = b16 ? R_SI : (uint8_t)reserve(b);
     b->fixed |= 1u << rg->index;
     rg->index_value = b->vec ? 32 * below(2) : below(16);
-    rg->at[0] = pointer(false);
+    rg->near = b->near;
+    rg->at[0] = b->near ? near_pointer() : pointer(false);
     rg->at[1] = pointer(b->edge);
     if (b->vec && !one_in(16)) {
         rg->at[0] = align_down(rg->at[0], one_in(8) ? 16 : 32);
@@ -332,8 +364,12 @@ static void set_registers(struct build *b)
             q->r[i] = one_in(4) ? below(256) : pointer(one_in(3));
     }
     q->flags = ((uint32_t)rng() & EF_ARITH) | EF_1 | EF_IF;
-    q->r[R_SP] = b->edge && one_in(4) ? STACK_VA + below(2) * STACK_BYTES + below(80) - 40
-                                      : STACK_VA + 0x800 + (one_in(4) ? below(64) : 0);
+    q->r[R_SP] = b->edge && (b->chain || one_in(4)) ? STACK_VA + below(2) * STACK_BYTES + below(80) - 40
+                                                    : STACK_VA + 0x800 + (one_in(4) ? below(64) : 0);
+    if (b->chain && !b16 && one_in(2))
+        q->r[R_SP] = near_pointer();
+    if (b->chain && !one_in(4))
+        q->r[R_SP] &= ~7ull;
     if (!b->wild) {
         q->r[b->rg.base[0]] = b->rg.at[0];
         q->r[b->rg.base[1]] = b->rg.at[1];
@@ -349,18 +385,19 @@ static void set_registers(struct build *b)
         q->r[i] = i < 8 ? q->r[i] & 0xffffffff : 0;
 }
 
-static void set_vectors(struct seq *q, const struct xstate *pool, bool avx512)
+/* @unmask: one in how many has an exception unmasked */
+static void set_vectors(struct seq *q, const struct xstate *pool, unsigned unmask)
 {
     q->f = pool[below(POOL_FPU)];
-    q->zmm = avx512 && one_in(4);
+    q->zmm = has_avx512() && one_in(4);
     if (!q->zmm)
         memset(&q->f.z, 0, sizeof(q->f.z));
     q->f.fx.mxcsr = 0x1f80 | below(4) << 13;
     if (one_in(4))
         q->f.fx.mxcsr |= (uint32_t)(rng() & 1) << 15 | (uint32_t)(rng() & 1) << 6 | below(64);
-    if (one_in(48))
+    if (one_in(unmask))
         q->f.fx.mxcsr &= ~(uint32_t)(0x80u << below(6));
-    if (one_in(48))
+    if (one_in(unmask))
         q->f.fx.fcw &= (uint16_t)~(1u << below(6));
     for (unsigned i = 8; i < 16 && q->bits != 64; i++) {   /* VZEROALL leaves them alone there */
         memset(q->f.fx.xmm[i], 0, 16);
@@ -387,6 +424,7 @@ void image_make(struct image *im, uint64_t seed, uint64_t k)
             else
                 memcpy((uint8_t *)im + i + n, f.fx.xmm[i / 64 % 4] + (n & 8), 8);
     }
+    image_indices(im);
 }
 
 static void zmm_random(struct x86_avx512 *z)
@@ -459,7 +497,10 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     q->portable = index % 8 == 5;
     b.vec = one_in(2);
     b.wild = one_in(src->bits == 16 ? 24 : 12);
-    b.edge = one_in(10);
+    b.near = !b.wild && one_in(6);
+    b.chain = b.near && one_in(4);
+    b.branchy = one_in(6);
+    b.edge = b.near || one_in(10);
     b.string = !b.wild && one_in(8);
     b.fixed = b.wild ? 0 : 1u << R_SP;
     if (b.string)
@@ -473,9 +514,9 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     q->fpu = b.vec;
     q->zmm = false;
     if (q->fpu)
-        set_vectors(q, pool, has_avx512());
+        set_vectors(q, pool, b.near ? 6 : 48);
     for (unsigned want = length(); q->n < want && q->n < MAX_SEQ;)
-        if (!b.wild && want > 2 && one_in(24))
+        if (!b.wild && want > 2 && one_in(b.near ? 12 : 24))
             build_item(&b);
         else if (!build_row(&b))
             break;

@@ -22,6 +22,13 @@ static bool whole(const struct seq *q)
     for (unsigned i = 0; i < q->n; i++)
         if (q->in[i].row && (x86_decode_with(q->in[i].b, q->in[i].n, q->bits, NULL, &in) != q->in[i].n))
             return false;
+    for (unsigned i = 0; i < q->n; i++) {      /* what is glued is there as a whole */
+        unsigned left = q->glue[i] & ~GLUED;
+        if (left && (i + 1 == q->n || q->glue[i + 1] != ((left - 1) | GLUED)))
+            return false;
+        if (q->glue[i] & GLUED && (!i || (q->glue[i - 1] & ~GLUED) != left + 1))
+            return false;
+    }
     return q->n > 0;
 }
 
@@ -39,7 +46,7 @@ static bool keep(struct shrinker *s)
 static void drop(struct seq *q, unsigned at)
 {
     for (unsigned k = at; k + 1 < q->n; k++)
-        q->in[k] = q->in[k + 1];
+        q->in[k] = q->in[k + 1], q->glue[k] = q->glue[k + 1];
     for (unsigned k = at; k < q->n; k++)
         q->taint[k] = q->taint[k + 1];
     q->n--;
