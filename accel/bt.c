@@ -75,6 +75,7 @@ static bool bt_park(struct bt_cpu *c)
     c->parked = quit;
     if (!quit)
         vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);
+    tcg_kick(&c->cpu->tcg);      /* it may have been halted: service() looks first */
     pthread_mutex_unlock(&c->lock);
     return !quit;
 }

@@ -254,7 +254,10 @@ static void detach(struct gdb *g)
     gdb_put(g);
     g->told_exec = false;
     gdb_go_all(g, GO_RUN);
-    gdb_go(g);
+    if (g->m->run_state == RUN_SHUTDOWN)
+        gdb_points_apply(g);
+    else
+        gdb_go(g);
     g->waiting = false;
 }
 

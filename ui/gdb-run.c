@@ -16,10 +16,11 @@ enum { SIGNAL_INT = 2, SIGNAL_QUIT = 3, SIGNAL_TRAP = 5 };
 
 /* ---- telling ----------------------------------------------------------------------------- */
 
-static bool watched_by(const struct gdb *g, uint8_t kind, uint64_t addr)
+/* Is the breakpoint at @addr one of hbreak's? */
+static bool is_hard(const struct gdb *g, uint64_t addr)
 {
     for (unsigned i = 0; i < g->n_points; i++)
-        if (g->points[i].kind == kind && addr == g->points[i].addr)
+        if (g->points[i].kind == 1 && addr == g->points[i].addr)
             return true;
     return false;
 }
@@ -28,7 +29,7 @@ static void out_reason(struct gdb *g, const struct accel_stop *why)
 {
     static const char *const names[4] = { [TCG_WATCH_READ] = "rwatch", [TCG_WATCH_WRITE] = "watch",
                                           [TCG_WATCH_READ | TCG_WATCH_WRITE] = "awatch" };
-    bool hard = watched_by(g, 1, why->lin);
+    bool hard = is_hard(g, why->lin);
 
     if (why->kind == STOP_WATCH)
         out_fmt(&g->out, "%s:%llx;", names[why->watch_kinds & 3], (unsigned long long)why->lin);
@@ -122,29 +123,24 @@ void gdb_note_stop(struct gdb *g)
 static bool untold(struct gdb *g)
 {
     for (unsigned i = 0; i < g->n_cpus; i++)
-        if (g->go[i] == GO_HOLD)
-            g->stop[i].kind = g->stop[i].kind == STOP_WATCH ? STOP_WATCH : STOP_NONE;
+        if (g->stop[i].kind != STOP_WATCH)
+            g->stop[i].kind = STOP_NONE;
     return pick(g, STOP_WATCH);
 }
 
 void gdb_go(struct gdb *g)
 {
-    if (g->told_exec || untold(g)) {
-        bool told = g->told_exec;
+    bool dead = g->m->run_state == RUN_SHUTDOWN;   /* only a reset brings it back */
 
+    if (g->told_exec || dead) {
         g->told_exec = false;
-        if (told) {
-            g->out.len = 0;
-            gdb_stop_reply(g);
-            gdb_put(g);
-        } else {
-            tell(g);
-        }
-        return;
-    }
-    if (g->m->run_state == RUN_SHUTDOWN) {   /* only a reset brings it back */
+        g->out.len = 0;
         gdb_stop_reply(g);
         gdb_put(g);
+        return;
+    }
+    if (untold(g)) {
+        tell(g);
         return;
     }
     gdb_points_apply(g);

@@ -391,6 +391,20 @@ static void watchpoints(void)
 
 Test(gdb_cpu, watchpoints, .timeout = 60) { each(watchpoints, 1, loop_code, sizeof(loop_code)); }
 
+/* An NMI that waits is not taken by a step, unless the debugger wants that. */
+static void held_off(void)
+{
+    expect("vCont;s", "T05thread:01;");
+    vcpu_intr_raise(rig->m->vcpus[0], VCPU_INTR_NMI);
+    expect("vCont;s", "T05thread:01;");
+    cr_assert_eq(reg("eip"), 0xf0003);
+    expect("Qqemu.sstep=1", "OK");
+    expect("vCont;s", "T05thread:01;");
+    cr_assert_eq(reg("eip"), 2, "the first instruction of the handler, at 0:0");
+}
+
+Test(gdb_cpu, steps_hold_interrupts_off, .timeout = 60) { each(held_off, 1, loop_code, sizeof(loop_code)); }
+
 /* cld; xor ax,ax; mov ds,ax; mov es,ax; mov si,0x700; mov di,0x900; mov cx,0x100; rep movsb; hlt */
 static const uint8_t movs_code[] = {
     0xfc, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0xbe, 0x00, 0x07, 0xbf, 0x00, 0x09, 0xb9, 0x00, 0x01, 0xf3, 0xa4,
@@ -411,6 +425,11 @@ static void string_watch(void)
     cr_assert_eq(reg("ecx"), 0);
     expect("vCont;s", "T05thread:01;");
     cr_assert_eq(reg("eip"), 0xf0013, "behind HLT");
+    say("vCont;c");
+    rig_feed(rig, "\x03", 1);
+    say("vCont;c");
+    rig_feed(rig, "\x03", 1);
+    cr_assert_eq(reg("eip"), 0xf0013, "neither stopping nor going on ends HLT");
 }
 
 Test(gdb_cpu, watchpoint_in_a_string, .timeout = 60) { each(string_watch, 1, movs_code, sizeof(movs_code)); }
