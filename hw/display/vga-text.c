@@ -33,7 +33,7 @@ static uint32_t blink_phase(const struct vga *v)
 
 static uint32_t cursor_registers(const struct vga *v)
 {
-    return v->cr[CR_CURSOR_HIGH] << 24 | v->cr[CR_CURSOR_LOW] << 16 |
+    return (uint32_t)v->cr[CR_CURSOR_HIGH] << 24 | v->cr[CR_CURSOR_LOW] << 16 |
            v->cr[CR_CURSOR_START] << 8 | v->cr[CR_CURSOR_END];
 }
 
