@@ -134,7 +134,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-disk check-all check-unit check-insn check-fuzz check-ifuzz \
+.PHONY: all check check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
 	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
@@ -314,6 +314,13 @@ check-disk: $(transom) $(transom_img)
 	tools/install-deps.sh disk
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run disk-boot ovmf
 
+# The emulator is killed while a guest writes: what was flushed is there, images are sound
+check-disk-kill: $(transom)
+	tools/install-deps.sh check
+	tools/fetch-guest.sh $(BUILD)/demo
+	$(python3) tests/guest/disk-kill.py --transom $(abspath $(transom)) --kernel $(BUILD)/demo/vmlinuz \
+		--package $(BUILD)/demo/linux-image-*.deb --rounds $(or $(ROUNDS),30) --seed $(or $(SEED),1)
+
 # Real software proves itself, the long list: memory testers, boot loaders, installers
 check-real: $(transom)
 	tools/install-deps.sh check
@@ -404,6 +411,7 @@ help:
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
+	@echo "make check-disk-kill  SIGKILL under a guest's writes (ROUNDS=30 SEED=1), then qemu-img check"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
 	@echo "make check-display  pictures of guests, the window, a VNC viewer"
 	@echo "make check-net    200 MiB to and from a guest with each network card"
