@@ -16,8 +16,11 @@ make -s -C tests/guest BUILD="$BUILD" X86_CC="$cc" > "$work/make.log" 2>&1 || {
 # one IMAGE BACKEND [VCPUS [OPTION]...]
 one() {
     local image=$1 accel=$2 vcpus=${3:-1} log=$work/bare-$1-${2##*=}.log reboot=-no-reboot
-    case $image in triple*) reboot= ;; esac
     shift $(($# < 3 ? $# : 3))
+    case $image in
+    triple*) reboot= ;;
+    sys*) set -- "$@" -drive "file=$BUILD/tests/guest/$image.bin,format=raw,if=ide,snapshot=on" ;; # itself, for DMA
+    esac
     echo "# bare-metal $image.bin, -accel $accel"
     run_for 120 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none $reboot -debugcon stdio \
         -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$image.bin" "$@"

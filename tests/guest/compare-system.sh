@@ -28,7 +28,7 @@ exit_status=0
 on_qemu() {
     timeout -k 5 "$limit" "$qemu" -accel "$1" -cpu "$([ "$1" = kvm ] && echo host || echo max)" -m 64 -display none \
         -no-reboot -nodefaults -global isa-debugcon.iobase=0x402 -debugcon stdio \
-        -device isa-debug-exit,iobase=0x501 -bios "$2" > "$3" 2> "$3.err" < /dev/null
+        -device isa-debug-exit,iobase=0x501 -bios "$2" -drive "file=$2,format=raw,if=ide,snapshot=on" > "$3" 2> "$3.err" < /dev/null
 }
 
 # on_bochs IMAGE LOG: its debugger, where it is built in, wants a "c" to begin
@@ -54,9 +54,9 @@ run_engine() {
     local image=$BUILD/tests/guest/$2.bin
     case $1 in
     transom) run_for "$limit" "$3" -cpu max -m 64 -display none -no-reboot -debugcon stdio \
-        -device isa-debug-exit,iobase=0x501 -bios "$image" ;;
+        -device isa-debug-exit,iobase=0x501 -bios "$image" -drive "file=$image,format=raw,if=ide,snapshot=on" ;;
     interp) run_for "$limit" "$3" -accel tcg,backend=interp -cpu max -m 64 -display none -no-reboot -debugcon stdio \
-        -device isa-debug-exit,iobase=0x501 -bios "$image" ;;
+        -device isa-debug-exit,iobase=0x501 -bios "$image" -drive "file=$image,format=raw,if=ide,snapshot=on" ;;
     qemu) on_qemu tcg "$image" "$3" ;;
     kvm) on_qemu kvm "$image" "$3" ;;
     bochs) on_bochs "$image" "$3" ;;

@@ -3,6 +3,7 @@
 
 void test_sys_rows(void), test_sys_perm(void), test_sys_cross(void), test_sys_priv(void), test_sys_limit(void);
 void test_sys_intr(void), test_sys_flow(void), test_sys_flush(void);
+void test_sys_shadow(void);
 
 int main(void)
 {
@@ -17,5 +18,6 @@ int main(void)
     test_sys_flush();
     test_sys_intr();
     test_sys_flow();
+    test_sys_shadow();
     finish();
 }
