@@ -41,11 +41,17 @@ static u8 pic_irr(void)
     return inb(0x20);
 }
 
-/* The timer's request is pending, but not delivered: IF is 0 */
+static u8 pit_out(void)
+{
+    outb(0x43, 0xe2); /* read back: status of counter 0 */
+    return inb(0x40) & 0x80;
+}
+
+/* The timer's request is pending, but not delivered: IF is 0. An older one may wait already. */
 static void pit_pending(void)
 {
     pit_once(0x100);
-    for (u32 i = 0; i < 100000 && !(pic_irr() & 1); i++)
+    for (u32 i = 0; i < 100000 && !(pit_out() && (pic_irr() & 1)); i++)
         ;
 }
 
