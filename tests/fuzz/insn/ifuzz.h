@@ -103,8 +103,9 @@ static inline unsigned seq_room(const struct seq *q) { return q->len + END_BYTES
 struct native;
 /** native_lacks() - why this host cannot run code of @bits for comparison; NULL: it can */
 const char *native_lacks(unsigned bits);
-/** native_new() - start the child; NULL with a message */
-struct native *native_new(unsigned bits);
+/** native_new() - start the child; NULL with a message. @run: false: without one, for the
+ *  memory alone, native_run() only fills the ring */
+struct native *native_new(unsigned bits, bool run);
 void native_free(struct native *n);
 /** native_image(), native_ring(), native_seqs(), native_outcomes() - the batch's memory
  *  image, its code, sequences and answers (BATCH each), shared with the child, owned by it */
@@ -173,6 +174,7 @@ struct bench {
     unsigned bits;
     uint64_t seed;
     struct state *sa, *sb;        /* for whole states */
+    bool by_interp;               /* the interpreter stands in for the host CPU */
 };
 
 /** bench_rewind() - the ring is empty again */

@@ -1,11 +1,14 @@
 /*
  * main.c - ifuzz [--seed N] [--count N | --seconds N] [--mode 16|32|64] [--jobs N]
  *                [--replay SEED:INDEX] [--cases DIR] [--seed-bug flag|shift] [--show N]
+ *                [--against host|interpreter]
  *
  * Which engines run: every sequence on the host CPU and optimised; of eight, one also
  * plain, one with a block for each instruction, and one interpreted (that one reads no flag
  * that the manual leaves undefined; the others may read what the silicon settles). A quarter of the
  * guided sequences closes with a loop, so that its blocks are chained and run again.
+ * Where the host cannot run 16-bit code, or with --against interpreter, all are interpreted
+ * in its place.
  * Exit status 1: states differ (with --seed-bug: the mistake was not found).
  */
 #define _GNU_SOURCE
@@ -27,7 +30,7 @@ struct options {
     double seconds;
     unsigned bits, jobs, shown;
     const char *cases, *bug;
-    bool replaying;
+    bool replaying, by_interp;
 };
 
 /* counts of one worker, seen by its parent */
@@ -75,6 +78,12 @@ static void bench_free(struct bench *b)
     free(b->sb);
 }
 
+/* does the interpreter stand in for the host CPU? */
+static bool stands_in(const struct options *o, unsigned bits)
+{
+    return o->by_interp || (bits == 16 && native_lacks(16));
+}
+
 static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
 {
     struct err err;
@@ -84,7 +93,8 @@ static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
         fprintf(stderr, "ifuzz: %s\n", err.msg);
         return false;
     }
-    b->native = native_new(bits);      /* before there is much to copy for the child */
+    b->by_interp = stands_in(o, bits);
+    b->native = native_new(bits, !b->by_interp);      /* before there is much to copy for the child */
     b->guest = b->native ? fguest_new(bits, &b->model) : NULL;
     if (!b->guest)
         return false;
@@ -94,6 +104,7 @@ static bool bench_init(struct bench *b, const struct options *o, unsigned bits)
     b->seq = native_seqs(b->native);
     b->host = native_outcomes(b->native);
     b->src = source_new(bits, &b->model);
+    b->src->portable = b->by_interp;
     b->pool = aligned_alloc(64, POOL_FPU * sizeof(*b->pool));
     fpu_pool_make(b->pool, o->seed);
     b->sa = aligned_alloc(64, align_up(sizeof(*b->sa), 64));
@@ -126,6 +137,8 @@ bool bench_host(struct bench *b)
     }
     native_run(b->native, 1, b->sa);
     fguest_code(b->guest, b->seq[0].off, native_ring(b->native) + b->seq[0].off, seq_room(&b->seq[0]));
+    if (b->by_interp)
+        fguest_run(b->guest, E_INTERP, &b->seq[0], &b->host[0], b->sa);
     return b->host[0].vector >= VEC_END;
 }
 
@@ -139,10 +152,12 @@ bool bench_differs(struct bench *b, enum fuzz_engine e)
 
 /* ---- one batch ------------------------------------------------------------------------- */
 
-static bool wants(const struct options *o, enum fuzz_engine e, uint64_t index, const struct seq *q)
+static bool wants(const struct options *o, enum fuzz_engine e, uint64_t index, const struct seq *q, bool by_interp)
 {
     unsigned turn = index % 8;
 
+    if (by_interp && (q->approximate || e == E_INTERP))
+        return false;
     if (o->replaying && index == o->replay)
         return e != E_INTERP || (q->portable && !q->approximate);
     switch (e) {
@@ -162,7 +177,8 @@ static void report(struct bench *b, const struct options *o, uint64_t index, enu
     bool alone = shrink(b, e);
     bench_host(b);
     bench_differs(b, e);
-    printf("--- %s: differs from the host CPU%s\n", why, alone ? "" : ", but not alone");
+    printf("--- %s: differs from the %s%s\n", why,
+           b->by_interp ? "interpreter" : "host CPU", alone ? "" : ", but not alone");
     show_sequence(&b->seq[0]);
     show_states(b->sa, b->sb);
     if (o->cases && alone)
@@ -195,7 +211,7 @@ static void run_engine(struct bench *b, const struct options *o, enum fuzz_engin
     struct outcome g;
 
     for (unsigned i = 0; i < n; i++) {
-        if (!wants(o, e, first + i, &b->seq[i]) || b->host[i].vector == VEC_CRASH)
+        if (!wants(o, e, first + i, &b->seq[i], b->by_interp) || b->host[i].vector == VEC_CRASH)
             continue;
         fguest_run(b->guest, e, &b->seq[i], &g, NULL);
         t->runs[e]++;
@@ -232,6 +248,8 @@ static unsigned run_part(struct bench *b, const struct options *o, struct tally 
     }
     native_run(b->native, made, NULL);
     fguest_code(b->guest, 0, native_ring(b->native), RING_BYTES);
+    for (unsigned i = 0; i < made && b->by_interp; i++)
+        fguest_run(b->guest, E_INTERP, &b->seq[i], &b->host[i], NULL);
     if (o->replaying && first + made == o->replay + 1)
         show_sequence(&b->seq[made - 1]);
     for (unsigned i = 0; i < made; i++)
@@ -324,8 +342,8 @@ static void summary(const struct options *o, unsigned bits, const struct tally *
         faults += s.vector[i];
     for (unsigned i = 0; i < MAX_ROWS; i++)
         used += s.used[i];
-    printf("ifuzz: %u-bit: seed %llu, %llu sequences on the host CPU and optimised, of these", bits,
-           (unsigned long long)o->seed, (unsigned long long)s.seqs);
+    printf("ifuzz: %u-bit: seed %llu, %llu sequences %s and optimised, of these", bits, (unsigned long long)o->seed,
+           (unsigned long long)s.seqs, stands_in(o, bits) ? "interpreted" : "on the host CPU");
     for (unsigned e = 1; e < E_COUNT; e++)
         printf(" %llu %s%s", (unsigned long long)s.runs[e], engine_name[e], e + 1 < E_COUNT ? "," : ";");
     printf(" %.1f instructions, %.1f bytes each, %.1f %% end by a fault; %u of %u rows\n",
@@ -404,6 +422,8 @@ static bool parse_one(struct options *o, const char *name, const char *v)
         o->cases = v;
     else if (!strcmp(name, "--seed-bug"))
         o->bug = v;
+    else if (!strcmp(name, "--against"))
+        return (o->by_interp = !strcmp(v, "interpreter")) || !strcmp(v, "host");
     else if (!strcmp(name, "--replay"))
         return parse_replay(o, v);
     else
@@ -427,15 +447,19 @@ int main(int argc, char **argv)
 
     if (!parse(&o, argc, argv)) {
         fprintf(stderr, "usage: ifuzz [--seed N] [--count N | --seconds N] [--mode 16|32|64] [--jobs N] [--show N]\n"
-                "             [--replay SEED:INDEX] [--cases DIR] [--seed-bug flag|shift]\n");
+                "             [--replay SEED:INDEX] [--cases DIR] [--seed-bug flag|shift]\n"
+                "             [--against host|interpreter]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (unsigned bits = 64; bits >= 16; bits /= 2)
-        if (native_lacks(bits))
-            printf("ifuzz: %u-bit: skipped, this host cannot be compared with: %s\n", bits, native_lacks(bits));
-        else if (!o.bits || o.bits == bits)
+    for (unsigned bits = 64; bits >= 16; bits /= 2) {
+        const char *lacks = o.by_interp || (o.bits && o.bits != bits) ? NULL : native_lacks(bits);
+        if (lacks)
+            printf("ifuzz: %u-bit: %s: this host cannot be compared with: %s\n", bits,
+                   bits == 16 ? "with the interpreter in its place" : "skipped", lacks);
+        if ((!lacks || bits == 16) && (!o.bits || o.bits == bits))
             ok &= run_mode(&o, bits);
+    }
     if (o.bug)
         printf("ifuzz: the mistake '%s' was %s\n", o.bug, ok ? "NOT found" : "found");
     return o.bug ? ok : !ok;

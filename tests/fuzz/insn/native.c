@@ -362,7 +362,7 @@ const char *native_lacks(unsigned bits)
     return NULL;
 }
 
-struct native *native_new(unsigned bits)
+struct native *native_new(unsigned bits, bool run)
 {
     struct native *n = xzalloc(sizeof(*n));
     int fd;
@@ -376,7 +376,7 @@ struct native *native_new(unsigned bits)
     n->sh = shared_file(sizeof(*n->sh), &fd);
     n->ring = shared_file(RING_BYTES, &n->code_fd);
     n->ro = shared_file(RO_BYTES, &n->ro_fd);
-    if (n->sh == MAP_FAILED || n->ring == MAP_FAILED || n->ro == MAP_FAILED || child_start(n) < 0) {
+    if (n->sh == MAP_FAILED || n->ring == MAP_FAILED || n->ro == MAP_FAILED || (run && child_start(n) < 0)) {
         fprintf(stderr, "ifuzz: cannot start the child: %s\n", strerror(errno));
         return NULL;
     }
@@ -387,8 +387,10 @@ struct native *native_new(unsigned bits)
 
 void native_free(struct native *n)
 {
-    kill(n->child, SIGKILL);
-    waitpid(n->child, NULL, 0);
+    if (n->child) {
+        kill(n->child, SIGKILL);
+        waitpid(n->child, NULL, 0);
+    }
     munmap(n->sh, sizeof(*n->sh));
     munmap(n->ring, RING_BYTES);
     munmap(n->ro, RO_BYTES);
@@ -454,7 +456,8 @@ void native_run(struct native *n, unsigned count, struct state *full)
 {
     for (unsigned i = 0; i < count; i++)
         put_code(n, &n->sh->seq[i]);
-    run_batch(n, count, full != NULL);
+    if (n->child)
+        run_batch(n, count, full != NULL);
     if (full)
         *full = n->sh->full;
 }

@@ -12,6 +12,7 @@
 struct source {
     unsigned bits;
     const struct x86_model *m;
+    bool portable;                /* all sequences are to be interpreted */
     uint16_t integer[MAX_ROWS], vec[MAX_ROWS], common[MAX_ROWS], vsib[64], stack[64], jcc[2];
     unsigned n_integer, n_vec, n_common, n_vsib, n_stack, n_jcc;
     uint16_t kind[MAX_ROWS];      /* ROW_*; 0: not here */

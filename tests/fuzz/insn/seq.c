@@ -494,7 +494,7 @@ void seq_make(struct seq *q, const struct source *src, const struct xstate *pool
     q->n = 0;
     q->bits = src->bits;
     q->approximate = false;
-    q->portable = index % 8 == 5;
+    q->portable = src->portable || index % 8 == 5;
     b.vec = one_in(2);
     b.wild = one_in(src->bits == 16 ? 24 : 12);
     b.near = !b.wild && one_in(6);
