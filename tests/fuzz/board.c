@@ -141,7 +141,8 @@ static void make_board(struct fuzz *f)
 {
     struct err e = { "" };
     char rom[40];
-    struct machine_config cfg = { .board = f->rng & 1 ? BOARD_Q35 : BOARD_PC, .ram_bytes = RAM_BYTES, .bios = rom, .n_vcpus = 1, .pc_testdev = false };
+    struct machine_config cfg = { .board = f->rng & 1 ? BOARD_Q35 : BOARD_PC, .ram_bytes = RAM_BYTES, .bios = rom, .n_vcpus = 1,
+                                  .no_vga = true };     /* it comes with the other devices */
 
     close(temp_file(rom, 256 * 1024));
     if (!(f->m = machine_new(&cfg, &e)))
