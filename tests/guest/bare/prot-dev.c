@@ -41,17 +41,14 @@ static u8 pic_irr(void)
     return inb(0x20);
 }
 
-static u8 pit_out(void)
-{
-    outb(0x43, 0xe2); /* read back: status of counter 0 */
-    return inb(0x40) & 0x80;
-}
-
-/* The timer's request is pending, but not delivered: IF is 0. An older one may wait already. */
+/* The timer's request is pending, but not delivered: IF is 0. An older one is let in before. */
 static void pit_pending(void)
 {
+    outb(0x43, 0x30); /* mode 0 without a count: quiet */
+    asm volatile("sti\n\tnop\n\tnop\n\tcli");
+    ticks = 0;
     pit_once(0x100);
-    for (u32 i = 0; i < 100000 && !(pit_out() && (pic_irr() & 1)); i++)
+    for (u32 i = 0; i < 100000 && !(pic_irr() & 1); i++)
         ;
 }
 
