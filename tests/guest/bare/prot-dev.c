@@ -44,6 +44,7 @@ static u8 pic_irr(void)
 /* The timer's request is pending, but not delivered: IF is 0. An older one is let in before. */
 static void pit_pending(void)
 {
+    asm volatile("sti\n\tnop\n\tnop\n\tcli");
     outb(0x43, 0x30); /* mode 0 without a count: quiet */
     asm volatile("sti\n\tnop\n\tnop\n\tcli");
     ticks = 0;
