@@ -240,7 +240,7 @@ static const struct opt_row rows[] = {
     { "snapshot", NULL, GRP_DISKS, "keep nothing that is written to disks", opt_snapshot },
     { "serial", "CHARDEV", GRP_DEVICES, "a serial port; repeatable, up to 4", set_serial },
     { "debugcon", "CHARDEV", GRP_DEVICES, "firmware debug console at port 0x402", set_debugcon },
-    { "nodefaults", NULL, GRP_DEVICES, "no default serial port, monitor and display adapter", set_nodefaults },
+    { "nodefaults", NULL, GRP_DEVICES, "no default serial port, monitor, display adapter, CD and floppy drive", set_nodefaults },
     { "no-hpet", NULL, GRP_DEVICES, "without HPET", set_no_hpet },
     { "no-acpi", NULL, GRP_DEVICES, "without ACPI", set_no_acpi },
     { "vga", "std|none", GRP_DEVICES, "display adapter", set_vga },
