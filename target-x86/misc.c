@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "target-x86/simd-int.h"
+#include "target-x86/system-int.h"
 #include "target-x86/vecx-int.h"
 
 #ifdef __x86_64__
@@ -388,21 +389,14 @@ static bool elem_selected(const uint8_t *mask, unsigned i, unsigned esize)
     return mask[i * esize + esize - 1] & 0x80;
 }
 
-static bool vmaskmov_store(struct tcg_cpu *tc, uint64_t va, const uint8_t *data,
-                           const uint8_t *mask, unsigned n, unsigned esize)
+/** vector_mask() - the sign bits of @n elements of @mask, @esize bytes each */
+static struct tcg_mask vector_mask(const uint8_t *mask, unsigned n, unsigned esize)
 {
-    unsigned i;
+    struct tcg_mask m = { .elem = esize };
 
-    for (i = 0; i < n; i++)
-        if (elem_selected(mask, i, esize) &&
-            !tcg_probe(tc, (va + i * esize) & tc->va_mask, esize, ACC_WRITE))
-            return false;
-    for (i = 0; i < n; i++)
-        if (elem_selected(mask, i, esize) &&
-            !tcg_store(tc, (va + i * esize) & tc->va_mask, esize,
-                       esize == 4 ? ldl32(data + i * 4) : ldl64(data + i * 8)))
-            return false;
-    return true;
+    for (unsigned i = 0; i < n; i++)
+        m.bits |= (uint64_t)elem_selected(mask, i, esize) << i;
+    return m;
 }
 
 /**
@@ -413,26 +407,21 @@ static bool vmaskmov_store(struct tcg_cpu *tc, uint64_t va, const uint8_t *data,
 uint64_t h_vmaskmov(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
-    unsigned reg = b & 0xff, esize = (b >> 16) & 0xf, i;
-    unsigned n = ((b >> 24) & 1 ? 32 : 16) / (esize == 8 ? 8 : 4);
+    unsigned reg = b & 0xff, esize = (b >> 16) & 8 ? 8 : 4, len = (b >> 24) & 1 ? 32 : 16;
     uint8_t data[32] = { 0 }, mask[32];
-    uint64_t v;
+    bool store = (b >> 25) & 1;
 
-    esize = esize == 8 ? 8 : 4;
     vreg_get(cpu, (b >> 8) & 0xff, mask);
-    if ((b >> 25) & 1) {
-        vreg_get(cpu, reg, data);
-        vmaskmov_store(tc, a, data, mask, n, esize);
+    struct tcg_mask m = vector_mask(mask, len / esize, esize);
+    if ((b >> 26) & 1 && !x86_seg_masked(cpu, (b >> 28) & 7, a, m, store))
         return 0;
-    }
-    for (i = 0; i < n; i++) {
-        if (!elem_selected(mask, i, esize))
-            continue;
-        if (!tcg_load(tc, (a + i * esize) & tc->va_mask, esize, &v))
+    if (store) {
+        vreg_get(cpu, reg, data);
+        if (!tcg_store_masked(tc, a, data, len, m))
             return 0;
-        memcpy(data + i * esize, &v, esize);
+    } else if (tcg_load_masked(tc, a, data, len, m)) {
+        vreg_set(cpu, reg, data);
     }
-    vreg_set(cpu, reg, data);
     return 0;
 }
 

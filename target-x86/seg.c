@@ -374,6 +374,33 @@ static struct tcg_mask check_mask(const struct x86_cpu *cpu, uint64_t b)
     return tcg_vec_mask(&v, cpu->z.k[b >> 4 & 7]);
 }
 
+/* are the elements of @m, from offset @off on, inside @s and may they be accessed? */
+static bool masked_ok(const struct x86_cpu *cpu, const struct x86_seg *s, uint64_t off, struct tcg_mask m, bool write)
+{
+    bool ok = true;
+
+    for (; ok && m.bits; off += m.elem, m.bits >>= 1)
+        if (m.bits & 1)
+            ok = off >= s->lo && off + m.elem - 1 <= (write ? s->hi_w : s->hi_r) &&
+                 (!x86_pe(cpu) || type_allows(s, write));
+    return ok;
+}
+
+static const struct x86_seg *seg_at(const struct x86_cpu *cpu, unsigned seg)
+{
+    return &cpu->seg[seg < S_COUNT ? seg : S_DS];
+}
+
+bool x86_seg_masked(struct x86_cpu *cpu, unsigned seg, uint64_t lin, struct tcg_mask m, bool write)
+{
+    const struct x86_seg *s = seg_at(cpu, seg);
+    bool ok = masked_ok(cpu, s, (uint32_t)(lin - s->base), m, write);
+
+    if (!ok)
+        x86_raise_err(cpu, seg == S_SS ? EXC_SS : EXC_GP, 0);
+    return ok;
+}
+
 /**
  * h_seg_check() - check an access against its segment
  * @a: offset, @b: segment | size << 8 | SEG_CHECK_WRITE; with an opmask: | SEG_CHECK_MASK()
@@ -384,21 +411,11 @@ static struct tcg_mask check_mask(const struct x86_cpu *cpu, uint64_t b)
 uint64_t h_seg_check(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
-    unsigned seg = b & 7;
+    const struct x86_seg *s = seg_at(cpu, b & 7);
     uint64_t off = (uint32_t)a;
-    bool write = b & SEG_CHECK_WRITE;
-    const struct x86_seg *s = &cpu->seg[seg < S_COUNT ? seg : S_DS];
-    struct tcg_mask m = check_mask(cpu, b);
-    bool ok = b != SEG_CHECK_CANONICAL;
 
-    for (unsigned i = 0; ok && m.bits; i++, m.bits >>= 1) {
-        uint64_t first = off + i * m.elem;
-        if (m.bits & 1)
-            ok = first >= s->lo && first + m.elem - 1 <= (write ? s->hi_w : s->hi_r) &&
-                 (!x86_pe(cpu) || type_allows(s, write));
-    }
-    if (!ok) {
-        x86_raise_err(cpu, seg == S_SS && b != SEG_CHECK_CANONICAL ? EXC_SS : EXC_GP, 0);
+    if (b == SEG_CHECK_CANONICAL || !masked_ok(cpu, s, off, check_mask(cpu, b), b & SEG_CHECK_WRITE)) {
+        x86_raise_err(cpu, (b & 7) == S_SS && b != SEG_CHECK_CANONICAL ? EXC_SS : EXC_GP, 0);
         return 0;
     }
     return (uint32_t)(s->base + off);

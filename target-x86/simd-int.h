@@ -31,9 +31,10 @@ HELPER(h_pcmpstr);       /* a = linear address of a memory operand, b = PCMPSTR_
      (uint64_t)(rm) << 20 | (uint64_t)(mem) << 24 | (uint64_t)(w) << 25 |         \
      (uint64_t)(vex) << 26)
 
-/* h_vmaskmov: b */
-#define VMASKMOV_PACK(reg, mask, esize, l, store) \
-    ((uint64_t)((reg) | (mask) << 8 | (esize) << 16 | (l) << 24 | (store) << 25))
+/* h_vmaskmov: b; check: against the limit of segment seg, as elements are selected */
+#define VMASKMOV_PACK(reg, mask, esize, l, store, seg, check) \
+    ((uint64_t)(reg) | (uint64_t)(mask) << 8 | (uint64_t)(esize) << 16 | (uint64_t)(l) << 24 |   \
+     (uint64_t)(store) << 25 | (uint64_t)(check) << 26 | (uint64_t)(seg) << 28)
 /* h_vgather: a = base register + displacement (offset, not linear); b */
 #define VGATHER_PACK(dst, idx, mask, scale, esize, isize, l, asize, seg)          \
     ((uint64_t)(dst) | (uint64_t)(idx) << 4 | (uint64_t)(mask) << 8 |             \

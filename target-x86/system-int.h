@@ -171,6 +171,9 @@ bool x86_load_data_seg(struct x86_cpu *cpu, unsigned seg, uint16_t sel, unsigned
 void x86_drop_inner_segs(struct x86_cpu *cpu);
 /** x86_code_limit() - #GP(0) when @pc is no address of code segment @cs (64: canonical) */
 bool x86_code_limit(struct x86_cpu *cpu, const struct x86_seg *cs, uint64_t pc) MUST_CHECK;
+/** x86_seg_masked() - may the elements that @m selects, from linear address @lin on, be accessed through
+ *  segment register @seg (S_*), outside 64-bit code? Raises #SS(0) or #GP(0) */
+bool x86_seg_masked(struct x86_cpu *cpu, unsigned seg, uint64_t lin, struct tcg_mask m, bool write) MUST_CHECK;
 
 /* ---- stacks --------------------------------------------------------------- */
 

@@ -38,6 +38,7 @@ struct xlat {
     unsigned n_side;             /* conditional branches forward that the block goes on behind */
     bool one_way;                /* it may not: every block ends at its first branch */
     const struct ir_vec *masked; /* the memory operand has an opmask, this instruction's; or NULL */
+    bool unchecked;              /* the helper that gets the address checks limits itself */
     unsigned n_slow;
     struct x86_slow slow[X_MAX_SLOW];
 };

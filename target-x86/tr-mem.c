@@ -131,6 +131,8 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
     ir_val hi, last = off;
     struct x86_slow *sp;
 
+    if (x->unchecked)
+        return;
     if (x->masked) {         /* only elements that are accessed count */
         xt_call(x, h_seg_check, IR_NONE, off, IR_IMM, IR_NONE)->imm = what | SEG_CHECK_MASK(x->masked);
         return;

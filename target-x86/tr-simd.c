@@ -354,9 +354,11 @@ void tr_vmaskmov(struct xlat *x)
 
     if (!xt_sse_ok(x))
         return;
+    x->unchecked = true;
     addr = xt_addr(x, in->l ? 32 : 16, store);
+    x->unchecked = false;
     xt_call(x, h_vmaskmov, IR_NONE, addr,
-            xt_imm(x, VMASKMOV_PACK(in->reg, in->vvvv, x->row->arg, in->l, store)), IR_NONE);
+            xt_imm(x, VMASKMOV_PACK(in->reg, in->vvvv, x->row->arg, in->l, store, in->seg, !xt_64(x))), IR_NONE);
 }
 
 /** tr_vgather() - all gathers; arg: VA_GATHER(element, index bytes) */

@@ -300,10 +300,22 @@ static bool watch_masked(struct tcg_cpu *cpu, uint64_t va, unsigned from, unsign
     return true;
 }
 
+/* The first, or else the last, of bytes @from..@to-1 that @m selects; @to: none is. */
+static unsigned find_selected(struct tcg_mask m, unsigned from, unsigned to, bool first)
+{
+    for (unsigned i = 0; i < to - from; i++) {
+        unsigned at = first ? from + i : to - 1 - i;
+        if (selected(m, at))
+            return at;
+    }
+    return to;
+}
+
 /*
  * Like resolve_span(), but a page counts only when the mask selects a byte of it:
- * s->n[i] stays 0 for one that does not. A fault reports the first such byte, as silicon
- * does. What was resolved is moved back to where the operand begins in that page.
+ * s->n[i] stays 0 for one that does not. A fault reports the first such byte; that of a store which
+ * has got past another page the last, as silicon does (scalars: the first). What was resolved is
+ * moved back to where the operand begins in that page.
  */
 static bool resolve_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
                            enum tcg_access acc, struct span *s)
@@ -313,24 +325,23 @@ static bool resolve_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struc
 
     s->n[0] = s->n[1] = 0;
     for (unsigned i = 0; i < 2; i++) {
-        unsigned first = from[i];
-        uint64_t at;
+        unsigned first = find_selected(m, from[i], from[i + 1], true), at = first;
 
-        while (first < from[i + 1] && !selected(m, first))
-            first++;
         if (first == from[i + 1])
             continue;
-        at = (va + first) & cpu->va_mask;
-        if (!resolve(cpu, cpu->mmu->view, at, acc, &s->p[i]))
+        if (acc == ACC_WRITE && s->n[0] && len > m.elem)
+            at = find_selected(m, first, from[i + 1], false);
+        if (!resolve(cpu, cpu->mmu->view, (va + at) & cpu->va_mask, acc, &s->p[i]))
             return false;
-        if (acc == ACC_WRITE && s->p[i].has_code && !store_code_page(cpu, &s->p[i], at, from[i + 1] - first))
+        if (acc == ACC_WRITE && s->p[i].has_code &&
+            !store_code_page(cpu, &s->p[i], (va + first) & cpu->va_mask, from[i + 1] - first))
             return false;
         if (unlikely(cpu->tcg->debug) && !watch_masked(cpu, va, first, from[i + 1], m, acc))
             return false;
         s->n[i] = from[i + 1] - from[i];
-        s->p[i].gpa -= first - from[i];
+        s->p[i].gpa -= at - from[i];
         if (s->p[i].host)
-            s->p[i].host -= first - from[i];
+            s->p[i].host -= at - from[i];
     }
     return true;
 }

@@ -125,6 +125,16 @@ bool case_approximate(unsigned row)
            (!intel() && NAMED(x86_rows[row].name, by_vendor));
 }
 
+bool same_address(const uint8_t *code, unsigned n, unsigned bits, uint32_t error, uint64_t a, uint64_t b)
+{
+    struct x86_insn in;
+
+    if (a == b)
+        return true;
+    return !intel() && error & PF_W && a >> 12 == b >> 12 && x86_decode_with(code, n, bits, NULL, &in) > 0 &&
+           in.enc != ENC_LEGACY;
+}
+
 bool is_vec_row(const struct x86_row *r)
 {
     return r > &x86_rows[x86_last_integer_row()];

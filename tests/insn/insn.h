@@ -94,6 +94,9 @@ const char *gen_wanted(unsigned row, unsigned bits, const struct x86_model *m);
 bool has_avx512(void);
 /** case_approximate() - @row's results differ in the last bits between implementations */
 bool case_approximate(unsigned row);
+/** same_address() - does a page fault of the instruction at @code, of at most @n bytes, report @a and @b alike?
+ *  Which selected byte a masked store reports is known of Intel's CPUs; elsewhere its page counts */
+bool same_address(const uint8_t *code, unsigned n, unsigned bits, uint32_t error, uint64_t a, uint64_t b);
 /** gen_single() - a case of one instruction of @row; false: no encoding came out */
 bool gen_single(struct tcase *c, unsigned row, unsigned bits, const struct x86_model *m);
 /** gen_sequence() - a case of several instructions of rows in @rows */

@@ -85,13 +85,12 @@ static bool same_vector(const struct tcase *c, int a, int b)
     return a == b || (a == EXC_SS && b == EXC_GP) || (c->fpu && c->bits == 16 && a == EXC_GP && b == EXC_SS);
 }
 
-/* Which byte of the page an EVEX store reports is not the same for all of them. */
 static bool same_cr2(const struct tcase *c, const struct state *a, const struct state *b)
 {
-    unsigned at = (unsigned)(a->pc - CODE_VA) - c->off;
-    bool page = at < c->len && c->code[at] == 0x62 && a->error & PF_W;
+    uint64_t at = a->pc - CODE_VA - c->off;
 
-    return page ? a->cr2 >> 12 == b->cr2 >> 12 : a->cr2 == b->cr2;
+    return at >= c->len ? a->cr2 == b->cr2
+                        : same_address(c->code + at, c->len - (unsigned)at, c->bits, a->error, a->cr2, b->cr2);
 }
 
 /* @exact: to the last bit also where results are approximations */

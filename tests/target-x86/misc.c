@@ -209,12 +209,12 @@ Test(misc, vmaskmov_load_zeroes_and_does_not_touch)
         stl32(r->ram + HR_BYTES - 0x2000 - 16 + i * 4, i + 1);
     stl32(r->cpu->fx.xmm[3], 0x80000000);
     stl32(r->cpu->fx.xmm[3] + 12, 0x80000000);
-    h_vmaskmov(r->tc, HR_RO - 16, VMASKMOV_PACK(4, 3, 4, 1, 0), 0);
+    h_vmaskmov(r->tc, HR_RO - 16, VMASKMOV_PACK(4, 3, 4, 1, 0, S_DS, 0), 0);
     cr_expect_eq(ldl32(r->cpu->fx.xmm[4]), 1);
     cr_expect_eq(ldl32(r->cpu->fx.xmm[4] + 4), 0);
     cr_expect_eq(ldl32(r->cpu->fx.xmm[4] + 12), 4);
     cr_expect_eq(ldl32(r->cpu->ymmh[4]), 0);
-    h_vmaskmov(r->tc, HR_RO - 12, VMASKMOV_PACK(4, 3, 4, 1, 1), 0);
+    h_vmaskmov(r->tc, HR_RO - 12, VMASKMOV_PACK(4, 3, 4, 1, 1, S_DS, 0), 0);
     cr_expect_eq(hr_exception(r), EXC_PF);          /* element 3 is read-only */
     cr_expect_eq(ldl32(r->ram + HR_RO - 12), 2);
 }

@@ -80,13 +80,12 @@ static bool x87_order(const struct seq *q, const struct outcome *a, const struct
     return in.mem && in.enc == ENC_LEGACY && in.map == 0 && (in.opcode & 0xf8) == 0xd8;
 }
 
-/* Which byte of the page an EVEX store reports is not the same for all of them. */
 static bool address_same(const struct seq *q, const struct outcome *a, const struct outcome *b)
 {
     uint64_t at = a->pc - CODE_VA - q->off;
-    bool page = at < q->len && q->code[at] == 0x62 && a->error & PF_W;
 
-    return page ? a->cr2 >> 12 == b->cr2 >> 12 : a->cr2 == b->cr2;
+    return at >= q->len ? a->cr2 == b->cr2
+                        : same_address(q->code + at, q->len - (unsigned)at, q->bits, a->error, a->cr2, b->cr2);
 }
 
 bool outcome_same(const struct seq *q, const struct outcome *a, const struct outcome *b)

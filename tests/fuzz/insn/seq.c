@@ -40,7 +40,7 @@ static uint16_t row_kind(unsigned row)
         return 0;
     if (ROW_HAS(r, VSIB))
         return ROW_VSIB;
-    if (NAMED(r->name, detail) || strstr(r->name, "MASKMOV") ||
+    if (NAMED(r->name, detail) || k & ROW_MASKMOV ||
         (opnd_kind(r->dst) == K_M && opnd_size(r->dst) == Z_t))
         k |= ROW_DETAIL;
     if (NAMED(r->name, slow))
