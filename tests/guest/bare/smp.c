@@ -88,6 +88,8 @@ __attribute__((interrupt)) static void isr_call(struct iframe *f)
     eoi();
 }
 
+/* Out of HLT, no more: it may arrive when the work is under way, so it does not count as a call. */
+__attribute__((interrupt)) static void isr_wake(struct iframe *f) { eoi(); }
 __attribute__((interrupt)) static void isr_nmi(struct iframe *f) { cpus[this_cpu()].nmis++; }
 __attribute__((interrupt)) static void isr_spurious(struct iframe *f) { }
 
@@ -158,7 +160,7 @@ void smp_run(u32 n, void (*fn)(u32 cpu))
     job = fn;
     job_cpus = n;
     job_number++;
-    send_ipi(0, ICR_OTHERS | ICR_ASSERT | VEC_CALL);     /* out of HLT */
+    send_ipi(0, ICR_OTHERS | ICR_ASSERT | VEC_WAKE);
     fn(0);
     for (u32 i = 1; i < n_cpus; i++)
         while (cpus[i].done != job_number)
@@ -189,6 +191,7 @@ static void start_all(void)
     idt_set(2, SEL_CODE, (ulong)isr_nmi, G_INT, 0);
     idt_set(VEC_COUNT, SEL_CODE, (ulong)isr_count, G_INT, 0);
     idt_set(VEC_CALL, SEL_CODE, (ulong)isr_call, G_INT, 0);
+    idt_set(VEC_WAKE, SEL_CODE, (ulong)isr_wake, G_INT, 0);
     idt_set(VEC_SPURIOUS, SEL_CODE, (ulong)isr_spurious, G_INT, 0);
     bytes_copy(page, ap_start, ap_start_end - ap_start);
     APIC(APIC_SVR) = 0x100 | VEC_SPURIOUS;

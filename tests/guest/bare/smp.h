@@ -13,7 +13,7 @@
 #define ROUNDS 1                /* times the short run */
 #endif
 
-enum { VEC_COUNT = 0x41, VEC_CALL = 0x42, VEC_SPURIOUS = 0xff };
+enum { VEC_COUNT = 0x41, VEC_CALL = 0x42, VEC_WAKE = 0x43, VEC_SPURIOUS = 0xff };
 
 struct cpu {
     volatile u32 apic_id, arrived, counts, calls, nmis, done;
