@@ -61,8 +61,10 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/xsave.c
-src_accel := accel/accel.c accel/bt-boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt.c accel/tsc.c
+src_kvm_x86_64 := accel/kvm-none.c
+src_kvm_aarch64 := accel/kvm-none.c
+src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-map.c accel/bt-phys.c \
+	accel/bt.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \

@@ -2,7 +2,7 @@
  * accel.c - choosing an accelerator from the command line
  */
 #include <stdlib.h>
-#include "accel/accel.h"
+#include "accel/accel-int.h"
 
 #define TB_BYTES_DEFAULT (128 * MiB)
 #define TB_MIB_MAX 2047         /* jumps in translated code reach 2 GiB */

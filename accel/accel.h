@@ -1,9 +1,11 @@
 /*
- * accel.h - what runs the vCPUs: the translator, later also KVM
+ * accel.h - what runs the vCPUs: the translator or KVM
  *
  * The rest of the program sees one struct accel, chosen from the -accel
- * options. It owns the vCPUs and their threads, and serves the machine's run
- * control through struct machine_accel.
+ * options. It owns the vCPUs and their threads, serves the machine's run
+ * control through struct machine_accel, and can hand a paused machine from one
+ * implementation to the other. Who implements is behind struct accel_ops
+ * (accel-int.h).
  */
 #ifndef ACCEL_ACCEL_H
 #define ACCEL_ACCEL_H
@@ -12,6 +14,12 @@
 #include "target-x86/x86.h"
 
 struct accel;
+struct accel_ops;
+
+/** enum accel_irqchip - interrupt chips that are the kernel's: none, the local APICs, all */
+enum accel_irqchip { IRQCHIP_OFF, IRQCHIP_SPLIT, IRQCHIP_ON };
+
+#define ACCEL_WHY 200
 
 /** struct accel_options - one -accel argument, parsed */
 struct accel_options {
@@ -21,43 +29,54 @@ struct accel_options {
     bool one_insn;             /* one-insn-per-tb=on|off */
     uint64_t tb_bytes;         /* tb-size=MiB */
     bool perf_map;             /* perf-map=on|off */
+    enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
+    bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
+    char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */
 };
 
-/** struct accel_ops - one implementation */
-struct accel_ops {
-    const char *name, *alias;  /* on the command line; alias may be NULL */
-    const char *help;
-    /** probe() - can it work on this host? 0, or -errno with @e saying why not */
-    int (*probe)(const struct accel_options *o, struct err *e);
-    /**
-     * create() - the vCPUs of @m, stopped, and everything they share
-     * @model: copied; tsc_hz 0 is the host's rate
-     * Installs m->vcpus, m->accel and what the CPU decides in m->cfg; comes
-     * before pc_build(). Returns NULL with @e set.
-     */
-    struct accel *(*create)(struct machine *m, const struct x86_model *model,
-                            const struct accel_options *o, struct err *e);
-    /** start() - the vCPU threads, which wait until the first resume_all() */
-    int (*start)(struct accel *a, struct err *e);
-    /** stop() - end the threads; the vCPUs stay for the devices that know them */
-    void (*stop)(struct accel *a);
-    /** destroy() - after machine_free() */
-    void (*destroy)(struct accel *a);
-    /** info() - statistics for the monitor */
-    void (*info)(struct accel *a, FILE *f);
-    /** cpu() - vCPU 0, for the monitor; its state is true while it is held or
-     *  paused, else as it last was in memory */
-    struct x86_cpu *(*cpu)(struct accel *a);
-    /** hold() - have the vCPUs stand still for a look, unlike pause_all() not seen
-     *  by the guest's clocks; the machine lock is not held. Gives up after 100 ms
-     *  and returns false. release() goes with it either way. */
-    bool (*hold)(struct accel *a);
-    void (*release)(struct accel *a);
-    /** debug - for a debugger; NULL: there is no way */
-    const struct accel_debug_ops *debug;
-};
+/* ---- one machine's accelerator: main thread unless said otherwise ---------------------- */
 
-/* ---- debugging: main thread, all vCPUs paused ------------------------------------ */
+/**
+ * accel_new() - the vCPUs of @m, stopped, and everything they share
+ * @model: copied; tsc_hz 0 is the host's rate
+ * Installs m->vcpus, m->accel and what the CPU decides in m->cfg; comes
+ * before pc_build(). Returns NULL with @e set.
+ */
+struct accel *accel_new(struct machine *m, const struct x86_model *model,
+                        const struct accel_options *o, struct err *e) MUST_CHECK;
+/** accel_start() - the vCPU threads, which wait until the first resume_all() */
+int accel_start(struct accel *a, struct err *e) MUST_CHECK;
+/** accel_stop() - end the threads; the vCPUs stay for the devices that know them */
+void accel_stop(struct accel *a);
+/** accel_free() - after machine_free() */
+void accel_free(struct accel *a);
+/** accel_info() - who runs, why, and statistics, for the monitor */
+void accel_info(struct accel *a, FILE *f);
+/** accel_name() - "tcg" or "kvm" */
+const char *accel_name(const struct accel *a);
+/**
+ * accel_cpu() - vCPU @i as the translator keeps it, whoever runs
+ * Its state is true while the vCPU is held or paused, else as it last was in
+ * memory; what is changed while it stands still counts when it goes on.
+ */
+struct x86_cpu *accel_cpu(struct accel *a, unsigned i);
+/**
+ * accel_hold() - have the vCPUs stand still for a look, unlike pause_all() not seen
+ * by the guest's clocks; the machine lock is not held. Gives up after 100 ms
+ * and returns false. accel_release() goes with it either way.
+ */
+bool accel_hold(struct accel *a);
+void accel_release(struct accel *a);
+
+/**
+ * accel_switch() - another implementation takes the machine over, as it is
+ * @name: as on the command line
+ * All vCPUs are paused. Returns 0, also when it is that one already, or -errno with
+ * @e saying why not; the machine is unchanged then.
+ */
+int accel_switch(struct accel *a, const char *name, struct err *e) MUST_CHECK;
+
+/* ---- debugging: all vCPUs paused ---------------------------------------------------- */
 
 /** enum accel_go - what a vCPU is to do when the machine goes on */
 enum accel_go { GO_HOLD, GO_RUN, GO_STEP };
@@ -71,32 +90,25 @@ struct accel_stop {
 };
 
 /**
- * struct accel_debug_ops - breakpoints, watchpoints, single steps
+ * accel_debug_set() - breakpoints and watchpoints, instead of those before
  * A vCPU that meets one stops, and all others are made to by machine_request_stop().
+ * See tcg_debug_set() for the points.
  */
-struct accel_debug_ops {
-    /** cpu() - vCPU @i, whose registers and memory may be looked at and changed */
-    struct x86_cpu *(*cpu)(struct accel *a, unsigned i);
-    /** set() - instead of those before; see tcg_debug_set() */
-    void (*set)(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
-                const struct tcg_watch *w, unsigned n_watches);
-    /**
-     * resume() - instead of the machine's resume_all()
-     * @go: one for each vCPU. @flags: GO_NOIRQ: those that step take no interrupts
-     * (unless halted); GO_NOTIMER: when none runs the clocks stand still.
-     * The machine lock is not held.
-     */
-    void (*resume)(struct accel *a, const enum accel_go *go, unsigned flags);
-    /** stopped() - why vCPU @i stopped last; asked once, then STOP_NONE */
-    struct accel_stop (*stopped)(struct accel *a, unsigned i);
-};
+void accel_debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
+                     const struct tcg_watch *w, unsigned n_watches);
+/**
+ * accel_debug_resume() - instead of the machine's resume_all()
+ * @go: one for each vCPU. @flags: GO_NOIRQ: those that step take no interrupts
+ * (unless halted); GO_NOTIMER: when none runs the clocks stand still.
+ * The machine lock is not held.
+ */
+void accel_debug_resume(struct accel *a, const enum accel_go *go, unsigned flags);
+/** accel_debug_stopped() - why vCPU @i stopped last; asked once, then STOP_NONE */
+struct accel_stop accel_debug_stopped(struct accel *a, unsigned i);
 
-/** struct accel - first member of the implementation's own struct */
-struct accel {
-    const struct accel_ops *ops;
-};
+/* ---- choice --------------------------------------------------------------------------- */
 
-extern const struct accel_ops accel_bt;
+extern const struct accel_ops accel_bt, accel_kvm;
 
 /**
  * accel_parse() - one -accel argument: NAME[:NAME...][,key=value...]
@@ -104,9 +116,9 @@ extern const struct accel_ops accel_bt;
  * or -errno with @e set, without the option's name in front.
  */
 int accel_parse(const char *arg, struct accel_options *o, struct err *e) MUST_CHECK;
-/** accel_default() - what is used without -accel */
+/** accel_default() - what is used without -accel: the best that works here */
 void accel_default(struct accel_options *o);
-/** accel_help() - list implementations and their options */
+/** accel_help() - list implementations and their options, and what would be chosen */
 void accel_help(FILE *f);
 
 /**

@@ -10,16 +10,6 @@ enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X
 
 /* ---- ports ------------------------------------------------------------------- */
 
-/* A reset or power-off takes effect at the access that caused it. */
-static void stop_when_requested(struct bt_cpu *c)
-{
-    struct machine *m = c->bt->m;
-
-    if (unlikely(__atomic_load_n(&m->request_shutdown, __ATOMIC_RELAXED)
-                 | __atomic_load_n(&m->request_reset, __ATOMIC_RELAXED)))
-        bt_stop_self(c);
-}
-
 static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
 {
     struct bt_cpu *c = opaque;
@@ -32,7 +22,7 @@ static void bus_port_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
     struct bt_cpu *c = opaque;
 
     port_write(c->bt->m, port, v, size);
-    stop_when_requested(c);
+    accel_stop_when_requested(&c->ac);
 }
 
 /* ---- devices in memory ------------------------------------------------------------ */
@@ -42,30 +32,14 @@ static struct bt_cpu *cpu_of(struct tcg_cpu *tc)
     return container_of(X86(tc)->bus, struct bt_cpu, bus);
 }
 
-/* The vCPU's own local APIC answers at its register page, not somebody else's. */
-static void enter_access(struct bt_cpu *c, gpa_t gpa)
-{
-    struct lapic *a = c->vcpu.lapic;
-
-    machine_lock(c->bt->m);
-    if (a && ((lapic_get_base(a) ^ gpa) & 0xffffff000ull) == 0)
-        c->bt->accessing = &c->vcpu;
-}
-
-static void leave_access(struct bt_cpu *c)
-{
-    c->bt->accessing = NULL;
-    machine_unlock(c->bt->m);
-}
-
 uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 {
     struct bt_cpu *c = cpu_of(cpu);
     uint64_t v;
 
-    enter_access(c, gpa);
+    accel_enter_access(&c->ac, gpa);
     v = mmio_read(&c->bt->m->mem, gpa, size);
-    leave_access(c);
+    accel_leave_access(&c->ac);
     return v;
 }
 
@@ -73,10 +47,10 @@ void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, uns
 {
     struct bt_cpu *c = cpu_of(cpu);
 
-    enter_access(c, gpa);
+    accel_enter_access(&c->ac, gpa);
     mmio_write(&c->bt->m->mem, gpa, v, size);
-    leave_access(c);
-    stop_when_requested(c);
+    accel_leave_access(&c->ac);
+    accel_stop_when_requested(&c->ac);
 }
 
 /* ---- interrupts --------------------------------------------------------------------- */
@@ -85,38 +59,38 @@ static void bus_intr_clear(void *opaque, uint32_t bits)
 {
     struct bt_cpu *c = opaque;
 
-    vcpu_intr_lower(&c->vcpu, bits);
-    if ((bits & VCPU_INTR_INIT) && c->vcpu.lapic)
-        lapic_cpu_init(c->vcpu.lapic);
+    vcpu_intr_lower(&c->ac.vcpu, bits);
+    if ((bits & VCPU_INTR_INIT) && c->ac.vcpu.lapic)
+        lapic_cpu_init(c->ac.vcpu.lapic);
 }
 
 static int bus_ack_irq(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    return vcpu_ack_interrupt(&c->vcpu);
+    return vcpu_ack_interrupt(&c->ac.vcpu);
 }
 
 static uint8_t bus_sipi_vector(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    return c->vcpu.lapic ? lapic_sipi_vector(c->vcpu.lapic) : 0;
+    return c->ac.vcpu.lapic ? lapic_sipi_vector(c->ac.vcpu.lapic) : 0;
 }
 
 static uint8_t bus_get_tpr(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    return c->vcpu.lapic ? lapic_get_tpr(c->vcpu.lapic) : 0;
+    return c->ac.vcpu.lapic ? lapic_get_tpr(c->ac.vcpu.lapic) : 0;
 }
 
 static void bus_set_tpr(void *opaque, uint8_t tpr)
 {
     struct bt_cpu *c = opaque;
 
-    if (c->vcpu.lapic)
-        lapic_set_tpr(c->vcpu.lapic, tpr);
+    if (c->ac.vcpu.lapic)
+        lapic_set_tpr(c->ac.vcpu.lapic, tpr);
 }
 
 void bt_raise_ferr(struct bt_cpu *c)
@@ -149,7 +123,7 @@ static void bus_triple_fault(void *opaque)
     struct bt_cpu *c = opaque;
 
     machine_request_reset(c->bt->m, CAUSE_TRIPLE_FAULT);
-    bt_stop_self(c);
+    accel_stop_self(&c->ac);
 }
 
 /* ---- APIC registers that are MSRs ---------------------------------------------------------- */
@@ -157,12 +131,12 @@ static void bus_triple_fault(void *opaque)
 /* The guest's TSC as RDTSC gives it. */
 static uint64_t guest_tsc(struct bt_cpu *c)
 {
-    return bt_tsc(c->bt) + c->cpu->tsc_offset + c->cpu->tsc_adjust;
+    return accel_tsc(c->bt->a) + c->ac.cpu->tsc_offset + c->ac.cpu->tsc_adjust;
 }
 
 static bool apic_read(struct bt_cpu *c, uint32_t msr, uint64_t *v)
 {
-    struct lapic *a = c->vcpu.lapic;
+    struct lapic *a = c->ac.vcpu.lapic;
 
     if (msr == MSR_APIC_BASE)
         *v = lapic_get_base(a);
@@ -175,13 +149,13 @@ static bool apic_read(struct bt_cpu *c, uint32_t msr, uint64_t *v)
 
 static bool apic_write(struct bt_cpu *c, uint32_t msr, uint64_t v)
 {
-    struct lapic *a = c->vcpu.lapic;
+    struct lapic *a = c->ac.vcpu.lapic;
 
     if (msr == MSR_APIC_BASE)
         return lapic_set_base(a, v);
     if (msr != MSR_TSC_DEADLINE)
         return lapic_msr_write(a, msr, v);
-    lapic_set_tsc_deadline(a, v, guest_tsc(c), c->bt->model.tsc_hz);
+    lapic_set_tsc_deadline(a, v, guest_tsc(c), c->bt->a->model.tsc_hz);
     return true;
 }
 
@@ -189,62 +163,18 @@ static bool bus_apic_msr(void *opaque, uint32_t msr, uint64_t *v, bool write)
 {
     struct bt_cpu *c = opaque;
 
-    if (!c->vcpu.lapic)
+    if (!c->ac.vcpu.lapic)
         return false;
     return write ? apic_write(c, msr, *v) : apic_read(c, msr, v);
 }
 
 /* ---- time ------------------------------------------------------------------------------------- */
 
-/* The host's counter in guest ticks. */
-static uint64_t host_counter(const struct bt *bt)
-{
-    uint64_t t = bt->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
-
-    return bt->tsc_mul ? (uint64_t)((unsigned __int128)t * bt->tsc_mul >> 32) : t;
-}
-
-void bt_tsc_init(struct bt *bt)
-{
-    uint64_t host_hz = accel_tsc_hz(&bt->tsc_fixed), want = bt->model.tsc_hz;
-
-    bt->model.tsc_hz = want ? want : host_hz;
-    if (want && want != host_hz)
-        bt->tsc_mul = (uint64_t)(((unsigned __int128)want << 32) / host_hz);
-}
-
-uint64_t bt_tsc(struct bt *bt)
-{
-    return bt->tsc_running ? host_counter(bt) - bt->tsc_base : bt->tsc_base;
-}
-
-void bt_tsc_pause(struct bt *bt)
-{
-    uint64_t now = bt_tsc(bt);
-
-    bt->tsc_running = false;
-    bt->tsc_base = now;
-}
-
-void bt_tsc_resume(struct bt *bt)
-{
-    if (bt->tsc_running)
-        return;
-    bt->tsc_base = host_counter(bt) - bt->tsc_base;
-    bt->tsc_running = true;
-}
-
-void bt_tsc_reset(struct bt *bt)
-{
-    bt->tsc_running = false;
-    bt->tsc_base = 0;
-}
-
 static uint64_t bus_tsc(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    return bt_tsc(c->bt);
+    return accel_tsc(c->bt->a);
 }
 
 void bt_bus_init(struct bt_cpu *c)

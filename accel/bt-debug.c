@@ -10,20 +10,17 @@
 
 static void stop_here(struct bt_cpu *c, struct accel_stop why)
 {
-    struct tcg_cpu *tc = &c->cpu->tcg;
+    struct tcg_cpu *tc = &c->ac.cpu->tcg;
 
-    c->stopped = why;
-    c->no_irq = false;
     tc->watch_kinds = 0;
     tcg_debug_step(tc, false);
-    bt_stop_self(c);
-    machine_request_stop(c->bt->m);
+    accel_stop_debugged(&c->ac, why);
 }
 
 /* Is it behind what was to be watched, or behind its step? */
 static bool stop_due(struct bt_cpu *c)
 {
-    const struct tcg_cpu *tc = &c->cpu->tcg;
+    const struct tcg_cpu *tc = &c->ac.cpu->tcg;
     struct accel_stop why = { .kind = STOP_STEP };
 
     if (tc->exception || !(tc->watch_kinds || tc->stepped))
@@ -40,12 +37,12 @@ static bool stop_due(struct bt_cpu *c)
  */
 bool bt_debug_service(struct bt_cpu *c)
 {
-    struct tcg_cpu *tc = &c->cpu->tcg;
+    struct tcg_cpu *tc = &c->ac.cpu->tcg;
     bool run;
 
     if (tc->exception == TCG_EXC_DEBUG) {
         tc->exception = 0;
-        stop_here(c, (struct accel_stop){ .kind = STOP_BREAK, .lin = x86_linear_pc(c->cpu) });
+        stop_here(c, (struct accel_stop){ .kind = STOP_BREAK, .lin = x86_linear_pc(c->ac.cpu) });
         return false;
     }
     if (stop_due(c))
@@ -56,69 +53,16 @@ bool bt_debug_service(struct bt_cpu *c)
 
 /* ---- main thread --------------------------------------------------------------------- */
 
-static struct bt *bt_from(struct accel *a)
+void bt_debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
+                  const struct tcg_watch *w, unsigned n_watches)
 {
-    return container_of(a, struct bt, accel);
+    tcg_debug_set(a->bt->tcg, b, n_breaks, w, n_watches);
+    for (unsigned i = 0; i < a->n_cpus; i++)
+        a->cpus[i]->cpu->tcg.watch_kinds = 0;
 }
 
-static struct x86_cpu *debug_cpu(struct accel *a, unsigned i)
+void bt_debug_step(struct accel_cpu *c, bool step)
 {
-    return bt_from(a)->cpus[i].cpu;
+    c->cpu->tcg.watch_kinds = 0;
+    tcg_debug_step(&c->cpu->tcg, step);
 }
-
-static void debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
-                      const struct tcg_watch *w, unsigned n_watches)
-{
-    struct bt *bt = bt_from(a);
-
-    tcg_debug_set(bt->tcg, b, n_breaks, w, n_watches);
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        bt->cpus[i].debugged = n_breaks || n_watches;
-        bt->cpus[i].cpu->tcg.watch_kinds = 0;
-    }
-}
-
-/* Time goes on when something waits for it. */
-static bool wants_clocks(const struct bt_cpu *c, enum accel_go go, unsigned flags)
-{
-    return go == GO_RUN || (go == GO_STEP && (c->cpu->halted || !(flags & GO_NOTIMER)));
-}
-
-static void debug_resume(struct accel *a, const enum accel_go *go, unsigned flags)
-{
-    struct bt *bt = bt_from(a);
-    bool clocks = false;
-
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        struct bt_cpu *c = &bt->cpus[i];
-        bool step = go[i] == GO_STEP;
-
-        c->held = go[i] == GO_HOLD;
-        c->stopped.kind = STOP_NONE;
-        c->no_irq = step && (flags & GO_NOIRQ) && !c->cpu->halted;
-        c->debugged |= step;
-        c->cpu->tcg.watch_kinds = 0;
-        tcg_debug_step(&c->cpu->tcg, step);
-        clocks |= wants_clocks(c, go[i], flags);
-    }
-    bt_go(bt, clocks);
-}
-
-void bt_debug_forget(struct bt_cpu *c)
-{
-    c->held = c->no_irq = false;
-    tcg_debug_step(&c->cpu->tcg, false);
-}
-
-static struct accel_stop debug_stopped(struct accel *a, unsigned i)
-{
-    struct bt_cpu *c = &bt_from(a)->cpus[i];
-    struct accel_stop s = c->stopped;
-
-    c->stopped.kind = STOP_NONE;
-    return s;
-}
-
-const struct accel_debug_ops bt_debug_ops = {
-    .cpu = debug_cpu, .set = debug_set, .resume = debug_resume, .stopped = debug_stopped,
-};

@@ -1,18 +1,13 @@
 /*
  * bt-int.h - the translator as an accelerator: what its files share
  *
- * Threads: each vCPU has one. It takes the machine lock only inside port and
- * device accesses, never while it waits. Others reach it through vcpu->intr
- * and bt_cpu.work, each followed by a kick; neither is ever awaited with the
- * machine lock held.
- *
- * Locks, outer first: machine lock, bt_cpu.lock, the translator's own. A vCPU waits
+ * Locks, outer first: machine lock, accel_cpu.lock, the translator's own. A vCPU waits
  * for others (an exclusive section, tcg/smp.c) only outside blocks and without any.
  */
 #ifndef ACCEL_BT_INT_H
 #define ACCEL_BT_INT_H
 
-#include "accel/accel.h"
+#include "accel/accel-int.h"
 
 /* ---- physical memory (bt-phys.c, bt-map.c) ------------------------------------ */
 
@@ -87,62 +82,37 @@ struct bt_write {
 };
 
 struct bt_cpu {
-    struct vcpu vcpu;
+    struct accel_cpu ac;        /* first */
     struct bt *bt;
-    struct x86_cpu *cpu;
     struct x86_bus bus;
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock;       /* what follows */
-    pthread_cond_t wake;        /* thread waits: stopped, or halted */
-    pthread_cond_t parked_cond; /* others wait for the thread */
-    bool stop;                  /* asked to stand still, until resume_all() */
-    bool hold;                  /* likewise, for a look at the registers */
-    bool parked;                /* does */
-    bool quit;
-    bool held;                  /* resume_all() leaves it alone: the debugger's wish */
-    bool debugged;              /* the debugger has set something; changed while parked */
-    bool no_irq;                /* single step: interrupts wait; changed while parked */
-    struct accel_stop stopped;  /* why it stands still; its thread, then whoever waited */
-    uint32_t sleeping;          /* halted; atomic */
     uint32_t work;              /* WORK_*; atomic */
-    struct bt_write writes[BT_WRITES];
+    struct bt_write writes[BT_WRITES]; /* ac.lock */
     unsigned n_writes;
     uint64_t watching;          /* watch ticket carried out; atomic */
 };
 
 /** struct bt - the translator of one machine */
 struct bt {
-    struct accel accel;
+    struct accel *a;
     struct machine *m;
-    struct x86_model model;
-    struct accel_options opt;
     struct tcg_target target;   /* x86_target with our service() */
     struct tcg *tcg;
     struct bt_phys phys;
-    struct mem_listener listener;
     uint64_t watch;             /* last ticket of mem_listener.watch; atomic */
     struct bt_cpu *cpus;
-    struct vcpu **vcpus;
     unsigned n_cpus;
-    struct vcpu *accessing;     /* vCPU whose access to its local APIC is carried out */
-    bool tsc_fixed;             /* host TSC, else the virtual clock */
-    bool tsc_running;
-    uint64_t tsc_base;          /* host TSC when the guest's was 0; stopped: guest's value */
-    uint64_t tsc_mul;           /* guest ticks a host tick, 32.32 fixed point; 0: one */
 };
 
-/** bt_of() - the translator of @m */
-static inline struct bt *bt_of(struct machine *m)
+/** bt_of() - the translator's part of @c */
+static inline struct bt_cpu *bt_of(struct accel_cpu *c)
 {
-    return m->accel_opaque;
+    return container_of(c, struct bt_cpu, ac);
 }
 
 /** bt_bus_init() - connect @c's CPU to the machine */
 void bt_bus_init(struct bt_cpu *c);
 /** bt_raise_ferr() - FERR# reaches IRQ 13; bt_ferr_port() - port 0xF0 lowers it */
 void bt_raise_ferr(struct bt_cpu *c);
-void bt_ferr_port(struct machine *m);
 /** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */
 enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page);
 /** bt_a20_mask()/bt_intr()/bt_set_ferr() - members of struct x86_bus, callable
@@ -153,36 +123,23 @@ void bt_set_ferr(void *opaque, int level);
 uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
 void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
 
-/** bt_tsc()/bt_tsc_pause()/bt_tsc_resume() - guest TSC before the guest's own
- *  adjustment; it stands still while paused */
-void bt_tsc_init(struct bt *bt);
-uint64_t bt_tsc(struct bt *bt);
-void bt_tsc_pause(struct bt *bt);
-void bt_tsc_resume(struct bt *bt);
-void bt_tsc_reset(struct bt *bt);
-
-/** bt_listen() - follow changes of the memory map and of RAM */
-void bt_listen(struct bt *bt);
+/** bt_map_changed() and so on - struct accel_ops', changes of the memory map and of RAM */
+void bt_map_changed(struct accel *a);
+void bt_ram_written(struct accel *a, gpa_t gpa, uint64_t len);
+uint64_t bt_watch(struct accel *a);
+bool bt_watching(struct accel *a, uint64_t ticket);
 /** bt_do_work() - what others have left to do, on the vCPU's thread between
  *  blocks or while it is parked */
 void bt_do_work(struct bt_cpu *c);
 
 /** bt_debug_service() - bt_service() of a vCPU that is debugged (bt-debug.c) */
 bool bt_debug_service(struct bt_cpu *c);
-/** bt_debug_forget() - the machine goes on as a whole: no step, nobody held back */
-void bt_debug_forget(struct bt_cpu *c);
-extern const struct accel_debug_ops bt_debug_ops;
-/** bt_go() - let the vCPUs go that are not held; @clocks: those of the guest, too */
-void bt_go(struct bt *bt, bool clocks);
+/** bt_debug_set()/bt_debug_step() - struct accel_ops' */
+void bt_debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
+                  const struct tcg_watch *w, unsigned n_watches);
+void bt_debug_step(struct accel_cpu *c, bool step);
 
-/** bt_stop_self() - the vCPU stands still before its next block but one, until
- *  resume_all(); its own thread */
-void bt_stop_self(struct bt_cpu *c);
 /** bt_halt() - wait until a request line is up */
 void bt_halt(struct bt_cpu *c);
-/** bt_self() - whether the calling thread is @c's */
-bool bt_self(const struct bt_cpu *c);
-/** bt_cpu_start_state() - registers at power-up, or for a direct kernel entry */
-void bt_cpu_start_state(struct bt_cpu *c);
 
 #endif

@@ -14,7 +14,7 @@
 static void leave_work(struct bt_cpu *c, uint32_t what)
 {
     __atomic_fetch_or(&c->work, what, __ATOMIC_SEQ_CST);
-    tcg_kick(&c->cpu->tcg);
+    tcg_kick(&c->ac.cpu->tcg);
 }
 
 /* ---- the map ------------------------------------------------------------------ */
@@ -22,24 +22,24 @@ static void leave_work(struct bt_cpu *c, uint32_t what)
 /* Page numbers do not change, so translations stay; only where pages are seen. */
 static void forget_map(struct bt_cpu *c)
 {
-    tcg_mmu_flush(&c->cpu->tcg, true);
-    tcg_kick(&c->cpu->tcg);      /* no longer in chained code of the old map */
+    tcg_mmu_flush(&c->ac.cpu->tcg, true);
+    tcg_kick(&c->ac.cpu->tcg);      /* no longer in chained code of the old map */
 }
 
-static void map_changed(void *opaque)
+void bt_map_changed(struct accel *a)
 {
-    struct bt *bt = opaque;
+    struct bt *bt = a->bt;
 
     bt_phys_rebuild(&bt->phys, bt->m);
     for (unsigned i = 0; i < bt->n_cpus; i++) {
         struct bt_cpu *c = &bt->cpus[i];
 
-        pthread_mutex_lock(&c->lock);
-        if (c->parked || bt_self(c))
+        pthread_mutex_lock(&c->ac.lock);
+        if (c->ac.parked || accel_self(&c->ac))
             forget_map(c);
         else
             leave_work(c, WORK_REMAP);
-        pthread_mutex_unlock(&c->lock);
+        pthread_mutex_unlock(&c->ac.lock);
     }
     bt_phys_reclaim(&bt->phys, bt->tcg);
 }
@@ -84,21 +84,21 @@ static void queue_write(struct bt_cpu *c, gpa_t gpa, uint64_t len)
     }
 }
 
-static void ram_written(void *opaque, gpa_t gpa, uint64_t len)
+void bt_ram_written(struct accel *a, gpa_t gpa, uint64_t len)
 {
-    struct bt *bt = opaque;
+    struct bt *bt = a->bt;
     struct bt_cpu *c = &bt->cpus[0];
 
     if (bt->n_cpus > 1) {        /* translations have a lock of their own then */
         invalidate(bt, gpa, len);
         return;
     }
-    pthread_mutex_lock(&c->lock);
-    if (c->parked || bt_self(c))
+    pthread_mutex_lock(&c->ac.lock);
+    if (c->ac.parked || accel_self(&c->ac))
         invalidate(bt, gpa, len);
     else
         queue_write(c, gpa, len);
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->ac.lock);
 }
 
 /* ---- pages whose writes somebody wants to hear of ------------------------------------- */
@@ -112,25 +112,25 @@ static void watch_pages(struct bt_cpu *c)
 
     for (uint32_t i = 0; i < n; i++)
         if (p->block[i].written)
-            tcg_mmu_watch(&c->cpu->tcg, p->block[i].page, p->block[i].len / 4096,
+            tcg_mmu_watch(&c->ac.cpu->tcg, p->block[i].page, p->block[i].len / 4096,
                           p->block[i].written);
     __atomic_store_n(&c->watching, ticket, __ATOMIC_SEQ_CST);
 }
 
-static uint64_t watch(void *opaque)
+uint64_t bt_watch(struct accel *a)
 {
-    struct bt *bt = opaque;
+    struct bt *bt = a->bt;
     uint64_t ticket = __atomic_add_fetch(&bt->watch, 1, __ATOMIC_SEQ_CST);
 
     for (unsigned i = 0; i < bt->n_cpus; i++) {
         struct bt_cpu *c = &bt->cpus[i];
 
-        pthread_mutex_lock(&c->lock);
-        if (c->parked || bt_self(c))
+        pthread_mutex_lock(&c->ac.lock);
+        if (c->ac.parked || accel_self(&c->ac))
             watch_pages(c);
         else
             leave_work(c, WORK_WATCH);
-        pthread_mutex_unlock(&c->lock);
+        pthread_mutex_unlock(&c->ac.lock);
     }
     return ticket;
 }
@@ -138,19 +138,19 @@ static uint64_t watch(void *opaque)
 /* A halted vCPU has written all that it had to, and looks before it goes on. */
 static bool cpu_watches(struct bt_cpu *c, uint64_t ticket)
 {
-    if (__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST)
+    if (__atomic_load_n(&c->ac.sleeping, __ATOMIC_SEQ_CST)
         || __atomic_load_n(&c->watching, __ATOMIC_SEQ_CST) >= ticket)
         return true;
-    pthread_mutex_lock(&c->lock);
-    if (c->parked)               /* before it came to it */
+    pthread_mutex_lock(&c->ac.lock);
+    if (c->ac.parked)               /* before it came to it */
         watch_pages(c);
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->ac.lock);
     return __atomic_load_n(&c->watching, __ATOMIC_SEQ_CST) >= ticket;
 }
 
-static bool watching(void *opaque, uint64_t ticket)
+bool bt_watching(struct accel *a, uint64_t ticket)
 {
-    struct bt *bt = opaque;
+    struct bt *bt = a->bt;
 
     for (unsigned i = 0; i < bt->n_cpus; i++)
         if (!cpu_watches(&bt->cpus[i], ticket))
@@ -172,20 +172,11 @@ void bt_do_work(struct bt_cpu *c)
         bt_raise_ferr(c);
     if (!(work & (WORK_INVALIDATE | WORK_INVALIDATE_ALL)))
         return;
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->ac.lock);
     if (work & WORK_INVALIDATE_ALL)
         tcg_flush_all(c->bt->tcg);
     for (unsigned i = 0; i < c->n_writes; i++)
         invalidate(c->bt, c->writes[i].gpa, c->writes[i].len);
     c->n_writes = 0;
-    pthread_mutex_unlock(&c->lock);
-}
-
-void bt_listen(struct bt *bt)
-{
-    bt->listener = (struct mem_listener){ .map_changed = map_changed,
-                                          .ram_written = ram_written, .watch = watch,
-                                          .watching = watching, .opaque = bt };
-    mem_listen(&bt->m->mem, &bt->listener);
-    bt_phys_rebuild(&bt->phys, bt->m);
+    pthread_mutex_unlock(&c->ac.lock);
 }

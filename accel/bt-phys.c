@@ -183,9 +183,9 @@ uint32_t bt_intr(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    uint32_t mask = unlikely(c->no_irq) ? VCPU_INTR_EXIT : ~0u;
+    uint32_t mask = unlikely(c->ac.no_irq) ? VCPU_INTR_EXIT : ~0u;
 
-    return __atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST) & mask;
+    return __atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) & mask;
 }
 
 void bt_set_ferr(void *opaque, int level)
@@ -195,5 +195,5 @@ void bt_set_ferr(void *opaque, int level)
     if (!level)
         return;                  /* a write to port 0xF0 lowers the line */
     __atomic_fetch_or(&c->work, WORK_FERR, __ATOMIC_SEQ_CST);
-    tcg_kick(&c->cpu->tcg);
+    tcg_kick(&c->ac.cpu->tcg);
 }

@@ -1,47 +1,23 @@
 /*
- * bt.c - the translator as an accelerator: its vCPUs, their threads, run control
+ * bt.c - the translator as an accelerator
  */
 #define _GNU_SOURCE 1
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include "accel/bt-int.h"
 #include "hw/intc/intc.h"
 
-#define HOLD_NS 100000000
-
 /* ---- vCPU threads ----------------------------------------------------------------- */
 
-bool bt_self(const struct bt_cpu *c)
+static void bt_kick(struct accel_cpu *c)
 {
-    return c->started && pthread_equal(c->thread, pthread_self());
-}
-
-/* vcpu.kick: after a request line went up. Cheap when the CPU is at work. */
-static void bt_kick(struct vcpu *v)
-{
-    struct bt_cpu *c = container_of(v, struct bt_cpu, vcpu);
-
     tcg_kick(&c->cpu->tcg);
-    if (!__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST))
-        return;
-    pthread_mutex_lock(&c->lock);
-    pthread_cond_signal(&c->wake);
-    pthread_mutex_unlock(&c->lock);
 }
 
-/* "sleeping" is set before the lines are looked at, and they are set before it
- * is looked at: one of the two sees the other. */
 void bt_halt(struct bt_cpu *c)
 {
-    tcg_offline(&c->cpu->tcg);
-    pthread_mutex_lock(&c->lock);
-    __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST))
-        pthread_cond_wait(&c->wake, &c->lock);
-    __atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
-    pthread_mutex_unlock(&c->lock);
-    tcg_online(&c->cpu->tcg);
+    tcg_offline(&c->ac.cpu->tcg);
+    accel_halt(&c->ac);
+    tcg_online(&c->ac.cpu->tcg);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
 }
@@ -54,131 +30,54 @@ static bool bt_service(struct tcg_cpu *tc)
 
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
-    run = unlikely(c->debugged) ? bt_debug_service(c) : x86_service(tc);
+    run = unlikely(c->ac.debugged) ? bt_debug_service(c) : x86_service(tc);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
     return run;
 }
 
-/* Stand still while asked to; false: the thread ends. */
-static bool bt_park(struct bt_cpu *c)
+static void bt_run(struct accel_cpu *c)
 {
-    bool quit;
-
-    pthread_mutex_lock(&c->lock);
-    while ((c->stop || c->hold) && !c->quit) {
-        c->parked = true;
-        pthread_cond_broadcast(&c->parked_cond);
-        pthread_cond_wait(&c->wake, &c->lock);
-    }
-    quit = c->quit;
-    c->parked = quit;
-    if (!quit)
-        vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);
-    tcg_kick(&c->cpu->tcg);      /* it may have been halted: service() looks first */
-    pthread_mutex_unlock(&c->lock);
-    return !quit;
+    tcg_run(&c->cpu->tcg);
 }
 
-static void *bt_thread(void *opaque)
-{
-    struct bt_cpu *c = opaque;
+/* ---- state -------------------------------------------------------------------------- */
 
-    while (bt_park(c))
-        tcg_run(&c->cpu->tcg);
-    return NULL;
+static int bt_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e)
+{
+    x86_state_get(c->cpu, s);
+    return 0;
 }
 
-static void ask_to_stop(struct bt_cpu *c)
+/* Whoever ran meanwhile has written to memory and told nobody. */
+static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct err *e)
 {
-    pthread_mutex_lock(&c->lock);
-    c->stop = true;
-    vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);  /* so that raising it kicks */
-    pthread_mutex_unlock(&c->lock);
-    vcpu_intr_raise(&c->vcpu, VCPU_INTR_EXIT);
+    if (c->vcpu.index == 0)
+        tcg_flush_all(c->a->bt->tcg);
+    x86_state_put(c->cpu, s);
+    return 0;
 }
 
-void bt_stop_self(struct bt_cpu *c)
+/* Another boot runs other code. */
+static void bt_reset(struct accel *a)
 {
-    ask_to_stop(c);
+    if (tcg_get_stats(a->bt->tcg)->translations)
+        tcg_flush_all(a->bt->tcg);
 }
-
-static void wait_parked(struct bt_cpu *c)
-{
-    pthread_mutex_lock(&c->lock);
-    while (c->started && !c->parked)
-        pthread_cond_wait(&c->parked_cond, &c->lock);
-    pthread_mutex_unlock(&c->lock);
-}
-
-/* ---- run control: main thread, machine lock not held --------------------------------- */
-
-static void bt_pause_all(struct machine *m)
-{
-    struct bt *bt = bt_of(m);
-
-    for (unsigned i = 0; i < bt->n_cpus; i++)
-        ask_to_stop(&bt->cpus[i]);
-    for (unsigned i = 0; i < bt->n_cpus; i++)
-        wait_parked(&bt->cpus[i]);
-    machine_lock(m);
-    clock_pause(&m->clock);
-    bt_tsc_pause(bt);
-    machine_unlock(m);
-}
-
-void bt_go(struct bt *bt, bool clocks)
-{
-    if (clocks) {
-        machine_lock(bt->m);
-        clock_resume(&bt->m->clock);
-        bt_tsc_resume(bt);
-        machine_unlock(bt->m);
-    }
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        struct bt_cpu *c = &bt->cpus[i];
-
-        if (c->held)
-            continue;
-        pthread_mutex_lock(&c->lock);
-        c->stop = c->parked = false;
-        pthread_cond_signal(&c->wake);
-        pthread_mutex_unlock(&c->lock);
-    }
-}
-
-static void bt_resume_all(struct machine *m)
-{
-    struct bt *bt = bt_of(m);
-
-    for (unsigned i = 0; i < bt->n_cpus; i++)
-        bt_debug_forget(&bt->cpus[i]);
-    bt_go(bt, true);
-}
-
-static void bt_reset_all(struct machine *m)
-{
-    struct bt *bt = bt_of(m);
-
-    bt_tsc_reset(bt);
-    if (tcg_get_stats(bt->tcg)->translations)
-        tcg_flush_all(bt->tcg);            /* another boot runs other code */
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        vcpu_intr_lower(&bt->cpus[i].vcpu, VCPU_INTR_NMI | VCPU_INTR_SMI | VCPU_INTR_INIT
-                        | VCPU_INTR_SIPI | VCPU_INTR_MCE);
-        bt_cpu_start_state(&bt->cpus[i]);
-    }
-}
-
-static const struct machine_accel bt_machine_accel = {
-    .pause_all = bt_pause_all, .resume_all = bt_resume_all, .reset_all = bt_reset_all,
-};
 
 /* ---- construction ------------------------------------------------------------------------ */
 
-static struct vcpu *bt_accessing(struct machine *m)
+static int bt_create_vcpu(struct accel_cpu *c, struct err *e)
 {
-    return bt_of(m)->accessing;
+    return 0;                /* made with the translator: see bt_cpu_init() */
+}
+
+static void bt_free_vcpu(struct accel_cpu *c)
+{
+    if (c->cpu) {
+        tcg_cpu_free(&c->cpu->tcg);
+        accel_cpu_free(c);
+    }
 }
 
 static int bt_cpu_init(struct bt *bt, unsigned n, struct err *e)
@@ -189,38 +88,23 @@ static int bt_cpu_init(struct bt *bt, unsigned n, struct err *e)
     if (!tc)
         return -ENOMEM;
     c->bt = bt;
-    c->cpu = X86(tc);
-    c->stop = c->parked = true;
-    pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->wake, NULL);
-    pthread_cond_init(&c->parked_cond, NULL);
-    c->vcpu = (struct vcpu){ .machine = bt->m, .index = n, .apic_id = machine_apic_id(bt->m, n),
-                             .cpu = c->cpu, .kick = bt_kick };
+    c->ac.cpu = X86(tc);
+    accel_cpu_init(&c->ac, bt->a, n);
     bt_bus_init(c);
-    c->cpu->model = &bt->model;
-    c->cpu->bus = &c->bus;
-    c->cpu->index = n;
-    c->cpu->apic_id = c->vcpu.apic_id;
-    bt->vcpus[n] = &c->vcpu;
+    c->ac.cpu->model = &bt->a->model;
+    c->ac.cpu->bus = &c->bus;
+    c->ac.cpu->index = n;
+    c->ac.cpu->apic_id = c->ac.vcpu.apic_id;
+    bt->a->cpus[n] = &c->ac;
     return 0;
-}
-
-static int bt_cpus_init(struct bt *bt, struct err *e)
-{
-    int ret = 0;
-
-    bt->cpus = xzalloc(bt->n_cpus * sizeof *bt->cpus);
-    bt->vcpus = xzalloc(bt->n_cpus * sizeof(struct vcpu *));
-    for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)
-        ret = bt_cpu_init(bt, i, e);
-    return ret;
 }
 
 static int bt_tcg_init(struct bt *bt, struct err *e)
 {
-    struct tcg_config cfg = { .backend = bt->opt.backend, .optimise = bt->opt.optimise,
-                              .one_insn = bt->opt.one_insn, .perf_map = bt->opt.perf_map,
-                              .cache_bytes = bt->opt.tb_bytes, .n_cpus = bt->n_cpus };
+    const struct accel_options *o = &bt->a->opt;
+    struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
+                              .one_insn = o->one_insn, .perf_map = o->perf_map,
+                              .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
@@ -234,213 +118,47 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     return bt->tcg ? 0 : -ENOMEM;
 }
 
-/* What firmware tables say of the CPU. */
-static void bt_describe(struct bt *bt)
+static int bt_open(struct accel *a, struct err *e)
 {
-    uint32_t r[4];
-
-    x86_cpuid(bt->cpus[0].cpu, 1, 0, r);
-    bt->m->cfg.cpu_signature = r[0];
-    bt->m->cfg.cpu_features_edx = r[3];
-    bt->m->cfg.tsc_hz = bt->model.tsc_hz;
-}
-
-/* Leaf 0x1F is there when it has more to say than 0xB. */
-static void bt_topology(struct bt *bt)
-{
-    const struct machine_config *cfg = &bt->m->cfg;
-    enum { LEAF_DIES = 0x1f };
-
-    bt->model.n_vcpus = MAX(bt->n_cpus, cfg->max_vcpus);
-    bt->model.dies = cfg->dies;
-    bt->model.cores = cfg->cores;
-    bt->model.threads = cfg->threads;
-    if (cfg->dies > 1 && bt->model.vendor[0] == 'G')
-        bt->model.level = MAX(bt->model.level, (uint32_t)LEAF_DIES);
-}
-
-static void bt_destroy(struct accel *a);
-
-static struct accel *bt_create(struct machine *m, const struct x86_model *model,
-                               const struct accel_options *o, struct err *e)
-{
-    struct bt *bt = xzalloc(sizeof *bt);
-
-    bt->accel.ops = &accel_bt;
-    bt->m = m;
-    bt->opt = *o;
-    bt->n_cpus = MAX(m->cfg.n_vcpus, 1u);
-    bt->model = *model;
-    bt_topology(bt);
-    bt_tsc_init(bt);
-    if (bt_tcg_init(bt, e) < 0 || bt_cpus_init(bt, e) < 0) {
-        bt_destroy(&bt->accel);
-        return NULL;
-    }
-    m->vcpus = bt->vcpus;
-    m->n_vcpus = bt->n_cpus;
-    m->accel = &bt_machine_accel;
-    m->accel_opaque = bt;
-    bt_describe(bt);
-    bt_listen(bt);
-    return &bt->accel;
-}
-
-/* Signals belong to the main thread; a host fault in translated code comes to
- * the thread that runs it, blocked or not. */
-static int spawn(struct bt_cpu *c)
-{
-    sigset_t all, old;
+    struct bt *bt = a->bt = xzalloc(sizeof *bt);
     int ret;
 
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGTRAP);
-    sigdelset(&all, SIGABRT);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_mutex_lock(&c->lock);      /* thread and started are seen together */
-    ret = pthread_create(&c->thread, NULL, bt_thread, c);
-    c->started = ret == 0;
-    pthread_mutex_unlock(&c->lock);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    bt->a = a;
+    bt->m = a->m;
+    bt->n_cpus = a->n_cpus;
+    bt->cpus = xzalloc(bt->n_cpus * sizeof *bt->cpus);
+    ret = bt_tcg_init(bt, e);
+    for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)
+        ret = bt_cpu_init(bt, i, e);
     return ret;
 }
 
-static int bt_start(struct accel *a, struct err *e)
+static void bt_close(struct accel *a)
 {
-    struct bt *bt = container_of(a, struct bt, accel);
+    struct bt *bt = a->bt;
 
-    lapic_route_by_vcpu(bt->m, bt_accessing);
-    bt_ferr_port(bt->m);
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        int ret = spawn(&bt->cpus[i]);
-
-        if (ret)
-            return err_set(e, -ret, "cannot start a vCPU thread: %s", strerror(ret));
-    }
-    return 0;
-}
-
-static void bt_stop(struct accel *a)
-{
-    struct bt *bt = container_of(a, struct bt, accel);
-
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        struct bt_cpu *c = &bt->cpus[i];
-
-        if (!c->started)
-            continue;
-        ask_to_stop(c);
-        pthread_mutex_lock(&c->lock);
-        c->quit = true;
-        pthread_cond_signal(&c->wake);
-        pthread_mutex_unlock(&c->lock);
-        pthread_join(c->thread, NULL);
-        c->started = false;
-        c->parked = true;
-    }
-}
-
-static void bt_destroy(struct accel *a)
-{
-    struct bt *bt = container_of(a, struct bt, accel);
-
-    for (unsigned i = 0; bt->cpus && i < bt->n_cpus; i++) {
-        struct bt_cpu *c = &bt->cpus[i];
-
-        if (!c->cpu)
-            continue;
-        tcg_cpu_free(&c->cpu->tcg);
-        pthread_cond_destroy(&c->wake);
-        pthread_cond_destroy(&c->parked_cond);
-        pthread_mutex_destroy(&c->lock);
-    }
+    if (!bt)
+        return;
     if (bt->tcg)
         tcg_free(bt->tcg);
     bt_phys_free(&bt->phys);
     free(bt->cpus);
-    free(bt->vcpus);
     free(bt);
 }
 
 static void bt_info(struct accel *a, FILE *f)
 {
-    struct bt *bt = container_of(a, struct bt, accel);
-    const struct tcg_stats *s = tcg_get_stats(bt->tcg);
+    const struct tcg_stats *s = tcg_get_stats(a->bt->tcg);
 
-    fprintf(f, "accelerator: bt (tcg), %s code%s\n",
-            bt->opt.backend == TCG_BACKEND_HOST ? "host" : "interpreted",
-            bt->opt.optimise ? "" : ", not optimised");
+    fprintf(f, "%s code%s\n", a->opt.backend == TCG_BACKEND_HOST ? "host" : "interpreted",
+            a->opt.optimise ? "" : ", not optimised");
     fprintf(f, "translations %llu, look-ups %llu, invalidations %llu, flushes %llu\n",
             (unsigned long long)s->translations, (unsigned long long)s->lookups,
             (unsigned long long)s->invalidations, (unsigned long long)s->flushes);
     fprintf(f, "guest bytes %llu, host bytes %llu, of them out of line %llu, cache %llu MiB\n",
             (unsigned long long)s->guest_bytes, (unsigned long long)s->host_bytes,
             (unsigned long long)s->cold_bytes,
-            (unsigned long long)(bt->opt.tb_bytes / MiB));
-}
-
-static void ask_to_hold(struct bt_cpu *c)
-{
-    pthread_mutex_lock(&c->lock);
-    c->hold = true;
-    vcpu_intr_lower(&c->vcpu, VCPU_INTR_EXIT);  /* so that raising it kicks */
-    pthread_mutex_unlock(&c->lock);
-    vcpu_intr_raise(&c->vcpu, VCPU_INTR_EXIT);
-}
-
-static bool wait_held(struct bt_cpu *c, const struct timespec *until)
-{
-    bool parked;
-
-    pthread_mutex_lock(&c->lock);
-    while (c->started && !c->parked)
-        if (pthread_cond_timedwait(&c->parked_cond, &c->lock, until) == ETIMEDOUT)
-            break;
-    parked = c->parked;
-    pthread_mutex_unlock(&c->lock);
-    return parked;
-}
-
-static bool bt_hold(struct accel *a)
-{
-    struct bt *bt = container_of(a, struct bt, accel);
-    struct timespec until;
-    bool all = true;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += HOLD_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    for (unsigned i = 0; i < bt->n_cpus; i++)
-        ask_to_hold(&bt->cpus[i]);
-    for (unsigned i = 0; i < bt->n_cpus; i++)
-        all &= wait_held(&bt->cpus[i], &until);
-    return all;
-}
-
-static void bt_release(struct accel *a)
-{
-    struct bt *bt = container_of(a, struct bt, accel);
-
-    for (unsigned i = 0; i < bt->n_cpus; i++) {
-        struct bt_cpu *c = &bt->cpus[i];
-
-        pthread_mutex_lock(&c->lock);
-        c->hold = false;
-        if (!c->stop)
-            c->parked = false;
-        pthread_cond_signal(&c->wake);
-        pthread_mutex_unlock(&c->lock);
-    }
-}
-
-static struct x86_cpu *bt_cpu0(struct accel *a)
-{
-    return container_of(a, struct bt, accel)->cpus[0].cpu;
+            (unsigned long long)(a->opt.tb_bytes / MiB));
 }
 
 static int bt_probe(const struct accel_options *o, struct err *e)
@@ -460,7 +178,9 @@ static int bt_probe(const struct accel_options *o, struct err *e)
 
 const struct accel_ops accel_bt = {
     .name = "tcg", .alias = "bt", .help = "binary translator of our own",
-    .probe = bt_probe, .create = bt_create, .start = bt_start, .stop = bt_stop,
-    .destroy = bt_destroy, .info = bt_info, .cpu = bt_cpu0, .hold = bt_hold, .release = bt_release,
-    .debug = &bt_debug_ops,
+    .probe = bt_probe, .open = bt_open, .close = bt_close, .create_vcpu = bt_create_vcpu,
+    .free_vcpu = bt_free_vcpu, .run = bt_run, .kick = bt_kick, .get_state = bt_get_state,
+    .put_state = bt_put_state, .reset = bt_reset, .map_changed = bt_map_changed,
+    .ram_written = bt_ram_written, .watch = bt_watch, .watching = bt_watching,
+    .debug_set = bt_debug_set, .debug_step = bt_debug_step, .info = bt_info,
 };

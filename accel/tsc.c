@@ -6,7 +6,7 @@
  * constant rate, it is the monotonic clock in ns.
  */
 #include <time.h>
-#include "accel/accel.h"
+#include "accel/accel-int.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -100,3 +100,49 @@ uint64_t accel_host_tsc(void)
 }
 
 #endif
+
+/* ---- the guest's ------------------------------------------------------------------ */
+
+/* The host's counter in guest ticks. */
+static uint64_t host_counter(const struct accel *a)
+{
+    uint64_t t = a->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
+
+    return a->tsc_mul ? (uint64_t)((unsigned __int128)t * a->tsc_mul >> 32) : t;
+}
+
+void accel_tsc_init(struct accel *a)
+{
+    uint64_t host_hz = accel_tsc_hz(&a->tsc_fixed), want = a->model.tsc_hz;
+
+    a->model.tsc_hz = want ? want : host_hz;
+    if (want && want != host_hz)
+        a->tsc_mul = (uint64_t)(((unsigned __int128)want << 32) / host_hz);
+}
+
+uint64_t accel_tsc(struct accel *a)
+{
+    return a->tsc_running ? host_counter(a) - a->tsc_base : a->tsc_base;
+}
+
+void accel_tsc_pause(struct accel *a)
+{
+    uint64_t now = accel_tsc(a);
+
+    a->tsc_running = false;
+    a->tsc_base = now;
+}
+
+void accel_tsc_resume(struct accel *a)
+{
+    if (a->tsc_running)
+        return;
+    a->tsc_base = host_counter(a) - a->tsc_base;
+    a->tsc_running = true;
+}
+
+void accel_tsc_reset(struct accel *a)
+{
+    a->tsc_running = false;
+    a->tsc_base = 0;
+}

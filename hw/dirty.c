@@ -59,13 +59,22 @@ static bool somebody_watches(const struct mem_map *mm)
     return false;
 }
 
+/* What the accelerator records elsewhere comes into "written". */
+static void sync(struct mem_map *mm, struct mem_region *r)
+{
+    for (struct mem_listener *l = mm->listeners; l; l = l->next)
+        if (l->dirty_sync)
+            l->dirty_sync(l->opaque, r);
+}
+
 bool mem_dirty_take(struct mem_map *mm, struct mem_region *r, size_t page, size_t n,
                     uint8_t *out)
 {
     struct mem_dirty *d = r->dirty;
-    bool settled = !d->any_settling || watching(mm, d->ticket);
-    bool any = false, fresh = false;
+    bool settled, any = false, fresh = false;
 
+    sync(mm, r);
+    settled = !d->any_settling || watching(mm, d->ticket);
     assert(page <= d->n_pages && n <= d->n_pages - page);
     for (size_t i = 0; i < n; i++) {
         uint8_t *written = &d->written[page + i], *settling = &d->settling[page + i];

@@ -73,6 +73,8 @@ struct mem_listener {
     /** watching() - whether that holds since @ticket for every vCPU; until then
      *  writes to those pages may go unnoticed */
     bool (*watching)(void *opaque, uint64_t ticket);
+    /** dirty_sync() - mem_dirty.written of @r is to be true now; may be NULL */
+    void (*dirty_sync)(void *opaque, struct mem_region *r);
     void *opaque;
     struct mem_listener *next;
 };

@@ -482,6 +482,11 @@ static void deliver_external(struct x86_cpu *cpu, unsigned vector)
     deliver_event(cpu, &ev);
 }
 
+void x86_deliver_irq(struct x86_cpu *cpu, unsigned vector)
+{
+    deliver_external(cpu, vector);
+}
+
 /* ---- between blocks ------------------------------------------------------------------ */
 
 /** h_step_end() - see x86.h: an instruction translated on its own is complete */

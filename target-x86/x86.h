@@ -253,6 +253,8 @@ void x86_raise_pf(struct x86_cpu *cpu, uint64_t va, uint32_t error);
 void x86_raise_db(struct x86_cpu *cpu, uint64_t dr6_bits);
 /** x86_raise_soft() - INT n / INT3 / INTO / INT1: @len is the instruction's length */
 void x86_raise_soft(struct x86_cpu *cpu, unsigned vector, unsigned len);
+/** x86_deliver_irq() - the vCPU, which stands still, takes external interrupt @vector now */
+void x86_deliver_irq(struct x86_cpu *cpu, unsigned vector);
 /** x86_service() - tcg_target.service: deliver what is pending, take interrupts, halt */
 bool x86_service(struct tcg_cpu *tc);
 /** x86_reset() - power-up/INIT state (@init: INIT keeps caches, MSRs, FPU) */
@@ -416,6 +418,13 @@ bool x86_debug_walk(struct x86_cpu *cpu, uint64_t va, gpa_t *gpa);
 bool x86_load_pdptes(struct x86_cpu *cpu, uint64_t cr3);
 /** x86_set_pkru() - PKRU = @v; translations go when rights change */
 void x86_set_pkru(struct x86_cpu *cpu, uint32_t v);
+
+/* ---- vector and x87 state as one image (xsave.c) ----------------------------------- */
+enum { X86_XSAVE_BYTES = 2696 };
+/** x86_xsave_get()/x86_xsave_put() - XSAVE area in its standard format, X86_XSAVE_BYTES; all
+ *  components, legacy area in the 64-bit format; put initialises what XSTATE_BV leaves out */
+void x86_xsave_get(const struct x86_cpu *cpu, uint8_t *img);
+void x86_xsave_put(struct x86_cpu *cpu, const uint8_t *img);
 
 /* ---- CPUID and models (cpuid.c) --------------------------------------------------- */
 void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);

@@ -275,3 +275,58 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         x86_set_pkru(cpu, load & XC_PKRU ? ldl32(img + xs_offset(9, 0)) : 0);
     return 0;
 }
+
+/* ---- the whole of it, for a vCPU that stands still --------------------------------------- */
+
+void x86_xsave_get(const struct x86_cpu *cpu, uint8_t *img)
+{
+    memset(img, 0, XS_MAX_BYTES);
+    fx_pack_x87(cpu, img, true);
+    fx_pack_mxcsr(cpu, img);
+    memcpy(img + FX_XMM, cpu->fx.xmm, sizeof(cpu->fx.xmm));
+    memcpy(img + xs_offset(2, 0), cpu->ymmh, sizeof(cpu->ymmh));
+    memcpy(img + xs_offset(5, 0), cpu->z.k, sizeof(cpu->z.k));
+    if (cpu->tcg.zmmh_live)
+        memcpy(img + xs_offset(6, 0), cpu->z.zmmh, sizeof(cpu->z.zmmh));
+    if (cpu->tcg.hi16_live)
+        memcpy(img + xs_offset(7, 0), cpu->z.hi16, sizeof(cpu->z.hi16));
+    stl32(img + xs_offset(9, 0), cpu->pkru);
+    stl64(img + XS_BV, xs_in_use(cpu) | XC_X87 | XC_SSE);
+}
+
+/* Component @i of @img into @to, or its initial state, which is zeros. */
+static bool component_put(const uint8_t *img, unsigned i, void *to, size_t bytes)
+{
+    bool there = ldl64(img + XS_BV) >> i & 1;
+
+    if (there)
+        memcpy(to, img + xs_offset(i, 0), bytes);
+    else
+        memset(to, 0, bytes);
+    return there;
+}
+
+void x86_xsave_put(struct x86_cpu *cpu, const uint8_t *img)
+{
+    uint64_t bv = ldl64(img + XS_BV);
+    uint8_t pkru[4];
+
+    if (bv & XC_X87) {
+        memcpy(&cpu->fx, img, FX_X87_BYTES);
+        memcpy(cpu->fx.st, img + FX_ST, sizeof(cpu->fx.st));
+    } else {
+        fpu_init_state(cpu);
+        memset(cpu->fx.st, 0, sizeof(cpu->fx.st));
+    }
+    cpu->fx.mxcsr = ldl32(img + FX_MXCSR) & MXCSR_VALID;
+    if (bv & XC_SSE)
+        memcpy(cpu->fx.xmm, img + FX_XMM, sizeof(cpu->fx.xmm));
+    else
+        memset(cpu->fx.xmm, 0, sizeof(cpu->fx.xmm));
+    component_put(img, 2, cpu->ymmh, sizeof(cpu->ymmh));
+    component_put(img, 5, cpu->z.k, sizeof(cpu->z.k));
+    cpu->tcg.zmmh_live = component_put(img, 6, cpu->z.zmmh, sizeof(cpu->z.zmmh));
+    cpu->tcg.hi16_live = component_put(img, 7, cpu->z.hi16, sizeof(cpu->z.hi16));
+    component_put(img, 9, pkru, sizeof(pkru));
+    x86_set_pkru(cpu, ldl32(pkru));
+}

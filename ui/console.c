@@ -25,7 +25,7 @@ static void hook_cont(void *opaque)
 
 static struct x86_cpu *cpu_of(struct run *r)
 {
-    return r->accel->ops->cpu(r->accel);
+    return accel_cpu(r->accel, 0);
 }
 
 /*
@@ -36,14 +36,14 @@ static struct x86_cpu *cpu_of(struct run *r)
 static struct x86_cpu *hold_cpu(struct run *r)
 {
     machine_unlock(r->m);
-    r->accel->ops->hold(r->accel);
+    accel_hold(r->accel);
     machine_lock(r->m);
     return cpu_of(r);
 }
 
 static void release_cpu(struct run *r)
 {
-    r->accel->ops->release(r->accel);
+    accel_release(r->accel);
 }
 
 static void hook_registers(void *opaque, struct monitor *mon)
@@ -119,7 +119,7 @@ static void info_jit(struct monitor *mon, char *rest)
 
     if (!f)
         return;
-    r->accel->ops->info(r->accel, f);
+    accel_info(r->accel, f);
     fclose(f);
     monitor_printf(mon, "%s", text);
     free(text);

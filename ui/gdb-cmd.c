@@ -32,7 +32,7 @@ static void reply_done(struct gdb *g, unsigned err)
 
 struct x86_cpu *gdb_cpu(struct gdb *g)
 {
-    return g->debug->cpu(g->accel, g->cpu);
+    return accel_cpu(g->accel, g->cpu);
 }
 
 /* ---- threads: vCPU n is thread n + 1 of process 1 --------------------------------------- */
@@ -102,7 +102,7 @@ void gdb_use_arch(struct gdb *g, enum gdb_arch arch)
     if (g->regs.xml && g->regs.arch == arch)
         return;
     gdb_regs_free(&g->regs);
-    gdb_regs_init(&g->regs, arch, g->debug->cpu(g->accel, 0));
+    gdb_regs_init(&g->regs, arch, accel_cpu(g->accel, 0));
     g->points_changed = true;             /* how addresses compare */
 }
 

@@ -116,7 +116,6 @@ enum { SSTEP_ENABLE = 1, SSTEP_NOIRQ = 2, SSTEP_NOTIMER = 4, SSTEP_ALL = 7 };
 struct gdb {
     struct machine *m;
     struct accel *accel;
-    const struct accel_debug_ops *debug;
     struct chardev *chr;
     struct gdb_hooks hooks;
     unsigned n_cpus;

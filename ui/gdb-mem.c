@@ -151,7 +151,7 @@ void gdb_points_apply(struct gdb *g)
         else
             watches[nw++] = (struct tcg_watch){ p->addr, p->len, kinds_of(p) };
     }
-    g->debug->set(g->accel, breaks, nb, watches, nw);
+    accel_debug_set(g->accel, breaks, nb, watches, nw);
     free(breaks);
     g->points_changed = false;
 }

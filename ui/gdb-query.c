@@ -63,7 +63,7 @@ static void thread_info(struct gdb *g, const char *s)
         gdb_error(g, GDB_EINVAL);
         return;
     }
-    cpu = g->debug->cpu(g->accel, (unsigned)i);
+    cpu = accel_cpu(g->accel, (unsigned)i);
     snprintf(text, sizeof(text), "CPU#%d [%s]", i,
              cpu->wait_sipi ? "waits for SIPI" : cpu->halted ? "halted " : "running");
     out_hex(&g->out, text, strlen(text));

@@ -60,7 +60,7 @@ static void out_exec(struct gdb *g, enum gdb_arch arch)
 
 static void tell(struct gdb *g)
 {
-    enum gdb_arch arch = gdb_arch_now(g->debug->cpu(g->accel, g->last_stop.cpu));
+    enum gdb_arch arch = gdb_arch_now(accel_cpu(g->accel, g->last_stop.cpu));
 
     g->waiting = false;
     g->out.len = 0;
@@ -95,7 +95,7 @@ static void choose(struct gdb *g)
     bool dead = g->m->run_state == RUN_SHUTDOWN;
 
     for (unsigned i = 0; i < g->n_cpus; i++) {
-        struct accel_stop s = g->debug->stopped(g->accel, i);
+        struct accel_stop s = accel_debug_stopped(g->accel, i);
 
         if (s.kind != STOP_NONE)
             g->stop[i] = s;
@@ -163,7 +163,7 @@ void gdb_resume(struct gdb *g)
         if (g->go[i] == GO_STEP && !(g->sstep & SSTEP_ENABLE))
             g->go[i] = GO_RUN;
     g->going = false;
-    g->debug->resume(g->accel, g->go, flags);
+    accel_debug_resume(g->accel, g->go, flags);
 }
 
 /* ---- vCont ------------------------------------------------------------------------------------------ */

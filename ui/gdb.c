@@ -218,14 +218,13 @@ struct gdb *gdb_new(struct machine *m, struct accel *accel, struct chardev *chr,
 {
     struct gdb *g;
 
-    if (!accel->ops->debug || m->n_vcpus > GDB_CPUS) {
+    if (m->n_vcpus > GDB_CPUS) {
         err_set(e, -ENOTSUP, "this accelerator cannot be debugged");
         return NULL;
     }
     g = xzalloc(sizeof(*g));
     g->m = m;
     g->accel = accel;
-    g->debug = accel->ops->debug;
     g->chr = chr;
     g->hooks = *hooks;
     g->n_cpus = m->n_vcpus;

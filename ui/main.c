@@ -127,7 +127,7 @@ static int build(struct run *r, struct err *e)
     if (!r->m)
         return -ENOMEM;
     clock_pause(&r->m->clock);             /* until the first cont */
-    r->accel = o->accel.ops->create(r->m, &o->model, &o->accel, e);
+    r->accel = accel_new(r->m, &o->model, &o->accel, e);
     if (!r->accel)
         return -EIO;
     ret = run_consoles(r, e);
@@ -152,7 +152,7 @@ static int build(struct run *r, struct err *e)
     if (ret == 0)
         ret = run_prepare(r, e);
     if (ret == 0)
-        ret = r->accel->ops->start(r->accel, e);
+        ret = accel_start(r->accel, e);
     if (ret == 0 && o->pidfile)
         ret = write_pidfile(o->pidfile, e);
     return ret;
@@ -166,7 +166,7 @@ static void tear_down(struct run *r)
     struct drive *drives;
 
     if (r->accel)
-        r->accel->ops->stop(r->accel);
+        accel_stop(r->accel);
     run_displays_free(r);
     for (unsigned i = 0; i < r->n_mon; i++)
         monitor_free(r->mon[i]);
@@ -180,7 +180,7 @@ static void tear_down(struct run *r)
     machine_free(r->m);
     run_disks_free(r, drives);
     if (r->accel)
-        r->accel->ops->destroy(r->accel);
+        accel_free(r->accel);
     run_consoles_free(r);
     if (r->signal_fd >= 0)
         close(r->signal_fd);

@@ -53,20 +53,20 @@ static void rig_start(struct rig *r, const char *accel, const uint8_t *code, siz
     r->m = machine_new(&cfg, &e);
     cr_assert_not_null(r->m, "%s", e.msg);
     clock_pause(&r->m->clock);
-    r->a = o.ops->create(r->m, &model, &o, &e);
+    r->a = accel_new(r->m, &model, &o, &e);
     cr_assert_not_null(r->a, "%s", e.msg);
     cr_assert_eq(pc_build(r->m, &e), 0, "%s", e.msg);
     machine_reset(r->m);
     r->m->accel->reset_all(r->m);
-    cr_assert_eq(r->a->ops->start(r->a, &e), 0, "%s", e.msg);
+    cr_assert_eq(accel_start(r->a, &e), 0, "%s", e.msg);
     r->m->accel->resume_all(r->m);
 }
 
 static void rig_end(struct rig *r)
 {
-    r->a->ops->stop(r->a);
+    accel_stop(r->a);
     machine_free(r->m);
-    r->a->ops->destroy(r->a);
+    accel_free(r->a);
     unlink(r->path);
 }
 
@@ -135,7 +135,7 @@ Test(bt, nothing_runs_before_resume, .timeout = 60)
     cr_assert_not(r.m->clock.running);
     r.m->request_shutdown = 0;
     r.m->accel->reset_all(r.m);
-    cr_assert_eq(r.a->ops->cpu(r.a)->tcg.pc, 0xfff0);
+    cr_assert_eq(accel_cpu(r.a, 0)->tcg.pc, 0xfff0);
     cr_assert_eq(r.m->request_shutdown, 0);
     r.m->accel->resume_all(r.m);
     cr_assert_eq(wait_for(&r, &r.m->request_shutdown), CAUSE_DEBUG_EXIT);
@@ -169,16 +169,16 @@ Test(bt, held_cpu_shows_its_registers, .timeout = 60)
 
         rig_start(&r, backends[i], code, sizeof code);
         do {
-            while (!r.a->ops->hold(r.a))
-                r.a->ops->release(r.a);
-            ax = GPR(r.a->ops->cpu(r.a), R_AX);
-            cr_assert_eq(r.a->ops->cpu(r.a)->tcg.pc < 8 || ax == 0, 1);
-            r.a->ops->release(r.a);
+            while (!accel_hold(r.a))
+                accel_release(r.a);
+            ax = GPR(accel_cpu(r.a, 0), R_AX);
+            cr_assert_eq(accel_cpu(r.a, 0)->tcg.pc < 8 || ax == 0, 1);
+            accel_release(r.a);
         } while (ax != 0x1234 && ax != 0x1235);
         r.m->accel->pause_all(r.m);
-        cr_assert(r.a->ops->hold(r.a));
-        r.a->ops->release(r.a);
-        cr_assert(container_of(r.a, struct bt, accel)->cpus[0].parked);
+        cr_assert(accel_hold(r.a));
+        accel_release(r.a);
+        cr_assert(r.a->cpus[0]->parked);
         rig_end(&r);
     }
 }
@@ -216,9 +216,9 @@ Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 60)
         rig_start(&r, backends[i], code, sizeof code);
         cr_assert_eq(wait_for(&r, &r.m->request_reset), CAUSE_TRIPLE_FAULT);
         r.m->accel->pause_all(r.m);
-        cr_assert(r.a->ops->cpu(r.a)->shutdown);
+        cr_assert(accel_cpu(r.a, 0)->shutdown);
         r.m->accel->reset_all(r.m);
-        cr_assert_not(r.a->ops->cpu(r.a)->shutdown);
+        cr_assert_not(accel_cpu(r.a, 0)->shutdown);
         rig_end(&r);
     }
 }
@@ -231,20 +231,20 @@ Test(bt, tsc_stands_still_while_paused, .timeout = 60)
     uint64_t t;
 
     rig_start(&r, backends[0], code, sizeof code);
-    bt = container_of(r.a, struct bt, accel);
-    t = bt_tsc(bt);
-    while (bt_tsc(bt) == t)
+    bt = r.a->bt;
+    t = accel_tsc(bt->a);
+    while (accel_tsc(bt->a) == t)
         ;
-    cr_assert_gt(bt_tsc(bt), t);
+    cr_assert_gt(accel_tsc(bt->a), t);
     r.m->accel->pause_all(r.m);
-    t = bt_tsc(bt);
+    t = accel_tsc(bt->a);
     usleep(1000);
-    cr_assert_eq(bt_tsc(bt), t);
+    cr_assert_eq(accel_tsc(bt->a), t);
     r.m->accel->resume_all(r.m);
-    cr_assert_geq(bt_tsc(bt), t);
+    cr_assert_geq(accel_tsc(bt->a), t);
     r.m->accel->pause_all(r.m);
     r.m->accel->reset_all(r.m);
-    cr_assert_eq(bt_tsc(bt), 0);
+    cr_assert_eq(accel_tsc(bt->a), 0);
     rig_end(&r);
 }
 
@@ -330,7 +330,7 @@ Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 60)
     uint8_t last = 0x55;
 
     rig_start(&r, backends[ARRAY_SIZE(backends) - 1], tells_al, sizeof tells_al);
-    stats = tcg_get_stats(container_of(r.a, struct bt, accel)->tcg);
+    stats = tcg_get_stats(r.a->bt->tcg);
     wait_byte(&r, 0x1800, 1);
     for (unsigned n = 0; n < 5000; n++)
         device_writes(&r, MiB + n * 2 % 2048 * 4096, page, sizeof page);
@@ -361,7 +361,7 @@ Test(bt, buffers_written_while_code_is_translated_drop_none, .timeout = 60)
     struct rig r;
 
     rig_start(&r, backends[ARRAY_SIZE(backends) - 1], code, sizeof code);
-    stats = tcg_get_stats(container_of(r.a, struct bt, accel)->tcg);
+    stats = tcg_get_stats(r.a->bt->tcg);
     for (unsigned n = 0; n < 50; n++) {
         wait_byte(&r, 0x500, 0xb0);
         device_writes(&r, MiB, data, sizeof data);
@@ -496,12 +496,12 @@ static void dirty_pages_are_complete(const char *accel)
     }
     cr_assert_eq(clean, 60, "%s: a guest that stands still writes nothing", accel);
     cr_assert_neq(ldl16(reg.host + 4), 0, "%s: the guest has written", accel);
-    r.a->ops->stop(r.a);
+    accel_stop(r.a);
     mem_remove(&r.m->mem, &reg);
     mem_untrack(&reg);
     free(reg.host);
     machine_free(r.m);
-    r.a->ops->destroy(r.a);
+    accel_free(r.a);
     unlink(r.path);
 }
 

@@ -488,7 +488,7 @@ Test(gdb_cpu, descriptions_have_what_the_cpu_has)
     const struct x86_cpu *cpu;
 
     rig = rig_new("tcg,backend=interp", "max", 1, loop_code, sizeof(loop_code));
-    cpu = rig->a->ops->cpu(rig->a);
+    cpu = accel_cpu(rig->a, 0);
     gdb_regs_init(&r, GDB_X86_64, cpu);
     cr_assert_not_null(strstr(r.xml, "<architecture>i386:x86-64</architecture>"));
     cr_assert_not_null(strstr(r.xml, "\"rip\" bitsize=\"64\" type=\"code_ptr\" regnum=\"16\""));

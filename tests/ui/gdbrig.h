@@ -93,12 +93,12 @@ static inline struct gdbrig *rig_new(const char *accel, const char *cpu, unsigne
     model.tsc_hz = 0;
     r->m = machine_new(&cfg, &e);
     clock_pause(&r->m->clock);
-    r->a = o.ops->create(r->m, &model, &o, &e);
+    r->a = accel_new(r->m, &model, &o, &e);
     if (!r->a || pc_build(r->m, &e))
         rig_die("machine", &e);
     machine_reset(r->m);
     r->m->accel->reset_all(r->m);
-    if (r->a->ops->start(r->a, &e))
+    if (accel_start(r->a, &e))
         rig_die("threads", &e);
     unlink(r->path);
     r->room = ~0ul;
@@ -115,9 +115,9 @@ static inline struct gdbrig *rig_new(const char *accel, const char *cpu, unsigne
 static inline void rig_free(struct gdbrig *r)
 {
     gdb_free(r->g);
-    r->a->ops->stop(r->a);
+    accel_stop(r->a);
     machine_free(r->m);
-    r->a->ops->destroy(r->a);
+    accel_free(r->a);
     free(r);
 }
 

@@ -1,12 +1,12 @@
 /*
- * bt-boot.c - the state in which a vCPU starts
+ * boot.c - the state in which a vCPU starts
  *
  * After reset the boot CPU begins at the reset vector, or, with a kernel given
  * on the command line, as its boot protocol wants it: flat segments 0x10 and
  * 0x18, interrupts off; Linux has RSI at boot_params, Multiboot a magic number
  * in EAX and EBX at its information.
  */
-#include "accel/bt-int.h"
+#include "accel/accel-int.h"
 
 enum { BOOT_CS = 0x10, BOOT_DS = 0x18 };
 enum { TYPE_CODE = 0xb, TYPE_DATA = 3 };  /* accessed; readable code, writable data */
@@ -75,9 +75,9 @@ static void enter_kernel(struct x86_cpu *cpu, const struct boot_state *b)
     x86_update_mode(cpu);
 }
 
-void bt_cpu_start_state(struct bt_cpu *c)
+void accel_cpu_start_state(struct accel_cpu *c)
 {
-    const struct boot_state *b = machine_boot_state(c->bt->m);
+    const struct boot_state *b = machine_boot_state(c->a->m);
 
     x86_reset(c->cpu, false);
     if (!b || !b->valid || c->vcpu.index != 0)
@@ -86,5 +86,5 @@ void bt_cpu_start_state(struct bt_cpu *c)
         enter_real_mode(c->cpu, b->rip);
     else
         enter_kernel(c->cpu, b);
-    set_mtrrs(c->cpu, c->bt->m);
+    set_mtrrs(c->cpu, c->a->m);
 }
