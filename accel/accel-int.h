@@ -148,6 +148,9 @@ void accel_stop_debugged(struct accel_cpu *c, struct accel_stop why);
 void accel_cpu_start_state(struct accel_cpu *c);
 /** bt_ferr_port() - port 0xF0 lowers FERR# (bt-bus.c) */
 void bt_ferr_port(struct machine *m);
+/** bt_profile_close() - write the translator's profile, if one is wanted; the vCPUs are
+ *  still there, stopped (bt-profile.c) */
+void bt_profile_close(struct accel *a);
 /** accel_enter_access()/accel_leave_access() - around an access of @c to device memory:
  *  takes the machine lock; its own local APIC answers at the register page */
 void accel_enter_access(struct accel_cpu *c, gpa_t gpa);

@@ -5,6 +5,10 @@
 #include "accel/accel-int.h"
 
 #define TB_BYTES_DEFAULT (128 * MiB)
+#define PROFILE_FILE_DEFAULT "transom-profile.txt"
+#define PROFILE_TOP_DEFAULT 50
+#define PROFILE_DISAS_DEFAULT 10
+#define PROFILE_TOP_MAX 1000000
 #define TB_MIB_MAX 2047         /* jumps in translated code reach 2 GiB */
 
 static const struct accel_ops *const accels[] = { &accel_bt };
@@ -104,22 +108,59 @@ static int check_thread(const char *val, struct err *e)
     return 0;
 }
 
+static int set_count(const char *key, const char *val, unsigned *out, struct err *e)
+{
+    char *end;
+    unsigned long n = strtoul(val, &end, 10);
+
+    if (*val < '0' || *val > '9' || *end || n > PROFILE_TOP_MAX)
+        return err_set(e, -EINVAL, "%s=%s: 0 to %d is wanted", key, val, PROFILE_TOP_MAX);
+    *out = (unsigned)n;
+    return 0;
+}
+
+static int set_profile_file(const char *val, struct accel_options *o, struct err *e)
+{
+    if (!*val || strlen(val) >= sizeof(o->profile_file))
+        return err_set(e, -EINVAL, "profile-file=%s: a name of at most %zu bytes is wanted", val,
+                       sizeof(o->profile_file) - 1);
+    strcpy(o->profile_file, val);
+    return 0;
+}
+
+/* Options that say what is to be told about a run. */
+static int set_telling(const char *key, const char *val, struct accel_options *o, struct err *e)
+{
+    if (!strcmp(key, "perf-map") || !strcmp(key, "perfmap"))
+        return on_off(key, val, &o->perf_map, e);
+    if (!strcmp(key, "profile"))
+        return on_off(key, val, &o->profile, e);
+    if (!strcmp(key, "profile-top"))
+        return set_count(key, val, &o->profile_top, e);
+    if (!strcmp(key, "profile-disas"))
+        return set_count(key, val, &o->profile_disas, e);
+    if (!strcmp(key, "profile-file"))
+        return set_profile_file(val, o, e);
+    return 1;
+}
+
 static int set_option(const char *key, const char *val, struct accel_options *o, struct err *e)
 {
     static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb", "perf-map",
-                                        "thread" };
+                                        "profile", "profile-disas", "profile-file", "profile-top", "thread" };
     static const char *const kvm_keys[] = { "kernel-irqchip", "kvm-shadow-mem", "dirty-ring-size",
                                             "notify-vmexit", "eager-split-size" };
     const char *near;
+    int ret = set_telling(key, val, o, e);
 
+    if (ret <= 0)
+        return ret;
     if (!strcmp(key, "backend"))
         return set_backend(val, o, e);
     if (!strcmp(key, "optimise") || !strcmp(key, "optimize"))
         return on_off(key, val, &o->optimise, e);
     if (!strcmp(key, "one-insn-per-tb"))
         return on_off(key, val, &o->one_insn, e);
-    if (!strcmp(key, "perf-map"))
-        return on_off(key, val, &o->perf_map, e);
     if (!strcmp(key, "tb-size"))
         return set_tb_size(val, o, e);
     if (!strcmp(key, "thread"))
@@ -135,7 +176,9 @@ static int set_option(const char *key, const char *val, struct accel_options *o,
 void accel_default(struct accel_options *o)
 {
     *o = (struct accel_options){ .ops = &accel_bt, .backend = TCG_BACKEND_HOST,
-                                 .optimise = true, .tb_bytes = TB_BYTES_DEFAULT };
+                                 .optimise = true, .tb_bytes = TB_BYTES_DEFAULT,
+                                 .profile_top = PROFILE_TOP_DEFAULT, .profile_disas = PROFILE_DISAS_DEFAULT,
+                                 .profile_file = PROFILE_FILE_DEFAULT };
     if (o->ops->probe && o->ops->probe(o, NULL) < 0)
         o->backend = TCG_BACKEND_INTERP;
 }
@@ -176,5 +219,9 @@ void accel_help(FILE *f)
           "  tb-size=MIB             room for translations (default 128)\n"
           "  one-insn-per-tb=on|off  translate every instruction on its own\n"
           "  perf-map=on|off         name guest blocks for perf in /tmp/perf-PID.map\n"
+          "  profile=on|off          count where the time goes; told at the end and by \"info profile\"\n"
+          "  profile-file=FILE       where to, default " PROFILE_FILE_DEFAULT "; stderr\n"
+          "  profile-top=N           how many of the hottest blocks (default 50)\n"
+          "  profile-disas=N         how many of them with their code (default 10)\n"
           "  thread=single|multi     taken for compatibility\n", f);
 }

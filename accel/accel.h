@@ -29,6 +29,10 @@ struct accel_options {
     bool one_insn;             /* one-insn-per-tb=on|off */
     uint64_t tb_bytes;         /* tb-size=MiB */
     bool perf_map;             /* perf-map=on|off */
+    bool profile;              /* profile=on|off */
+    unsigned profile_top;      /* profile-top=N: hottest blocks in the report */
+    unsigned profile_disas;    /* profile-disas=N: of them with their code */
+    char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
     char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */
@@ -52,6 +56,8 @@ void accel_stop(struct accel *a);
 void accel_free(struct accel *a);
 /** accel_info() - who runs, why, and statistics, for the monitor */
 void accel_info(struct accel *a, FILE *f);
+/** accel_profile() - where the translator's time went, see tcg_profile_report(); false: not counted */
+bool accel_profile(struct accel *a, FILE *f, unsigned top, unsigned disas);
 /** accel_name() - "tcg" or "kvm" */
 const char *accel_name(const struct accel *a);
 /**

@@ -101,6 +101,7 @@ struct bt {
     uint64_t watch;             /* last ticket of mem_listener.watch; atomic */
     struct bt_cpu *cpus;
     unsigned n_cpus;
+    FILE *profile;              /* where the report goes at the end, or NULL */
 };
 
 /** bt_of() - the translator's part of @c */
@@ -109,6 +110,8 @@ static inline struct bt_cpu *bt_of(struct accel_cpu *c)
     return container_of(c, struct bt_cpu, ac);
 }
 
+/** bt_profile_open() - the report's file, if one is wanted; 0 or -errno with @e set */
+int bt_profile_open(struct bt *bt, struct err *e) MUST_CHECK;
 /** bt_bus_init() - connect @c's CPU to the machine */
 void bt_bus_init(struct bt_cpu *c);
 /** bt_raise_ferr() - FERR# reaches IRQ 13; bt_ferr_port() - port 0xF0 lowers it */

@@ -174,7 +174,7 @@ void bt_do_work(struct bt_cpu *c)
         return;
     pthread_mutex_lock(&c->ac.lock);
     if (work & WORK_INVALIDATE_ALL)
-        tcg_flush_all(c->bt->tcg);
+        tcg_flush_all(c->bt->tcg, TCG_FLUSH_OVERRUN);
     for (unsigned i = 0; i < c->n_writes; i++)
         invalidate(c->bt, c->writes[i].gpa, c->writes[i].len);
     c->n_writes = 0;

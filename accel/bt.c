@@ -53,7 +53,7 @@ static int bt_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e)
 static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct err *e)
 {
     if (c->vcpu.index == 0)
-        tcg_flush_all(c->a->bt->tcg);
+        tcg_flush_all(c->a->bt->tcg, TCG_FLUSH_HANDOVER);
     x86_state_put(c->cpu, s);
     return 0;
 }
@@ -62,7 +62,7 @@ static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct e
 static void bt_reset(struct accel *a)
 {
     if (tcg_get_stats(a->bt->tcg)->translations)
-        tcg_flush_all(a->bt->tcg);
+        tcg_flush_all(a->bt->tcg, TCG_FLUSH_RESET);
 }
 
 /* ---- construction ------------------------------------------------------------------------ */
@@ -103,7 +103,7 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
 {
     const struct accel_options *o = &bt->a->opt;
     struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
-                              .one_insn = o->one_insn, .perf_map = o->perf_map,
+                              .one_insn = o->one_insn, .perf_map = o->perf_map, .profile = o->profile,
                               .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
@@ -127,7 +127,9 @@ static int bt_open(struct accel *a, struct err *e)
     bt->m = a->m;
     bt->n_cpus = a->n_cpus;
     bt->cpus = xzalloc(bt->n_cpus * sizeof *bt->cpus);
-    ret = bt_tcg_init(bt, e);
+    ret = bt_profile_open(bt, e);
+    if (ret == 0)
+        ret = bt_tcg_init(bt, e);
     for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)
         ret = bt_cpu_init(bt, i, e);
     return ret;
@@ -146,6 +148,20 @@ static void bt_close(struct accel *a)
     free(bt);
 }
 
+static void bt_info_causes(FILE *f, const struct tcg_stats *s)
+{
+#define X(N, text) text,
+    static const char *const drops[] = { TCG_DROPS(X) }, *const flushes[] = { TCG_FLUSHES(X) };
+#undef X
+
+    for (unsigned i = 0; i < TCG_DROP_COUNT; i++)
+        if (s->dropped[i])
+            fprintf(f, "  invalidations by %s: %llu\n", drops[i], (unsigned long long)s->dropped[i]);
+    for (unsigned i = 0; i < TCG_FLUSH_COUNT; i++)
+        if (s->flushed[i])
+            fprintf(f, "  flushes, %s: %llu\n", flushes[i], (unsigned long long)s->flushed[i]);
+}
+
 static void bt_info(struct accel *a, FILE *f)
 {
     const struct tcg_stats *s = tcg_get_stats(a->bt->tcg);
@@ -155,6 +171,7 @@ static void bt_info(struct accel *a, FILE *f)
     fprintf(f, "translations %llu, look-ups %llu, invalidations %llu, flushes %llu\n",
             (unsigned long long)s->translations, (unsigned long long)s->lookups,
             (unsigned long long)s->invalidations, (unsigned long long)s->flushes);
+    bt_info_causes(f, s);
     fprintf(f, "guest bytes %llu, host bytes %llu, of them out of line %llu, cache %llu MiB\n",
             (unsigned long long)s->guest_bytes, (unsigned long long)s->host_bytes,
             (unsigned long long)s->cold_bytes,

@@ -372,6 +372,7 @@ void accel_stop(struct accel *a)
 
 void accel_free(struct accel *a)
 {
+    bt_profile_close(a);
     if (a->kvm)
         close_impl(a, &accel_kvm);
     close_impl(a, &accel_bt);

@@ -117,3 +117,24 @@ void x86_log_cpu(struct tcg_cpu *tc, FILE *f)
     if (log_on(LOG_FPU))
         log_fpu(cpu, f);
 }
+
+void x86_mode_name(uint32_t mode, char *buf, size_t size)
+{
+    const char *level = mode & MODE_VM86 ? "vm86" : !(mode & MODE_PE) ? "real" : mode & MODE_CPL3 ? "user"
+                        : mode & MODE_CPL12 ? "ring1,2" : "kernel";
+
+    snprintf(buf, size, "%u %s%s%s%s", 16u << (mode & MODE_CODE_MASK), level, mode & MODE_TF ? " TF" : "",
+             mode & MODE_SHADOW ? " shadow" : "", mode & MODE_DR ? " DR" : "");
+}
+
+void x86_exception_name(uint32_t exception, char *buf, size_t size)
+{
+    static const char *const names[] = { "DE", "DB", "NMI", "BP", "OF", "BR", "UD", "NM", "DF", "9", "TS", "NP",
+                                         "SS", "GP", "PF", "15", "MF", "AC", "MC", "XM" };
+    unsigned vector = exception - 1;
+
+    if (vector < ARRAY_SIZE(names))
+        snprintf(buf, size, "#%s", names[vector]);
+    else
+        snprintf(buf, size, "int %#x", vector);
+}

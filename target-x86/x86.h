@@ -467,5 +467,9 @@ bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_
 
 /** x86_log_cpu() - registers as -d cpu shows them */
 void x86_log_cpu(struct tcg_cpu *tc, FILE *f);
+/** x86_mode_name() - MODE_* in short: code size, privilege, what single steps */
+void x86_mode_name(uint32_t mode, char *buf, size_t size);
+/** x86_exception_name() - cpu->exception (a vector + 1): "#PF", "int 0x80" */
+void x86_exception_name(uint32_t exception, char *buf, size_t size);
 
 #endif

@@ -118,7 +118,7 @@ static void drop_blocks(struct tcg *t, const uint64_t *was, const uint64_t *is)
         if (!((was[off / 64] ^ is[off / 64]) >> off % 64 & 1))
             continue;
         if (n == OFFSETS_MAX) {
-            tcg_flush_all(t);
+            tcg_flush_all(t, TCG_FLUSH_BREAKS);
             return;
         }
         changed[n++] = (uint16_t)off;

@@ -236,7 +236,7 @@ static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
 }
 
 /* Under the lock. */
-static void tb_drop(struct tcg *t, struct tb *tb)
+static void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
 {
     struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
 
@@ -258,9 +258,10 @@ static void tb_drop(struct tcg *t, struct tb *tb)
             cpu->exit_tb = NULL;
     }
     t->stats.invalidations++;
+    t->stats.dropped[why]++;
 }
 
-void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
 {
     uint64_t hit = granules(off, len);
     struct tb *next;
@@ -270,7 +271,7 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
         unsigned which = tb->page == page ? 0 : 1;
         next = tb->page_next[which];
         if (tb_granules(tb, which) & hit)
-            tb_drop(t, tb);
+            tb_drop(t, tb, why);
     }
     tcg_unlock(t);
 }
@@ -288,7 +289,7 @@ void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n)
     tcg_lock(t);
     for (uint32_t i = 0; i < t->n_tbs; i++)
         if (!t->tbs[i]->dead && tb_has_offset(t->tbs[i], offs, n))
-            tb_drop(t, t->tbs[i]);
+            tb_drop(t, t->tbs[i], TCG_DROP_DEBUGGER);
     tcg_unlock(t);
 }
 
@@ -306,7 +307,7 @@ bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, 
 void tcg_invalidate_phys(struct tcg *t, uint32_t page, unsigned off, unsigned len)
 {
     if (page < t->phys.n_ram_pages && len && tb_store_hits_code(t, page, off, len))
-        tb_invalidate_range(t, page, off, len);
+        tb_invalidate_range(t, page, off, len, TCG_DROP_OUTSIDE);
 }
 
 /* The translating thread says so before it reads the bytes and enlists the block before
@@ -326,9 +327,12 @@ static void jc_clear(struct tcg_cpu *cpu)
         cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
 }
 
-void tcg_flush_all(struct tcg *t)
+void tcg_flush_all(struct tcg *t, enum tcg_flush why)
 {
     t->stats.flushes++;
+    t->stats.flushed[why]++;
+    if (t->profile)
+        profile_emptied(t);
     t->generation++;
     memset(t->hash, 0, sizeof(t->hash));
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
@@ -493,7 +497,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
         .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
         .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
         .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
-        .once = !keep || page == NO_PAGE, .seq = t->seq++, .jc_at = JC_NONE,
+        .once = !keep || page == NO_PAGE, .place = t->n_tbs, .jc_at = JC_NONE,
         .brk = tcg_break_offset(t, k->lin & PAGE_MASK),
     };
     if (!tb->once && tb->off + len > PAGE_SIZE) {
@@ -590,6 +594,8 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     t->stats.host_bytes += tb->code_len + tb->cold_len;
     t->stats.cold_bytes += tb->cold_len;
     tb_log(t, tb, k);
+    if (t->profile)
+        profile_translated(cpu, tb, k->lin);
     t->tbs[t->n_tbs] = tb;
     __atomic_store_n(&t->n_tbs, t->n_tbs + 1, __ATOMIC_RELEASE);
     if (tb->once)
@@ -608,7 +614,7 @@ static void make_room(struct tcg_cpu *cpu, uint32_t generation)
     if (!alone)
         smp_exclusive_begin(cpu);
     if (t->generation == generation)
-        tcg_flush_all(t);
+        tcg_flush_all(t, TCG_FLUSH_FULL);
     if (!alone)
         smp_exclusive_end(cpu);
 }
@@ -689,7 +695,7 @@ static bool tb_settle(struct tcg_cpu *cpu, struct tb *tb, const struct tb_key *k
     if (source_differs(cpu, tb, k, host)) {
         tcg_lock(t);
         if (!tb->dead)
-            tb_drop(t, tb);
+            tb_drop(t, tb, TCG_DROP_CHANGED);
         tcg_unlock(t);
         return false;
     }
@@ -702,6 +708,16 @@ static bool tb_settle(struct tcg_cpu *cpu, struct tb *tb, const struct tb_key *k
         __atomic_store_n(&tb->waits, waits < 255 ? waits + 1 : WAITS_HURRY, __ATOMIC_RELAXED);
     }
     return true;
+}
+
+static struct tb *tb_make_counted(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page,
+                                  const uint8_t *host, bool keep)
+{
+    enum profile_time before = profile_begin(cpu, PT_TRANSLATE);
+    struct tb *tb = tb_make(cpu, k, page, host, keep);
+
+    profile_end(cpu, before);
+    return tb;
 }
 
 /* The block for cpu->pc; NULL: an exception is pending. */
@@ -723,7 +739,7 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k)
     }
     for (;;) {
         tb = keep && page != NO_PAGE ? tb_lookup(cpu, k, page) : NULL;
-        if (!tb && !(tb = tb_make(cpu, k, page, host, keep)))
+        if (!tb && !(tb = tb_make_counted(cpu, k, page, host, keep)))
             return NULL;
         if (!cpu->tcg->smp || tb->once || tb_is_settled(tb) || tb_settle(cpu, tb, k, host))
             return tb;
@@ -757,6 +773,17 @@ static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
     else
         ir_interp(cpu, tb->ir);
     cpu->in_code = 0;
+}
+
+static void run_tb_counted(struct tcg_cpu *cpu, struct tb *tb)
+{
+    enum profile_time before = profile_begin(cpu, PT_CODE);
+
+    if (!cpu->tcg->host)
+        profile_ran(cpu, tb);
+    run_tb(cpu, tb);
+    profile_end(cpu, before);
+    profile_left(cpu);
 }
 
 /* @tb gets entry @i of some vCPU's jump cache. */
@@ -824,7 +851,10 @@ static void run_blocks(struct tcg_cpu *cpu)
             smp_catch_up(cpu);
         tb = cpu->restart1 ? NULL : jc_find(cpu);
         if (!tb) {
-            if (!(tb = tb_get(cpu, &k)))
+            enum profile_time before = profile_begin(cpu, PT_LOOKUP);
+            tb = tb_get(cpu, &k);
+            profile_end(cpu, before);
+            if (!tb)
                 return;
             jc_fill(cpu, &k, tb);
         }
@@ -833,7 +863,10 @@ static void run_blocks(struct tcg_cpu *cpu)
             tb_chain(cpu, cpu->exit_tb, cpu->exit_slot, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(cpu, tb);
-        run_tb(cpu, tb);
+        if (likely(!cpu->prof))
+            run_tb(cpu, tb);
+        else
+            run_tb_counted(cpu, tb);
         switch (cpu->exit_reason) {
         case TCG_EXIT_NEXT:
             sync_pc(cpu);
@@ -878,6 +911,15 @@ static inline void note_step(struct tcg_cpu *cpu)
         cpu->stepped = 1;
 }
 
+static bool service(struct tcg_cpu *cpu)
+{
+    enum profile_time before = profile_begin(cpu, PT_SERVICE);
+    bool run = cpu->tcg->target->service(cpu);
+
+    profile_end(cpu, before);
+    return run;
+}
+
 void tcg_run(struct tcg_cpu *cpu)
 {
     tcg_online(cpu);
@@ -887,7 +929,7 @@ void tcg_run(struct tcg_cpu *cpu)
             note_step(cpu);
             continue;
         }
-        if (!cpu->tcg->target->service(cpu))
+        if (!service(cpu))
             break;
         if (cpu->exception)
             continue;
@@ -949,11 +991,12 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     }
     if (c->perf_map && perf_map_open(t, e))
         return NULL;
-    if (c->backend == TCG_BACKEND_HOST) {
-        t->host = host_code_here(e);
-        if (!t->host || cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e))
-            return NULL;
-    }
+    if (c->backend == TCG_BACKEND_HOST && !(t->host = host_code_here(e)))
+        return NULL;
+    if (profile_init(t, e))
+        return NULL;
+    if (t->host && (cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e)))
+        return NULL;
     return t;
 }
 
@@ -966,13 +1009,14 @@ void tcg_free(struct tcg *t)
     if (t->perf_map)
         fclose(t->perf_map);
     ir_block_free(t->work);
+    profile_free(t);
     free(t->pages);
     free(t);
 }
 
 struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
 {
-    size_t bytes = jc_offset(t) + (sizeof(struct jump_cache_entry) << JC_BITS);
+    size_t bytes = profile_runs_offset(t) + profile_runs_bytes(t);
     uint8_t *p = mmap(NULL, PAGE_SIZE + CPU_STACK_BYTES + bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -991,6 +1035,7 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     if (tcg_mmu_init(cpu, &t->phys, e))
         return NULL;
     cpu->seen = TCG_OFFLINE;
+    profile_cpu_init(cpu);
     if (t->smp)
         cpu->own_source = xmalloc(sizeof(*cpu->own_source));
     cpu->next = t->cpus;
@@ -1000,9 +1045,10 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
 
 void tcg_cpu_free(struct tcg_cpu *cpu)
 {
-    size_t bytes = jc_offset(cpu->tcg) + (sizeof(struct jump_cache_entry) << JC_BITS);
+    size_t bytes = profile_runs_offset(cpu->tcg) + profile_runs_bytes(cpu->tcg);
 
     tcg_mmu_free(cpu);
+    profile_cpu_free(cpu);
     free(cpu->own_source);
     for (struct tcg_cpu **pp = &cpu->tcg->cpus; *pp; pp = &(*pp)->next)
         if (*pp == cpu) {

@@ -22,7 +22,7 @@ static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t
         cpu->exception = TCG_EXC_RESTART;
         return false;
     }
-    tb_invalidate_range(cpu->tcg, p->page, off, len);
+    tb_invalidate_range(cpu->tcg, p->page, off, len, TCG_DROP_STORE);
     return true;
 }
 
@@ -39,11 +39,14 @@ static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
     const struct tcg *t = cpu->tcg;
     unsigned what = loaded(cpu);
 
+    enum profile_time before = profile_begin(cpu, PT_DEVICE);
+
     if (what)
         t->host->vec_save(cpu);
     uint64_t v = t->phys.mmio_read(t->phys.opaque, cpu, gpa, size);
     if (what)
         t->host->vec_restore(cpu, what);
+    profile_end(cpu, before);
     return v;
 }
 
@@ -51,12 +54,14 @@ static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned si
 {
     const struct tcg *t = cpu->tcg;
     unsigned what = loaded(cpu);
+    enum profile_time before = profile_begin(cpu, PT_DEVICE);
 
     if (what)
         t->host->vec_save(cpu);
     t->phys.mmio_write(t->phys.opaque, cpu, gpa, v, size);
     if (what)
         t->host->vec_restore(cpu, what);
+    profile_end(cpu, before);
 }
 
 /*
@@ -550,34 +555,33 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
     return acc == ACC_WRITE ? 2 : 1;
 }
 
-static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
+static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s)
 {
     struct tcg_mmu *m = cpu->mmu;
     unsigned len = sl->desc & SLOW_SIZE;
     enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
     uint64_t va = sl->va;
-    struct span s;
 
     if (sl->desc & SLOW_MASKED)
         return slow_masked(cpu, sl);
-    if (!resolve_span(cpu, m->view, va, len, acc, &s))
+    if (!resolve_span(cpu, m->view, va, len, acc, s))
         return 0;
     if (acc == ACC_WRITE && (sl->desc & SLOW_READ) && !watch_access(cpu, va, len, ACC_READ))
         return 0;
-    if (!s.n[1] && s.p[0].host && !s.p[0].rom) {
-        sl->delta = (uintptr_t)s.p[0].host - va;
+    if (!s->n[1] && s->p[0].host && !s->p[0].rom) {
+        sl->delta = (uintptr_t)s->p[0].host - va;
         return 1;
     }
-    if (!s.n[1] && s.p[0].host && acc == ACC_READ) {
-        sl->delta = (uintptr_t)s.p[0].host - va;
+    if (!s->n[1] && s->p[0].host && acc == ACC_READ) {
+        sl->delta = (uintptr_t)s->p[0].host - va;
         return 1;
     }
     if (sl->desc & SLOW_LOCK && tcg_need_exclusive(cpu))
         return 0;
     if (sl->desc & SLOW_READ || acc == ACC_READ) {
-        place_read(cpu, &s.p[0], m->bounce, s.n[0]);
-        if (s.n[1])
-            place_read(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+        place_read(cpu, &s->p[0], m->bounce, s->n[0]);
+        if (s->n[1])
+            place_read(cpu, &s->p[1], m->bounce + s->n[0], s->n[1]);
     }
     m->bounce_va = va;
     m->bounce_len = len;
@@ -587,21 +591,72 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl)
 }
 
 /* Writing a log goes through libc, which uses vector registers. */
-static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, unsigned what)
+static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s, unsigned what)
 {
     cpu->tcg->host->vec_save(cpu);
-    unsigned r = slow_access(cpu, sl);
+    unsigned r = slow_access(cpu, sl, s);
     cpu->tcg->host->vec_restore(cpu, what);
+    return r;
+}
+
+static unsigned slow_access_any(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s)
+{
+    unsigned what = loaded(cpu);
+
+    return likely(!log_mask || !what) ? slow_access(cpu, sl, s) : slow_access_saved(cpu, sl, s, what);
+}
+
+/* Counts before an access, to tell afterwards what became of it. */
+struct seen {
+    uint64_t walks, fills, dropped;
+};
+
+static struct seen seen_now(const struct tcg_cpu *cpu, enum tcg_access acc)
+{
+    return (struct seen){ .walks = cpu->prof->walks[acc], .fills = cpu->mmu->fills,
+                          .dropped = cpu->tcg->stats.dropped[TCG_DROP_STORE] };
+}
+
+static enum profile_miss why_missed(const struct tcg_cpu *cpu, const struct tcg_slow *sl, const struct span *s,
+                                    const struct seen *was, const struct seen *is)
+{
+    if (cpu->exception)
+        return cpu->exception == TCG_EXC_RESTART ? PM_CODE : PM_FAULT;
+    if (sl->desc & SLOW_MASKED)
+        return PM_MASKED;
+    if (s->n[1])
+        return PM_CROSSING;
+    if (!s->p[0].host)
+        return PM_DEVICE;
+    if (s->p[0].rom)
+        return PM_ROM;
+    if (s->p[0].has_code)
+        return was->dropped != is->dropped ? PM_CODE : PM_BESIDE;
+    return was->fills != is->fills ? PM_FILL : was->walks != is->walks ? PM_WALK : PM_PRESENT;
+}
+
+static unsigned slow_access_counted(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
+    enum profile_time before = profile_switch(cpu, PT_MISS);
+    struct seen was = seen_now(cpu, acc), is;
+    struct span s;
+    unsigned r = slow_access_any(cpu, sl, &s);
+
+    is = seen_now(cpu, acc);
+    profile_missed(cpu, acc, why_missed(cpu, sl, &s, &was, &is));
+    profile_switch(cpu, before);
     return r;
 }
 
 unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
 {
-    unsigned what = loaded(cpu), r;
+    struct span s;
+    unsigned r;
 
     cpu->pcoff = (int32_t)sl->desc >> SLOW_PCOFF;
     cpu->mmu->from = from;
-    r = likely(!log_mask || !what) ? slow_access(cpu, sl) : slow_access_saved(cpu, sl, what);
+    r = likely(!cpu->prof) ? slow_access_any(cpu, sl, &s) : slow_access_counted(cpu, sl);
     cpu->mmu->from = NULL;
     return r;
 }

@@ -131,6 +131,8 @@ void tcg_offline(struct tcg_cpu *cpu)
 {
     struct tcg *t = cpu->tcg;
 
+    if (unlikely(cpu->prof) && cpu->prof->now != PT_WAIT)
+        cpu->prof->before_wait = profile_switch(cpu, PT_WAIT);
     __atomic_store_n(&cpu->seen, TCG_OFFLINE, __ATOMIC_SEQ_CST);
     if (likely(!__atomic_load_n(&t->excl, __ATOMIC_SEQ_CST)))
         return;
@@ -157,6 +159,8 @@ void tcg_online(struct tcg_cpu *cpu)
         pthread_mutex_unlock(&t->excl_lock);
     }
     pass(cpu, now);
+    if (unlikely(cpu->prof))
+        profile_switch(cpu, cpu->prof->before_wait);
 }
 
 void smp_catch_up(struct tcg_cpu *cpu)

@@ -422,6 +422,8 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
             t->target->canonical_fault(cpu, va, acc);
         return false;
     }
+    if (unlikely(cpu->prof))
+        profile_walked(cpu, acc);
     if (t->target->walk(cpu, va, acc, view == VIEW_USER, probe, &f) == FILL_FAULT)
         return false;
     p->gpa = f.gpa;

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include "tcg/tcg.h"
+#include "tcg/profile-int.h"
 
 /* ---- page maps ----------------------------------------------------------- */
 
@@ -100,7 +101,7 @@ struct tb {
     uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     const struct tb_site *sites; /* host faults: sorted by op */
     uint32_t n_sites;
-    uint32_t seq;
+    uint32_t place;           /* in tcg->tbs */
     uint32_t n_links;
     struct tb_link link[];    /* by slot */
 };
@@ -172,8 +173,8 @@ struct tcg {
     void *host_priv;         /* back end's work area */
     struct tcg_debug *debug; /* NULL: no breakpoints, no watchpoints; changed while no vCPU runs */
     FILE *perf_map;
+    struct tcg_profile *profile; /* NULL: nothing is counted */
     uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
-    uint32_t seq;
     uint32_t generation;     /* counts flushes */
     uint32_t lock;           /* what translations are made and dropped under */
     uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */
@@ -304,7 +305,7 @@ static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsign
     uint64_t m = (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
     return __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) & m;
 }
-void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len);
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why);
 /** tb_covers() - was the block whose code holds @from made from any of these bytes?
  *  True also when that is not known. */
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len);
@@ -354,6 +355,8 @@ struct host_code {
     void (*vec_save)(struct tcg_cpu *cpu);
     /** vec_restore() - after vec_save() inside a slow path: what was loaded comes back */
     void (*vec_restore)(struct tcg_cpu *cpu, unsigned what);
+    /** ticks() - a counter that goes up steadily; general registers only */
+    uint64_t (*ticks)(void);
 };
 /** host_code_here() - back end for this host, or NULL with the reason in @e */
 const struct host_code *host_code_here(struct err *e);

@@ -324,6 +324,7 @@ struct tcg_cpu {
     uint8_t stepped;          /* one has been executed */
     uint8_t watch_kinds;      /* TCG_WATCH_* of the watchpoint that was met; 0: none */
     uint64_t watch_lin;       /* where */
+    struct cpu_profile *prof; /* counts (profile-int.h); NULL: none */
 };
 
 /* ======================================================================== */
@@ -384,6 +385,10 @@ struct tcg_target {
     bool (*vec_exec)(struct tcg_cpu *cpu, const struct ir_vec *v, void *mem, uint64_t *gpr);
     /** disas_mode() - Capstone mode bits for -d in_asm: 16, 32 or 64 */
     unsigned (*disas_bits)(const struct tb_key *k);
+    /** mode_name() - mode bits in a few characters, for people; may be NULL */
+    void (*mode_name)(uint32_t mode, char *buf, size_t size);
+    /** exception_name() - cpu->exception, likewise */
+    void (*exception_name)(uint32_t exception, char *buf, size_t size);
     /** log_cpu() - print registers (-d cpu) */
     void (*log_cpu)(struct tcg_cpu *cpu, FILE *f);
     /** service() - deliver cpu->exception or an interrupt, or wait while halted.
@@ -505,11 +510,33 @@ struct tcg_config {
     uint64_t cache_bytes;    /* code cache, default 128 MiB */
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
+    bool profile;            /* count where the time goes: tcg_profile_report() */
 };
+
+/* why a block was dropped */
+#define TCG_DROPS(X) \
+    X(STORE,    "stores of the guest") \
+    X(OUTSIDE,  "devices and other programs") \
+    X(CHANGED,  "bytes found changed") \
+    X(DEBUGGER, "breakpoints")
+/* why the code cache was emptied */
+#define TCG_FLUSHES(X) \
+    X(FULL,     "full") \
+    X(RESET,    "machine reset") \
+    X(HANDOVER, "taken over from another accelerator") \
+    X(OVERRUN,  "more writes by devices than could be noted") \
+    X(BREAKS,   "breakpoints")
+#define X(N, text) TCG_DROP_##N,
+enum tcg_drop { TCG_DROPS(X) TCG_DROP_COUNT };
+#undef X
+#define X(N, text) TCG_FLUSH_##N,
+enum tcg_flush { TCG_FLUSHES(X) TCG_FLUSH_COUNT };
+#undef X
 
 struct tcg_stats {
     uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes;
     uint64_t cold_bytes;     /* of host_bytes: out of line */
+    uint64_t dropped[TCG_DROP_COUNT], flushed[TCG_FLUSH_COUNT]; /* parts of invalidations, flushes */
 };
 
 /** tcg_new() - translator shared by all vCPUs of a machine */
@@ -540,7 +567,7 @@ bool tcg_may_hold_code(struct tcg *t, uint32_t ram_page, unsigned offset, unsign
 /** tcg_invalidate_phys() - RAM changed from outside (DMA, another program) */
 void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
 /** tcg_flush_all() - forget all translations; no vCPU runs, or the only one calls */
-void tcg_flush_all(struct tcg *t);
+void tcg_flush_all(struct tcg *t, enum tcg_flush why);
 
 /* ---- a debugger outside the guest (tcg/debug.c) ------------------------------------- */
 
@@ -601,6 +628,12 @@ static inline uint64_t tcg_cur_pc(const struct tcg_cpu *cpu)
 }
 /** tcg_get_stats() - counts since the start; valid until the next call */
 const struct tcg_stats *tcg_get_stats(struct tcg *t);
+/**
+ * tcg_profile_report() - print where the time went since tcg_new()
+ * @top: how many of the hottest blocks; @disas: how many of them with their code
+ * Any thread, also while vCPUs run. False: tcg_config.profile was not set.
+ */
+bool tcg_profile_report(struct tcg *t, FILE *f, unsigned top, unsigned disas);
 
 /** ir_interp() - run @b from its first op; returns when it ends or faults,
  *  leaving what a back end leaves: exit_reason, pcbase/pcoff or pc, exit_tb/slot.

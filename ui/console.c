@@ -125,6 +125,31 @@ static void info_jit(struct monitor *mon, char *rest)
     free(text);
 }
 
+/* "info profile [TOP [DISAS]]" */
+static void info_profile(struct monitor *mon, char *rest)
+{
+    struct run *r = monitor_hooks(mon)->opaque;
+    unsigned top = 20, disas = 0;
+    char *text = NULL;
+    size_t len;
+    FILE *f;
+
+    if (*rest && sscanf(rest, "%u %u", &top, &disas) < 1) {
+        monitor_printf(mon, "info profile: how many blocks, how many of them with their code?\n");
+        return;
+    }
+    f = open_memstream(&text, &len);
+    if (!f)
+        return;
+    bool counted = accel_profile(r->accel, f, top, disas);
+    fclose(f);
+    if (counted)
+        monitor_printf(mon, "%s", text);
+    else
+        monitor_printf(mon, "nothing is counted without -accel tcg,profile=on\n");
+    free(text);
+}
+
 static void info_chardev(struct monitor *mon, char *rest)
 {
     struct run *r = monitor_hooks(mon)->opaque;
@@ -135,6 +160,7 @@ static void info_chardev(struct monitor *mon, char *rest)
 
 static const struct monitor_cmd infos[] = {
     { "jit", "", "accelerator and its statistics", info_jit },
+    { "profile", "[TOP [DISAS]]", "where the time goes: TOP hottest blocks, DISAS of them with code", info_profile },
     { "chardev", "", "character devices", info_chardev },
     { NULL, NULL, NULL, NULL }
 };

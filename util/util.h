@@ -97,6 +97,15 @@ char *xstrdup(const char *s);
 /** xasprintf() - formatted string, to be freed by the caller */
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2);
 
+/* ---- names of this program's functions -------------------------------- */
+
+struct symbols;
+/** symbols_open() - of the running program; never NULL, but empty when it was stripped */
+struct symbols *symbols_open(void);
+/** symbols_name() - the function that begins at @addr, or NULL; valid until symbols_free() */
+const char *symbols_name(const struct symbols *s, const void *addr);
+void symbols_free(struct symbols *s);
+
 /* ---- logging (-d ITEMS, -D FILE, -dfilter) --------------------------- */
 
 /* One list of categories; X(enum suffix, name on the command line, help). */

@@ -94,6 +94,8 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     gen_start(g, t, tb, b);
     if (g->c.p + 2 * GEN_MARGIN > g->end)
         return false;
+    if (t->profile)
+        gen_count_run(g);
     if (tb->page2 != NO_PAGE)
         gen_page2_guard(g);
     for (unsigned i = 0; i < b->n_ops; i++) {
@@ -209,6 +211,7 @@ static int x86_init(struct tcg *t, struct err *e)
 static const struct host_code x86_code = {
     .name = "x86_64", .init = x86_init, .enter = x86_enter, .compile = x86_compile,
     .set_link = x86_set_link, .vec_save = vec_save, .vec_restore = vec_restore,
+    .ticks = host_ticks,
 };
 
 const struct host_code *host_code_here(struct err *e)

@@ -222,6 +222,10 @@ void gen_exit(struct gen *g, const struct ir_op *op);
 void gen_vec(struct gen *g, const struct ir_op *op);
 void gen_op(struct gen *g, const struct ir_op *op, unsigned i);
 
+/* count.c */
+void gen_count_run(struct gen *g);            /* the block's own counter goes up; keeps EFLAGS, loses RAX */
+uint64_t host_ticks(void);
+
 /* thunks.c */
 int thunks_emit(struct tcg *t, struct err *e);
 void gen_store_pins(struct code *c, const struct tcg *t, int adj);

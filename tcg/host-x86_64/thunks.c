@@ -186,6 +186,10 @@ static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
     mov_load(c, RSI, o_env((unsigned)adj + SLOW_OFF(arg)));
     mov_load(c, RDX, o_env((unsigned)adj + SLOW_OFF(arg) + 8));
     mov_load(c, RCX, o_env((unsigned)adj + SLOW_OFF(arg) + 16));
+    if (t->profile) {
+        mov_rr(c, 8, R8, RAX);
+        mov_imm(c, RAX, (uintptr_t)(const void *)profile_call);
+    }
     e8(c, 0xff);
     e8(c, 0xd0);
     if (sync) {              /* it may have changed the view or the address space */

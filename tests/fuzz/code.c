@@ -629,7 +629,7 @@ static void run_engine(struct fuzz *f, unsigned engine)
     size_t room = 48 * KiB + pick(f, 64) * KiB;
 
     f->tcg->host = f->host;
-    tcg_flush_all(f->tcg);
+    tcg_flush_all(f->tcg, TCG_FLUSH_FULL);
     /* a cache that fills up soon: flushes in the midst of everything */
     f->tcg->cache.bytes = one_in(f, 3) ? room : f->cfg.cache_bytes;
     f->tcg->arena_bytes = one_in(f, 6) ? room * 2 : f->cfg.cache_bytes;

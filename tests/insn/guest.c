@@ -267,7 +267,7 @@ static void set_engine(const struct guest_mode *m)
     t->host = m->g->host;
     if (t->arena_used > t->arena_bytes / 2 || t->cache.used > t->cache.cold / 2
         || t->cache.cold_used > (t->cache.cold + t->cache.bytes) / 2)
-        tcg_flush_all(t);        /* never while the interpreter runs: thunks would be lost */
+        tcg_flush_all(t, TCG_FLUSH_FULL);        /* never while the interpreter runs: thunks would be lost */
     if (m->interp)
         t->host = NULL;
     t->cfg.optimise = m->optimise;

@@ -70,13 +70,12 @@ static inline void guest_triple_fault(void *opaque)
     ((struct guest *)opaque)->faulted = true;
 }
 
-static inline struct guest *guest_new_on(enum tcg_backend backend, bool opt)
+static inline struct guest *guest_new_config(struct tcg_config cfg)
 {
     struct guest *g = xzalloc(sizeof(*g));
     struct phys_ops phys = { .lookup = guest_lookup, .mmio_read = guest_mmio_read,
                              .mmio_write = guest_mmio_write, .n_ram_pages = GUEST_PAGES,
                              .opaque = g };
-    struct tcg_config cfg = { .backend = backend, .optimise = opt, .cache_bytes = 4 << 20 };
     struct err e;
 
     g->ram = mmap((void *)(uintptr_t)GUEST_BASE, GUEST_PAGES * 4096u,
@@ -97,6 +96,11 @@ static inline struct guest *guest_new_on(enum tcg_backend backend, bool opt)
     g->cpu->eflags = EF_1;
     g->b = ir_block_new();
     return g;
+}
+
+static inline struct guest *guest_new_on(enum tcg_backend backend, bool opt)
+{
+    return guest_new_config((struct tcg_config){ .backend = backend, .optimise = opt, .cache_bytes = 4 << 20 });
 }
 
 static inline struct guest *guest_new(void)

@@ -154,7 +154,7 @@ static void choose(struct fguest *g, enum fuzz_engine e)
 void fguest_wrap(struct fguest *g)
 {
     choose(g, E_OPT);
-    tcg_flush_all(g->tcg);
+    tcg_flush_all(g->tcg, TCG_FLUSH_FULL);
 }
 
 /* Room for one more sequence, however much its code swells. */
