@@ -40,7 +40,7 @@ endif
 # ---- sources ------------------------------------------------------------------
 
 src_util := util/clock.c util/err.c util/log.c util/loop.c util/symbols.c util/words.c
-src_tcg := tcg/cache.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
+src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/verify.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/count.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
@@ -60,11 +60,11 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
-	target-x86/xsave.c
+	target-x86/words.c target-x86/xsave.c
 src_kvm_x86_64 := accel/kvm-none.c
 src_kvm_aarch64 := accel/kvm-none.c
-src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt-profile.c accel/bt.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
+src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
+	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
@@ -94,7 +94,7 @@ src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.
 src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c \
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
 	ui/gdb.c ui/help.c \
-	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-drive.c ui/opt-net.c \
+	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
 ifeq ($(HAVE_VNC),yes)
@@ -114,7 +114,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/profile.c tcg/smp.c tcg/host-x86_64/count.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/profile.c tcg/smp.c tcg/host-x86_64/count.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
@@ -192,7 +192,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/profile.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
-	tests/target-x86/x87_exec.c tests/accel/bt.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
+	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/icount.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
 	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hpet.c \
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \

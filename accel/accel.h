@@ -12,6 +12,7 @@
 
 #include "hw/hw.h"
 #include "target-x86/x86.h"
+#include "accel/icount.h"
 
 struct accel;
 struct accel_ops;
@@ -33,6 +34,7 @@ struct accel_options {
     unsigned profile_top;      /* profile-top=N: hottest blocks in the report */
     unsigned profile_disas;    /* profile-disas=N: of them with their code */
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
+    struct icount_options icount; /* -icount */
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
     char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */

@@ -2,7 +2,7 @@
  * bt-bus.c - what the translated CPU sees of the machine: ports, devices in
  * memory, its local APIC, interrupts, time
  */
-#include "accel/bt-int.h"
+#include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
 
 enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
@@ -10,18 +10,37 @@ enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X
 
 /* ---- ports ------------------------------------------------------------------- */
 
+/* When time is counted, it is set for what devices do. */
+static void time_enter(struct bt_cpu *c)
+{
+    if (unlikely(c->bt->icount))
+        bt_icount_enter(c);
+}
+
+static void time_leave(struct bt_cpu *c)
+{
+    if (unlikely(c->bt->icount))
+        bt_icount_leave(c);
+}
+
 static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
 {
     struct bt_cpu *c = opaque;
+    uint32_t v;
 
-    return port_read(c->bt->m, port, size);
+    time_enter(c);
+    v = port_read(c->bt->m, port, size);
+    time_leave(c);
+    return v;
 }
 
 static void bus_port_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
 {
     struct bt_cpu *c = opaque;
 
+    time_enter(c);
     port_write(c->bt->m, port, v, size);
+    time_leave(c);
     accel_stop_when_requested(&c->ac);
 }
 
@@ -37,9 +56,11 @@ uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned siz
     struct bt_cpu *c = cpu_of(cpu);
     uint64_t v;
 
+    time_enter(c);
     accel_enter_access(&c->ac, gpa);
     v = mmio_read(&c->bt->m->mem, gpa, size);
     accel_leave_access(&c->ac);
+    time_leave(c);
     return v;
 }
 
@@ -47,9 +68,11 @@ void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, uns
 {
     struct bt_cpu *c = cpu_of(cpu);
 
+    time_enter(c);
     accel_enter_access(&c->ac, gpa);
     mmio_write(&c->bt->m->mem, gpa, v, size);
     accel_leave_access(&c->ac);
+    time_leave(c);
     accel_stop_when_requested(&c->ac);
 }
 
@@ -67,8 +90,12 @@ static void bus_intr_clear(void *opaque, uint32_t bits)
 static int bus_ack_irq(void *opaque)
 {
     struct bt_cpu *c = opaque;
+    int vector;
 
-    return vcpu_ack_interrupt(&c->ac.vcpu);
+    time_enter(c);
+    vector = vcpu_ack_interrupt(&c->ac.vcpu);
+    time_leave(c);
+    return vector;
 }
 
 static uint8_t bus_sipi_vector(void *opaque)
@@ -89,8 +116,11 @@ static void bus_set_tpr(void *opaque, uint8_t tpr)
 {
     struct bt_cpu *c = opaque;
 
-    if (c->ac.vcpu.lapic)
-        lapic_set_tpr(c->ac.vcpu.lapic, tpr);
+    if (!c->ac.vcpu.lapic)
+        return;
+    time_enter(c);
+    lapic_set_tpr(c->ac.vcpu.lapic, tpr);
+    time_leave(c);
 }
 
 void bt_raise_ferr(struct bt_cpu *c)
@@ -162,10 +192,14 @@ static bool apic_write(struct bt_cpu *c, uint32_t msr, uint64_t v)
 static bool bus_apic_msr(void *opaque, uint32_t msr, uint64_t *v, bool write)
 {
     struct bt_cpu *c = opaque;
+    bool ok;
 
     if (!c->ac.vcpu.lapic)
         return false;
-    return write ? apic_write(c, msr, *v) : apic_read(c, msr, v);
+    time_enter(c);
+    ok = write ? apic_write(c, msr, *v) : apic_read(c, msr, v);
+    time_leave(c);
+    return ok;
 }
 
 /* ---- time ------------------------------------------------------------------------------------- */
@@ -186,4 +220,6 @@ void bt_bus_init(struct bt_cpu *c)
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
         .tsc = bus_tsc, .a20_mask = bt_a20_mask, .opaque = c,
     };
+    if (c->bt->icount)
+        c->bus.random = bt_icount_random;
 }

@@ -66,6 +66,18 @@ static void invalidate(struct bt *bt, gpa_t gpa, uint64_t len)
     }
 }
 
+/* For the state hashes. */
+static void note_pages(struct bt *bt, gpa_t gpa, uint64_t len)
+{
+    uint32_t page;
+
+    for (unsigned n; len; gpa += n, len -= n) {
+        n = first_piece(bt, gpa, len, &page);
+        if (page < bt->n_hashed)
+            __atomic_store_n(&bt->hash_written[page], 1, __ATOMIC_RELAXED);
+    }
+}
+
 /* Few writes meet code: buffers of disks and networks would fill the queue in no time. */
 static void queue_write(struct bt_cpu *c, gpa_t gpa, uint64_t len)
 {
@@ -93,6 +105,8 @@ void bt_ram_written(struct accel *a, gpa_t gpa, uint64_t len)
         invalidate(bt, gpa, len);
         return;
     }
+    if (bt->n_hashed)
+        note_pages(bt, gpa, len);
     pthread_mutex_lock(&c->ac.lock);
     if (c->ac.parked || accel_self(&c->ac))
         invalidate(bt, gpa, len);

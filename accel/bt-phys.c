@@ -164,9 +164,12 @@ enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page
 
 void bt_note_write(void *opaque, uint32_t page)
 {
-    struct bt_phys *p = &((struct bt *)opaque)->phys;
+    struct bt *bt = opaque;
+    struct bt_phys *p = &bt->phys;
     uint32_t n = __atomic_load_n(&p->n_blocks, __ATOMIC_ACQUIRE);
 
+    if (unlikely(page < bt->n_hashed))
+        __atomic_store_n(&bt->hash_written[page], 1, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < n; i++)
         if (p->block[i].written && page - p->block[i].page < p->block[i].len / PAGE)
             __atomic_store_n(&p->block[i].written[page - p->block[i].page], 1, __ATOMIC_SEQ_CST);

@@ -3,7 +3,7 @@
  */
 #define _GNU_SOURCE 1
 #include <stdlib.h>
-#include "accel/bt-int.h"
+#include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
 
 /* ---- vCPU threads ----------------------------------------------------------------- */
@@ -16,7 +16,10 @@ static void bt_kick(struct accel_cpu *c)
 void bt_halt(struct bt_cpu *c)
 {
     tcg_offline(&c->ac.cpu->tcg);
-    accel_halt(&c->ac);
+    if (c->bt->icount)
+        bt_icount_halt(c);
+    else
+        accel_halt(&c->ac);
     tcg_online(&c->ac.cpu->tcg);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
@@ -30,9 +33,13 @@ static bool bt_service(struct tcg_cpu *tc)
 
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
+    if (unlikely(c->bt->icount))
+        bt_icount_before(c);
     run = unlikely(c->ac.debugged) ? bt_debug_service(c) : x86_service(tc);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
+    if (unlikely(c->bt->icount))
+        bt_icount_after(c);
     return run;
 }
 
@@ -63,6 +70,12 @@ static void bt_reset(struct accel *a)
 {
     if (tcg_get_stats(a->bt->tcg)->translations)
         tcg_flush_all(a->bt->tcg, TCG_FLUSH_RESET);
+}
+
+static void bt_before_run(struct accel *a)
+{
+    if (a->bt->icount)
+        bt_icount_start(a->bt);
 }
 
 /* ---- construction ------------------------------------------------------------------------ */
@@ -104,14 +117,15 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     const struct accel_options *o = &bt->a->opt;
     struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
                               .one_insn = o->one_insn, .perf_map = o->perf_map, .profile = o->profile,
-                              .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus };
+                              .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus,
+                              .count = o->icount.on };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
     bt_phys_init(&bt->phys, bt->m);
     phys.n_ram_pages = bt->phys.max_pages;
     phys.note_write = bt_note_write;
-    phys.first_noted = bt->phys.n_pages;   /* beyond RAM: video memory */
+    phys.first_noted = bt->n_hashed ? 0 : bt->phys.n_pages;   /* beyond RAM: video memory */
     bt->target = x86_target;
     bt->target.service = bt_service;
     bt->tcg = tcg_new(&bt->target, &cfg, &phys, e);
@@ -128,6 +142,8 @@ static int bt_open(struct accel *a, struct err *e)
     bt->n_cpus = a->n_cpus;
     bt->cpus = xzalloc(bt->n_cpus * sizeof *bt->cpus);
     ret = bt_profile_open(bt, e);
+    if (ret == 0 && a->opt.icount.on)
+        ret = bt_icount_new(bt, &a->opt.icount, e);
     if (ret == 0)
         ret = bt_tcg_init(bt, e);
     for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)
@@ -144,6 +160,7 @@ static void bt_close(struct accel *a)
     if (bt->tcg)
         tcg_free(bt->tcg);
     bt_phys_free(&bt->phys);
+    bt_icount_free(bt);
     free(bt->cpus);
     free(bt);
 }
@@ -197,7 +214,7 @@ const struct accel_ops accel_bt = {
     .name = "tcg", .alias = "bt", .help = "binary translator of our own",
     .probe = bt_probe, .open = bt_open, .close = bt_close, .create_vcpu = bt_create_vcpu,
     .free_vcpu = bt_free_vcpu, .run = bt_run, .kick = bt_kick, .get_state = bt_get_state,
-    .put_state = bt_put_state, .reset = bt_reset, .map_changed = bt_map_changed,
+    .put_state = bt_put_state, .reset = bt_reset, .before_run = bt_before_run, .map_changed = bt_map_changed,
     .ram_written = bt_ram_written, .watch = bt_watch, .watching = bt_watching,
     .debug_set = bt_debug_set, .debug_step = bt_debug_step, .info = bt_info,
 };

@@ -6,12 +6,13 @@
  * constant rate, it is the monotonic clock in ns.
  */
 #include <time.h>
-#include "accel/accel-int.h"
+#include "accel/bt-icount.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 #define MEASURE_NS 2000000
+#define COUNTED_HZ 1000000000ull
 
 static int64_t raw_ns(void)
 {
@@ -115,6 +116,8 @@ void accel_tsc_init(struct accel *a)
 {
     uint64_t host_hz = accel_tsc_hz(&a->tsc_fixed), want = a->model.tsc_hz;
 
+    if (a->opt.icount.on && !want)
+        want = COUNTED_HZ;           /* nothing of this host */
     a->model.tsc_hz = want ? want : host_hz;
     if (want && want != host_hz)
         a->tsc_mul = (uint64_t)(((unsigned __int128)want << 32) / host_hz);
@@ -122,20 +125,25 @@ void accel_tsc_init(struct accel *a)
 
 uint64_t accel_tsc(struct accel *a)
 {
+    if (unlikely(a->opt.icount.on))
+        return bt_icount_tsc(a->bt) - a->tsc_base;
     return a->tsc_running ? host_counter(a) - a->tsc_base : a->tsc_base;
 }
 
+/* A counted TSC stands still by itself. */
 void accel_tsc_pause(struct accel *a)
 {
     uint64_t now = accel_tsc(a);
 
+    if (a->opt.icount.on)
+        return;
     a->tsc_running = false;
     a->tsc_base = now;
 }
 
 void accel_tsc_resume(struct accel *a)
 {
-    if (a->tsc_running)
+    if (a->tsc_running || a->opt.icount.on)
         return;
     a->tsc_base = host_counter(a) - a->tsc_base;
     a->tsc_running = true;
@@ -144,5 +152,5 @@ void accel_tsc_resume(struct accel *a)
 void accel_tsc_reset(struct accel *a)
 {
     a->tsc_running = false;
-    a->tsc_base = 0;
+    a->tsc_base = a->opt.icount.on ? bt_icount_tsc(a->bt) : 0;
 }

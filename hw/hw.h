@@ -369,6 +369,8 @@ struct machine_config {
     struct chardev *debugcon;              /* port 0x402, or NULL */
     bool no_reboot, no_shutdown;
     bool rtc_localtime;
+    bool rtc_base_set;                     /* -rtc base=DATE: */
+    int64_t rtc_base_s;                    /* what the CMOS clock shows at first, as seconds since 1970 */
     bool no_hpet, no_acpi, no_pit;
     bool no_vga;                           /* -vga none, or there is one of -device */
     bool nographic;                        /* firmware's console is COM1 too */

@@ -310,9 +310,14 @@ uint64_t h_cmpxchg16b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
  *  host has none at the moment; other flags 0 */
 uint64_t h_rdrand(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
+    const struct x86_bus *bus = X86(tc)->bus;
     uint64_t v = 0;
-    bool ok = getrandom(&v, sizeof(v), GRND_NONBLOCK) == (ssize_t)sizeof(v);
+    bool ok;
 
+    if (bus && bus->random)
+        ok = bus->random(bus->opaque, &v);
+    else
+        ok = getrandom(&v, sizeof(v), GRND_NONBLOCK) == (ssize_t)sizeof(v);
     tc->fl = ok ? TCG_FL_C : 0;
     return ok ? v & size_mask((unsigned)a) : 0;
 }

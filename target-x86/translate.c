@@ -278,7 +278,7 @@ static void xlat_init(struct xlat *x, struct tcg_cpu *tc, struct ir_block *b, co
     x->n_slow = x->n_side = 0;
     x->masked = NULL;
     x->unchecked = false;
-    x->one_way = log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+    x->one_way = log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN) || tcg_counts(tc->tcg);
     x->pcoff = x->next_off = k->lin & 0xfff;
 }
 

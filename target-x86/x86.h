@@ -146,6 +146,8 @@ struct x86_bus {
     void (*set_ferr)(void *opaque, int level);    /* FERR# -> IRQ13 when CR0.NE = 0 */
     uint64_t (*tsc)(void *opaque);                /* guest TSC before IA32_TSC_ADJUST/offset */
     uint64_t (*a20_mask)(void *opaque);
+    /** random() - for RDRAND and RDSEED, or NULL: the host's; false: none at the moment */
+    bool (*random)(void *opaque, uint64_t *v);
     void *opaque;
 };
 
@@ -228,6 +230,20 @@ enum { G_RAX, G_RCX, G_RDX, G_RBX, G_RSP, G_RBP, G_RSI, G_RDI,
 /* pcbase, segment bases, df and so on are read with LDE/STE at their offsets */
 
 extern const struct tcg_target x86_target;
+
+/* ---- state as words (words.c) --------------------------------------------------------- */
+
+#define X86_CORE_WORDS 19        /* general registers, RIP, RFLAGS, CPL */
+#define X86_WORDS (X86_CORE_WORDS + 34 + 12 + 2 + 16 + 32 + 32 + 8 + 64 + 128)
+struct x86_words {
+    uint64_t w[X86_WORDS];
+};
+/** x86_get_words() - what a program could see of @cpu, but the TSC; between blocks */
+void x86_get_words(const struct x86_cpu *cpu, struct x86_words *s);
+/** x86_get_core() - its first X86_CORE_WORDS alone */
+void x86_get_core(const struct x86_cpu *cpu, uint64_t *w);
+/** x86_word_name() - what word @i is */
+void x86_word_name(unsigned i, char *buf, size_t size);
 
 /* ---- flags -------------------------------------------------------------------- */
 static inline uint32_t x86_fl_to_eflags(uint32_t fl)

@@ -134,6 +134,9 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
     case IR_EXIT:
         put(l, " +%#" PRIx64 "%s", (uint64_t)op->imm, op->poll ? " poll" : "");
         break;
+    case IR_NOTE:
+        put_imm(l, op->imm);
+        break;
     case IR_VEC:
         put_vec(l, b, op);
         break;

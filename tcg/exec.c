@@ -442,6 +442,8 @@ static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned ma
         b->pc32 = k->pc_bytes < 8;
         *n_insns = max;
         len = t->target->translate(cpu, b, k, max, n_insns);
+        if (t->cfg.count && len)
+            count_head(t, b, *n_insns, (int64_t)(k->lin & PAGE_MASK));
         if (!len || !b->overflow)
             break;
         assert(max > 1);
@@ -587,7 +589,8 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     if (!*len)
         return NULL;
     tb = tb_new(cpu, k, page, *len, *n, keep);
-    if (!tb || !keep_source(cpu, tb) || !build_code(t, tb, t->work))
+    if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(t, tb, t->work))
+        || !build_code(t, tb, t->work))
         return NULL;
     t->stats.translations++;
     t->stats.guest_bytes += *len;
@@ -838,6 +841,24 @@ static inline void sync_pc(struct tcg_cpu *cpu)
     cpu->pc = tcg_cur_pc(cpu) & cpu->va_mask;
 }
 
+/*
+ * Fewer instructions are to be executed than *@tb has: none, or the first alone. False: ask
+ * service() first.
+ */
+static bool count_fits(struct tcg_cpu *cpu, struct tb **tb)
+{
+    struct tb_key k;
+    uint8_t again = cpu->restart1;
+
+    if (cpu->count_left <= 0)
+        return false;
+    cpu->restart1 = 1;
+    *tb = tb_get(cpu, &k);
+    cpu->restart1 = again;
+    cpu->exit_tb = NULL;
+    return *tb;
+}
+
 /* Run blocks until something asks for the target's service. */
 static void run_blocks(struct tcg_cpu *cpu)
 {
@@ -858,6 +879,8 @@ static void run_blocks(struct tcg_cpu *cpu)
                 return;
             jc_fill(cpu, &k, tb);
         }
+        if (unlikely(t->cfg.count) && cpu->count_left < tb->n_insns && !count_fits(cpu, &tb))
+            return;
         /* not in a variable of our own: making @tb may have flushed the cache */
         if (cpu->exit_tb && !log_on(LOG_NOCHAIN))
             tb_chain(cpu, cpu->exit_tb, cpu->exit_slot, tb);
@@ -881,6 +904,8 @@ static void run_blocks(struct tcg_cpu *cpu)
         case TCG_EXIT_PC:
             return;
         default:             /* interrupt, exception */
+            if (unlikely(t->cfg.count) && cpu->exit_reason == TCG_EXIT_EXCEPTION)
+                count_fault(cpu);
             sync_pc(cpu);
             return;
         }

@@ -92,6 +92,7 @@ struct tb {
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
     uint64_t born;            /* epoch in which it was made */
+    const uint8_t *insn_len;  /* of each instruction, when they are counted; else NULL */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
     const uint8_t *code, *cold; /* executable addresses (host back end) */
     uint32_t code_len, cold_len;
@@ -325,6 +326,16 @@ static inline bool watch_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, 
 }
 /** tb_drop_offsets() - drop blocks with bytes at these offsets of any page */
 void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n);
+
+/* ---- counting instructions (count.c), when tcg_config.count is set ------------- */
+
+/** count_head() - give a translated block of @n_insns instructions its head; @pcoff is its
+ *  first. It becomes t->tbs[t->n_tbs]. Sets overflow when there is no room. */
+void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pcoff);
+/** count_keep() - note in @tb, made from @b, where its instructions are; false: no room */
+bool count_keep(struct tcg *t, struct tb *tb, const struct ir_block *b);
+/** count_fault() - the running block was left at cpu->pcoff, which is not executed */
+void count_fault(struct tcg_cpu *cpu);
 
 /* ---- code cache (cache.c) ------------------------------------------------------ */
 int cache_init(struct code_cache *c, size_t bytes, struct err *e) MUST_CHECK;

@@ -325,6 +325,11 @@ struct tcg_cpu {
     uint8_t watch_kinds;      /* TCG_WATCH_* of the watchpoint that was met; 0: none */
     uint64_t watch_lin;       /* where */
     struct cpu_profile *prof; /* counts (profile-int.h); NULL: none */
+    /* -- counting, traces: tcg/count.c ------------------------------------------------ */
+    int64_t count_left;       /* instructions that may be begun */
+    uint64_t count_end;       /* how many have been executed when that is 0 */
+    uint32_t count_tb;        /* place in tcg->tbs of the block that counted last */
+    uint32_t *note;           /* where IR_NOTE writes next; room for count_left of them */
 };
 
 /* ======================================================================== */
@@ -511,6 +516,8 @@ struct tcg_config {
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
     bool profile;            /* count where the time goes: tcg_profile_report() */
+    bool count;              /* count instructions: tcg_count() */
+    bool note;               /* with it: each block that is executed writes its place in tcg->tbs to cpu->note */
 };
 
 /* why a block was dropped */
@@ -603,6 +610,17 @@ static inline void tcg_debug_step(struct tcg_cpu *cpu, bool on)
     cpu->step = cpu->restart1 = on;
     cpu->stepped = 0;
 }
+
+/* ---- counting instructions (tcg/count.c), when tcg_config.count is set ---------------- */
+
+/** tcg_count() - instructions that @cpu has completed; its own thread, also inside a helper,
+ *  or while it stands still */
+uint64_t tcg_count(const struct tcg_cpu *cpu);
+/** tcg_counts() - whether instructions are counted: conditional branches end blocks then */
+bool tcg_counts(const struct tcg *t);
+/** tcg_count_until() - service() is called when @end have been executed, exactly; inside a
+ *  helper: when the block ends, if that is later. Such threads as tcg_count() */
+void tcg_count_until(struct tcg_cpu *cpu, uint64_t end);
 
 /* ---- many vCPUs (tcg/smp.c) -------------------------------------------------------- */
 

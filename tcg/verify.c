@@ -40,7 +40,7 @@ static unsigned legal_sizes(const struct ir_op *op)
     case IR_LDS:
         return 1 | 2 | 4;
     case IR_EXTH: case IR_DEPH: case IR_SETCC: case IR_GETF: case IR_SETF: case IR_CLC:
-    case IR_STC: case IR_CMC: case IR_FENCE: case IR_VEC: case IR_CALL: case IR_INSN:
+    case IR_STC: case IR_CMC: case IR_FENCE: case IR_NOTE: case IR_VEC: case IR_CALL: case IR_INSN:
     case IR_LABEL: case IR_BR: case IR_BRCC: case IR_LEAVECC: case IR_GOTO_TB: case IR_GOTO_PC: case IR_EXIT:
     case IR_EXIT_PC:
         return 0;

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE 1
 #include <ctype.h>
 #include <stdlib.h>
+#include <time.h>
 #include "hw/boot/boot-order.h"
 #include "ui/options.h"
 
@@ -311,6 +312,16 @@ int opt_device(struct options *o, const char *val, struct err *e)
 
 /* ---- -rtc, -boot ----------------------------------------------------------------------------- */
 
+/* "2006-06-17" or "2006-06-17T16:01:21", as UTC */
+static bool rtc_date(const char *s, int64_t *out)
+{
+    struct tm tm = { 0 };
+    const char *end = strptime(s, strchr(s, 'T') ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d", &tm);
+
+    *out = timegm(&tm);
+    return end && !*end && tm.tm_year >= 70;
+}
+
 int opt_rtc(struct options *o, const char *val, struct err *e)
 {
     static const char *const keys[] = { "base", "clock", "driftfix" };
@@ -322,11 +333,13 @@ int opt_rtc(struct options *o, const char *val, struct err *e)
             o->cfg.rtc_localtime = false;
         else if (!strcmp(it.key, "base") && !strcmp(it.val, "localtime"))
             o->cfg.rtc_localtime = true;
-        else if (!strcmp(it.key, "base"))
-            return bad(e, "-rtc", val, "base is utc or localtime; dates are not supported yet");
-        else if (!strcmp(it.key, "clock") || !strcmp(it.key, "driftfix")) {
-            if (strcmp(it.val, "host") && strcmp(it.val, "none"))
-                return bad(e, "-rtc", val, "only clock=host and driftfix=none are supported yet");
+        else if (!strcmp(it.key, "base")) {
+            if (!rtc_date(it.val, &o->cfg.rtc_base_s))
+                return bad(e, "-rtc", val, "base is utc, localtime, or a date like 2006-06-17T16:01:21");
+            o->cfg.rtc_base_set = true;
+        } else if (!strcmp(it.key, "clock") || !strcmp(it.key, "driftfix")) {
+            if (strcmp(it.val, "host") && strcmp(it.val, "vm") && strcmp(it.val, "none"))
+                return bad(e, "-rtc", val, "only clock=host, clock=vm and driftfix=none are supported yet");
         } else {
             return unknown_key(e, "-rtc", val, &it, keys, ARRAY_SIZE(keys));
         }

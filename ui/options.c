@@ -218,7 +218,7 @@ static const struct opt_row rows[] = {
     { "L", "DIR", GRP_STANDARD, "look for firmware there first; repeatable ('help' lists)", set_rom_dir },
     { "boot", "[order=]LETTERS[,once=][,menu=][,strict=]...", GRP_STANDARD,
       "a floppy, c disk, d CD, n network; splash=, splash-time=", opt_boot },
-    { "rtc", "base=utc|localtime", GRP_STANDARD, "time of the CMOS clock", opt_rtc },
+    { "rtc", "base=utc|localtime|DATE", GRP_STANDARD, "time of the CMOS clock", opt_rtc },
     { "name", "NAME", GRP_STANDARD, "name of the guest", opt_name },
     { "uuid", "UUID", GRP_STANDARD, "the machine's UUID", opt_uuid },
     { "kernel", "FILE", GRP_KERNEL, "Linux bzImage; entered directly unless -bios is given", set_kernel },
@@ -274,6 +274,8 @@ static const struct opt_row rows[] = {
     { "d", "ITEM[,ITEM...]", GRP_DEBUG, "log these ('help' lists)", set_log },
     { "D", "FILE", GRP_DEBUG, "log to FILE instead of standard error", set_log_file },
     { "dfilter", "RANGE[,RANGE...]", GRP_DEBUG, "log only code there: START+LEN, START..END", set_log_filter },
+    { "icount", "[shift=]N|auto[,align=][,sleep=]...", GRP_DEBUG,
+      "time is 2^N ns an instruction; hash=FILE, every=N, stop=N", opt_icount },
     { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },
     { "singlestep", NULL, GRP_DEBUG, NULL, set_one_insn },
 };
@@ -287,7 +289,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "usbdevice", true, "USB is" }, 
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" },
-    { "incoming", true, "" }, { "loadvm", true, "" }, { "icount", true, "" }, { "smbios", true, "" },
+    { "incoming", true, "" }, { "loadvm", true, "" }, { "smbios", true, "" },
     { "acpitable", true, "" }, { "fw_cfg", true, "" }, { "option-rom", true, "" },
     { "audiodev", true, "sound is" }, { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
     { "virtfs", true, "" }, { "fsdev", true, "" }, { "tpmdev", true, "" }, { "numa", true, "" },
@@ -468,7 +470,9 @@ static int finish(struct options *o, struct err *e)
     default_display(o);
     if (finish_cpu(o, e) < 0)
         return -EINVAL;
-    return choose_accel(o, e);
+    if (choose_accel(o, e) < 0)
+        return -EINVAL;
+    return opt_debug_finish(o, e);
 }
 
 int options_parse(struct options *o, int argc, char **argv, struct err *e)
@@ -496,6 +500,7 @@ void options_free(struct options *o)
     free(o->boot_once);
     free(o->boot_splash);
     disks_options_free(&o->disks);
+    opt_debug_free(o);
     memset(o, 0, sizeof *o);
 }
 

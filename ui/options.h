@@ -54,6 +54,7 @@ struct options {
     char *pflash[2];                 /* cfg's */
     char *boot_order, *boot_once, *boot_splash; /* cfg's */
     struct opt_disks disks;
+    struct icount_options icount;    /* copied to accel */
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
 };
@@ -103,6 +104,11 @@ int opt_rtc(struct options *o, const char *val, struct err *e);
 int opt_boot(struct options *o, const char *val, struct err *e);
 int opt_name(struct options *o, const char *val, struct err *e);
 int opt_uuid(struct options *o, const char *val, struct err *e);
+/* looking at execution (opt-debug.c) */
+int opt_icount(struct options *o, const char *val, struct err *e);
+/** opt_debug_finish() - what of them depends on others; accel is chosen */
+int opt_debug_finish(struct options *o, struct err *e);
+void opt_debug_free(struct options *o);
 /* networks (opt-net.c) */
 int opt_netdev(struct options *o, const char *val, struct err *e);
 int opt_nic(struct options *o, const char *val, struct err *e);

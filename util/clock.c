@@ -41,7 +41,7 @@ void clock_pause(struct clock *c)
 
 void clock_resume(struct clock *c)
 {
-    if (c->running)
+    if (c->running || c->by_count)
         return;
     c->offset_ns = c->stopped_at_ns - host_monotonic_ns();
     c->running = true;

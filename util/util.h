@@ -215,6 +215,7 @@ struct clock {
     int64_t offset_ns;      /* virtual = monotonic + offset when running */
     int64_t stopped_at_ns;  /* value while paused or stepped */
     bool running;
+    bool by_count;          /* never runs: the accelerator sets stopped_at_ns (-icount) */
 };
 
 int64_t host_monotonic_ns(void);

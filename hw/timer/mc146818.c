@@ -437,7 +437,9 @@ static int rtc_init(struct device *d, struct err *e)
     timer_init(&r->second_timer, &d->machine->timers, rtc_tick, r);
     timer_init(&r->periodic_timer, &d->machine->timers, rtc_tick, r);
     clock_gettime(CLOCK_REALTIME, &ts);
-    if (d->machine->cfg.rtc_localtime && localtime_r(&ts.tv_sec, &tm))
+    if (d->machine->cfg.rtc_base_set)
+        ts = (struct timespec){ .tv_sec = d->machine->cfg.rtc_base_s };
+    else if (d->machine->cfg.rtc_localtime && localtime_r(&ts.tv_sec, &tm))
         ts.tv_sec += tm.tm_gmtoff;
     r->epoch_ns = ts.tv_sec * NS_PER_S + ts.tv_nsec - virtual_ns(r);
     r->cmos[RTC_A] = A_DV_RUN | 6; /* 1024 Hz */

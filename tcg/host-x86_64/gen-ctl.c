@@ -118,6 +118,19 @@ void gen_carry(struct gen *g, const struct ir_op *op)
             o_env(offsetof(struct tcg_cpu, fl) + 1), op->opc == IR_CLC ? -2 : 1);
 }
 
+/* Leaves EFLAGS alone. */
+void gen_note(struct gen *g, const struct ir_op *op)
+{
+    int r = scratch_get(g);
+    struct opn next = { .kind = ON_MEM, .base = (int8_t)r, .index = NOREG, .disp = 4 };
+
+    mov_load(&g->c, r, ENV(note));
+    ins(&g->c, 4, 0xc7, 0, (struct opn){ .kind = ON_MEM, .base = (int8_t)r, .index = NOREG });
+    e32(&g->c, (uint32_t)op->imm);
+    ins(&g->c, 8, 0x8d, r, next);
+    mov_store(&g->c, ENV(note), r);
+}
+
 /* ---- calls, state ---------------------------------------------------------------------------------- */
 
 static void set_arg(struct gen *g, unsigned i, ir_val v)

@@ -209,6 +209,7 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op);
 void gen_call(struct gen *g, const struct ir_op *op);
 void gen_lde(struct gen *g, const struct ir_op *op);
 void gen_ste(struct gen *g, const struct ir_op *op);
+void gen_note(struct gen *g, const struct ir_op *op);
 void gen_brcc(struct gen *g, const struct ir_op *op);
 void gen_brcmp(struct gen *g, const struct ir_op *op);
 void gen_label(struct gen *g, const struct ir_op *op);

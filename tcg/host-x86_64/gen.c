@@ -59,6 +59,7 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_CALL: gen_call(g, op); break;
     case IR_LDE: gen_lde(g, op); break;
     case IR_STE: gen_ste(g, op); break;
+    case IR_NOTE: gen_note(g, op); break;
     case IR_INSN: g->pcoff = (int32_t)op->imm; break;
     case IR_LABEL:
         if (i && !(ir_op_info(op[-1].opc)->attr & IRA_END) && op[-1].opc != IR_BR)

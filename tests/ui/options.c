@@ -310,7 +310,10 @@ Test(options, rtc_boot_name_uuid)
     fails_with("-boot cc", "-boot cc: ");
     fails_with("-boot order=x", "letters");
     fails_with("-uuid 550e8400", "-uuid 550e8400: ");
-    fails_with("-rtc base=2024-01-01", "dates");
+    good(&o, "-rtc base=2006-06-17T16:01:21,clock=vm");
+    cr_assert(o.cfg.rtc_base_set);
+    cr_assert_eq(o.cfg.rtc_base_s, 1150560081);
+    fails_with("-rtc base=2024-13-01", "a date");
     fails_with("-overcommit mem-lock=on", "not supported yet");
     options_free(&o);
 }

@@ -1,0 +1,54 @@
+/*
+ * bt-icount.h - time counted in instructions, and hashes of the guest's state (bt-icount.c,
+ * bt-hash.c)
+ */
+#ifndef ACCEL_BT_ICOUNT_H
+#define ACCEL_BT_ICOUNT_H
+
+#include "accel/bt-int.h"
+
+struct bt_hash;
+
+/** struct bt_icount - only the vCPU's thread changes it, with the machine lock where others look */
+struct bt_icount {
+    struct icount_options opt;
+    uint8_t shift;               /* now */
+    int64_t bias_ns;             /* the clock at count @from */
+    uint64_t from;
+    uint64_t random;             /* state of the generator */
+    bool timers_moved;           /* by another thread; bt_cpu.lock */
+    struct bt_hash *hash;
+    uint64_t next_hash;          /* count at which a hash is due */
+    int64_t start_ns, start_host_ns;
+    int64_t adapted_ns, adapted_host_ns;
+};
+
+/** bt_icount_new() - make @bt count; before the board is built. 0 or -errno with @e set */
+int bt_icount_new(struct bt *bt, const struct icount_options *o, struct err *e) MUST_CHECK;
+/** bt_icount_start() - the machine goes on: timers are the vCPU's from now on */
+void bt_icount_start(struct bt *bt);
+void bt_icount_free(struct bt *bt);
+
+/* What follows: the vCPU's thread. */
+/** bt_icount_ns() - the guest's time now; bt_icount_tsc() - as TSC ticks */
+int64_t bt_icount_ns(struct bt *bt);
+uint64_t bt_icount_tsc(struct bt *bt);
+/** bt_icount_enter()/bt_icount_leave() - around an access to devices; they lock the machine */
+void bt_icount_enter(struct bt_cpu *c);
+void bt_icount_leave(struct bt_cpu *c);
+/** bt_icount_before()/bt_icount_after() - around x86_service(): run timers that are due, set
+ *  how far to go */
+void bt_icount_before(struct bt_cpu *c);
+void bt_icount_after(struct bt_cpu *c);
+/** bt_icount_random() - x86_bus.random: the same numbers in every run */
+bool bt_icount_random(void *opaque, uint64_t *v);
+/** bt_icount_halt() - bt_halt() */
+void bt_icount_halt(struct bt_cpu *c);
+
+/** bt_hash_new() - lines "COUNT REGISTERS RAM" go to @path; the machine has its RAM, not yet more */
+int bt_hash_new(struct bt_hash **h, struct bt *bt, const char *path, struct err *e) MUST_CHECK;
+void bt_hash_free(struct bt_hash *h, struct bt *bt);
+/** bt_hash_write() - a line for the state now */
+void bt_hash_write(struct bt_hash *h, struct bt *bt, uint64_t count);
+
+#endif
