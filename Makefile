@@ -41,8 +41,8 @@ endif
 
 src_util := util/clock.c util/err.c util/log.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/verify.c
-src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/count.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
+	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/verify.c
+src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
 	tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
@@ -114,7 +114,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/profile.c tcg/smp.c tcg/host-x86_64/count.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/exec.c tcg/profile.c tcg/smp.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c target-x86/helper-novec.c hw/memory.c accel/bt-phys.c
 ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
@@ -189,7 +189,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c \
 	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
-	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/profile.c tests/target-x86/seg.c \
+	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
 	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/icount.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \

@@ -133,6 +133,8 @@ static int set_telling(const char *key, const char *val, struct accel_options *o
 {
     if (!strcmp(key, "perf-map") || !strcmp(key, "perfmap"))
         return on_off(key, val, &o->perf_map, e);
+    if (!strcmp(key, "jitdump"))
+        return on_off(key, val, &o->jitdump, e);
     if (!strcmp(key, "profile"))
         return on_off(key, val, &o->profile, e);
     if (!strcmp(key, "profile-top"))
@@ -146,7 +148,7 @@ static int set_telling(const char *key, const char *val, struct accel_options *o
 
 static int set_option(const char *key, const char *val, struct accel_options *o, struct err *e)
 {
-    static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb", "perf-map",
+    static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb", "perf-map", "jitdump",
                                         "profile", "profile-disas", "profile-file", "profile-top", "thread" };
     static const char *const kvm_keys[] = { "kernel-irqchip", "kvm-shadow-mem", "dirty-ring-size",
                                             "notify-vmexit", "eager-split-size" };
@@ -219,6 +221,7 @@ void accel_help(FILE *f)
           "  tb-size=MIB             room for translations (default 128)\n"
           "  one-insn-per-tb=on|off  translate every instruction on its own\n"
           "  perf-map=on|off         name guest blocks for perf in /tmp/perf-PID.map\n"
+          "  jitdump=on|off          likewise with the code, for \"perf inject\", in jit-PID.dump\n"
           "  profile=on|off          count where the time goes; told at the end and by \"info profile\"\n"
           "  profile-file=FILE       where to, default " PROFILE_FILE_DEFAULT "; stderr\n"
           "  profile-top=N           how many of the hottest blocks (default 50)\n"

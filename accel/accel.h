@@ -30,6 +30,7 @@ struct accel_options {
     bool one_insn;             /* one-insn-per-tb=on|off */
     uint64_t tb_bytes;         /* tb-size=MiB */
     bool perf_map;             /* perf-map=on|off */
+    bool jitdump;              /* jitdump=on|off */
     bool profile;              /* profile=on|off */
     unsigned profile_top;      /* profile-top=N: hottest blocks in the report */
     unsigned profile_disas;    /* profile-disas=N: of them with their code */

@@ -118,7 +118,7 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
                               .one_insn = o->one_insn, .perf_map = o->perf_map, .profile = o->profile,
                               .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus,
-                              .count = o->icount.on };
+                              .count = o->icount.on, .jitdump = o->jitdump };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 

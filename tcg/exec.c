@@ -9,10 +9,8 @@
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define CPU_STACK_BYTES (512 * KiB)
 #define MAX_BLOCK_INSNS 64
@@ -348,6 +346,10 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
         struct err e;
         int r = t->host->init(t, &e);
         assert(r == 0);
+        if (t->perf) {
+            perf_emptied(t);
+            perf_thunks(t);
+        }
     }
 }
 
@@ -539,12 +541,8 @@ static void tb_enlist(struct tcg *t, struct tb *tb)
 
 static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
 {
-    if (t->perf_map && t->host) {
-        fprintf(t->perf_map, "%llx %x guest:%llx.%x\n", (unsigned long long)(uintptr_t)tb->code,
-                tb->code_len, (unsigned long long)k->lin, k->mode);
-        fprintf(t->perf_map, "%llx %x guest:%llx.%x.cold\n", (unsigned long long)(uintptr_t)tb->cold,
-                tb->cold_len, (unsigned long long)k->lin, k->mode);
-    }
+    if (t->perf)
+        perf_block(t, tb, k->lin);
     if (log_on(LOG_OUT_ASM) && t->host && log_in_filter(k->lin))
         log_host_code(tb);
 }
@@ -971,23 +969,6 @@ void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode)
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
-/* perf(1) fixes the name; a link that somebody else put there is not followed. */
-static int perf_map_open(struct tcg *t, struct err *e)
-{
-    char *name = xasprintf("/tmp/perf-%d.map", (int)getpid());
-    int fd, ret = 0;
-
-    unlink(name);            /* of an earlier process with our number */
-    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    t->perf_map = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!t->perf_map)
-        ret = err_set(e, -errno, "perf-map: %s: %s", name, strerror(errno));
-    else
-        setvbuf(t->perf_map, NULL, _IOLBF, 0);
-    free(name);
-    return ret;
-}
-
 struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
                     const struct phys_ops *phys, struct err *e)
 {
@@ -1014,14 +995,14 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
                 (unsigned long long)(c->cache_bytes >> 20));
         return NULL;
     }
-    if (c->perf_map && perf_map_open(t, e))
-        return NULL;
     if (c->backend == TCG_BACKEND_HOST && !(t->host = host_code_here(e)))
         return NULL;
-    if (profile_init(t, e))
+    if (profile_init(t, e) || perf_open(t, e))
         return NULL;
-    if (t->host && (cache_init(&t->cache, c->cache_bytes, e) || t->host->init(t, e)))
+    if (t->host && (cache_init(&t->cache, c->cache_bytes, c->perf_map, e) || t->host->init(t, e)))
         return NULL;
+    if (t->perf)
+        perf_thunks(t);
     return t;
 }
 
@@ -1031,8 +1012,7 @@ void tcg_free(struct tcg *t)
     munmap(t->arena, t->arena_bytes);
     munmap(t->tbs, t->max_tbs * sizeof(*t->tbs));
     free(t->host_priv);
-    if (t->perf_map)
-        fclose(t->perf_map);
+    perf_close(t);
     ir_block_free(t->work);
     profile_free(t);
     free(t->pages);

@@ -173,7 +173,7 @@ struct tcg {
     const struct host_code *host; /* NULL: interpreter */
     void *host_priv;         /* back end's work area */
     struct tcg_debug *debug; /* NULL: no breakpoints, no watchpoints; changed while no vCPU runs */
-    FILE *perf_map;
+    struct tcg_perf *perf;   /* perf.c; NULL: names are not wanted */
     struct tcg_profile *profile; /* NULL: nothing is counted */
     uint32_t thunk[24];      /* back end's: offsets of its thunks in the cache */
     uint32_t generation;     /* counts flushes */
@@ -338,7 +338,8 @@ bool count_keep(struct tcg *t, struct tb *tb, const struct ir_block *b);
 void count_fault(struct tcg_cpu *cpu);
 
 /* ---- code cache (cache.c) ------------------------------------------------------ */
-int cache_init(struct code_cache *c, size_t bytes, struct err *e) MUST_CHECK;
+/** cache_init() - @nameless: memory that perf looks up in its map file */
+int cache_init(struct code_cache *c, size_t bytes, bool nameless, struct err *e) MUST_CHECK;
 void cache_free(struct code_cache *c);
 static inline uint8_t *cache_rw(const struct code_cache *c, const uint8_t *rx)
 {
@@ -348,6 +349,16 @@ static inline uint8_t *cache_rw(const struct code_cache *c, const uint8_t *rx)
 /** tcg_disas() - list code with Capstone: "0xADDR:  bytes  mnemonic" lines
  *  @bits: 16, 32, 64 guest width; 0: this host's code */
 void tcg_disas(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits);
+
+/* ---- names for perf(1) (perf.c); the last three only with tcg->perf ----------------- */
+int perf_open(struct tcg *t, struct err *e) MUST_CHECK;
+void perf_close(struct tcg *t);
+/** perf_block() - @tb was made from code at @lin; under the lock */
+void perf_block(struct tcg *t, const struct tb *tb, uint64_t lin);
+/** perf_thunks() - the cache holds the back end's thunks, nothing else yet */
+void perf_thunks(struct tcg *t);
+/** perf_emptied() - the cache has been */
+void perf_emptied(struct tcg *t);
 
 /* ---- host back end --------------------------------------------------------------- */
 

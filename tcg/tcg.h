@@ -514,6 +514,7 @@ struct tcg_config {
     bool one_insn;           /* one guest instruction a block (debugging, tests) */
     uint64_t cache_bytes;    /* code cache, default 128 MiB */
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
+    bool jitdump;            /* likewise with their code, in jit-PID.dump here */
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
     bool profile;            /* count where the time goes: tcg_profile_report() */
     bool count;              /* count instructions: tcg_count() */

@@ -223,7 +223,7 @@ void gen_exit(struct gen *g, const struct ir_op *op);
 void gen_vec(struct gen *g, const struct ir_op *op);
 void gen_op(struct gen *g, const struct ir_op *op, unsigned i);
 
-/* count.c */
+/* profile.c */
 void gen_count_run(struct gen *g);            /* the block's own counter goes up; keeps EFLAGS, loses RAX */
 uint64_t host_ticks(void);
 

@@ -1,5 +1,5 @@
 /*
- * count.c - what a profile needs of this host: a counter in each block, and time
+ * profile.c - what a profile needs of this host: a counter in each block, and time
  * (general registers only)
  */
 #define _GNU_SOURCE
