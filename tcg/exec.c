@@ -147,7 +147,7 @@ static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
 
 /* ---- chaining ------------------------------------------------------------------------ */
 
-#define SLOT_MASK ((uintptr_t)7)     /* blocks are aligned to 16 bytes */
+#define SLOT_MASK ((uintptr_t)15)    /* blocks are aligned to 16 bytes */
 _Static_assert(TB_LINKS <= SLOT_MASK + 1, "slot numbers fit beside block addresses");
 
 static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~SLOT_MASK); }
@@ -168,7 +168,8 @@ static bool tb_chainable(struct tcg *t, const struct tb *tb, unsigned slot, cons
     const struct tb_link *l = &tb->link[slot];
 
     if (__atomic_load_n(&l->to, __ATOMIC_RELAXED) || tb_is_dead(tb) || tb_is_dead(to)
-        || tb->mode != to->mode || tb->flat != to->flat || to->brk)
+        || (tb->mode ^ to->mode) & ~KEY_ALONE || tb->flat != to->flat || to->brk
+        || l->alone != !!(to->mode & KEY_ALONE))
         return false;
     if (t->smp && (!tb_is_settled(tb) || !tb_is_settled(to)))
         return false;
@@ -433,7 +434,8 @@ static void check_ir(const struct ir_block *b, const char *when)
  * Guest code to IR; returns guest bytes, 0 when the first fetch faults. When a
  * block is too much for the work area it is made again with fewer instructions.
  */
-static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned max, unsigned *n_insns)
+static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned max, bool group,
+                        unsigned *n_insns)
 {
     struct tcg *t = cpu->tcg;
     struct ir_block *b = t->work;
@@ -457,7 +459,7 @@ static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned ma
     if (log_on(LOG_OP) && log_in_filter(k->lin))
         log_ir(b, k, "OP");
     check_ir(b, "after translation");
-    ir_optimise(b, t->cfg.optimise);
+    ir_optimise(b, t->cfg.optimise, group);
     check_ir(b, "after optimisation");
     if (log_on(LOG_OP_OPT) && log_in_filter(k->lin))
         log_ir(b, k, "OP after optimization");
@@ -479,7 +481,8 @@ static unsigned count_links(const struct ir_block *b)
     unsigned n = TB_SIDE_LINK;
 
     for (unsigned i = 0; i < b->n_ops; i++)
-        if (b->ops[i].opc == IR_LEAVECC)
+        if (b->ops[i].opc == IR_LEAVECC
+            || (b->ops[i].grp == GRP_LEAD && ir_op_info(b->ops[i].opc)->attr & IRA_MEM))
             n = MAX(n, b->ops[i].aux + 1u);
     return n;
 }
@@ -576,6 +579,13 @@ static void source_fault(struct tcg_cpu *cpu, const struct tb_key *k)
         (void)!tcg_fetch(cpu, (k->lin + left) & cpu->va_mask, &b, 1, true);
 }
 
+/* Accesses may share address translations, unless this is the way out of where they cannot,
+ * or every instruction is to be accounted for. */
+static bool groups_wanted(const struct tcg *t, const struct tb_key *k, bool keep)
+{
+    return keep && !t->cfg.count && !(k->mode & KEY_ALONE) && !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+}
+
 /* One attempt, under the lock. *@len 0: nothing to make it from; else NULL: no room. */
 static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep,
                            unsigned max, unsigned *n, unsigned *len)
@@ -583,7 +593,7 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     struct tcg *t = cpu->tcg;
     struct tb *tb;
 
-    *len = make_ir(cpu, k, max, n);
+    *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;
     tb = tb_new(cpu, k, page, *len, *n, keep);
@@ -721,14 +731,16 @@ static struct tb *tb_make_counted(struct tcg_cpu *cpu, const struct tb_key *k, u
     return tb;
 }
 
-/* The block for cpu->pc; NULL: an exception is pending. */
-static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k)
+/* The block for cpu->pc, @alone: without groups; NULL: an exception is pending. */
+static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
 {
     uint8_t *host = NULL;
     bool keep = !cpu->restart1;
     struct tb *tb;
 
     cpu->tcg->target->get_key(cpu, k);
+    if (alone)
+        k->mode |= KEY_ALONE;
     cpu->pcbase = k->pc - (k->lin & PAGE_MASK);
     cpu->pcoff = (int32_t)(k->lin & PAGE_MASK);
     uint32_t page = mmu_exec_page(cpu, k->lin, &host, true);
@@ -851,7 +863,7 @@ static bool count_fits(struct tcg_cpu *cpu, struct tb **tb)
     if (cpu->count_left <= 0)
         return false;
     cpu->restart1 = 1;
-    *tb = tb_get(cpu, &k);
+    *tb = tb_get(cpu, &k, false);
     cpu->restart1 = again;
     cpu->exit_tb = NULL;
     return *tb;
@@ -862,20 +874,22 @@ static void run_blocks(struct tcg_cpu *cpu)
 {
     struct tcg *t = cpu->tcg;
     struct tb *tb;
+    bool alone = false;
 
     cpu->exit_tb = NULL;
     for (;;) {
         struct tb_key k;
         if (unlikely(__atomic_load_n(&t->epoch, __ATOMIC_RELAXED) != cpu->seen))
             smp_catch_up(cpu);
-        tb = cpu->restart1 ? NULL : jc_find(cpu);
+        tb = cpu->restart1 || alone ? NULL : jc_find(cpu);
         if (!tb) {
             enum profile_time before = profile_begin(cpu, PT_LOOKUP);
-            tb = tb_get(cpu, &k);
+            tb = tb_get(cpu, &k, alone);
             profile_end(cpu, before);
             if (!tb)
                 return;
-            jc_fill(cpu, &k, tb);
+            if (!alone)
+                jc_fill(cpu, &k, tb);
         }
         if (unlikely(t->cfg.count) && cpu->count_left < tb->n_insns && !count_fits(cpu, &tb))
             return;
@@ -888,11 +902,13 @@ static void run_blocks(struct tcg_cpu *cpu)
             run_tb(cpu, tb);
         else
             run_tb_counted(cpu, tb);
+        alone = false;
         switch (cpu->exit_reason) {
         case TCG_EXIT_NEXT:
             sync_pc(cpu);
             if (!cpu->exit_tb || cpu->restart1)
                 return;
+            alone = cpu->exit_tb->link[cpu->exit_slot].alone;
             break;
         case TCG_EXIT_LOOKUP:
             cpu->exit_tb = NULL;

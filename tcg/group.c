@@ -2,10 +2,11 @@
  * group.c - accesses near each other share one address translation
  *
  * Accesses relative to one register value are a group while they stay within GROUP_SPAN
- * bytes. The first of them, the leader, checks that the whole span lies in one page and keeps what
- * leads from guest to host addresses in a temp; the others, the followers, use it. A leader that
- * finds no such page, or none in the map, leaves 0 there, and each follower does its own look-up.
- * So a follower is exact whatever happened to the leader.
+ * bytes. The first of them, the leader, checks that the whole span lies in one page of plain
+ * memory and keeps what leads from guest to host addresses in a temp; the others, the followers,
+ * use it and check nothing. A leader that finds no such page leaves the block before its
+ * instruction, for one that is translated without groups. So it must be its instruction's first
+ * access: what came before, at a device, would be done twice.
  *
  * A value is known as an identity and a distance: copies, address sums and pushes only
  * change the distance. Calls end all groups, because a helper may change the address
@@ -36,6 +37,8 @@ struct grouper {
     struct sym sym[IR_MAX_VALS];
     struct group g[N_GROUPS];
     uint32_t ids, clock;
+    unsigned slot;           /* next exit for a leader */
+    bool touched;            /* the instruction has had an access, or may have */
 };
 
 static bool is_global(const struct ir_block *b, ir_val v) { return v < b->target->n_globals; }
@@ -107,9 +110,10 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
     if (disp != (int32_t)disp)
         return false;
     if (g->leader->grp == GRP_NONE) {
-        if (s->b->n_vals >= IR_MAX_VALS)
+        if (s->b->n_vals >= IR_MAX_VALS || s->slot >= TB_LINKS)
             return false;
         g->leader->grp = GRP_LEAD;
+        g->leader->aux = (uint8_t)s->slot++;
         g->leader->e = ir_temp(s->b);
     }
     g->lo = lo;
@@ -154,7 +158,19 @@ static void place(struct grouper *s, struct ir_op *op)
             && join(s, g, op, bytes, align))
             return;
     }
-    lead(s, op, bytes, write, align);
+    if (!s->touched)
+        lead(s, op, bytes, write, align);
+}
+
+/* The first exit that no condition uses. */
+static unsigned first_slot(const struct ir_block *b)
+{
+    unsigned n = TB_SIDE_LINK;
+
+    for (unsigned i = 0; i < b->n_ops; i++)
+        if (b->ops[i].opc == IR_LEAVECC)
+            n = MAX(n, b->ops[i].aux + 1u);
+    return n;
 }
 
 static void learn(struct grouper *s, const struct ir_op *op)
@@ -194,6 +210,8 @@ void ir_group(struct ir_block *b)
         return;              /* address sums may wrap at 4 GiB */
     s.b = b;
     s.ids = s.clock = 0;
+    s.slot = first_slot(b);
+    s.touched = false;
     end_groups(&s);
     all_fresh(&s);
     for (unsigned i = 0; i < n_ops; i++) {
@@ -203,7 +221,11 @@ void ir_group(struct ir_block *b)
             end_groups(&s);
         if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
             all_fresh(&s);
+        if (op->opc == IR_INSN)
+            s.touched = false;
         place(&s, op);
+        if (op->opc == IR_CALL || (ir_op_info(op->opc)->attr & IRA_MEM))
+            s.touched = true;
         if (op->d != IR_NONE || op->e != IR_NONE)
             learn(&s, op);
     }

@@ -395,12 +395,13 @@ void ir_find_labels(struct ir_block *b)
             b->ops[i].imm2 = at[b->ops[i].label];
 }
 
-void ir_optimise(struct ir_block *b, bool opt)
+void ir_optimise(struct ir_block *b, bool opt, bool group)
 {
     ir_dead_flags(b, opt);     /* first: operations without flags fold further */
     if (opt) {
         ir_fold(b);
-        ir_group(b);
+        if (group)
+            ir_group(b);
     }
     ir_liveness(b, opt);
 }

@@ -555,6 +555,15 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
     return acc == ACC_WRITE ? 2 : 1;
 }
 
+/* The leader of a group wants its page in the map. */
+static unsigned slow_lead(struct tcg_cpu *cpu, struct tcg_slow *sl, enum tcg_access acc)
+{
+    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, acc, sl->va);
+
+    sl->delta = delta;
+    return delta ? 1 : 2;
+}
+
 static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s)
 {
     struct tcg_mmu *m = cpu->mmu;
@@ -564,10 +573,16 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
 
     if (sl->desc & SLOW_MASKED)
         return slow_masked(cpu, sl);
+    if (va & ((8u << (sl->desc >> SLOW_ALIGN & 3)) - 1) && sl->desc >> SLOW_ALIGN & 3) {
+        cpu->tcg->target->raise_align(cpu);
+        return 0;
+    }
     if (!resolve_span(cpu, m->view, va, len, acc, s))
         return 0;
     if (acc == ACC_WRITE && (sl->desc & SLOW_READ) && !watch_access(cpu, va, len, ACC_READ))
         return 0;
+    if (sl->desc & SLOW_LEAD)
+        return slow_lead(cpu, sl, acc);
     if (!s->n[1] && s->p[0].host && !s->p[0].rom) {
         sl->delta = (uintptr_t)s->p[0].host - va;
         return 1;

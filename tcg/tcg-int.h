@@ -66,6 +66,7 @@ struct jump_cache_entry {
 /* ---- blocks ---------------------------------------------------------------- */
 
 #define NO_PAGE 0xffffffffu
+#define KEY_ALONE (1u << 31)      /* beside the mode bits of a key: translated without groups */
 #define MAKING_ANY 0xffffffffu    /* a block that goes on in another page */
 
 struct tb_link {
@@ -75,6 +76,7 @@ struct tb_link {
     uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
     uint32_t guard_off;       /* of the page identity compared first; 0: same page */
     uint32_t stub_off;        /* where an unchained jump goes */
+    bool alone;               /* leads to a block of KEY_ALONE */
 };
 
 struct tb {
@@ -277,12 +279,15 @@ struct tcg_slow {
 };
 enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10,
        SLOW_RECIPE = 1 << 11, SLOW_MASKED = 1 << 12 /* only what the opmask selects */,
+       SLOW_LEAD = 1 << 13, /* make the map's entry, access nothing */
+       SLOW_ALIGN = 14,     /* 1, 2, 3: must be a multiple of 16, 32, 64 */
        SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
 /* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact */
 enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
- *  2: bounced (a write must be finished with tcg_slow_commit())
+ *  2: bounced (a write must be finished with tcg_slow_commit()). SLOW_LEAD: 1: in the
+ *  map now, 2: it does not go there
  *  @from: an address in the code of the block that runs */
 unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *s, const uint8_t *from);
 void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *s);

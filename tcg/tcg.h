@@ -92,8 +92,9 @@ struct ir_op {
     uint32_t last;       /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
 };
 #define rmw cc           /* op->rmw */
-/* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's
- * page, or 0. An implementation may ignore both. */
+/* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's page.
+ * A leader that has no such page leaves the block, before its instruction, by the exit aux.
+ * An implementation may ignore both. */
 enum { GRP_NONE, GRP_LEAD, GRP_USE };
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
@@ -159,9 +160,11 @@ struct ir_block {
 struct ir_block *ir_block_new(void);
 void ir_block_free(struct ir_block *b);
 
-/* exits of a block that can be chained: two at its end, the others on conditions before it */
-#define TB_LINKS 5
-#define TB_SIDE_LINK 2       /* first of the others */
+/* exits of a block that can be chained: two at its end, some on conditions before it, some
+ * of the leaders of groups, numbered in this order */
+#define TB_LINKS 16
+#define TB_SIDE_LINK 2       /* first on a condition */
+#define TB_SIDE_LINKS 3
 
 /* builder: all return the new op; the caller may set further fields */
 void ir_begin(struct ir_block *b, const struct tcg_target *t);
@@ -223,12 +226,12 @@ const char *ir_verify(const struct ir_block *b);
 /** ir_dump() - print the block, one op a line */
 void ir_dump(const struct ir_block *b, FILE *f);
 /* passes, in order; ir_optimise() runs them all when @opt, else only the
- * annotations (rf, lf, last) that the back ends need */
+ * annotations (rf, lf, last) that the back ends need; ir_group() only when @group, too */
 void ir_dead_flags(struct ir_block *b, bool prune);
 void ir_fold(struct ir_block *b);
 void ir_group(struct ir_block *b);
 void ir_liveness(struct ir_block *b, bool prune);
-void ir_optimise(struct ir_block *b, bool opt);
+void ir_optimise(struct ir_block *b, bool opt, bool group);
 /** ir_find_labels() - fill branches' imm2 with their label's index, for ir_interp() */
 void ir_find_labels(struct ir_block *b);
 

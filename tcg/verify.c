@@ -189,6 +189,14 @@ static bool cmp_cc_legal(unsigned cc)
     return (cc >= IRC_C && cc <= IRC_NCZ) || (cc >= IRC_LT && cc <= IRC_GT);
 }
 
+static bool use_slot(struct verifier *v)
+{
+    if (v->slot_used[v->op->aux])
+        return bad(v, "slot used twice");
+    v->slot_used[v->op->aux] = true;
+    return true;
+}
+
 static bool check_fields(struct verifier *v)
 {
     const struct ir_op *op = v->op;
@@ -215,13 +223,18 @@ static bool check_fields(struct verifier *v)
     if (op->opc == IR_GOTO_TB || op->opc == IR_LEAVECC) {
         bool side = op->opc == IR_LEAVECC;
 
-        if (op->aux >= (side ? TB_LINKS : TB_SIDE_LINK) || (side && op->aux < TB_SIDE_LINK))
+        if (op->aux >= TB_SIDE_LINK + (side ? TB_SIDE_LINKS : 0) || (side && op->aux < TB_SIDE_LINK))
             return bad(v, "no such slot");
         if (side && (op->imm & ~0xfffll))
             return bad(v, "leaves for another page");
-        if (v->slot_used[op->aux])
-            return bad(v, "slot used twice");
-        v->slot_used[op->aux] = true;
+        if (!use_slot(v))
+            return false;
+    }
+    if ((inf->attr & IRA_MEM) && op->grp == GRP_LEAD) {
+        if (op->aux < TB_SIDE_LINK || op->aux >= TB_LINKS)
+            return bad(v, "no such slot");
+        if (!use_slot(v))
+            return false;
     }
     return true;
 }

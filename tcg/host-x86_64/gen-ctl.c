@@ -238,7 +238,7 @@ void settle(struct gen *g)
 
 /* The displacement that starts @before bytes further on is patched while others may
  * run it: it must not straddle words. */
-static void align_link(struct code *c, unsigned before)
+void align_link(struct code *c, unsigned before)
 {
     static const uint8_t nops[3][3] = { { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 } };
     unsigned n = -((uintptr_t)c->p + before) & 3;
@@ -249,7 +249,7 @@ static void align_link(struct code *c, unsigned before)
     }
 }
 
-static void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32)
+void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32, bool alone)
 {
     struct stub *s = stub_new(g, STUB_LINK);
 
@@ -257,6 +257,7 @@ static void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel3
     s->pcoff = (int32_t)pcoff;
     s->from[0] = rel32;
     g->tb->link[s->slot].jmp_off = (uint32_t)(rel32 - g->start);
+    g->tb->link[s->slot].alone = alone;
 }
 
 static bool stays_in_page(const struct ir_op *go)
@@ -287,7 +288,7 @@ void gen_brcc(struct gen *g, const struct ir_op *op)
 
     if (is_branch_pair(g, op)) {
         align_link(&g->c, 2);
-        link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc));
+        link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc), false);
         g->skip = 3;
         gen_goto_tb(g, &op[1]);
         return;
@@ -340,7 +341,7 @@ void gen_leavecc(struct gen *g, const struct ir_op *op)
 
     if (g->fl_mem) {
         align_link(&g->c, 2);
-        link_here(g, op->aux, op->imm, jcc32(&g->c, cc));
+        link_here(g, op->aux, op->imm, jcc32(&g->c, cc), false);
     } else {
         s = stub_new(g, STUB_SIDE);
         s->slot = op->aux;
@@ -367,7 +368,7 @@ void sides_emit(struct gen *g)
         else
             recipe_save(g, &s->rec);
         align_link(&g->c, 1);
-        link_here(g, s->slot, s->pcoff, jmp32(&g->c));
+        link_here(g, s->slot, s->pcoff, jmp32(&g->c), false);
     }
 }
 

@@ -52,7 +52,7 @@ struct stub {
     bool write, read, check_cross;
     uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
     uint8_t slot;            /* LINK, SIDE */
-    uint8_t align;           /* MEM: required alignment, 0 none */
+    uint8_t align;           /* MEM: required alignment, 0 none; the host checks it, but for a mask's */
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
@@ -65,10 +65,10 @@ struct stub {
     bool va_saved;           /* MEM: slow.va is already set when the operation faults */
     uint8_t mask;            /* MEM: only elements that this opmask register selects; 0: all */
     uint32_t elems;          /* MEM: with it, ELEMS_* */
-    uint8_t *copy[2];        /* MEM: the operation again, in the stub; or NULL */
-    uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub */
-    uint8_t grp;             /* MEM: GRP_*; USE: t is the base */
-    int32_t disp;            /* MEM, GRP_USE */
+    uint8_t *copy;           /* MEM: the operation again, in the stub; or NULL */
+    uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub; 0: none */
+    bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
+    bool alone;              /* LINK: to a block without groups */
 };
 
 struct tval {
@@ -105,6 +105,7 @@ struct gen {
     unsigned n_fix, n_stubs;
     unsigned skip;           /* operations that the current one has dealt with */
     struct stub stubs[MAX_STUBS + 1];
+    struct stub *mem;        /* the current operation's MEM stub; a follower's is never emitted */
     struct tb_site sites[3 * MAX_STUBS];
     unsigned n_sites;
     int64_t link_target[2];
@@ -149,11 +150,15 @@ void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every r
 /* mem.c */
 /* @d = the page map's word for the address in @t; flags are lost; @d is not @t */
 void map_lookup(struct gen *g, int t, int d, enum tcg_access k);
-/* operand of memory operation @op; what follows until mem_end() may be run from the stub instead */
-struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write,
-                     unsigned align);
+/* operand of memory operation @op; what follows until mem_end() may be run from the stub instead.
+ * The operand of a follower (GRP_USE) leaves flags alone. */
+struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write);
+/* of a vector instruction, which may want it aligned */
+struct opn mem_begin_vec(struct gen *g, const struct ir_op *op, const struct ir_vec *v);
 void mem_end(struct gen *g);
 struct stub *stub_new(struct gen *g, enum stub_kind k);
+void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32, bool alone);
+void align_link(struct code *c, unsigned before);
 uint8_t *stubs_emit(struct gen *g);           /* returns the end of the block's cold part */
 void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
 

@@ -7,12 +7,11 @@
 void gen_ld(struct gen *g, const struct ir_op *op)
 {
     bool write = op->opc == IR_LDW;
-    struct opn m = mem_begin(g, op, op->size, true, write, 0);
+    struct opn m = mem_begin(g, op, op->size, true, write);
     int p = pin_of(g, op->d);
     int r;
 
-    if (g->n_stubs)
-        g->stubs[g->n_stubs - 1].no_commit = true;
+    g->mem->no_commit = true;
     if (op->opc == IR_LDM && op->size < 4) {
         /* only the low part of d changes */
         if (p >= 0) {
@@ -57,7 +56,7 @@ void gen_st(struct gen *g, const struct ir_op *op)
 {
     int64_t k;
     bool is_k = val_const(g, op->b, op, &k);
-    struct opn m = mem_begin(g, op, op->size, false, true, 0);
+    struct opn m = mem_begin(g, op, op->size, false, true);
 
     if (is_k && (op->size < 8 || fits32(k))) {
         ins_sz(&g->c, op->size, 0xc6, 0, m);
@@ -71,7 +70,7 @@ void gen_st(struct gen *g, const struct ir_op *op)
 /* The operation just begun is atomic: its slow path has to know. */
 static void mem_locked(struct gen *g, bool lock)
 {
-    g->stubs[g->n_stubs - 1].lock = lock;
+    g->mem->lock = lock;
 }
 
 void gen_rmw(struct gen *g, const struct ir_op *op)
@@ -84,7 +83,9 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
 
     if (op->rmw >= IRM_ADC && op->rmw != IRM_NEG && op->rmw != IRM_NOT)
         flags_save(g);       /* it starts from C in memory */
-    m = mem_begin(g, op, op->size, true, true, 0);
+    flags_for_fault(g);
+    flags_lost(g);
+    m = mem_begin(g, op, op->size, true, true);
     mem_locked(g, op->lock);
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
@@ -154,7 +155,7 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
 /* XCHG, XADD with memory: the register operand is exchanged, so work in a copy. */
 void gen_xchg(struct gen *g, const struct ir_op *op)
 {
-    struct opn m = mem_begin(g, op, op->size, true, true, 0);
+    struct opn m = mem_begin(g, op, op->size, true, true);
     int r = scratch_get(g);
 
     mem_locked(g, op->lock || op->opc == IR_XCHGM);
@@ -177,13 +178,13 @@ void gen_cmpxchg(struct gen *g, const struct ir_op *op)
     flags_save(g);
     scratch_take(g, RAX);
     val_to(g, RAX, op->c);
-    m = mem_begin(g, op, op->size, true, true, 0);
+    m = mem_begin(g, op, op->size, true, true);
     mem_locked(g, op->lock);
     v = pin_of(g, op->b);
     if (v < 0 && !(op->b < IR_MAX_VALS && !is_global(g, op->b) && g->v[op->b].reg >= 0)
         && m.base < N_SCRATCH) {
         /* no scratch left for the new value: fold address and delta together */
-        struct stub *st = &g->stubs[g->n_stubs - 1];
+        struct stub *st = g->mem;
         ir_val av = g->owner[m.base];
         st->va_saved = true;
         mov_store(&g->c, SLOW(va), m.base);

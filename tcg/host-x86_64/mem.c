@@ -71,28 +71,25 @@ void map_lookup(struct gen *g, int t, int d, enum tcg_access k)
         ins(c, size, X0F | 0x45, d, ENV(zero));   /* cmovne */
 }
 
-static struct stub *mem_stub(struct gen *g, const struct ir_op *op, int t, int d)
+/* The stub of an access through @d of the address in @t. */
+static struct stub *mem_stub(struct gen *g, int t, int d)
 {
     struct stub *s = stub_new(g, STUB_MEM);
 
     s->t = (int8_t)t;
     s->c = (int8_t)d;
-    s->grp = op->grp;
     s->site = true;
     if (!g->fl_mem)
         s->rec = g->rec;
     return s;
 }
 
-/* A follower: its leader has left the way to the page in a temp, or 0. */
+/* A follower: its leader has left the way to the page in a temp. */
 static struct opn use_group(struct gen *g, const struct ir_op *op)
 {
     int t = pin_of(g, op->a), d = val_reg(g, op->c);
-    struct stub *s = mem_stub(g, op, t, d);
 
-    s->disp = op->disp;
-    ins(&g->c, 8, 0x85, d, o_reg(d));
-    s->from[1] = jcc32(&g->c, 4);
+    g->mem = &g->stubs[MAX_STUBS];
     return (struct opn){ .kind = ON_MEM, .base = (int8_t)t, .index = (int8_t)d, .disp = op->disp };
 }
 
@@ -120,6 +117,8 @@ static void check_alone(struct gen *g, struct stub *s)
     struct code *c = &g->c;
 
     if (s->align > 1) {
+        if (!s->mask)        /* the host's own instruction wants it, too */
+            return;
         ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));
         e8(c, s->align - 1u);
         s->from[2] = jcc32(c, 5);
@@ -133,49 +132,70 @@ static void check_alone(struct gen *g, struct stub *s)
     }
 }
 
-struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write,
-                     unsigned align)
+/* Checks and look-up for the access that @s describes, by @op. */
+static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *s)
 {
     struct code *c = &g->c;
+
+    g->mem = s;
+    s->lead = op->grp == GRP_LEAD;
+    s->slot = op->aux;
+    if (s->lead)
+        s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
+    else
+        check_alone(g, s);
+    s->lookup = c->p;
+    map_lookup(g, s->t, s->c, s->write ? ACC_WRITE : ACC_READ);
+    ins(c, 8, 0x85, s->c, o_reg(s->c));
+    s->from[1] = jcc32(c, 4);
+    s->op = c->p;
+    return o_mem(s->t, s->c);
+}
+
+static struct stub *begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write)
+{
     struct stub *s;
-    struct opn m;
+    int t;
 
     flags_for_fault(g);      /* an exception frame shows them */
     flags_lost(g);
-    if (op->grp == GRP_USE) {
-        m = use_group(g, op);
-        s = &g->stubs[g->n_stubs - 1];
-    } else {
-        int t = val_reg(g, op->a);
-        s = mem_stub(g, op, t, scratch_get(g));
-        m = o_mem(t, s->c);
-    }
+    t = val_reg(g, op->a);
+    s = mem_stub(g, t, scratch_get(g));
     s->size = (uint8_t)bytes;
     s->read = read;
     s->write = write;
-    s->align = (uint8_t)align;
-    if (op->grp != GRP_USE) {
-        if (op->grp == GRP_LEAD && align > 1)
-            check_alone(g, s);
-        if (op->grp == GRP_LEAD)
-            s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
-        else
-            check_alone(g, s);
-        s->lookup = c->p;
-        map_lookup(g, s->t, s->c, write ? ACC_WRITE : ACC_READ);
-        ins(c, 8, 0x85, s->c, o_reg(s->c));
-        s->from[1] = jcc32(c, 4);
+    return s;
+}
+
+struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write)
+{
+    if (op->grp == GRP_USE)
+        return use_group(g, op);
+    return translate(g, op, begin(g, op, bytes, read, write));
+}
+
+struct opn mem_begin_vec(struct gen *g, const struct ir_op *op, const struct ir_vec *v)
+{
+    struct stub *s;
+
+    if (op->grp == GRP_USE)
+        return use_group(g, op);
+    s = begin(g, op, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write);
+    s->align = v->mem_align;
+    if (v->mem_masked) {
+        s->mask = v->aaa;
+        s->elems = v->mask_bits | (uint32_t)__builtin_ctz(v->mem_elem) << ELEMS_LOG2 |
+                   (v->compact ? ELEMS_COMPACT : 0);
     }
-    s->op = c->p;
-    return m;
+    return translate(g, op, s);
 }
 
 void mem_end(struct gen *g)
 {
-    struct stub *s = &g->stubs[g->n_stubs - 1];
+    struct stub *s = g->mem;
 
     s->after = g->c.p;
-    if (s->grp == GRP_LEAD)
+    if (s->lead)
         def_done(g, g->op->e, s->c, 8);
 }
 
@@ -183,7 +203,7 @@ static void copy_op(struct code *c, struct stub *s)
 {
     size_t n = (size_t)(s->after - s->op);
 
-    s->copy[s->copy[0] ? 1 : 0] = c->p;
+    s->copy = c->p;
     memcpy(c->p, s->op, n);
     c->p += n;
 }
@@ -213,11 +233,18 @@ static uint8_t *emit_misaligned(struct gen *g, const struct stub *s)
     return none;
 }
 
+static uint32_t align_code(const struct stub *s)
+{
+    assert(s->align <= 1 || (s->align >= 16 && s->align <= 64));
+    return s->align > 1 ? (uint32_t)__builtin_ctz(s->align) - 3 : 0;
+}
+
 static void call_slow(struct gen *g, const struct stub *s)
 {
     mov_env_imm32(&g->c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
                   | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
-                  | (s->mask ? SLOW_MASKED : 0) | (uint32_t)s->pcoff << SLOW_PCOFF);
+                  | (s->lead ? SLOW_LEAD : 0) | (s->mask ? SLOW_MASKED : align_code(s) << SLOW_ALIGN)
+                  | (uint32_t)s->pcoff << SLOW_PCOFF);
     if (s->mask) {
         mov_env_imm32(&g->c, SLOW_OFF(elems), s->elems);
         store_mask(&g->c, s);
@@ -225,67 +252,28 @@ static void call_slow(struct gen *g, const struct stub *s)
     call_to(&g->c, thunk_rw(g, TH_SLOW));
 }
 
-/* Back in the main line, where followers find that there is no group (any more). */
-static void end_without_group(struct code *c, const struct stub *s)
-{
-    mov_imm(c, s->c, 0);
-    jmp_to(c, s->after);
-}
-
 /*
- * An access of a group that stands for itself: the page map's entry if there is one for the
- * operand alone, else the slow path. The register of the group's temp is free for that.
+ * The leader of a group: when its page can be had in the map, it is done as if it had been
+ * there; else, and when the group does not lie in one page, the block is left before the
+ * instruction.
  */
-static void emit_group_stub(struct gen *g, struct stub *s)
+static void emit_lead_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *alone = c->p, *slow[2] = { NULL, NULL }, *op, *fault = NULL;
-    int t = s->t;
+    uint8_t *fault = NULL;
 
-    if (s->from[2]) {
-        emit_misaligned(g, s);
-        alone = c->p;
-    }
-    for (int i = 0; i < 2; i++)
-        if (s->from[i])
-            patch32(s->from[i], alone);
-    site_add(g, s->op, alone, 0);
-    if (s->grp == GRP_USE) {
-        lea(g, 8, s->c, s->t, NOREG, 0, s->disp);
-        t = s->c;
-    }
-    mov_store(c, SLOW(va), t);
-    if (s->size > 1) {
-        ins(c, 1, 0xf6 | XBM, 0, o_reg(t));
-        e8(c, pow2(s->size) ? s->size - 1u : 0xff);
-        slow[0] = jcc32(c, 5);
-    }
-    if (g->t->narrow && t == s->c) {         /* no register left for the look-up */
-        slow[1] = jmp32(c);
-    } else {
-        map_lookup(g, t, s->c, s->write ? ACC_WRITE : ACC_READ);
-        ins(c, 8, 0x85, s->c, o_reg(s->c));
-        slow[1] = jcc32(c, 4);
-    }
-    op = c->p;
-    copy_op(c, s);
-    end_without_group(c, s);
-    for (int i = 0; i < 2; i++)
-        if (slow[i])
-            patch32(slow[i], c->p);
-    site_add(g, op, c->p, 0);
+    patch32(s->from[1], c->p);
+    site_add(g, s->op, c->p, 0);
+    mov_store(c, SLOW(va), s->t);
     call_slow(g, s);
     if (s->rec.kind != REC_NONE)
         fault = jcc32(c, 2);
     mov_load(c, s->c, SLOW(delta));
-    if (!s->write || s->no_commit) {
-        jmp_to(c, op);
-    } else {
-        patch32(jcc32(c, 5), op);
-        copy_op(c, s);
-        call_to(c, thunk_rw(g, TH_COMMIT));
-        end_without_group(c, s);
-    }
+    patch32(jcc32(c, 5), s->op);
+    patch32(s->from[0], c->p);
+    recipe_save(g, &s->rec);
+    align_link(c, 1);
+    link_here(g, s->slot, s->pcoff, jmp32(c), true);
     if (fault) {
         patch32(fault, c->p);
         recipe_save(g, &s->rec);
@@ -365,11 +353,9 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
             patch32(s->from[i], c->p);
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
-    for (int i = 0; s->mem && i < 2; i++) {
-        const struct stub *m = &g->stubs[s->mem - 1];
-        if (m->copy[i])
-            site_add(g, m->copy[i] + (s->op - m->op), c->p, SITE_FPE);
-    }
+    const struct stub *m = s->mem ? &g->stubs[s->mem - 1] : NULL;
+    if (m && m->copy)
+        site_add(g, m->copy + (s->op - m->op), c->p, SITE_FPE);
     recipe_save(g, &s->rec);
     if (!s->after_call)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
@@ -419,7 +405,7 @@ uint8_t *stubs_emit(struct gen *g)
             break;
         }
         switch (s->kind) {
-        case STUB_MEM: s->grp ? emit_group_stub(g, s) : emit_mem_stub(g, s); break;
+        case STUB_MEM: s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;

@@ -93,19 +93,11 @@ static bool is_fnstsw_ax(const struct ir_vec *v)
     return v->enc == VENC_X87 && v->opcode == 0xdf && v->gpr_out;
 }
 
-/* @mem: number + 1 of its stub */
-static struct opn mem_operand(struct gen *g, const struct ir_op *op, const struct ir_vec *v, uint16_t *mem)
+/* Nothing that it does, or that precedes it, touches EFLAGS or shows them. */
+static bool is_quiet(const struct gen *g, const struct ir_op *op, const struct ir_vec *v)
 {
-    struct opn rm = mem_begin(g, op, v->mem_bytes, v->mem_read || v->is_x87, v->mem_write, v->mem_align);
-    struct stub *s = &g->stubs[g->n_stubs - 1];
-
-    *mem = (uint16_t)g->n_stubs;
-    if (v->mem_masked) {
-        s->mask = v->aaa;
-        s->elems = v->mask_bits | (uint32_t)__builtin_ctz(v->mem_elem) << ELEMS_LOG2 |
-                   (v->compact ? ELEMS_COMPACT : 0);
-    }
-    return rm;
+    return (!v->mem_bytes || op->grp == GRP_USE) && !v->can_fp_fault && !v->is_x87 && !v->is_mmx && !v->wf
+           && !v->rf && g->vec_ok && (g->zmm_ok || !needs_avx512(v));
 }
 
 void gen_vec(struct gen *g, const struct ir_op *op)
@@ -117,16 +109,21 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     uint16_t mem = 0;
     int64_t k;
 
-    flags_for_fault(g);      /* it may fault */
+    bool quiet = is_quiet(g, op, v);
+    if (!quiet)
+        flags_for_fault(g);  /* it may fault */
     struct recipe rec = g->fl_mem ? (struct recipe){ 0 } : g->rec;
-    flags_lost(g);
+    if (!quiet)
+        flags_lost(g);
     ensure_loaded(g, v);
     if (is_fnstsw_ax(v))
         scratch_take(g, RAX);
     if (v->out_cx)
         scratch_take(g, RCX);
-    if (v->mem_bytes)
-        rm = mem_operand(g, op, v, &mem);
+    if (v->mem_bytes) {
+        rm = mem_begin_vec(g, op, v);
+        mem = op->grp == GRP_USE ? 0 : (uint16_t)g->n_stubs;
+    }
     if (v->gpr_in) {
         int r = val_const(g, op->b, op, &k) ? val_reg(g, op->b) : val_reg(g, op->b);
         if (v->reg_gpr)

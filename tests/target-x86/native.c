@@ -234,7 +234,7 @@ static uint32_t run_guest(struct guest *g, const uint8_t *code, unsigned n, cons
     } else {
         cr_assert_gt(guest_translate(g, w->mode, 0x100, w->insns), 0);
         open_segments(g);
-        ir_optimise(g->b, w->opt);
+        ir_optimise(g->b, w->opt, true);
         ir_interp(&g->cpu->tcg, g->b);
         exc = g->cpu->tcg.exception;
     }

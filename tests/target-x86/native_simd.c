@@ -142,7 +142,7 @@ static uint32_t run_guest(const struct sim *s, const uint8_t *code, unsigned len
         tcg_run(tc);
     } else {
         cr_assert_gt(guest_translate(g, mode, 0x100, 1), 0);
-        ir_optimise(g->b, true);
+        ir_optimise(g->b, true, true);
         ir_interp(tc, g->b);
     }
     get_guest(g, n);

@@ -445,7 +445,7 @@ Test(fold, passes_change_no_result)
         opt->n_vals = r->b->n_vals;
         opt->n_labels = r->b->n_labels;
         memcpy(opt->ops, r->b->ops, r->b->n_ops * sizeof(*opt->ops));
-        ir_optimise(opt, true);
+        ir_optimise(opt, true, true);
         why = ir_verify(opt);
         cr_assert_null(why, "block %u optimised: %s", i, why);
         before += r->b->n_ops;

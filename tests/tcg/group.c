@@ -9,11 +9,12 @@ static struct ir_block *fresh(void)
     return b;
 }
 
-/* [base + disp], 8 bytes, to or from @v */
+/* an instruction: [base + disp], 8 bytes, to or from @v */
 static struct ir_op *access(struct ir_block *b, bool write, ir_val base, int64_t disp, ir_val v)
 {
     ir_val t = ir_temp(b);
 
+    ir_insn(b, b->n_ops, 1);
     ir_lea(b, 8, t, base, IR_NONE, 0, disp);
     return write ? ir_st(b, 8, t, v) : ir_ld(b, 8, v, t);
 }
@@ -53,13 +54,13 @@ Test(group, span_and_displacements)
     access(b, false, G0, -8, G2);
     ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
     ir_group(b);
-    op = &b->ops[1];
+    op = &b->ops[2];
     cr_assert_eq(op->span_lo, -24);
     cr_assert_eq(op->span_hi, 8);
-    op = &b->ops[3];
+    op = &b->ops[5];
     cr_assert_eq(op->a, G0);
     cr_assert_eq(op->disp, -8);
-    cr_assert_eq(op->c, b->ops[1].e);
+    cr_assert_eq(op->c, b->ops[2].e);
     ir_block_free(b);
 }
 
@@ -80,6 +81,30 @@ Test(group, a_write_cannot_use_what_a_read_found)
     access(b, true, G0, 8, G2);
     access(b, false, G0, 16, G3);
     groups_are(b, ".LU");
+}
+
+Test(group, only_the_first_access_of_an_instruction_leads)
+{
+    struct ir_block *b = fresh();
+
+    access(b, false, G0, 0, G1);
+    ir_st(b, 8, G2, G1);               /* still the same instruction */
+    access(b, true, G2, 8, G1);
+    access(b, true, G2, 16, G1);
+    groups_are(b, "..LU");
+}
+
+Test(group, no_more_leaders_than_exits)
+{
+    struct ir_block *b = fresh();
+    char want[40] = "";
+
+    for (unsigned i = 0; i < TB_LINKS - TB_SIDE_LINK + 2; i++) {
+        access(b, true, G0, (int64_t)i * 1024, G1);
+        access(b, true, G0, (int64_t)i * 1024 + 8, G1);
+        strcat(want, i < TB_LINKS - TB_SIDE_LINK ? "LU" : "..");
+    }
+    groups_are(b, want);
 }
 
 Test(group, another_value_of_the_register)
