@@ -66,7 +66,7 @@ src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
-	hw/user-devices.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
+	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
 	hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
@@ -83,6 +83,7 @@ src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c h
 	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/host.c hw/pci/i440fx.c hw/pci/ich9-lpc.c \
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
+	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
 	hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
@@ -94,7 +95,7 @@ src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.
 src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c \
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
 	ui/gdb.c ui/help.c \
-	ui/kv.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c \
+	ui/kv.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
 ifeq ($(HAVE_VNC),yes)
@@ -160,9 +161,13 @@ $(BUILD)/%.o: %.c $(CONFIG_DIR)/config.mk $(CONFIG_DIR)/config.h
 
 # ---- generated -------------------------------------------------------------------
 
-$(BUILD)/%.aml: hw/acpi/%.asl hw/acpi/isa.asl hw/acpi/link.asl hw/acpi/system.asl
+$(BUILD)/slots.asl: hw/acpi/slots.sh
 	@mkdir -p $(@D)
-	$(call quiet,IASL)iasl -va -I hw/acpi -p $(BUILD)/$* $< > $(BUILD)/$*.log || { cat $(BUILD)/$*.log; false; }
+	$(call quiet,GEN)sh $< > $@
+
+$(BUILD)/%.aml: hw/acpi/%.asl hw/acpi/isa.asl hw/acpi/link.asl hw/acpi/system.asl $(BUILD)/slots.asl
+	@mkdir -p $(@D)
+	$(call quiet,IASL)iasl -va -I hw/acpi -I $(BUILD) -p $(BUILD)/$* $< > $(BUILD)/$*.log || { cat $(BUILD)/$*.log; false; }
 
 $(BUILD)/%.aml.h: $(BUILD)/%.aml hw/acpi/aml2c.sh
 	$(call quiet,GEN)sh hw/acpi/aml2c.sh $(subst -,_,$*)_aml $< > $@
@@ -193,13 +198,13 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
 	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/icount.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
-	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hpet.c \
+	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hotplug.c tests/hw/hpet.c \
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
+	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/gdb.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

@@ -39,6 +39,41 @@ struct device *machine_add_device(struct machine *m, const struct device_type *t
     return d;
 }
 
+struct device *machine_device_by_id(struct machine *m, const char *id)
+{
+    struct device *d = m->devices;
+
+    while (d && (d->gone || !d->id || strcmp(d->id, id)))
+        d = d->next;
+    return d;
+}
+
+void machine_remove_device(struct machine *m, struct device *d)
+{
+    struct device **p = &m->devices;
+
+    while (*p != d)
+        p = &(*p)->next;
+    *p = d->next;
+    if (m->device_deleted)
+        m->device_deleted(m->device_deleted_opaque, d);
+    if (d->type->destroy)
+        d->type->destroy(d);
+    free((char *)d->id);
+    free(d);
+}
+
+void machine_remove_gone(struct machine *m)
+{
+    struct device *next;
+
+    for (struct device *d = m->devices; d; d = next) {
+        next = d->next;
+        if (d->gone)
+            machine_remove_device(m, d);
+    }
+}
+
 struct device *machine_find_device(struct machine *m, const char *type_name)
 {
     struct device *d = m->devices;

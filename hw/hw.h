@@ -230,6 +230,7 @@ struct device {
     struct machine *machine;
     const char *id;          /* user-given or NULL; owned */
     uint16_t port;           /* 0: none */
+    bool gone;               /* for machine_remove_gone() */
     const struct irq_line *irq; /* output wire, NULL: not connected */
     struct device *next;     /* construction order */
 };
@@ -251,6 +252,16 @@ struct device *machine_add_device(struct machine *m, const struct device_type *t
                                   uint16_t port, const struct irq_line *irq,
                                   void (*setup)(struct device *d, const void *arg),
                                   const void *arg, struct err *e) MUST_CHECK;
+/**
+ * machine_remove_device() - destroy and free a device of the running machine
+ * machine_request_remove() - have the main loop do that when no vCPU runs; any thread
+ * machine_remove_gone() - what the main loop then does
+ */
+void machine_remove_device(struct machine *m, struct device *d);
+void machine_request_remove(struct machine *m, struct device *d);
+void machine_remove_gone(struct machine *m);
+/** machine_device_by_id() - the device that the user named so, or NULL */
+struct device *machine_device_by_id(struct machine *m, const char *id);
 /** machine_find_device() - first device of that type name, or NULL */
 struct device *machine_find_device(struct machine *m, const char *type_name);
 
@@ -372,6 +383,7 @@ struct machine_config {
     bool rtc_base_set;                     /* -rtc base=DATE: */
     int64_t rtc_base_s;                    /* what the CMOS clock shows at first, as seconds since 1970 */
     bool no_hpet, no_acpi, no_pit;
+    bool usb;                              /* the chipset's USB controller */
     bool no_vga;                           /* -vga none, or there is one of -device */
     bool nographic;                        /* firmware's console is COM1 too */
     bool isa_debug_exit;                   /* -device isa-debug-exit */
@@ -407,9 +419,11 @@ struct machine {
     struct iommu *iommu;        /* hw/dma/iommu.h, or NULL */
     struct fw_cfg *fw_cfg;
     struct pm *pm;              /* ACPI registers, hw/acpi/pm.h */
+    struct pci_hotplug *hotplug; /* hw/acpi/pci-hotplug.h, or NULL */
     struct vga *vga;
     struct console *consoles;   /* hw/display/console.h */
     struct input *input;        /* hw/input/input.h; made with the first sink */
+    struct usb_bus *usb;        /* hw/usb/usb.h; all of them */
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
     struct net *net;            /* packet back ends, net/net.h; or NULL */
@@ -418,6 +432,10 @@ struct machine {
     enum run_state run_state;
     int32_t request_reset, request_shutdown, request_powerdown; /* enum shutdown_cause */
     int32_t request_stop;       /* a device wants the guest paused (werror=stop) */
+    int32_t request_remove;     /* some devices are "gone" */
+    /* told of every device that is about to be removed; set by the user interface */
+    void (*device_deleted)(void *opaque, const struct device *d);
+    void *device_deleted_opaque;
     int exit_code;              /* of the process; isa-debug-exit sets it */
     bool waking;                /* the reset under way ends the sleep S3: RAM is to be kept */
     /* set by accel/: stop and start all vCPUs, reset them */

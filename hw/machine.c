@@ -221,6 +221,12 @@ void machine_request_powerdown(struct machine *m)
     request(m, &m->request_powerdown, CAUSE_MONITOR);
 }
 
+void machine_request_remove(struct machine *m, struct device *d)
+{
+    d->gone = true;
+    request(m, &m->request_remove, 1);
+}
+
 void machine_request_stop(struct machine *m)
 {
     request(m, &m->request_stop, 1);

@@ -29,6 +29,7 @@
 #include "hw/misc/port92.h"
 #include "hw/pci/pci.h"
 #include "hw/timer/timer.h"
+#include "hw/usb/usb.h"
 
 #define DEBUGCON_PORT 0x402
 #define RAM_SPLIT_PC  (3 * GiB)
@@ -63,10 +64,10 @@ static const struct pci_row {
 static const struct board_row {
     const struct pci_row *chips;
     unsigned n_chips;
-    uint8_t vga_slot;
+    uint8_t vga_slot, uhci_devfn;
 } boards[] = {
-    [BOARD_PC] = { pc_chips, ARRAY_SIZE(pc_chips), 2 },
-    [BOARD_Q35] = { q35_chips, ARRAY_SIZE(q35_chips), 1 },
+    [BOARD_PC] = { pc_chips, ARRAY_SIZE(pc_chips), 2, PCI_DEVFN(1, 2) },
+    [BOARD_Q35] = { q35_chips, ARRAY_SIZE(q35_chips), 1, PCI_DEVFN(29, 0) },
 };
 
 uint64_t pc_low_end(const struct machine_config *cfg)
@@ -101,6 +102,9 @@ static int add_pci(struct machine *m, struct err *e)
         if (!machine_add_device(m, b->chips[i].type, 0, NULL, pci_setup_devfn,
                                 &b->chips[i].devfn, e))
             return -EIO;
+    if (m->cfg.usb && !machine_add_device(m, &piix3_uhci_type, 0, NULL, pci_setup_devfn,
+                                          &b->uhci_devfn, e))
+        return -EIO;
     return m->cfg.no_vga ? 0 : vga_add(m, PCI_DEVFN(b->vga_slot, 0), e);
 }
 

@@ -3,6 +3,7 @@
  * when booting
  */
 #include <stdlib.h>
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/disk/ahci.h"
 #include "hw/disk/fdc.h"
 #include "hw/disk/ide.h"
@@ -12,25 +13,31 @@
 #include "hw/misc/edu.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/net/nic.h"
+#include "hw/usb/usb.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio.h"
 
 #define MAX_BOOT 32
 
 static const struct user_device table[] = {
-    { &virtio_blk_pci_type, USER_PCI, "Storage", "virtio-blk" },
-    { &ide_hd_type, USER_IDE, "Storage", NULL },
-    { &ide_cd_type, USER_IDE, "Storage", NULL },
-    { &ahci_type, USER_PCI, "Storage", "ich9-ahci" },
-    { &nvme_type, USER_PCI, "Storage", NULL },
-    { &e1000_type, USER_PCI, "Network", "e1000-82540em" },
-    { &rtl8139_type, USER_PCI, "Network", NULL },
-    { &ne2k_pci_type, USER_PCI, "Network", NULL },
-    { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net" },
-    { &floppy_type, USER_ISA, "Storage", NULL },
-    { &intel_iommu_type, USER_SYSTEM, "Misc", NULL },
-    { &vga_type, USER_PCI, "Display", NULL },
-    { &edu_type, USER_PCI, "Misc", NULL },
+    { &virtio_blk_pci_type, USER_PCI, "Storage", "virtio-blk", false },
+    { &ide_hd_type, USER_IDE, "Storage", NULL, false },
+    { &ide_cd_type, USER_IDE, "Storage", NULL, false },
+    { &ahci_type, USER_PCI, "Storage", "ich9-ahci", true },
+    { &nvme_type, USER_PCI, "Storage", NULL, false },
+    { &e1000_type, USER_PCI, "Network", "e1000-82540em", false },
+    { &rtl8139_type, USER_PCI, "Network", NULL, false },
+    { &ne2k_pci_type, USER_PCI, "Network", NULL, false },
+    { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net", false },
+    { &floppy_type, USER_ISA, "Storage", NULL, false },
+    { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
+    { &vga_type, USER_PCI, "Display", NULL, true },
+    { &piix3_uhci_type, USER_PCI, "USB", NULL, true },
+    { &usb_hub_type, USER_USB, "USB", NULL, false },
+    { &usb_tablet_type, USER_USB, "Input", NULL, false },
+    { &usb_mouse_type, USER_USB, "Input", NULL, false },
+    { &usb_kbd_type, USER_USB, "Input", NULL, false },
+    { &edu_type, USER_PCI, "Misc", NULL, false },
 };
 
 const struct user_device *user_devices(size_t *n)
@@ -79,13 +86,21 @@ static int choose_slot(struct device *d, struct err *e)
     return 0;
 }
 
+static const struct user_device *row_of(const struct device *d)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (table[i].type == d->type)
+            return &table[i];
+    return NULL;
+}
+
 /* There is one PCI bus, and what is on it need not say so. */
 static bool is_plain_bus(const struct making *mk, const struct machine *m,
                          const struct user_prop *p)
 {
     bool q35 = m->cfg.board == BOARD_Q35;
 
-    return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE &&
+    return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE && mk->u->bus != USER_USB &&
            (!strcmp(p->val, q35 ? "pcie.0" : "pci.0") || !strcmp(p->val, q35 ? "pcie" : "pci") ||
             !strcmp(p->val, "isa.0"));
 }
@@ -99,6 +114,8 @@ static void making_setup(struct device *d, const void *arg)
     for (size_t i = 0; i < mk->n && mk->ret == 0; i++)
         if (!is_plain_bus(mk, d->machine, &mk->props[i]))
             mk->ret = prop_set(d, mk->props[i].name, mk->props[i].val, mk->e);
+    if (mk->u->bus == USER_PCI)
+        ((struct pci_device *)d)->fixed = mk->u->fixed;
     if (mk->ret == 0 && mk->u->bus == USER_PCI)
         mk->ret = choose_slot(d, mk->e);
 }
@@ -122,9 +139,80 @@ struct device *user_device_add(struct machine *m, const struct user_device *u, c
 {
     struct making mk = { u, id, props, n, e, 0 };
 
+    if (id && machine_device_by_id(m, id)) {
+        err_set(e, -EEXIST, "%s: id '%s' is taken", u->type->name, id);
+        return NULL;
+    }
     if (try_props(m, &mk) < 0)
         return NULL;
     return machine_add_device(m, u->type, 0, NULL, making_setup, &mk, e);
+}
+
+/* ---- while the machine runs ------------------------------------------------------------ */
+
+/* What addr= asks for, -1: nothing; nonsense is left to prop_set() to complain about. */
+static int wanted_devfn(const struct user_prop *props, size_t n)
+{
+    unsigned slot, fn = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(props[i].name, "addr") && sscanf(props[i].val, "%x.%x", &slot, &fn) >= 1)
+            return slot < 32 && fn < 8 ? (int)PCI_DEVFN(slot, fn) : -1;
+    return -1;
+}
+
+struct device *user_device_plug(struct machine *m, const struct user_device *u, const char *id,
+                                const struct user_prop *props, size_t n, struct err *e)
+{
+    struct device *d;
+
+    if (u->fixed || (u->bus != USER_PCI && u->bus != USER_USB)) {
+        err_set(e, -EOPNOTSUPP, "%s cannot be plugged into a machine that runs", u->type->name);
+        return NULL;
+    }
+    if (u->bus == USER_PCI && pci_hotplug_check(m, u->type->name, wanted_devfn(props, n), e) < 0)
+        return NULL;
+    d = user_device_add(m, u, id, props, n, e);
+    if (d && d->type->reset)
+        d->type->reset(d);
+    if (d && u->bus == USER_PCI)
+        pci_hotplug_added((struct pci_device *)d);
+    return d;
+}
+
+/* A device behind hub @hub, or NULL. */
+static struct device *behind(struct machine *m, const struct device *hub)
+{
+    for (struct device *d = m->devices; d; d = d->next) {
+        const struct user_device *u = row_of(d);
+        const struct usb_port *port = u && u->bus == USER_USB ? ((struct usb_device *)d)->port : NULL;
+
+        if (port && port->hub && &port->hub->dev == hub)
+            return d;
+    }
+    return NULL;
+}
+
+/* Recursion is as deep as hubs are: 5. */
+static void remove_usb(struct device *d)
+{
+    struct device *leaf;
+
+    while ((leaf = behind(d->machine, d)))
+        remove_usb(leaf);
+    machine_remove_device(d->machine, d);
+}
+
+int user_device_unplug(struct device *d, struct err *e)
+{
+    const struct user_device *u = row_of(d);
+
+    if (u && u->bus == USER_PCI)
+        return pci_hotplug_remove((struct pci_device *)d, e);
+    if (!u || u->bus != USER_USB)
+        return err_set(e, -EOPNOTSUPP, "%s cannot be taken out while the machine runs", d->type->name);
+    remove_usb(d);
+    return 0;
 }
 
 /* ---- boot order -------------------------------------------------------------------------- */

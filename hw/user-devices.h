@@ -6,13 +6,14 @@
 
 #include "hw/prop.h"
 
-enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_NVME, USER_SYSTEM };
+enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_NVME, USER_SYSTEM, USER_USB };
 
 struct user_device {
     const struct device_type *type;
     enum user_bus bus;
     const char *category;        /* as "-device help" groups them */
     const char *alias;           /* another name, or NULL */
+    bool fixed;                  /* neither comes nor goes while the machine runs */
 };
 
 /** user_devices() - the table; *n rows */
@@ -33,6 +34,19 @@ struct user_prop {
  */
 struct device *user_device_add(struct machine *m, const struct user_device *u, const char *id,
                                const struct user_prop *props, size_t n, struct err *e) MUST_CHECK;
+
+/**
+ * user_device_plug() - the same in a machine that runs; the guest is told
+ * Refused (NULL with @e set) where neither bus nor device can do that.
+ */
+struct device *user_device_plug(struct machine *m, const struct user_device *u, const char *id,
+                                const struct user_prop *props, size_t n, struct err *e) MUST_CHECK;
+/**
+ * user_device_unplug() - take @d out: at once from USB, with what is behind it; from PCI when the
+ * guest lets it go
+ * Returns 0, or -EOPNOTSUPP with @e set. Main thread.
+ */
+int user_device_unplug(struct device *d, struct err *e) MUST_CHECK;
 
 /**
  * boot_path() - the device's name as firmware lists it, OpenFirmware style

@@ -237,6 +237,8 @@ struct monitor *run_monitor_new(struct run *r, struct chardev *chr)
     monitor_add_info(mon, disk_infos);
     monitor_add_commands(mon, display_commands);
     monitor_add_info(mon, display_infos);
+    monitor_add_commands(mon, device_commands);
+    monitor_add_info(mon, device_infos);
     monitor_add_info(mon, infos);
     return mon;
 }

@@ -133,7 +133,11 @@ static void cmd_mouse_move(struct monitor *mon, char *rest)
         monitor_printf(mon, "mouse_move: DX DY [DZ] is wanted\n");
         return;
     }
-    input_motion(m, dx, dy, dz, d ? d->buttons : 0);
+    if (input_is_absolute(m))          /* then they are a place, 0 to INPUT_POSITION_MAX */
+        input_position(m, MAX(dx, 0), MAX(dy, 0), INPUT_POSITION_MAX + 1, INPUT_POSITION_MAX + 1, dz,
+                       d ? d->buttons : 0);
+    else
+        input_motion(m, dx, dy, dz, d ? d->buttons : 0);
 }
 
 static void cmd_mouse_button(struct monitor *mon, char *rest)
@@ -149,10 +153,25 @@ static void cmd_mouse_button(struct monitor *mon, char *rest)
     input_motion(monitor_machine(mon), 0, 0, 0, d->buttons);
 }
 
+static void print_pointer(void *opaque, const struct input_pointer *p)
+{
+    monitor_printf(opaque, "%c Mouse #%u: %s%s\n", p->used ? '*' : ' ', p->number, p->name,
+                   p->absolute ? " (absolute)" : "");
+}
+
 static void info_mice(struct monitor *mon, char *rest)
 {
-    monitor_printf(mon, "pointer: %s\n",
-                   input_is_absolute(monitor_machine(mon)) ? "absolute" : "relative");
+    input_list(monitor_machine(mon), print_pointer, mon);
+}
+
+static void cmd_mouse_set(struct monitor *mon, char *rest)
+{
+    long n;
+
+    if (!number(&rest, 0, INT32_MAX, &n))
+        monitor_printf(mon, "mouse_set: a number is wanted (info mice lists them)\n");
+    else if (!input_choose(monitor_machine(mon), n))
+        monitor_printf(mon, "mouse_set: there is no mouse #%ld (info mice lists them)\n", n);
 }
 
 /* ---- VNC ---------------------------------------------------------------------------------------- */
@@ -206,14 +225,16 @@ static void info_vnc(struct monitor *mon, char *rest)
 const struct monitor_cmd display_commands[] = {
     { "screendump", "FILE [-f png|ppm]", "write the picture to a file", cmd_screendump },
     { "sendkey", "KEY[-KEY...] [MS]", "press keys together, for MS milliseconds", cmd_sendkey },
-    { "mouse_move", "DX DY [DZ]", "move the pointer, turn the wheel", cmd_mouse_move },
+    { "mouse_move", "DX DY [DZ]", "move the pointer (a tablet's: to that place), turn the wheel",
+      cmd_mouse_move },
     { "mouse_button", "STATE", "hold buttons: 1 left, 2 right, 4 middle", cmd_mouse_button },
+    { "mouse_set", "N", "use this mouse from now on", cmd_mouse_set },
     { "set_password", "vnc PASSWORD", "password of the VNC server", cmd_set_password },
     { NULL, NULL, NULL, NULL }
 };
 
 const struct monitor_cmd display_infos[] = {
     { "vnc", "", "the VNC server and its clients", info_vnc },
-    { "mice", "", "what the pointer is", info_mice },
+    { "mice", "", "pointing devices; * is in use", info_mice },
     { NULL, NULL, NULL, NULL }
 };

@@ -526,7 +526,8 @@ static void prop_help(const struct user_device *u, FILE *f)
 void disks_device_help(const struct user_device *u, FILE *f)
 {
     static const char *const bus[] = { [USER_PCI] = "PCI", [USER_IDE] = "IDE", [USER_ISA] = "ISA",
-                                       [USER_NVME] = "nvme-bus", [USER_SYSTEM] = "System" };
+                                       [USER_NVME] = "nvme-bus", [USER_SYSTEM] = "System",
+                                       [USER_USB] = "usb-bus" };
     const char *category = "";
     size_t n;
     const struct user_device *t = user_devices(&n);

@@ -189,7 +189,7 @@ static int machine_switch(struct options *o, const char *val, const struct item 
     static const char *const keys[] = { "type", "accel", "acpi", "hpet", "pit", "usb", "graphics",
                                         "dump-guest-core", "mem-merge", "vmport", "smm",
                                         "kernel", "initrd", "append", "pflash0", "pflash1" };
-    static const char *const must_be_off[] = { "usb", "smm", "vmport" };
+    static const char *const must_be_off[] = { "smm", "vmport" };
     static const char *const no_effect[] = { "dump-guest-core", "mem-merge", "graphics" };
     bool on;
 
@@ -215,12 +215,16 @@ static int machine_switch(struct options *o, const char *val, const struct item 
     for (size_t i = 0; i < ARRAY_SIZE(no_effect); i++)
         if (!strcmp(it->key, no_effect[i]) && to_bool(it->val, &on))
             return 0;
-    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet") && strcmp(it->key, "pit"))
+    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet") && strcmp(it->key, "pit") &&
+        strcmp(it->key, "usb"))
         return unknown_key(e, "-machine", val, it, keys, ARRAY_SIZE(keys));
     if (!to_bool(it->val, &on))
         return err_set(e, -EINVAL, "-machine %s=%s: on or off is wanted", it->key, it->val);
-    *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi
-      : !strcmp(it->key, "hpet") ? &o->cfg.no_hpet : &o->cfg.no_pit) = !on;
+    if (!strcmp(it->key, "usb"))
+        o->cfg.usb = on;
+    else
+        *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi
+          : !strcmp(it->key, "hpet") ? &o->cfg.no_hpet : &o->cfg.no_pit) = !on;
     return 0;
 }
 
@@ -278,7 +282,8 @@ int opt_device(struct options *o, const char *val, struct err *e)
         "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci", "virtio-serial-pci",
         "virtio-vga", "virtio-gpu-pci", "virtio-scsi-pci", "virtio-9p-pci", "virtio-keyboard-pci",
         "e1000", "rtl8139", "ne2k_pci", "ide-hd", "ide-cd", "ahci", "nvme", "scsi-hd", "scsi-cd",
-        "qemu-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-storage",
+        "qemu-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-hub", "usb-storage",
+        "piix3-usb-uhci",
         "AC97", "intel-hda", "hda-duplex", "pvpanic", "edu", "loader", "vmgenid",
         "pcie-root-port", "pci-bridge",
     };
@@ -308,6 +313,22 @@ int opt_device(struct options *o, const char *val, struct err *e)
             return err_set(e, -EINVAL, "-device %s: not supported yet", it.val);
     return opt_err_near(e, it.val, names, ARRAY_SIZE(names), "", "-device %s: unknown device",
                         it.val);
+}
+
+/* A controller comes along, as with QEMU. */
+int opt_usbdevice(struct options *o, const char *val, struct err *e)
+{
+    static const char *const names[] = { "tablet", "mouse", "keyboard" };
+    static const char *const devices[] = { "usb-tablet", "usb-mouse", "usb-kbd" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(val, names[i]))
+            continue;
+        o->cfg.usb = true;
+        return disks_device(o, devices[i], e);
+    }
+    return opt_err_near(e, val, names, ARRAY_SIZE(names), "", "-usbdevice %s: tablet, mouse or keyboard is wanted",
+                        val);
 }
 
 /* ---- -rtc, -boot ----------------------------------------------------------------------------- */

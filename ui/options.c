@@ -59,6 +59,12 @@ static int set_nothing(struct options *o, const char *v, struct err *e)
     return 0;
 }
 
+static int set_usb(struct options *o, const char *v, struct err *e)
+{
+    o->cfg.usb = true;
+    return 0;
+}
+
 static int set_cpu(struct options *o, const char *v, struct err *e)
 {
     if (!strcmp(v, "help") || !strcmp(v, "?")) {
@@ -226,6 +232,8 @@ static const struct opt_row rows[] = {
     { "append", "TEXT", GRP_KERNEL, "its command line", set_append },
     { "device", "NAME[,prop=value]", GRP_DEVICES,
       "isa-debug-exit,iobase=PORT ('help' lists)", opt_device },
+    { "usb", NULL, GRP_DEVICES, "the chipset's USB controller", set_usb },
+    { "usbdevice", "tablet|mouse|keyboard", GRP_DEVICES, "that and a device on it", opt_usbdevice },
     { "drive", "[file=]FILE[,if=IF][,format=FMT]...", GRP_DISKS,
       "a disk; if=ide|virtio|floppy|none, media=disk|cdrom, cache=, id=", opt_drive },
     { "blockdev", "driver=FMT,node-name=N,...", GRP_DISKS, "an image for -device ...,drive=N", opt_blockdev },
@@ -285,8 +293,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "sd", true, "disks are" }, { "mtdblock", true, "disks are" },
    
     { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
-    { "global", true, "" }, { "usb", false, "USB is" },
-    { "usbdevice", true, "USB is" }, 
+    { "global", true, "" },
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" },
     { "incoming", true, "" }, { "loadvm", true, "" }, { "smbios", true, "" },

@@ -100,6 +100,7 @@ int opt_memory(struct options *o, const char *val, struct err *e);
 int opt_smp(struct options *o, const char *val, struct err *e);
 int opt_machine(struct options *o, const char *val, struct err *e);
 int opt_device(struct options *o, const char *val, struct err *e);
+int opt_usbdevice(struct options *o, const char *val, struct err *e);
 int opt_rtc(struct options *o, const char *val, struct err *e);
 int opt_boot(struct options *o, const char *val, struct err *e);
 int opt_name(struct options *o, const char *val, struct err *e);

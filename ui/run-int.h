@@ -72,6 +72,16 @@ extern const struct monitor_cmd disk_infos[], disk_commands[];
 /** run_disks_free() - after the machine: close the images of @drives */
 void run_disks_free(struct run *r, struct drive *drives);
 
+/**
+ * run_device_add() - device_add: @l as -device has it; the device is there at once, the guest
+ *   notices when it does
+ * run_device_del() - device_del: a card goes when the guest lets it go (m->device_deleted tells)
+ * Machine lock held, main thread; 0 or -errno with @e set.
+ */
+int run_device_add(struct machine *m, struct kv_list *l, struct err *e) MUST_CHECK;
+int run_device_del(struct machine *m, const char *id, struct err *e) MUST_CHECK;
+extern const struct monitor_cmd device_infos[], device_commands[];
+
 /** run_displays() - open windows and the VNC server, once the machine is built (display.c) */
 int run_displays(struct run *r, struct err *e) MUST_CHECK;
 /** run_displays_free() - before the machine; its lock is not held */

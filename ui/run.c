@@ -132,6 +132,17 @@ static void reset(struct run *r)
         m->run_state = RUN_PAUSED;
 }
 
+/* Cards that the guest gave back. */
+static void remove_gone(struct run *r)
+{
+    r->m->accel->pause_all(r->m);
+    machine_lock(r->m);
+    machine_remove_gone(r->m);
+    machine_unlock(r->m);
+    if (r->m->run_state == RUN_RUNNING)
+        r->m->accel->resume_all(r->m);
+}
+
 static void powerdown(struct run *r)
 {
     machine_lock(r->m);
@@ -172,6 +183,8 @@ static void do_requests(struct run *r)
         return;
     if (take(&r->m->request_reset))
         reset(r);
+    if (take(&r->m->request_remove))
+        remove_gone(r);
     if (take(&r->m->request_powerdown))
         powerdown(r);
     if (want & WANT_DEBUG)                 /* before a stop: that may be his, too */

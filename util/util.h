@@ -139,6 +139,7 @@ void symbols_free(struct symbols *s);
     X(DISPLAY,      "display",      "windows and VNC clients")              \
     X(DMA,          "dma",          "8237 DMA controller")                  \
     X(NET,          "net",          "network cards and back ends")          \
+    X(USB,          "usb",          "USB controllers and devices")          \
     X(INSN_ROWS,    "insn_rows",    "row of the instruction table of each instruction translated")
 
 enum log_bit {

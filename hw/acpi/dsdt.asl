@@ -22,6 +22,11 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
         Return (Zero)
     }
 
+    Scope (\_GPE)
+    {
+        Method (_E01, 0) { \_SB.PCI0.PSCN () }
+    }
+
     Scope (\_SB)
     {
         Device (PCI0)
@@ -90,6 +95,19 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
 #include "isa.asl"
             }
 
+            /* cards that come and go: hw/acpi/pci-hotplug.c */
+            OperationRegion (HPCI, SystemIO, 0xAE00, 0x0C)
+            Field (HPCI, DWordAcc, NoLock, WriteAsZeros)
+            {
+                PUP0, 32, PDN0, 32, PEJ0, 32
+            }
+#include "slots.asl"
+            Method (PSCN, 0, Serialized)
+            {
+                PNOT (PUP0, 1)         /* device check */
+                PNOT (PDN0, 3)         /* eject request */
+            }
+
             /* ports of the PM block and SMBus host, wherever a driver looks */
             Device (PMIO)
             {
@@ -101,6 +119,7 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
                     IO (Decode16, 0x0700, 0x0700, 0x01, 0x10)
                     IO (Decode16, 0x00B2, 0x00B2, 0x01, 0x02)
                     IO (Decode16, 0x0510, 0x0510, 0x01, 0x0C)
+                    IO (Decode16, 0xAE00, 0xAE00, 0x01, 0x10)
                 })
             }
         }

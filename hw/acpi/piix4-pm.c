@@ -4,6 +4,7 @@
  * Source: Intel 82371AB datasheet, 290562, chapters 7.1-7.3.
  */
 #include "hw/acpi/acpi.h"
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/pm.h"
 #include "hw/acpi/smb.h"
 #include "hw/pci/pci.h"
@@ -19,6 +20,7 @@ struct piix4_pm {
     struct pci_device pci;
     struct pm pm;
     struct smb_host smb;
+    struct pci_hotplug hotplug;
     struct port_range *pm_ports, *smb_ports;
     uint16_t pm_at, smb_at;       /* 0: not decoded */
 };
@@ -94,6 +96,7 @@ static int piix4_pm_init(struct device *d, struct err *e)
     s->pm.typ_s3 = SUS_TYP_S3;
     s->pm.typ_s5 = SUS_TYP_S5;
     pm_init(&s->pm, d->machine);
+    pci_hotplug_init(&s->hotplug, d->machine);
     return 0;
 }
 
@@ -110,10 +113,12 @@ static void piix4_pm_reset(struct device *d)
     memset(&s->smb, 0, sizeof s->smb);
     pm_config_written(&s->pci, 0, 4);
     pm_reset(&s->pm);
+    pci_hotplug_reset(&s->hotplug);
 }
 
 static void piix4_pm_destroy(struct device *d)
 {
+    d->machine->hotplug = NULL;
     pm_free(&((struct piix4_pm *)d)->pm);
     pci_device_unplug((struct pci_device *)d);
 }
@@ -122,6 +127,7 @@ static const struct dev_field pm_fields[] = {
     FIELD(BYTES, struct piix4_pm, pci.config),
     PM_FIELDS(struct piix4_pm, pm),
     FIELD(BYTES, struct piix4_pm, smb.reg),
+    PCI_HOTPLUG_FIELDS(struct piix4_pm, hotplug),
     FIELD_END
 };
 

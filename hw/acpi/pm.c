@@ -226,6 +226,17 @@ void pm_power_button(struct machine *m)
     pm_update(s);
 }
 
+void pm_gpe_event(struct machine *m, unsigned n)
+{
+    struct pm *s = m->pm;
+
+    if (!s)
+        return;
+    assert(n < 8u * s->gpe_half);
+    s->gpsts[n / 8] |= 1u << n % 8;
+    pm_update(s);
+}
+
 void pm_rtc_event(struct machine *m)
 {
     struct pm *s = m->pm;

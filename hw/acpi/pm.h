@@ -42,6 +42,8 @@ void pm_update(struct pm *s);
 /** pm_power_button() - press it: SCI when the guest enabled the event. The
  *  main loop calls this for request_powerdown. Caller holds the lock. */
 void pm_power_button(struct machine *m);
+/** pm_gpe_event() - general-purpose event @n (below 8 * gpe_half) has happened */
+void pm_gpe_event(struct machine *m, unsigned n);
 /** pm_rtc_event() - the clock chip's alarm: SCI or wake-up when enabled */
 void pm_rtc_event(struct machine *m);
 

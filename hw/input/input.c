@@ -9,15 +9,21 @@
 
 struct input {
     struct input_sink *sinks;      /* newest first */
+    struct input_sink *chosen;     /* by the user, as the pointer; or NULL */
     bool held[KEYS];
     bool placed;                   /* x, y: where the pointer was last */
     unsigned x, y;
+    unsigned at_x, at_y;           /* the same, as devices get it */
+    unsigned next_number;
 };
 
 void input_attach(struct machine *m, struct input_sink *s)
 {
     if (!m->input)
         m->input = xzalloc(sizeof *m->input);
+    s->number = m->input->next_number++;
+    if (s->motion || s->position)
+        m->input->chosen = NULL;
     s->next = m->input->sinks;
     m->input->sinks = s;
 }
@@ -26,6 +32,8 @@ void input_detach(struct machine *m, struct input_sink *s)
 {
     if (!m->input)
         return;
+    if (m->input->chosen == s)
+        m->input->chosen = NULL;
     for (struct input_sink **p = &m->input->sinks; *p; p = &(*p)->next) {
         if (*p == s) {
             *p = s->next;
@@ -50,12 +58,22 @@ static struct input_sink *first_sink(const struct machine *m)
     return m->input ? m->input->sinks : NULL;
 }
 
-static struct input_sink *position_sink(const struct machine *m)
+/* The pointer in use; NULL: there is none. */
+static struct input_sink *pointer_sink(const struct machine *m)
 {
+    if (m->input && m->input->chosen && ready(m->input->chosen))
+        return m->input->chosen;
     for (struct input_sink *s = first_sink(m); s; s = s->next)
-        if (s->position && ready(s))
+        if ((s->position || s->motion) && ready(s))
             return s;
     return NULL;
+}
+
+static struct input_sink *position_sink(const struct machine *m)
+{
+    struct input_sink *s = pointer_sink(m);
+
+    return s && s->position ? s : NULL;
 }
 
 void input_key(struct machine *m, unsigned keycode, bool down)
@@ -80,12 +98,12 @@ void input_release_keys(struct machine *m)
 
 void input_motion(struct machine *m, int dx, int dy, int dz, unsigned buttons)
 {
-    for (struct input_sink *s = first_sink(m); s; s = s->next) {
-        if (s->motion && ready(s)) {
-            s->motion(s->opaque, dx, dy, dz, buttons);
-            return;
-        }
-    }
+    struct input_sink *s = pointer_sink(m);
+
+    if (s && s->motion)
+        s->motion(s->opaque, dx, dy, dz, buttons);
+    else if (s)                        /* it has no distances: buttons and wheel at least */
+        s->position(s->opaque, m->input->at_x, m->input->at_y, dz, buttons);
 }
 
 static unsigned scaled(unsigned at, unsigned size)
@@ -100,7 +118,9 @@ void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, u
     struct input *in = m->input;
 
     if (s) {
-        s->position(s->opaque, scaled(x, width), scaled(y, height), dz, buttons);
+        in->at_x = scaled(x, width);
+        in->at_y = scaled(y, height);
+        s->position(s->opaque, in->at_x, in->at_y, dz, buttons);
     } else if (in) {
         int dx = in->placed ? (int)x - (int)in->x : 0, dy = in->placed ? (int)y - (int)in->y : 0;
 
@@ -114,4 +134,32 @@ void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, u
 bool input_is_absolute(const struct machine *m)
 {
     return position_sink(m) != NULL;
+}
+
+/* ---- choosing ------------------------------------------------------------------------- */
+
+void input_list(const struct machine *m, void (*show)(void *opaque, const struct input_pointer *p),
+                void *opaque)
+{
+    struct input_sink *used = pointer_sink(m);
+
+    for (unsigned n = 0; m->input && n < m->input->next_number; n++) {
+        for (struct input_sink *s = first_sink(m); s; s = s->next) {
+            struct input_pointer p = { s->number, s->name, s->position != NULL, s == used };
+
+            if (s->number == n && (s->position || s->motion))
+                show(opaque, &p);
+        }
+    }
+}
+
+bool input_choose(struct machine *m, unsigned number)
+{
+    struct input_sink *s = first_sink(m);
+
+    while (s && (s->number != number || !(s->position || s->motion)))
+        s = s->next;
+    if (s)
+        m->input->chosen = s;
+    return s != NULL;
 }

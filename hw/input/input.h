@@ -25,6 +25,14 @@ struct input_sink {
     bool (*ready)(void *opaque);
     void *opaque;
     struct input_sink *next;           /* owned by the machine */
+    unsigned number;                   /* in order of attaching; set by input_attach() */
+};
+
+/** struct input_pointer - a pointing device as "info mice" tells it */
+struct input_pointer {
+    unsigned number;
+    const char *name;
+    bool absolute, used;
 };
 
 /** input_attach()/input_detach() - @s stays the device's and alive in between */
@@ -45,7 +53,13 @@ void input_motion(struct machine *m, int dx, int dy, int dz, unsigned buttons);
  */
 void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, unsigned height,
                     int dz, unsigned buttons);
-/** input_is_absolute() - whether some device takes positions: no grab is needed */
+/** input_is_absolute() - whether the pointer in use takes positions: no grab is needed */
 bool input_is_absolute(const struct machine *m);
+/** input_list() - call @show for every pointing device, in order of number */
+void input_list(const struct machine *m, void (*show)(void *opaque, const struct input_pointer *p),
+                void *opaque);
+/** input_choose() - the pointing device @number is used from now on (while the guest listens
+ *  to it); false: there is none */
+bool input_choose(struct machine *m, unsigned number);
 
 #endif

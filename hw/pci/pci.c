@@ -319,15 +319,24 @@ void pci_device_reset(struct pci_device *p)
     pci_update_bars(p);
 }
 
+void pci_device_hide(struct pci_device *p)
+{
+    pci_irq_set(p, 0);
+    stl16(p->config + PCI_COMMAND, 0);
+    pci_update_bars(p);
+    if (p->bus->slots[p->devfn] == p)
+        p->bus->slots[p->devfn] = NULL;
+}
+
 void pci_device_unplug(struct pci_device *p)
 {
     if (!p->bus)
         return;
+    pci_device_hide(p);
     for (unsigned n = 0; n < ARRAY_SIZE(p->bar); n++) {
         port_unmap(p->bus->machine, p->bar[n].ports);
         if (p->bar[n].mem)
             mem_remove(&p->bus->machine->mem, p->bar[n].mem);
     }
-    p->bus->slots[p->devfn] = NULL;
     free(p->rom.host);
 }

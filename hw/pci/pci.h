@@ -74,6 +74,7 @@ struct pci_device {
     uint8_t next_cap;           /* first free byte for a capability */
     bool intx_asserted;         /* level the device drives */
     bool intx_on_bus;           /* after the command register's mask */
+    bool fixed;                 /* stays while the machine runs; set by init */
     /* called after a configuration write; may be NULL */
     void (*config_written)(struct pci_device *p, unsigned off, unsigned size);
     struct pci_device *next;
@@ -112,6 +113,9 @@ int pci_device_init(struct pci_device *p, const struct pci_info *info,
                     struct err *e) MUST_CHECK;
 /** pci_device_reset() - RST#: command, BARs and interrupt line to 0 */
 void pci_device_reset(struct pci_device *p);
+/** pci_device_hide() - the slot is switched off: nothing of @p answers any more; it
+ *  stays whole, for pci_device_unplug() */
+void pci_device_hide(struct pci_device *p);
 /** pci_device_unplug() - destroy callback's half: unmap and leave the bus */
 void pci_device_unplug(struct pci_device *p);
 

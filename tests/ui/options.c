@@ -219,7 +219,7 @@ Test(options, machine_properties)
     cr_assert(o.cfg.no_pit);
     good(&o, "-machine type=pc,acpi=on");
     cr_assert_not(o.cfg.no_acpi);
-    fails_with("-machine pc,usb=on", "usb=on");
+    fails_with("-machine pc,usb=auto", "usb=auto");
     fails_with("-machine pc,acpi=maybe", "on or off");
     options_free(&o);
 }

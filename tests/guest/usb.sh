@@ -1,0 +1,147 @@
+#!/bin/bash
+# usb.sh - Debian's kernel finds the USB controller, tablet, mouse, keyboard and hub; what the
+# monitor sends arrives in its input devices; devices come and go while it runs
+set -u
+. "$(dirname "$0")/common.sh"
+
+dir=$work/usb
+demo=$BUILD/demo
+modules="drivers/usb/common/usb-common drivers/usb/core/usbcore drivers/usb/host/uhci-hcd
+    drivers/hid/hid drivers/hid/hid-generic drivers/hid/usbhid/usbhid drivers/input/evdev"
+
+write_init() {
+    cat > "$dir/root/init" <<END
+#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /lib/\$m.ko || echo missing=\$m; done
+END
+    cat >> "$dir/root/init" <<'END'
+# events DEVICE NAME: one line an input event; 24 bytes each: time, type, code, value
+events() {
+    exec 5< "$1"
+    echo "listening=$2, number $3"
+    while dd bs=24 count=1 of=/$2 <&5 2> /dev/null && [ -s /$2 ]; do
+        echo "event=$2$(hexdump -s 16 -v -e '2/2 " %u" 1/4 " %d"' /$2)"
+    done
+    echo "gone=$2"
+}
+seen=" " tablet=0 mouse=0 keyboard=0
+while sleep 0.3; do
+    for e in /sys/class/input/event*; do
+        name=$(cat $e/device/name 2> /dev/null)
+        id=$(readlink $e/device)
+        case $name in *USB*) ;; *) continue ;; esac
+        case $seen in *" $id "*) continue ;; esac
+        seen="$seen$id "
+        word=$(echo $name | awk '{ print tolower($NF) }')
+        echo "found=$word name=$name"
+        eval "n=\$(($word + 1)) $word=\$(($word + 1))"
+        events /dev/input/${e##*/} $word $n &
+    done
+done
+END
+    cp -L "$demo/busybox" "$dir/root/bin/busybox"
+    chmod 755 "$dir/root/init"
+    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/usb.cpio"
+}
+
+# unpack MODULE...: from the kernel's package into the initial RAM disk
+unpack() {
+    local deb m pattern=()
+    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
+    [ -n "$deb" ] || return 1
+    for m; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
+    rm -rf "$dir"
+    mkdir -p "$dir/root/bin" "$dir/root/lib"
+    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
+    for m; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/lib/"; done
+}
+
+# start NAME ARG...: a guest with a monitor on fd 8; its console goes to $log
+start() {
+    name=$1 log=$dir/$1.log monitor=$dir/$1.monitor
+    shift
+    rm -f "$dir/mon"
+    : > "$log"
+    mkfifo "$dir/mon"
+    timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$dir/usb.cpio" -m 256 -net none \
+        -append "console=ttyS0 panic=-1" -display none -serial "file:$log" -monitor stdio "$@" \
+        < "$dir/mon" > "$monitor" 2>&1 &
+    pid=$!
+    exec 8> "$dir/mon"
+}
+
+finish() {
+    echo quit >&8
+    exec 8>&-
+    wait $pid || fail "usb $name" "exit status $?: $(tail_of "$monitor")"
+}
+
+# expect WHAT PATTERN: it shows on the guest's console
+expect() {
+    if wait_for 200 "$log" "$2" $pid; then pass "usb: $1"; else fail "usb: $1" "no '$2': $(tail_of "$log")"; fi
+}
+
+# says WHAT COMMAND PATTERN: the monitor answers so
+says() {
+    local at deadline=$((SECONDS + 60))
+    at=$(stat -c %s "$monitor")
+    echo "$2" >&8
+    while [ $SECONDS -le $deadline ]; do
+        tail -c +$((at + 1)) "$monitor" | grep -aqE "$3" && pass "usb: $1" && return
+        sleep 0.1
+    done
+    fail "usb: $1" "'$2' says $(tail -c +$((at + 1)) "$monitor" | tr -c '[:print:]' ' ')"
+}
+
+tablet() {
+    start tablet -usbdevice tablet
+    expect "the kernel finds the controller" 'hub 1-0:1.0: 2 ports detected'
+    expect "the kernel finds the tablet" 'listening=tablet,'
+    says "info usb" "info usb" 'Device 0\.[0-9]+, Port 1, Speed 12 Mb/s, Product USB Tablet'
+    says "info mice" "info mice" '\* Mouse #1: USB Tablet \(absolute\)'
+    echo "mouse_move 12345 321" >&8
+    expect "X arrives as sent" 'event=tablet 3 0 12345'
+    expect "Y arrives as sent" 'event=tablet 3 1 321'
+    echo "mouse_button 1" >&8
+    expect "a button" 'event=tablet 1 272 1'
+    echo "mouse_move 32767 0 1" >&8
+    expect "the edge" 'event=tablet 3 0 32767'
+    expect "the wheel" 'event=tablet 2 8 -1'
+    says "mouse_set of nothing" "mouse_set 7" 'there is no mouse #7'
+    finish
+}
+
+several() {
+    start several -M usb=on -device usb-mouse -device usb-kbd,id=k1 -device usb-tablet,id=t1
+    expect "mouse" 'listening=mouse,'
+    expect "keyboard, behind a hub that came by itself" 'listening=keyboard,'
+    expect "tablet" 'listening=tablet,'
+    echo "sendkey a" >&8
+    expect "a key" 'event=keyboard 1 30 1'
+    expect "it is let go" 'event=keyboard 1 30 0'
+    echo "mouse_set 1" >&8
+    echo "mouse_move 300 -5" >&8
+    expect "motion" 'event=mouse 2 0 127'
+    expect "the rest of it" 'event=mouse 2 0 46'
+    echo "device_del t1" >&8
+    expect "device_del" 'gone=tablet'
+    says "device_del of nothing" "device_del t1" "device_del: there is no device 't1'"
+    echo "device_add usb-tablet,id=t2" >&8
+    expect "device_add" 'listening=tablet, number 2'
+    echo "mouse_move 77 88" >&8
+    expect "the new one is used" 'event=tablet 3 0 77'
+    finish
+}
+
+if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
+    skip usb "$(tail -n 1 "$work/fetch.log")"
+elif ! unpack $modules; then
+    skip usb "the kernel's package is not in $demo"
+else
+    write_init
+    tablet
+    several
+fi
