@@ -137,7 +137,7 @@ transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
 endif
 
-.PHONY: all check check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
+.PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
 	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
@@ -295,6 +295,26 @@ check-ifuzz:
 	@echo "ifuzz: skipped, no x86-64 CPU to compare with, or its low memory is a sanitizer's"
 endif
 
+# Host code of short guest sequences, compared with what is stored; "make golden" stores it
+golden_cases := moves alu control groups string vector stubs
+golden_objs = $(BUILD)/tests/golden/golden.o $(BUILD)/tests/golden/listing.o \
+	$(golden_cases:%=$(BUILD)/tests/golden/%.o)
+$(golden_cases:%=$(BUILD)/tests/golden/%.o): $(BUILD)/%.o: %.S tests/golden/case.inc
+	@mkdir -p $(@D)
+	$(call quiet,AS)$(CC) -c $< -o $@
+$(BUILD)/tests/golden/golden: $(golden_objs) $(objs) $(block_objs)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+ifeq ($(HOST_CPU)-$(CROSS)$(SAN),x86_64-no)
+check-golden: $(BUILD)/tests/golden/golden
+	$< tests/golden
+golden: $(BUILD)/tests/golden/golden
+	$< --write tests/golden
+else
+check-golden golden:
+	@echo "golden: skipped: the host code is x86-64, built without sanitizers"
+endif
+
 # COUNT sequences for each code size; what differs is left in tests/insn/cases
 COUNT ?= 10000000
 SEED ?= $(shell date +%s)
@@ -362,7 +382,7 @@ check:
 	$(MAKE) check-all
 	$(MAKE) check-cross
 
-check-all: all check-unit check-insn check-fuzz check-guest
+check-all: all check-unit check-insn check-golden check-fuzz check-guest
 
 cross := aarch64
 check-cross:
@@ -413,6 +433,7 @@ help:
 	@echo "make demo         boot a stock Debian kernel to a shell; DEMO_CMD='uname -a' runs that"
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
+	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
 	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
@@ -429,5 +450,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d) $(ifuzz_objs:.o=.d)
+-include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d) $(ifuzz_objs:.o=.d) $(BUILD)/tests/golden/golden.d $(BUILD)/tests/golden/listing.d
 endif

@@ -630,9 +630,7 @@ static void make_room(struct tcg_cpu *cpu, uint32_t generation)
         smp_exclusive_end(cpu);
 }
 
-/* Translate the block at @k; NULL: fetching its first instruction faulted. */
-static struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page,
-                          const uint8_t *host, bool keep)
+struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const uint8_t *host, bool keep)
 {
     struct tcg *t = cpu->tcg;
     unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1, len;

@@ -304,6 +304,13 @@ void mmu_protect_all(struct tcg_cpu *cpu);
 
 /* ---- blocks (exec.c) --------------------------------------------------------- */
 
+/**
+ * tb_make() - translate the block at @k
+ * @page, @host: of its first byte; NO_PAGE, NULL: not RAM. @keep: it will be found again.
+ * NULL: fetching its first instruction faulted (cpu->exception). May empty the code cache.
+ */
+struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const uint8_t *host, bool keep);
+
 /** tb_store_hits_code() - does a store to these bytes touch translated code? */
 static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
 {
