@@ -1,0 +1,165 @@
+/*
+ * kvm-cpuid.c - what CPUID answers under KVM: the model, less what this KVM cannot do
+ */
+#include <stdlib.h>
+#include <asm/kvm_para.h>
+#include "accel/kvm-int.h"
+
+enum { MAX_ENTRIES = 256, EAX = 0, EBX, ECX, EDX };
+enum { HYPERVISOR = 31, X2APIC = 21, TSC_DEADLINE = 24, APIC = 9, MONITOR = 3 };
+
+struct cpuid_list {
+    struct kvm_cpuid2 h;
+    struct kvm_cpuid_entry2 e[MAX_ENTRIES];
+};
+
+/* Where CPUID shows a word of features. */
+static const struct { uint32_t leaf, sub; uint8_t reg; } words[FEAT_WORDS] = {
+    [FEAT_1_EDX] = { 1, 0, EDX }, [FEAT_1_ECX] = { 1, 0, ECX }, [FEAT_7_EBX] = { 7, 0, EBX },
+    [FEAT_7_ECX] = { 7, 0, ECX }, [FEAT_7_EDX] = { 7, 0, EDX },
+    [FEAT_80000001_EDX] = { 0x80000001, 0, EDX }, [FEAT_80000001_ECX] = { 0x80000001, 0, ECX },
+    [FEAT_XSAVE] = { 0xd, 1, EAX }, [FEAT_7_1_EAX] = { 7, 1, EAX },
+    [FEAT_80000008_EBX] = { 0x80000008, 0, EBX },
+};
+
+static struct cpuid_list *supported(int sys_fd, struct err *e)
+{
+    struct cpuid_list *l = xzalloc(sizeof *l);
+    int ret;
+
+    l->h.nent = MAX_ENTRIES;
+    ret = kvm_ioctl(sys_fd, KVM_GET_SUPPORTED_CPUID, l);
+    if (ret == 0)
+        return l;
+    err_set(e, ret, "kvm: supported CPUID: %s", strerror(-ret));
+    free(l);
+    return NULL;
+}
+
+static const struct kvm_cpuid_entry2 *find(const struct cpuid_list *l, uint32_t leaf, uint32_t sub)
+{
+    for (unsigned i = 0; i < l->h.nent; i++)
+        if (l->e[i].function == leaf && l->e[i].index == sub)
+            return &l->e[i];
+    return NULL;
+}
+
+static uint32_t reg_of(const struct kvm_cpuid_entry2 *e, unsigned reg)
+{
+    const uint32_t r[4] = { e->eax, e->ebx, e->ecx, e->edx };
+
+    return r[reg];
+}
+
+/* What the machine's own chips provide, KVM need not. */
+static uint32_t always(unsigned word)
+{
+    switch (word) {
+    case FEAT_1_EDX: return 1u << APIC;
+    case FEAT_1_ECX: return 1u << HYPERVISOR | 1u << X2APIC | 1u << TSC_DEADLINE;
+    }
+    return 0;
+}
+
+static void note_gone(char *out, size_t len, unsigned word, uint32_t bits)
+{
+    for (unsigned i = 0; i < 32; i++)
+        if (bits >> i & 1) {
+            const char *name = x86_feature_name(word, i);
+            size_t n = strlen(out);
+
+            if (name && n + strlen(name) + 2 < len)
+                snprintf(out + n, len - n, "%s%s", n ? " " : "", name);
+        }
+}
+
+int kvm_filter_model(int sys_fd, struct x86_model *m, char *gone, size_t len, struct err *e)
+{
+    struct cpuid_list *l = supported(sys_fd, e);
+
+    if (!l)
+        return -EIO;
+    if (gone)
+        gone[0] = 0;
+    for (unsigned w = 0; w < FEAT_WORDS; w++) {
+        const struct kvm_cpuid_entry2 *s = find(l, words[w].leaf, words[w].sub);
+        uint32_t can = (s ? reg_of(s, words[w].reg) : 0) | always(w), lost = m->feat[w] & ~can;
+
+        if (gone)
+            note_gone(gone, len, w, lost);
+        m->feat[w] &= can;
+    }
+    free(l);
+    return 0;
+}
+
+/* ---- a vCPU's leaves -------------------------------------------------------------------- */
+
+static void add(struct cpuid_list *l, const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, bool has_sub)
+{
+    uint32_t r[4];
+
+    if (l->h.nent == MAX_ENTRIES)
+        return;
+    x86_cpuid(cpu, leaf, sub, r);
+    l->e[l->h.nent++] = (struct kvm_cpuid_entry2){
+        .function = leaf, .index = sub, .flags = has_sub ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+        .eax = r[0], .ebx = r[1], .ecx = r[2], .edx = r[3],
+    };
+}
+
+/* How many subleaves of @leaf say something; 0: it has none. */
+static unsigned subleaves(uint32_t leaf)
+{
+    switch (leaf) {
+    case 4: case 0x8000001d: return 5;
+    case 7: return 2;
+    case 0xb: return 3;
+    case 0x1f: return 4;
+    case 0xd: return 10;
+    }
+    return 0;
+}
+
+static void add_leaf(struct cpuid_list *l, const struct x86_cpu *cpu, uint32_t leaf)
+{
+    unsigned n = subleaves(leaf);
+
+    if (!n)
+        add(l, cpu, leaf, 0, false);
+    for (unsigned i = 0; i < n; i++)
+        add(l, cpu, leaf, i, true);
+}
+
+/* KVM's own leaves, with what it offers; those of the model say how fast the TSC is. */
+static void add_kvm_leaves(struct cpuid_list *l, const struct cpuid_list *can, const struct x86_cpu *cpu)
+{
+    const struct kvm_cpuid_entry2 *f = find(can, KVM_CPUID_FEATURES, 0), *s = find(can, KVM_CPUID_SIGNATURE, 0);
+
+    if (!f || !s || !(cpu->model->feat[FEAT_1_ECX] >> HYPERVISOR & 1) || l->h.nent + 3 > MAX_ENTRIES)
+        return;
+    l->e[l->h.nent] = *s;
+    l->e[l->h.nent++].eax = 0x40000010;
+    l->e[l->h.nent++] = *f;
+    add(l, cpu, 0x40000010, 0, false);
+}
+
+int kvm_set_cpuid(struct kvm_cpu *k, struct err *e)
+{
+    const struct x86_cpu *cpu = k->c->cpu;
+    struct cpuid_list *l, *can = supported(k->c->a->kvm->sys_fd, e);
+    int ret;
+
+    if (!can)
+        return -EIO;
+    l = xzalloc(sizeof *l);
+    for (uint32_t leaf = 0; leaf <= cpu->model->level; leaf++)
+        add_leaf(l, cpu, leaf);
+    for (uint32_t leaf = 0x80000000; cpu->model->xlevel && leaf <= cpu->model->xlevel; leaf++)
+        add_leaf(l, cpu, leaf);
+    add_kvm_leaves(l, can, cpu);
+    ret = kvm_ioctl(k->fd, KVM_SET_CPUID2, l);
+    free(l);
+    free(can);
+    return ret < 0 ? err_set(e, ret, "kvm: CPUID of vCPU %u: %s", k->c->vcpu.index, strerror(-ret)) : 0;
+}

@@ -1,0 +1,117 @@
+/*
+ * kvm-int.h - KVM as an accelerator: what its files share
+ *
+ * Source: the kernel's Documentation/virt/kvm/api.rst and its uapi headers.
+ */
+#ifndef ACCEL_KVM_INT_H
+#define ACCEL_KVM_INT_H
+
+#include <linux/kvm.h>
+#include "accel/accel-int.h"
+
+#define KVM_SLOTS 256
+#define KVM_HW_BREAKS 4
+
+/** struct kvm_slot - a stretch of guest memory that KVM knows */
+struct kvm_slot {
+    gpa_t base;
+    uint64_t len;               /* 0: unused */
+    uint8_t *host;
+    bool readonly;
+    struct mem_region *tracked; /* writes are logged for it, or NULL */
+};
+
+struct kvm_cpu {
+    struct accel_cpu *c;
+    int fd;
+    struct kvm_run *run;
+    uint32_t in_run;            /* a kick needs a signal; atomic */
+    enum x86_mp_state mp;       /* local APIC in user space */
+    bool io_pending;            /* the access just served is completed by the next entry */
+    bool unmasked;              /* the thread lets the kick's signal through */
+    bool step;                  /* debugger: one instruction */
+    uint64_t apic_base;         /* as run->apic_base was last */
+    uint64_t rip;               /* of the last dump, so that a loop says it once */
+};
+
+/** struct kvm - the virtual machine */
+struct kvm {
+    struct accel *a;
+    int sys_fd, vm_fd;
+    enum accel_irqchip irqchip;
+    bool chips_in_use;          /* the kernel's chips have the state */
+    struct kvm_cpu *cpus;
+    size_t run_bytes, xsave_bytes;
+    struct kvm_slot slot[KVM_SLOTS];
+    unsigned max_slots;
+    bool readonly_mem, sregs2, xsave2, debugregs, events, payload, tsc_offset, x2api, msr_exits, tells_failure;
+    bool msr_known[ST_MSRS];
+    bool mtrrs_known;
+    uint64_t tsc_base;          /* struct accel's, as the offsets in force were made with */
+    uint64_t clock_ns;          /* kvmclock when the vCPUs stopped */
+    bool clock_valid;
+    uint64_t stepped;           /* instructions that the translator had to execute */
+    struct kvm_guest_debug debug;
+    struct kvm_break { uint64_t lin; uint8_t kind, len; } hw[KVM_HW_BREAKS];
+    unsigned n_hw;
+};
+
+static inline struct kvm_cpu *kvm_of(const struct accel_cpu *c)
+{
+    return &c->a->kvm->cpus[c->vcpu.index];
+}
+
+/** kvm_ioctl() - like ioctl(), with -errno */
+int kvm_ioctl(int fd, unsigned long request, void *arg);
+/** kvm_cap() - KVM_CHECK_EXTENSION of the virtual machine; 0: not there */
+int kvm_cap(const struct kvm *k, int cap);
+
+/* kvm-mem.c */
+void kvm_map_changed(struct accel *a);
+void kvm_dirty_sync(struct accel *a, struct mem_region *r);
+
+/* kvm-state.c */
+/** kvm_state_init() - which parts of the state this KVM has; vCPU 0 exists */
+void kvm_state_init(struct kvm *k);
+int kvm_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e);
+int kvm_put_state(struct accel_cpu *c, const struct x86_state *s, struct err *e);
+/** kvm_before_run() - guest TSC and clock follow the machine's */
+void kvm_before_run(struct accel *a);
+
+/* kvm-cpuid.c */
+/** kvm_filter_model() - take from @m the features that KVM does not support
+ *  @gone: room for the names of what was taken away, or NULL */
+int kvm_filter_model(int sys_fd, struct x86_model *m, char *gone, size_t len, struct err *e);
+int kvm_set_cpuid(struct kvm_cpu *k, struct err *e);
+
+/* kvm-exit.c */
+/** kvm_handle_exit() - serve what KVM_RUN came back for; on the vCPU's thread */
+void kvm_handle_exit(struct kvm_cpu *k);
+/** kvm_complete() - finish an access that is half done; the vCPU is about to stop */
+void kvm_complete(struct kvm_cpu *k);
+/** kvm_edit() - change the state as a whole: @change works on the translator's struct */
+void kvm_edit(struct kvm_cpu *k, void (*change)(struct x86_cpu *cpu, void *arg), void *arg);
+
+/* kvm-irq.c */
+int kvm_irqchip_create(struct kvm *k, struct err *e);
+void kvm_choose_irqchip(struct accel *a, bool on);
+/** kvm_irqchip_get()/kvm_irqchip_put() - the kernel's chips from and to those of hw/ */
+void kvm_irqchip_get(struct kvm *k);
+void kvm_irqchip_put(struct kvm *k);
+/** kvm_before_entry() - interrupts and the like; false: the vCPU is to stop */
+bool kvm_before_entry(struct kvm_cpu *k);
+/** kvm_after_exit() - what the guest did to its local APIC without an exit of its own */
+void kvm_after_exit(struct kvm_cpu *k);
+
+/* kvm-debug.c */
+void kvm_debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
+                   const struct tcg_watch *w, unsigned n_watches);
+void kvm_debug_step(struct accel_cpu *c, bool step);
+void kvm_debug_exit(struct kvm_cpu *k);
+
+/* kvm-probe.c */
+/** kvm_probe_guest() - run the built-in guest: does KVM give right answers, how fast?
+ *  Returns instructions a second, or -errno with @e. */
+int64_t kvm_probe_guest(struct err *e);
+
+#endif
