@@ -61,7 +61,8 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/words.c target-x86/xsave.c
-src_kvm_x86_64 := accel/kvm-none.c
+src_kvm_x86_64 := accel/kvm.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit.c accel/kvm-irq.c \
+	accel/kvm-mem.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
@@ -182,6 +183,10 @@ $(BUILD)/linuxboot.rom.h: $(BUILD)/roms/linuxboot/linuxboot.bin roms/mkrom.sh hw
 	$(call quiet,GEN)sh roms/mkrom.sh $< $(BUILD)/linuxboot.rom
 	@sh hw/acpi/aml2c.sh linuxboot_rom $(BUILD)/linuxboot.rom > $@
 
+$(BUILD)/probe.rom.h: $(BUILD)/roms/probe/probe.bin hw/acpi/aml2c.sh
+	$(call quiet,GEN)sh hw/acpi/aml2c.sh probe_rom $< > $@
+
+$(BUILD)/accel/kvm-probe.o: $(BUILD)/probe.rom.h
 $(BUILD)/hw/acpi/tables.o: $(BUILD)/dsdt.aml.h $(BUILD)/dsdt-q35.aml.h
 $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 

@@ -54,6 +54,11 @@ struct accel_ops {
     const char *help;
     /** probe() - can it work on this host? 0, or -errno with @e saying why not */
     int (*probe)(const struct accel_options *o, struct err *e);
+    /**
+     * measure() - what a small guest makes of it; may be NULL: as fast as the translator
+     * Returns instructions a second, or -errno with @e when its answers are wrong.
+     */
+    int64_t (*measure)(struct err *e);
     /** open() - what the vCPUs of @a will share; close() undoes it; both may be NULL */
     int (*open)(struct accel *a, struct err *e);
     void (*close)(struct accel *a);
@@ -155,6 +160,13 @@ void bt_profile_close(struct accel *a);
  *  takes the machine lock; its own local APIC answers at the register page */
 void accel_enter_access(struct accel_cpu *c, gpa_t gpa);
 void accel_leave_access(struct accel_cpu *c);
+
+/**
+ * accel_bt_step() - the translator executes one instruction of @c, whose state is in
+ * its struct, and delivers the exception that it raises (bt.c)
+ * On the vCPU's own thread, while another implementation runs the machine.
+ */
+void accel_bt_step(struct accel_cpu *c);
 
 /* ---- tsc.c ---------------------------------------------------------------------------- */
 

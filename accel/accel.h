@@ -39,6 +39,7 @@ struct accel_options {
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
     char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */
+    char warning[ACCEL_WHY];   /* for the user, when he gets other than he asked for */
 };
 
 /* ---- one machine's accelerator: main thread unless said otherwise ---------------------- */
@@ -125,6 +126,16 @@ extern const struct accel_ops accel_bt, accel_kvm;
  * or -errno with @e set, without the option's name in front.
  */
 int accel_parse(const char *arg, struct accel_options *o, struct err *e) MUST_CHECK;
+/**
+ * accel_choose() - all -accel arguments: the first accelerator of the first that works
+ * A KVM that works, but slower than the translator, is passed over when there is
+ * anything else, and taken with a warning when there is not.
+ * @irqchip: what -machine says of kernel-irqchip, or NULL
+ */
+int accel_choose(char *const *args, unsigned n, const enum accel_irqchip *irqchip,
+                 struct accel_options *o, struct err *e) MUST_CHECK;
+/** accel_irqchip_parse() - "on", "split", "off"; false: something else */
+bool accel_irqchip_parse(const char *val, enum accel_irqchip *out) MUST_CHECK;
 /** accel_default() - what is used without -accel: the best that works here */
 void accel_default(struct accel_options *o);
 /** accel_help() - list implementations and their options, and what would be chosen */

@@ -85,6 +85,7 @@ struct bt_cpu {
     struct accel_cpu ac;        /* first */
     struct bt *bt;
     struct x86_bus bus;
+    bool single;                /* in accel_bt_step(): no interrupts, no end */
     uint32_t work;              /* WORK_*; atomic */
     struct bt_write writes[BT_WRITES]; /* ac.lock */
     unsigned n_writes;

@@ -186,7 +186,7 @@ uint32_t bt_intr(void *opaque)
 {
     struct bt_cpu *c = opaque;
 
-    uint32_t mask = unlikely(c->ac.no_irq) ? VCPU_INTR_EXIT : ~0u;
+    uint32_t mask = unlikely(c->single) ? 0 : unlikely(c->ac.no_irq) ? VCPU_INTR_EXIT : ~0u;
 
     return __atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) & mask;
 }

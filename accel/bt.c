@@ -25,6 +25,17 @@ void bt_halt(struct bt_cpu *c)
         bt_do_work(c);
 }
 
+/* The exception of the instruction just executed is delivered before it ends. */
+static bool single_service(struct bt_cpu *c)
+{
+    struct tcg_cpu *tc = &c->ac.cpu->tcg;
+
+    if (!tc->exception && tc->stepped)
+        return false;
+    x86_service(tc);
+    return !tc->stepped;
+}
+
 /* tcg_target.service: what was left for us comes first, and again after a halt. */
 static bool bt_service(struct tcg_cpu *tc)
 {
@@ -33,6 +44,8 @@ static bool bt_service(struct tcg_cpu *tc)
 
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);
+    if (unlikely(c->single))
+        return single_service(c);
     if (unlikely(c->bt->icount))
         bt_icount_before(c);
     run = unlikely(c->ac.debugged) ? bt_debug_service(c) : x86_service(tc);
@@ -46,6 +59,17 @@ static bool bt_service(struct tcg_cpu *tc)
 static void bt_run(struct accel_cpu *c)
 {
     tcg_run(&c->cpu->tcg);
+}
+
+void accel_bt_step(struct accel_cpu *c)
+{
+    struct bt_cpu *b = bt_of(c);
+
+    b->single = true;
+    tcg_debug_step(&c->cpu->tcg, true);
+    tcg_run(&c->cpu->tcg);
+    tcg_debug_step(&c->cpu->tcg, false);
+    b->single = false;
 }
 
 /* ---- state -------------------------------------------------------------------------- */

@@ -278,7 +278,7 @@ static int probe(const struct accel_options *o, struct err *e)
 
 const struct accel_ops accel_kvm = {
     .name = "kvm", .help = "the Linux kernel's virtual machines",
-    .probe = probe, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
+    .probe = probe, .measure = kvm_probe_guest, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
     .free_vcpu = free_vcpu, .run = run, .kick = kick, .get_state = kvm_get_state,
     .put_state = kvm_put_state, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
     .ram_written = ram_written, .watch = watch, .watching = watching,

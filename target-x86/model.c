@@ -36,6 +36,14 @@ static const struct { const char *alias, *name; } aliases[] = {
 #undef X
 };
 
+const char *x86_feature_name(unsigned word, unsigned bit)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+        if (features[i].word == word && features[i].bit == bit)
+            return features[i].name;
+    return NULL;
+}
+
 static const struct feature *find_feature(const char *name)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)

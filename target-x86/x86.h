@@ -448,6 +448,8 @@ void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t 
  *  Returns 0 or -EINVAL with @e (unknown model or feature: suggests the nearest). */
 int x86_model_parse(const char *arg, struct x86_model *m, struct err *e) MUST_CHECK;
 void x86_model_help(FILE *f);
+/** x86_feature_name() - of bit @bit in feature word @word; NULL: it has none */
+const char *x86_feature_name(unsigned word, unsigned bit);
 static inline bool x86_has(const struct x86_cpu *cpu, enum x86_feat_word w, unsigned bit)
 {
     return (cpu->model->feat[w] >> bit) & 1;

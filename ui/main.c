@@ -127,6 +127,9 @@ static int build(struct run *r, struct err *e)
     if (!r->m)
         return -ENOMEM;
     clock_pause(&r->m->clock);             /* until the first cont */
+    if (o->accel.warning[0])
+        fprintf(stderr, "transom: warning: %s%s\n", o->accel.warning,
+                o->accel.ops == &accel_bt ? " (so the translator runs the CPU)" : "");
     r->accel = accel_new(r->m, &o->model, &o->accel, e);
     if (!r->accel)
         return -EIO;

@@ -199,13 +199,13 @@ static int machine_switch(struct options *o, const char *val, const struct item 
         o->cfg.pflash[n] = o->pflash[n] = xstrdup(it->val);
         return 0;
     }
-    if ((!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip")) &&
-        (!strcmp(it->val, "off") || !strcmp(it->val, "split")))
-        return 0;                      /* the I/O APIC is never the host kernel's */
-    if (!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip") ||
-        !strcmp(it->key, "kvm-shadow-mem"))
-        return err_set(e, -EINVAL, "-machine %s=%s: only with KVM, which is not supported yet",
-                       it->key, it->val);
+    if (!strcmp(it->key, "kernel-irqchip") || !strcmp(it->key, "kernel_irqchip")) {
+        o->irqchip_given = accel_irqchip_parse(it->val, &o->irqchip);
+        return o->irqchip_given ? 0
+               : err_set(e, -EINVAL, "-machine %s=%s: on, split or off is wanted", it->key, it->val);
+    }
+    if (!strcmp(it->key, "kvm-shadow-mem"))
+        return err_set(e, -EINVAL, "-machine %s=%s: not supported", it->key, it->val);
     for (size_t i = 0; i < ARRAY_SIZE(must_be_off); i++)
         if (!strcmp(it->key, must_be_off[i]) &&
             (!strcmp(it->val, "auto") || (to_bool(it->val, &on) && !on)))

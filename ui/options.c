@@ -87,8 +87,7 @@ static int set_accel(struct options *o, const char *v, struct err *e)
 
 static int set_kvm(struct options *o, const char *v, struct err *e)
 {
-    return err_set(e, -ENOTSUP, "-enable-kvm: KVM is not supported yet "
-                   "(-accel kvm:tcg falls back to the translator)");
+    return set_accel(o, "kvm", e);
 }
 
 static int set_one_insn(struct options *o, const char *v, struct err *e)
@@ -215,8 +214,8 @@ static const struct opt_row rows[] = {
       "pc; accel=LIST, acpi=, hpet= (-M; 'help' lists)", opt_machine },
     { "cpu", "MODEL[,+FLAG][,-FLAG]", GRP_STANDARD, "CPU model and features ('help' lists)", set_cpu },
     { "accel", "NAME[:NAME][,prop=value]", GRP_STANDARD,
-      "what runs the CPU: tcg (or bt); repeatable ('help' lists)", set_accel },
-    { "enable-kvm", NULL, GRP_STANDARD, NULL, set_kvm },
+      "what runs the CPU: kvm, tcg (or bt); repeatable ('help' lists)", set_accel },
+    { "enable-kvm", NULL, GRP_STANDARD, "the same as -accel kvm", set_kvm },
     { "smp", "[cpus=]N[,sockets=][,dies=]...", GRP_STANDARD,
       "vCPUs, 1 to 64 (1); cores=, threads=, maxcpus=", opt_smp },
     { "m", "[size=]MIB", GRP_STANDARD, "RAM, suffixes K M G (default 128M)", opt_memory },
@@ -387,19 +386,20 @@ static int parse_one(struct options *o, int argc, char **argv, int *i, struct er
     return r->set(o, val, e);
 }
 
-/* Which accelerator: the first -accel that works; its error when there is one only. */
+/* Which accelerator: the first -accel that works. */
 static int choose_accel(struct options *o, struct err *e)
 {
     struct err why = { "" };
-    int ret = -EINVAL;
+    int ret;
 
     if (!o->n_accels) {
         accel_default(&o->accel);
         return 0;
     }
-    for (unsigned i = 0; ret < 0 && i < o->n_accels; i++)
-        ret = accel_parse(o->accels[i], &o->accel, &why);
-    return ret < 0 ? err_set(e, ret, "-accel %s", why.msg) : 0;
+    ret = accel_choose(o->accels, o->n_accels, o->irqchip_given ? &o->irqchip : NULL, &o->accel, &why);
+    if (ret < 0)
+        return err_set(e, ret, "-accel %s", why.msg);
+    return 0;
 }
 
 static bool has_monitor(const struct options *o)

@@ -35,6 +35,8 @@ struct options {
     struct machine_config cfg;       /* without back ends; rom_dirs is ours */
     struct x86_model model;
     struct accel_options accel;
+    enum accel_irqchip irqchip;      /* -machine kernel-irqchip= */
+    bool irqchip_given;
     char *accels[OPT_ACCELS];        /* -accel arguments, tried in order */
     unsigned n_accels;
     const char *serial[OPT_SERIALS]; /* chardev specs; "none": no port */
