@@ -65,7 +65,7 @@ src_kvm_x86_64 := accel/kvm.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit
 	accel/kvm-mem.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
+	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
@@ -139,7 +139,7 @@ transom_img = $(BUILD)/transom-img
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -375,6 +375,10 @@ check-threads: $(BUILD)/tests/unit $(transom)
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run smp-interp
 
+# A running program moved between translator and KVM, 1000 times
+check-switch: $(transom)
+	SWITCHES=$(or $(SWITCHES),1000) TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run switch
+
 # Pictures of real guests, the window and a VNC viewer
 check-display: $(transom)
 	tools/install-deps.sh check
@@ -443,6 +447,7 @@ help:
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
+	@echo "make check-switch a running guest moved between translator and KVM 1000 times (SWITCHES=)"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"
 	@echo "make check-disk-kill  SIGKILL under a guest's writes (ROUNDS=30 SEED=1), then qemu-img check"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"

@@ -59,6 +59,8 @@ struct accel_ops {
      * Returns instructions a second, or -errno with @e when its answers are wrong.
      */
     int64_t (*measure)(struct err *e);
+    /** limit_model() - take from @m the features it does not have; may be NULL */
+    int (*limit_model)(struct x86_model *m, struct err *e);
     /** open() - what the vCPUs of @a will share; close() undoes it; both may be NULL */
     int (*open)(struct accel *a, struct err *e);
     void (*close)(struct accel *a);
@@ -149,6 +151,11 @@ void accel_stop_debugged(struct accel_cpu *c, struct accel_stop why);
 
 /* ---- run.c ---------------------------------------------------------------------------- */
 
+/** accel_open()/accel_close() - an implementation's share of @a; close() also after half an open() */
+int accel_open(struct accel *a, const struct accel_ops *ops, struct err *e);
+void accel_close(struct accel *a, const struct accel_ops *ops);
+/** accel_sync_dirty() - what was written while somebody else ran counts; lock held */
+void accel_sync_dirty(struct accel *a);
 /** accel_cpu_start_state() - registers at power-up, or for a direct kernel entry (boot.c) */
 void accel_cpu_start_state(struct accel_cpu *c);
 /** bt_ferr_port() - port 0xF0 lowers FERR# (bt-bus.c) */

@@ -158,6 +158,37 @@ static int reserve_pages(struct kvm *k, struct err *e)
     return ret < 0 ? err_set(e, ret, "kvm: reserved pages: %s", strerror(-ret)) : 0;
 }
 
+/* At the start features go; from a guest that has seen them they cannot be taken. */
+static int fit_model(struct kvm *k, struct err *e)
+{
+    struct x86_model m = k->a->model;
+    char gone[200];
+    int ret = kvm_filter_model(k->sys_fd, &m, gone, sizeof gone, e);
+
+    if (ret < 0)
+        return ret;
+    if (k->a->tsc_mul || !k->a->tsc_fixed)
+        return err_set(e, -ENOTSUP, "kvm: the guest's TSC cannot have another rate than the host's");
+    if (gone[0] && k->a->m->vcpus)
+        return err_set(e, -ENOTSUP, "kvm: this KVM lacks CPU features that the guest has: %.60s... "
+                       "(-accel tcg,switch=on leaves them out)", gone);
+    if (gone[0])
+        log_ev(LOG_UNIMP, "kvm: CPU features that this KVM lacks: %s", gone);
+    k->a->model = m;
+    return 0;
+}
+
+static int limit_model(struct x86_model *m, struct err *e)
+{
+    int fd = open_device(e), ret;
+
+    if (fd < 0)
+        return fd;
+    ret = kvm_filter_model(fd, m, NULL, 0, e);
+    close(fd);
+    return ret;
+}
+
 static void close_vm(struct accel *a)
 {
     struct kvm *k = a->kvm;
@@ -177,7 +208,6 @@ static int open_vm(struct accel *a, struct err *e)
 {
     struct sigaction sa = { .sa_handler = on_kick };
     struct kvm *k = a->kvm = xzalloc(sizeof *k);
-    char gone[200];
     int ret;
 
     k->a = a;
@@ -202,9 +232,7 @@ static int open_vm(struct accel *a, struct err *e)
     find_capabilities(k);
     ret = reserve_pages(k, e);
     if (ret == 0)
-        ret = kvm_filter_model(k->sys_fd, &a->model, gone, sizeof gone, e);
-    if (ret == 0 && gone[0])
-        log_write("kvm: CPU features that this KVM lacks: %s", gone);
+        ret = fit_model(k, e);
     return ret < 0 ? ret : kvm_irqchip_create(k, e);
 }
 
@@ -278,7 +306,7 @@ static int probe(const struct accel_options *o, struct err *e)
 
 const struct accel_ops accel_kvm = {
     .name = "kvm", .help = "the Linux kernel's virtual machines",
-    .probe = probe, .measure = kvm_probe_guest, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
+    .probe = probe, .measure = kvm_probe_guest, .limit_model = limit_model, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
     .free_vcpu = free_vcpu, .run = run, .kick = kick, .get_state = kvm_get_state,
     .put_state = kvm_put_state, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
     .ram_written = ram_written, .watch = watch, .watching = watching,

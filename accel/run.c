@@ -264,6 +264,13 @@ static void dirty_sync(void *opaque, struct mem_region *r)
         a->ops->dirty_sync(a, r);
 }
 
+void accel_sync_dirty(struct accel *a)
+{
+    for (struct mem_region *r = a->m->mem.regions; r; r = r->next)
+        if (r->dirty)
+            a->ops->dirty_sync(a, r);
+}
+
 static void listen(struct accel *a)
 {
     a->listener = (struct mem_listener){ .map_changed = map_changed, .ram_written = ram_written,
@@ -300,7 +307,7 @@ static void set_topology(struct accel *a)
         a->model.level = MAX(a->model.level, (uint32_t)LEAF_DIES);
 }
 
-static void close_impl(struct accel *a, const struct accel_ops *ops)
+void accel_close(struct accel *a, const struct accel_ops *ops)
 {
     for (unsigned i = 0; i < a->n_cpus; i++)
         if (a->cpus[i])
@@ -308,7 +315,7 @@ static void close_impl(struct accel *a, const struct accel_ops *ops)
     ops->close(a);
 }
 
-static int open_impl(struct accel *a, const struct accel_ops *ops, struct err *e)
+int accel_open(struct accel *a, const struct accel_ops *ops, struct err *e)
 {
     int ret = ops->open(a, e);
 
@@ -333,12 +340,15 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
     a->cpus = xzalloc(a->n_cpus * sizeof *a->cpus);
     a->vcpus = xzalloc(a->n_cpus * sizeof(struct vcpu *));
     m->accel_opaque = a;
-    if (open_impl(a, &accel_bt, e) < 0
-        || (o->ops != &accel_bt && open_impl(a, o->ops, e) < 0)) {
+    if ((o->switchable && accel_kvm.limit_model && accel_kvm.limit_model(&a->model, e) < 0)
+        || accel_open(a, &accel_bt, e) < 0
+        || (o->ops != &accel_bt && accel_open(a, o->ops, e) < 0)) {
         accel_free(a);
         return NULL;
     }
     a->ops = o->ops;
+    if (a->ops->choose_irqchip)
+        a->ops->choose_irqchip(a, true);
     for (unsigned i = 0; i < a->n_cpus; i++)
         a->vcpus[i] = &a->cpus[i]->vcpu;
     m->vcpus = a->vcpus;
@@ -352,8 +362,6 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
 int accel_start(struct accel *a, struct err *e)
 {
     lapic_route_by_vcpu(a->m, accessing);
-    if (a->ops->choose_irqchip)
-        a->ops->choose_irqchip(a, true);
     bt_ferr_port(a->m);
     for (unsigned i = 0; i < a->n_cpus; i++) {
         int ret = accel_cpu_spawn(a->cpus[i]);
@@ -374,8 +382,8 @@ void accel_free(struct accel *a)
 {
     bt_profile_close(a);
     if (a->kvm)
-        close_impl(a, &accel_kvm);
-    close_impl(a, &accel_bt);
+        accel_close(a, &accel_kvm);
+    accel_close(a, &accel_bt);
     free(a->cpus);
     free(a->vcpus);
     free(a);

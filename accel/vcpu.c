@@ -139,7 +139,7 @@ void accel_let_go(struct accel_cpu *c, bool hold)
         c->hold = false;
     else
         c->stop = false;
-    if (!c->stop && !(hold && c->hold))
+    if (!c->stop && !c->hold)
         c->parked = false;
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->lock);

@@ -150,6 +150,32 @@ static void info_profile(struct monitor *mon, char *rest)
     free(text);
 }
 
+/* As stop, another accelerator, cont; the vCPUs may need the lock to come to a stand. */
+static void cmd_accel(struct monitor *mon, char *rest)
+{
+    struct run *r = monitor_hooks(mon)->opaque;
+    bool running = r->m->run_state == RUN_RUNNING;
+    struct err e = { "" };
+
+    if (!*rest) {
+        monitor_printf(mon, "%s\n", accel_name(r->accel));
+        return;
+    }
+    machine_unlock(r->m);
+    if (!accel_hold(r->accel)) {
+        monitor_printf(mon, "accel %s: a vCPU does not stop; try again\n", rest);
+    } else {
+        if (running)
+            r->m->accel->pause_all(r->m);
+        if (accel_switch(r->accel, rest, &e) < 0)
+            monitor_printf(mon, "accel %s: %s\n", rest, e.msg);
+        if (running)
+            r->m->accel->resume_all(r->m);
+    }
+    accel_release(r->accel);
+    machine_lock(r->m);
+}
+
 static void info_chardev(struct monitor *mon, char *rest)
 {
     struct run *r = monitor_hooks(mon)->opaque;
@@ -158,7 +184,13 @@ static void info_chardev(struct monitor *mon, char *rest)
         monitor_printf(mon, "%s: filename=%s\n", r->chr[i]->label, chardev_desc(r->chr[i]));
 }
 
+static const struct monitor_cmd commands[] = {
+    { "accel", "[tcg|kvm]", "what runs the vCPUs: tell, or have another take over", cmd_accel },
+    { NULL, NULL, NULL, NULL }
+};
+
 static const struct monitor_cmd infos[] = {
+    { "accel", "", "what runs the vCPUs, and why", info_jit },
     { "jit", "", "accelerator and its statistics", info_jit },
     { "profile", "[TOP [DISAS]]", "where the time goes: TOP hottest blocks, DISAS of them with code", info_profile },
     { "chardev", "", "character devices", info_chardev },
@@ -240,6 +272,7 @@ struct monitor *run_monitor_new(struct run *r, struct chardev *chr)
     monitor_add_commands(mon, device_commands);
     monitor_add_info(mon, device_infos);
     monitor_add_info(mon, infos);
+    monitor_add_commands(mon, commands);
     return mon;
 }
 

@@ -402,6 +402,15 @@ static int choose_accel(struct options *o, struct err *e)
     return 0;
 }
 
+/* The kernel's chips need the kernel's vCPUs. */
+static int check_irqchip(const struct options *o, struct err *e)
+{
+    if (o->irqchip_given && o->irqchip == IRQCHIP_ON && o->accel.ops == &accel_bt)
+        return err_set(e, -EINVAL, "-machine kernel-irqchip=on: only with KVM%s%s",
+                       o->accel.why[0] ? "; " : "", o->accel.why);
+    return 0;
+}
+
 static bool has_monitor(const struct options *o)
 {
     for (unsigned i = 0; i < o->n_serial; i++)
@@ -477,7 +486,7 @@ static int finish(struct options *o, struct err *e)
     default_display(o);
     if (finish_cpu(o, e) < 0)
         return -EINVAL;
-    if (choose_accel(o, e) < 0)
+    if (choose_accel(o, e) < 0 || check_irqchip(o, e) < 0)
         return -EINVAL;
     return opt_debug_finish(o, e);
 }

@@ -1,10 +1,10 @@
 #!/bin/bash
 # compare-system.sh [-e "ENGINE..."] [IMAGE]... - the bare-metal programs on several emulators
 #
-# Engines: transom, interp (its interpreter), qemu ($QEMU, TCG), kvm (QEMU on /dev/kvm),
+# Engines: transom, interp (its interpreter), transom-kvm, qemu ($QEMU, TCG), kvm (QEMU on /dev/kvm),
 # bochs. Default: those installed, kvm only when asked for. The same image runs everywhere.
 # The manuals decide, not the others: what QEMU or Bochs does otherwise stands in
-# qemu-wrong.txt and bochs-wrong.txt with the reason. For each image and engine one line:
+# qemu-wrong.txt, bochs-wrong.txt and kvm-wrong.txt with the reason. For each image and engine one line:
 #
 #   ok IMAGE under ENGINE: N equal, N known differences
 #   FAIL IMAGE under ENGINE: what differs and stands in no list, or that it ended early
@@ -57,6 +57,8 @@ run_engine() {
         -device isa-debug-exit,iobase=0x501 -bios "$image" -drive "file=$image,format=raw,if=ide,snapshot=on" ;;
     interp) run_for "$limit" "$3" -accel tcg,backend=interp -cpu max -m 64 -display none -no-reboot -debugcon stdio \
         -device isa-debug-exit,iobase=0x501 -bios "$image" -drive "file=$image,format=raw,if=ide,snapshot=on" ;;
+    transom-kvm) run_for "$limit" "$3" -accel kvm${CHIPS:+,kernel-irqchip=$CHIPS} -cpu max -m 64 -display none -no-reboot -debugcon stdio \
+        -device isa-debug-exit,iobase=0x501 -bios "$image" -drive "file=$image,format=raw,if=ide,snapshot=on" ;;
     qemu) on_qemu tcg "$image" "$3" ;;
     kvm) on_qemu kvm "$image" "$3" ;;
     bochs) on_bochs "$image" "$3" ;;
@@ -70,12 +72,12 @@ why_not() {
     qemu | kvm) command -v "$qemu" > /dev/null || { echo "no $qemu"; return; } ;;
     bochs) command -v "$bochs" > /dev/null || echo "no $bochs" ;;
     esac
-    [ "$1" != kvm ] || [ -w /dev/kvm ] || echo "no /dev/kvm"
+    [ "${1#transom-}" != kvm ] || [ -w /dev/kvm ] || echo "no /dev/kvm"
 }
 
 # judge ENGINE IMAGE LINES
 judge() {
-    local list="$here/$1-wrong.txt" known=0 unknown= name line
+    local list="$here/${1#transom-}-wrong.txt" known=0 unknown= name line
     while read -r line; do
         name=${line#FAIL }
         name=${name%% got *}

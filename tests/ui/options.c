@@ -59,6 +59,7 @@ Test(options, nothing_gives_a_pc_with_128_mib)
 {
     struct options o = { .n_accels = 0 };
 
+    setenv("TRANSOM_KVM_PROBE", "slow", 1);
     good(&o, "");
     cr_assert_eq(o.action, ACT_RUN);
     cr_assert_eq(o.cfg.ram_bytes, 128 * MiB);
@@ -124,8 +125,7 @@ Test(options, what_is_not_built_yet_says_so)
 {
     static const char *const lines[] = {
         "-drive if=scsi,file=x",
-        "-machine microvm", "-display gtk", "-enable-kvm", "-accel kvm",
-        "-machine pc,accel=kvm",
+        "-machine microvm", "-display gtk",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
@@ -181,14 +181,58 @@ Test(options, boards_by_name)
 Test(options, kvm_only_flags)
 {
     fails_with("-machine pc,kernel-irqchip=on", "only with KVM");
+    fails_with("-machine pc,kernel-irqchip=maybe", "on, split or off is wanted");
+    fails_with("-accel kvm,kernel-irqchip=maybe", "on, split or off is wanted");
     fails_with("-accel tcg,kernel-irqchip=on", "only with kvm");
     fails_with("-cpu max,+kvm_pv_eoi", "KVM");
+}
+
+/* What the probe finds is forced: the tests' own machine does not matter. */
+Test(options, the_best_accelerator_that_works)
+{
+    static const struct { const char *probe, *line; const struct accel_ops *ops; const char *why, *warning; } rows[] = {
+        { "fast", "", &accel_kvm, "2000.0 million", "" },
+        { "slow", "", &accel_bt, "slower than the translator", "" },
+        { "wrong", "", &accel_bt, "goes wrong", "" },
+        { "none", "", &accel_bt, "not there", "" },
+        { "fast", "-accel kvm", &accel_kvm, "", "" },
+        { "fast", "-enable-kvm", &accel_kvm, "", "" },
+        { "fast", "-machine pc,accel=kvm", &accel_kvm, "", "" },
+        { "slow", "-accel kvm", &accel_kvm, "", "slower than the translator" },
+        { "slow", "-enable-kvm", &accel_kvm, "", "slower than the translator" },
+        { "fast", "-accel kvm:tcg", &accel_kvm, "", "" },
+        { "slow", "-accel kvm:tcg", &accel_bt, "slower", "slower" },
+        { "none", "-accel kvm:tcg", &accel_bt, "not there", "not there" },
+        { "fast", "-accel kvm -accel tcg", &accel_kvm, "", "" },
+        { "slow", "-accel kvm -accel tcg", &accel_bt, "slower", "slower" },
+        { "fast", "-accel tcg:kvm", &accel_bt, "", "" },
+        { "fast", "-machine pc,accel=kvm:tcg", &accel_kvm, "", "" },
+        { "wrong", "-machine pc,accel=kvm:tcg", &accel_bt, "goes wrong", "goes wrong" },
+        { "fast", "-accel kvm,kernel-irqchip=split", &accel_kvm, "", "" },
+    };
+    struct options o = { .n_accels = 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        setenv("TRANSOM_KVM_PROBE", rows[i].probe, 1);
+        good(&o, rows[i].line);
+        cr_assert_eq(o.accel.ops, rows[i].ops, "%s: %s", rows[i].probe, rows[i].line);
+        cr_assert(strstr(o.accel.why, rows[i].why), "%s: %s: %s", rows[i].probe, rows[i].line, o.accel.why);
+        cr_assert(strstr(o.accel.warning, rows[i].warning) && !*o.accel.warning == !*rows[i].warning,
+                  "%s: %s: %s", rows[i].probe, rows[i].line, o.accel.warning);
+        options_free(&o);
+    }
+    setenv("TRANSOM_KVM_PROBE", "none", 1);
+    fails("-accel kvm", "-accel kvm: not there (TRANSOM_KVM_PROBE)");
+    fails("-enable-kvm", "-accel kvm: not there (TRANSOM_KVM_PROBE)");
+    setenv("TRANSOM_KVM_PROBE", "wrong", 1);
+    fails_with("-accel kvm", "the test guest goes wrong");
 }
 
 Test(options, accelerator_lists_fall_back)
 {
     struct options o = { .n_accels = 0 };
 
+    setenv("TRANSOM_KVM_PROBE", "slow", 1);
     good(&o, "-accel kvm:tcg");
     cr_assert_eq(o.accel.ops, &accel_bt);
     good(&o, "-accel bt,backend=interp,optimise=off,tb-size=8,one-insn-per-tb=on");
@@ -200,7 +244,7 @@ Test(options, accelerator_lists_fall_back)
     cr_assert_eq(o.accel.tb_bytes, 16 * MiB);
     good(&o, "-machine pc,accel=kvm:mshv:tcg,usb=off");
     cr_assert_eq(o.accel.ops, &accel_bt);
-    fails_with("-accel kvm:hvf", "none of these");
+    fails_with("-accel xen:hvf", "none of these");
     fails_with("-accel tcg,tb-size=0", "tb-size=0");
     fails_with("-accel tcg,tb-size=4096", "tb-size=4096");
     fails_with("-accel tcg,backend=llvm", "backend=llvm");

@@ -1,0 +1,47 @@
+#!/bin/bash
+# kvm.sh - KVM: what the probe says, SeaBIOS to its boot menu, a bare-metal program
+set -u
+. "$(dirname "$0")/common.sh"
+unset TRANSOM_KVM_PROBE
+
+# choice PROBE EXPECTED: what is chosen, and that a reason is given
+choice() {
+    local line
+    line=$(TRANSOM_KVM_PROBE=$1 "$TRANSOM" -accel help | tail -n 1)
+    if [[ $line == "Here the default is $2 ("?*")" ]]; then pass "probe says $1: $2"; else fail "probe says $1: $2" "$line"; fi
+}
+
+choice fast kvm
+choice slow tcg
+choice wrong tcg
+choice none tcg
+echo "# $("$TRANSOM" -accel help | tail -n 1)"
+
+if [ ! -w /dev/kvm ]; then
+    skip "guests on KVM" "no /dev/kvm"
+    exit 0
+fi
+
+# boot_menu CHIPS: SeaBIOS shows its menu when ESC is pressed
+boot_menu() {
+    local name="SeaBIOS on KVM, kernel-irqchip=$1: boot menu" log=$work/kvm-menu.log pid
+    rm -f "$log" "$work/kvm-menu.in"
+    mkfifo "$work/kvm-menu.in"
+    "$TRANSOM" -accel kvm,kernel-irqchip="$1" -m 128 -display none -debugcon "file:$log" -boot menu=on -serial null \
+        -monitor stdio < "$work/kvm-menu.in" > "$work/kvm-menu.err" 2>&1 &
+    pid=$!
+    exec 3> "$work/kvm-menu.in"
+    wait_for 120 "$log" 'ESC for boot menu' $pid && echo "sendkey esc" >&3
+    if wait_for 120 "$log" 'Select boot device' $pid; then
+        pass "$name"
+    else
+        fail "$name" "$(tail_of "$log") $(tail_of "$work/kvm-menu.err")"
+    fi
+    exec 3>&-
+    end $pid
+}
+
+for chips in ${CHIPS:-off}; do
+    boot_menu "$chips"
+done
+bash tests/guest/compare-system.sh -e transom-kvm real || true

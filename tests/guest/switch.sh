@@ -1,0 +1,64 @@
+#!/bin/bash
+# switch.sh - a running program moved between translator and KVM, SWITCHES times (make check-switch)
+#
+# bare/switch.c checks its registers, timers and interrupts all the time; the moments are random.
+set -u
+. "$(dirname "$0")/common.sh"
+
+count=${SWITCHES:-20}
+log=$work/switch.log
+
+# switches COUNT CHIPS: monitor commands; each in its time
+commands() {
+    for ((i = 1; i <= count; i++)); do
+        if ((i % 2)); then echo "accel kvm"; else echo "accel tcg"; fi
+        sleep "0.0$((RANDOM % 60 + 10))"
+    done
+    echo "info accel"
+    wait_rounds
+    echo quit
+}
+
+rounds() { grep -ac '^ok rounds' "$log"; }
+
+# it goes on after the last change
+wait_rounds() {
+    local before=$(rounds) deadline=$((SECONDS + 60))
+    while [ "$(rounds)" -le "$before" ] && [ $SECONDS -lt $deadline ] && ! grep -aq '^FAIL' "$log"; do
+        sleep 0.2
+    done
+    rounds > "$log.after"
+    echo "$before" > "$log.before"
+}
+
+why=$("$TRANSOM" -accel kvm -version 2>&1 > /dev/null; [ -w /dev/kvm ] || echo "no /dev/kvm")
+if [ -n "$why" ]; then
+    skip "live switch" "$why"
+    exit 0
+fi
+make -s -C tests/guest BUILD="$BUILD" X86_CC="${X86_CC:-gcc}" > "$work/make.log" 2>&1 || {
+    fail "bare-metal programs" "$(tail_of "$work/make.log")"
+    exit 0
+}
+
+# one CHIPS
+one() {
+    local name="$count changes of the accelerator, kernel-irqchip=$1"
+    : > "$log"
+    commands | timeout -k 5 $((count + 120)) "$TRANSOM" -accel tcg,switch=on -machine kernel-irqchip="$1" -cpu qemu64 \
+        -m 64 -display none -no-reboot -monitor stdio -debugcon "file:$log" -device isa-debug-exit,iobase=0x501 \
+        -bios "$BUILD/tests/guest/switch.bin" > "$log.monitor" 2>&1
+    if grep -aq '^FAIL' "$log"; then
+        fail "$name" "$(grep -a '^FAIL' "$log" | head -n 1)"
+    elif ! grep -aq "handed over $count times" "$log.monitor"; then
+        fail "$name" "$(grep -aE 'handed over|accel (kvm|tcg): ' "$log.monitor" | head -n 2 | tr '\r\n' '  ')"
+    elif [ "$(cat "$log.after")" -le "$(cat "$log.before")" ]; then
+        fail "$name" "the program stands still, $(rounds) times 8 rounds done"
+    else
+        pass "$name; $(rounds) times 8 rounds"
+    fi
+}
+
+for chips in ${CHIPS:-off}; do
+    one "$chips"
+done
