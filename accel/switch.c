@@ -80,6 +80,8 @@ int accel_switch(struct accel *a, const char *name, struct err *e)
         return err_set(e, -EINVAL, "%s: unknown accelerator (tcg or kvm)", name);
     if (ops == a->ops)
         return 0;
+    if (a->opt.icount.on)
+        return err_set(e, -ENOTSUP, "%s: instructions are counted (-icount)", name);
     ret = open_late(a, ops, e);
     if (ret < 0)
         return ret;
