@@ -30,9 +30,9 @@
     X(1_ECX, 29, "f16c", P) X(1_ECX, 30, "rdrand", S) X(1_ECX, 31, "hypervisor", S)                \
     X(7_EBX, 0, "fsgsbase", S) X(7_EBX, 1, "tsc-adjust", S) X(7_EBX, 2, "sgx", N)                  \
     X(7_EBX, 3, "bmi1", S) X(7_EBX, 4, "hle", N) X(7_EBX, 5, "avx2", P)                            \
-    X(7_EBX, 6, "fdp-excptn-only", N) X(7_EBX, 7, "smep", S) X(7_EBX, 8, "bmi2", S)                \
+    X(7_EBX, 6, "fdp-excptn-only", S) X(7_EBX, 7, "smep", S) X(7_EBX, 8, "bmi2", S)                \
     X(7_EBX, 9, "erms", S) X(7_EBX, 10, "invpcid", S) X(7_EBX, 11, "rtm", N)                       \
-    X(7_EBX, 13, "zero-fcs-fds", N) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", P)              \
+    X(7_EBX, 13, "zero-fcs-fds", S) X(7_EBX, 14, "mpx", N) X(7_EBX, 16, "avx512f", P)              \
     X(7_EBX, 17, "avx512dq", P) X(7_EBX, 18, "rdseed", S) X(7_EBX, 19, "adx", S)                   \
     X(7_EBX, 20, "smap", S) X(7_EBX, 21, "avx512ifma", P) X(7_EBX, 22, "pcommit", N)               \
     X(7_EBX, 23, "clflushopt", S) X(7_EBX, 24, "clwb", S) X(7_EBX, 25, "intel-pt", N)              \

@@ -92,6 +92,8 @@ void x86_update_mode(struct x86_cpu *cpu)
         m |= MODE_SHADOW;
     if (cpu->dr[7] & 0xff)
         m |= MODE_DR;
+    if (unlikely(cpu->x87_unmasked))
+        m |= MODE_X87;
     if (unlikely(cpu->eflags & EF_AC) && cpu->cpl == 3 && (cpu->cr0 & CR0_AM))
         m |= MODE_AC;
     cpu->tcg.va_mask = code64 ? ~0ull : 0xffffffff;

@@ -11,6 +11,7 @@
 #include "target-x86/xsave-int.h"
 
 enum { ENV16_BYTES = 14, ENV32_BYTES = 28, ST_BYTES = 10 };
+enum { ZERO_FCS_FDS = 1 << 13 };   /* CPUID.7.0:EBX: "deprecates FPU CS and FPU DS values" */
 enum { TAG_VALID, TAG_ZERO, TAG_SPECIAL, TAG_EMPTY };
 
 /* ---- x87 basics ---------------------------------------------------------- */
@@ -72,9 +73,71 @@ static uint8_t fpu_abridge_tag(uint16_t w)
     return t;
 }
 
+/* ---- pointers ------------------------------------------------------------- */
+
+/*
+ * FDP and FOP are those of the last instruction that left an unmasked exception, as on CPUs with
+ * FDP_EXCPTN_ONLY. While all are masked, translated code does nothing for FIP either; a FLDCW
+ * that unmasks one leaves its block and is done again in MODE_X87.
+ */
+bool x86_x87_mode(struct x86_cpu *cpu)
+{
+    bool unmasked = (cpu->fx.fcw & FSW_EXC) != FSW_EXC;
+
+    if (unmasked == cpu->x87_unmasked)
+        return false;
+    cpu->x87_unmasked = unmasked;
+    cpu->x87_last.op = 0;
+    cpu->mode ^= MODE_X87;
+    tcg_mode_changed(&cpu->tcg, cpu->mode);
+    return unmasked;
+}
+
+void x86_x87_unmask(struct tcg_cpu *tc)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    cpu->x87_unmasked = true;
+    cpu->mode |= MODE_X87;
+    tcg_mode_changed(tc, cpu->mode);
+    tc->exception = TCG_EXC_RESTART;
+}
+
+void x87_latch(struct x86_cpu *cpu)
+{
+    const struct x86_x87_last *l = &cpu->x87_last;
+
+    if (!(l->op & X87_LAST_VALID) || !(cpu->fx.fsw & FSW_ES))
+        return;
+    cpu->fx.fop = l->op & 0x7ff;
+    if (l->op & X87_LAST_MEM) {
+        cpu->fx.fdp = l->dp;
+        cpu->fpu_ds = l->ds;
+    }
+    cpu->x87_last.op = 0;
+}
+
+uint64_t h_x87_mode(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    return x86_x87_mode(X86(tc));
+}
+
+uint64_t h_x87_latch(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    x87_latch(X86(tc));
+    return 0;
+}
+
+/* FCS and FDS, where the CPU has not given them up */
+static uint16_t stored_sel(const struct x86_cpu *cpu, uint16_t sel)
+{
+    return cpu->model && cpu->model->feat[FEAT_7_EBX] & ZERO_FCS_FDS ? 0 : sel;
+}
+
 void fpu_init_state(struct x86_cpu *cpu)
 {
     fpu_rotate(cpu, 0);
+    cpu->x87_last.op = 0;
     cpu->fx.fcw = FCW_INIT;
     cpu->fx.fsw = 0;
     cpu->fx.ftw = 0;
@@ -94,6 +157,8 @@ void x86_fpu_reset(struct x86_cpu *cpu)
     cpu->fx.mxcsr = MXCSR_RESET;
     cpu->fx.mxcsr_mask = MXCSR_VALID;
     cpu->fpu_cs = cpu->fpu_ds = 0;
+    cpu->x87_last.op = 0;
+    cpu->x87_unmasked = true;
     cpu->ferr_pending = false;
 }
 
@@ -101,6 +166,7 @@ void x86_fpu_reset(struct x86_cpu *cpu)
 uint64_t h_fninit(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     fpu_init_state(X86(tc));
+    x86_x87_mode(X86(tc));
     return 0;
 }
 
@@ -115,6 +181,7 @@ uint64_t h_fwait(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     if ((cpu->cr0 & CR0_MP) && (cpu->cr0 & CR0_TS)) {
         x86_raise(cpu, EXC_NM);
     } else if (cpu->fx.fsw & FSW_ES) {
+        x87_latch(cpu);
         if (cpu->cr0 & CR0_NE) {
             x86_raise(cpu, EXC_MF);
         } else {
@@ -157,14 +224,15 @@ static unsigned env_pack(const struct x86_cpu *cpu, uint8_t *p, unsigned opsize,
 {
     const struct x86_fxarea *fx = &cpu->fx;
     uint32_t ip = (uint32_t)fx->fip, dp = (uint32_t)fx->fdp, fop = fx->fop & 0x7ff;
+    uint16_t cs = stored_sel(cpu, cpu->fpu_cs), ds = stored_sel(cpu, cpu->fpu_ds);
 
     if (real) {
         ip += (uint32_t)cpu->fpu_cs << 4;
         dp += (uint32_t)cpu->fpu_ds << 4;
     }
     if (opsize == 2) {
-        uint16_t w[7] = { fx->fcw, fx->fsw, fpu_full_tag(cpu), (uint16_t)ip, cpu->fpu_cs,
-                          (uint16_t)dp, cpu->fpu_ds };
+        uint16_t w[7] = { fx->fcw, fx->fsw, fpu_full_tag(cpu), (uint16_t)ip, cs,
+                          (uint16_t)dp, ds };
         if (real) {
             w[4] = (uint16_t)(((ip >> 16) & 0xf) << 12 | fop);
             w[6] = (uint16_t)(((dp >> 16) & 0xf) << 12);
@@ -173,8 +241,8 @@ static unsigned env_pack(const struct x86_cpu *cpu, uint8_t *p, unsigned opsize,
         return ENV16_BYTES;
     }
     uint32_t d[7] = { 0xffff0000u | fx->fcw, 0xffff0000u | fx->fsw,
-                      0xffff0000u | fpu_full_tag(cpu), ip, fop << 16 | cpu->fpu_cs,
-                      dp, 0xffff0000u | cpu->fpu_ds };
+                      0xffff0000u | fpu_full_tag(cpu), ip, fop << 16 | cs,
+                      dp, 0xffff0000u | ds };
     if (real) {
         d[3] = 0xffff0000u | (ip & 0xffff);
         d[4] = (ip >> 16) << 12 | fop;
@@ -193,6 +261,7 @@ static void env_unpack(struct x86_cpu *cpu, const uint8_t *p, unsigned opsize, b
     uint16_t fsw = ldl16(p + step);
 
     fpu_rotate(cpu, (fsw >> FSW_TOP_SHIFT) & 7);
+    cpu->x87_last.op = 0;
     fx->fcw = (uint16_t)((ldl16(p) & 0x1f3f) | 0x40);
     fx->fsw = fsw;
     fx->ftw = fpu_abridge_tag(ldl16(p + 2 * step));
@@ -227,35 +296,43 @@ static void env_unpack(struct x86_cpu *cpu, const uint8_t *p, unsigned opsize, b
 uint64_t h_fstenv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     uint8_t buf[ENV32_BYTES];
-    unsigned n = env_pack(X86(tc), buf, (unsigned)b, c);
+    unsigned n;
 
+    x87_latch(X86(tc));
+    n = env_pack(X86(tc), buf, (unsigned)b, c);
     if (tcg_store_bytes(tc, a, buf, n)) {
         X86(tc)->fx.fcw |= FSW_EXC;
         fpu_summarise(X86(tc));
+        x86_x87_mode(X86(tc));
     }
     return 0;
 }
 
-/** h_fldenv() - FLDENV; operands as h_fstenv() */
+/** h_fldenv() - FLDENV; operands as h_fstenv(). As all that load the control word: returns 1 when
+ *  MODE_X87 has been set */
 uint64_t h_fldenv(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     uint8_t buf[ENV32_BYTES];
 
     if (tcg_load_bytes(tc, a, buf, b == 2 ? ENV16_BYTES : ENV32_BYTES))
         env_unpack(X86(tc), buf, (unsigned)b, c);
-    return 0;
+    return x86_x87_mode(X86(tc));
 }
 
 /** h_fsave() - FNSAVE: environment and registers, then FNINIT */
 uint64_t h_fsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     uint8_t buf[ENV32_BYTES + 8 * ST_BYTES];
-    unsigned n = env_pack(X86(tc), buf, (unsigned)b, c), i;
+    unsigned n, i;
 
+    x87_latch(X86(tc));
+    n = env_pack(X86(tc), buf, (unsigned)b, c);
     for (i = 0; i < 8; i++)
         memcpy(buf + n + i * ST_BYTES, X86(tc)->fx.st[i], ST_BYTES);
-    if (tcg_store_bytes(tc, a, buf, n + 8 * ST_BYTES))
+    if (tcg_store_bytes(tc, a, buf, n + 8 * ST_BYTES)) {
         fpu_init_state(X86(tc));
+        x86_x87_mode(X86(tc));
+    }
     return 0;
 }
 
@@ -270,7 +347,7 @@ uint64_t h_frstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     env_unpack(X86(tc), buf, (unsigned)b, c);
     for (i = 0; i < 8; i++)
         memcpy(X86(tc)->fx.st[i], buf + n + i * ST_BYTES, ST_BYTES);
-    return 0;
+    return x86_x87_mode(X86(tc));
 }
 
 /* ---- pieces of the FXSAVE image ------------------------------------------- */
@@ -286,8 +363,8 @@ void fx_pack_x87(const struct x86_cpu *cpu, uint8_t *img, bool wide)
 
     memcpy(img, &cpu->fx, FX_X87_BYTES);
     if (!wide) {
-        stl32(img + 12, cpu->fpu_cs);
-        stl32(img + 20, cpu->fpu_ds);
+        stl32(img + 12, stored_sel(cpu, cpu->fpu_cs));
+        stl32(img + 20, stored_sel(cpu, cpu->fpu_ds));
     }
     memset(img + FX_ST, 0, 128);
     for (i = 0; i < 8; i++)
@@ -299,6 +376,7 @@ void fx_unpack_x87(struct x86_cpu *cpu, const uint8_t *img, bool wide)
     unsigned i;
 
     memcpy(&cpu->fx, img, FX_X87_BYTES);
+    cpu->x87_last.op = 0;
     cpu->fx.fcw = (uint16_t)((cpu->fx.fcw & 0x1f3f) | 0x40);
     cpu->fx.fop &= 0x7ff;
     cpu->fx.rsvd0 = 0;
@@ -348,6 +426,7 @@ uint64_t h_fxsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!fx_check_aligned(cpu, a, 16) || !tcg_probe(tc, a, FX_BYTES, ACC_WRITE))
         return 0;
+    x87_latch(cpu);
     fx_pack_x87(cpu, img, b == 8);
     fx_pack_mxcsr(cpu, img);
     if (!fx_skips_xmm(cpu)) {
@@ -375,5 +454,5 @@ uint64_t h_fxrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     cpu->fx.mxcsr = ldl32(img + FX_MXCSR);
     if (!fx_skips_xmm(cpu))
         memcpy(cpu->fx.xmm, img + FX_XMM, fx_n_xmm(cpu) * 16);
-    return 0;
+    return x86_x87_mode(cpu);
 }

@@ -37,10 +37,10 @@
 #define WESTMERE NEHALEM " aes pclmulqdq pcid pdpe1gb"
 #define SANDY_BRIDGE WESTMERE " xsave xsaveopt avx tsc-deadline x2apic"
 #define IVY_BRIDGE SANDY_BRIDGE " f16c rdrand fsgsbase smep erms"
-#define HASWELL IVY_BRIDGE " fma movbe abm bmi1 bmi2 avx2 invpcid tsc-adjust"
+#define HASWELL IVY_BRIDGE " fma movbe abm bmi1 bmi2 avx2 invpcid tsc-adjust zero-fcs-fds"
 #define BROADWELL HASWELL " adx rdseed smap 3dnowprefetch"
 #define SKYLAKE BROADWELL " clflushopt xsavec xgetbv1 xsaves"
-#define SKYLAKE_SERVER SKYLAKE " avx512f avx512dq avx512cd avx512bw avx512vl clwb pku"
+#define SKYLAKE_SERVER SKYLAKE " avx512f avx512dq avx512cd avx512bw avx512vl clwb pku fdp-excptn-only"
 #define CASCADE_LAKE SKYLAKE_SERVER " avx512vnni"
 #define ICE_LAKE \
     CASCADE_LAKE " avx512ifma avx512vbmi avx512vbmi2 avx512bitalg avx512-vpopcntdq gfni vaes " \

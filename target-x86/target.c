@@ -40,6 +40,7 @@ static void raise_divide(struct tcg_cpu *tc)
  */
 static void raise_x87(struct x86_cpu *cpu)
 {
+    x87_latch(cpu);
     if (cpu->cr0 & CR0_NE) {
         x86_raise(cpu, EXC_MF);
         return;
@@ -81,6 +82,7 @@ const struct tcg_target x86_target = {
     .raise_divide = raise_divide,
     .raise_fp = raise_fp,
     .raise_align = raise_align,
+    .x87_unmask = x86_x87_unmask,
     .vec_exec = x86_vec_exec,
     .disas_bits = disas_bits,
     .mode_name = x86_mode_name,

@@ -43,6 +43,46 @@ static bool no_wait(const struct x86_insn *in)
                    : in->opcode == 0xdb && digit == 4;                          /* FNCLEX */
 }
 
+/* ---- pointers: see x86_x87_mode() ------------------------------------------------ */
+
+/** note() - FIP; and what FDP and FOP will be if this instruction has left an unmasked exception */
+static void note(struct xlat *x)
+{
+    const struct x86_insn *in = x->in;
+    uint32_t op = (in->opcode & 7u) << 8 | in->modrm | X87_LAST_VALID;
+    ir_val sel = ir_temp(x->b);
+
+    ir_ste(x->b, 8, CPU_OFF(fx.fip), xt_pc(x, x->pcoff));
+    ir_lde(x->b, 2, sel, CPU_OFF(seg[S_CS].sel));
+    ir_ste(x->b, 2, CPU_OFF(fpu_cs), sel);
+    if (in->mem) {
+        ir_ste(x->b, 8, CPU_OFF(x87_last.dp), xt_ea(x, 0));
+        ir_lde(x->b, 2, sel, CPU_OFF(seg[0].sel) + in->seg * sizeof(struct x86_seg));
+        ir_ste(x->b, 2, CPU_OFF(x87_last.ds), sel);
+        op |= X87_LAST_MEM;
+    }
+    ir_stei(x->b, 4, CPU_OFF(x87_last.op), (int32_t)op);
+}
+
+void xt_x87_loaded(struct xlat *x, ir_val unmasked)
+{
+    if (x->mode & MODE_X87)
+        x->want_exit = true;
+    else
+        ir_brcmpi(x->b, IRC_NE, 8, unmasked, 0, xt_slow_path(x, IR_NONE, SLOW_X87_MODE)->label);
+}
+
+/** fldcw() - FLDCW with its description @index: blocks are for one state of the masks */
+static void fldcw(struct xlat *x, unsigned index)
+{
+    x->b->vec[index].x87_guard = !(x->mode & MODE_X87);
+    xt_vec_emit(x, index, IR_NONE, IR_NONE);
+    if (!(x->mode & MODE_X87))
+        return;
+    xt_call(x, h_x87_mode, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+    x->want_exit = true;
+}
+
 /**
  * tr_fpu() - most x87 instructions
  * arg: 0, or the documented opcode byte that an alias stands for; + 0x100: with /3
@@ -67,7 +107,15 @@ void tr_fpu(struct xlat *x)
         v->mem_write = opnd_kind(r->dst) == K_M;
         v->mem_read = !v->mem_write;
     }
+    if (in->mem && in->opcode == 0xd9 && digit == 5) {
+        fldcw(x, index);
+        return;
+    }
+    if (x->mode & MODE_X87 && !v->can_fp_fault)      /* FNCLEX forgets the exception */
+        xt_call(x, h_x87_latch, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
     xt_vec_emit(x, index, IR_NONE, IR_NONE);
+    if (x->mode & MODE_X87 && v->can_fp_fault)
+        note(x);
 }
 
 /** tr_fnstsw() - FNSTSW AX: the host's own, through a temp (AX merges into RAX) */
@@ -90,8 +138,10 @@ void tr_fnstsw(struct xlat *x)
 
 void tr_fninit(struct xlat *x)
 {
-    if (fpu_ok(x))
-        xt_call(x, h_fninit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+    if (!fpu_ok(x))
+        return;
+    xt_call(x, h_fninit, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+    x->want_exit |= (x->mode & MODE_X87) != 0;
 }
 
 /** tr_fwait() - WAIT; TS matters only with CR0.MP: the helper looks */
@@ -111,14 +161,17 @@ void tr_fpnop(struct xlat *x)
 static void env_helper(struct xlat *x, ir_helper fn, bool regs, bool write, bool waits)
 {
     unsigned opsize = x->in->opsize == 2 ? 2 : 4;
-    ir_val addr;
+    ir_val addr, unmasked = ir_temp(x->b);
 
     if (!fpu_ok(x))
         return;
     if (waits)
         xt_call(x, h_fwait, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
     addr = xt_addr(x, (opsize == 2 ? 14 : 28) + (regs ? 80 : 0), write);
-    xt_call(x, fn, IR_NONE, addr, xt_imm(x, opsize), xt_imm(x, !xt_protected(x)));
+    xt_call(x, fn, unmasked, addr, xt_imm(x, opsize), xt_imm(x, !xt_protected(x)));
+    if (!write)
+        xt_x87_loaded(x, unmasked);
+    x->want_exit |= (x->mode & MODE_X87) != 0;
 }
 
 void tr_fstenv(struct xlat *x) { env_helper(x, h_fstenv, false, true, false); }

@@ -12,7 +12,8 @@
 
 #define X_MAX_SLOW 80     /* out-of-line segment-limit failures per block */
 
-/** struct x86_slow - a segment check that failed: code behind the block's end */
+/** struct x86_slow - rare code behind the block's end: a segment check that failed; with @what
+ *  SLOW_X87_MODE, the end of a block whose instruction unmasked an x87 exception */
 struct x86_slow {
     uint16_t label;
     uint16_t len;
@@ -20,6 +21,8 @@ struct x86_slow {
     uint32_t what;        /* h_seg_check's b */
     int64_t pcoff;
 };
+
+#define SLOW_X87_MODE 0xffffffffu
 
 struct xlat {
     struct ir_block *b;
@@ -66,6 +69,8 @@ ir_val xt_addr(struct xlat *x, unsigned size, bool write);
 ir_val xt_addr_plus(struct xlat *x, int64_t plus, unsigned size, bool write);
 
 /* ---- general registers and operands (tr-mem.c) ------------------------------------ */
+/** xt_slow_path() - rare code to branch to (->label), see struct x86_slow */
+struct x86_slow *xt_slow_path(struct xlat *x, ir_val off, uint32_t what);
 /** xt_reg() - register @n as an input of @size bytes: a global, or a temp for AH..BH */
 ir_val xt_reg(struct xlat *x, unsigned n, unsigned size);
 /** xt_set_reg() - register @n (of @size bytes, x86 merge rules) = @v */

@@ -106,7 +106,7 @@ static ir_val seg_base(struct xlat *x, unsigned seg)
     return t;
 }
 
-static struct x86_slow *slow_path(struct xlat *x, ir_val off, uint32_t what)
+struct x86_slow *xt_slow_path(struct xlat *x, ir_val off, uint32_t what)
 {
     struct x86_slow *s;
 
@@ -137,7 +137,7 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
         xt_call(x, h_seg_check, IR_NONE, off, IR_IMM, IR_NONE)->imm = what | SEG_CHECK_MASK(x->masked);
         return;
     }
-    sp = slow_path(x, off, what);
+    sp = xt_slow_path(x, off, what);
     hi = ir_temp(x->b);
     ir_lde(x->b, 4, hi, s + (write ? offsetof(struct x86_seg, hi_w)
                                    : offsetof(struct x86_seg, hi_r)));
@@ -157,7 +157,7 @@ static void check_limit(struct xlat *x, ir_val off, unsigned seg, unsigned size,
 /* bits 63..47 are all equal: shifted down they are 0 or -1 */
 void xt_check_canonical(struct xlat *x, ir_val pc)
 {
-    struct x86_slow *sp = slow_path(x, pc, SEG_CHECK_CANONICAL);
+    struct x86_slow *sp = xt_slow_path(x, pc, SEG_CHECK_CANONICAL);
     ir_val t = ir_temp(x->b);
 
     ir_emit_imm(x->b, IR_SAR, 8, t, pc, 47);

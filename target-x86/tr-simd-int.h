@@ -17,4 +17,7 @@ struct ir_vec *xt_vec_new(struct xlat *x, unsigned *index);
  *  @d, @b: general register out and in, or IR_NONE */
 void xt_vec_emit(struct xlat *x, unsigned index, ir_val d, ir_val b);
 
+/** xt_x87_loaded() - behind a helper that has loaded the control word; @unmasked: its result */
+void xt_x87_loaded(struct xlat *x, ir_val unmasked);
+
 #endif

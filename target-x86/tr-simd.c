@@ -441,12 +441,14 @@ void tr_stmxcsr(struct xlat *x)
     ir_st(x->b, 4, xt_addr(x, 4, true), v);
 }
 
-/** state_helper() - a helper of (address, @b, @c) on @bytes at the memory operand */
+/** state_helper() - a helper of (address, @b) on @bytes at the memory operand */
 static void state_helper(struct xlat *x, ir_helper fn, unsigned bytes, bool write, uint64_t b)
 {
-    ir_val addr = xt_addr(x, bytes, write);
+    ir_val addr = xt_addr(x, bytes, write), unmasked = ir_temp(x->b);
 
-    xt_call(x, fn, IR_NONE, addr, xt_imm(x, b), IR_NONE);
+    xt_call(x, fn, unmasked, addr, xt_imm(x, b), IR_NONE);
+    if (!write)
+        xt_x87_loaded(x, unmasked);
 }
 
 void tr_fxsave(struct xlat *x)

@@ -14,7 +14,7 @@
 #define RESERVE_OPS 100
 #define RESERVE_VALS 60
 #define RESERVE_LABELS 12
-#define SLOW_OPS 4        /* label, insn, call, exit */
+#define SLOW_OPS 6        /* label, insn, call, perhaps the end of a step, exit */
 
 /* ---- program counter ------------------------------------------------------------- */
 
@@ -194,13 +194,18 @@ static void translate_insn(struct xlat *x)
         xt_exit(x, x->next_off);
 }
 
-/* segment-limit failures: the helper raises */
+/* for segment-limit failures the helper raises */
 static void emit_slow_paths(struct xlat *x)
 {
     for (unsigned i = 0; i < x->n_slow; i++) {
         const struct x86_slow *s = &x->slow[i];
         ir_set_label(x->b, s->label);
         ir_insn(x->b, s->pcoff, s->len);
+        if (s->what == SLOW_X87_MODE) {
+            xt_call(x, h_x87_mode, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+            xt_exit(x, s->pcoff + s->len);
+            continue;
+        }
         xt_call(x, h_seg_check, IR_NONE, s->off, IR_IMM, IR_NONE)->imm = s->what;
         ir_emit_imm(x->b, IR_EXIT, 0, IR_NONE, IR_NONE, s->pcoff);
     }

@@ -77,6 +77,17 @@ struct x86_fxarea {
     uint8_t rsvd1[96];
 } __attribute__((aligned(64)));
 
+/**
+ * struct x86_x87_last - the last x87 instruction that could raise an exception, noted while one is unmasked
+ * @dp, @ds: offset and segment of its memory operand; @op: as FOP | X87_LAST_VALID | X87_LAST_MEM
+ */
+struct x86_x87_last {
+    uint64_t dp;
+    uint32_t op;
+    uint16_t ds;
+};
+enum { X87_LAST_VALID = 1 << 16, X87_LAST_MEM = 1 << 17 };
+
 /* translation mode: everything that code generation depends on (tb_key.mode) */
 enum {
     MODE_CODE16 = 0, MODE_CODE32 = 1, MODE_CODE64 = 2, MODE_CODE_MASK = 3,
@@ -101,6 +112,7 @@ enum {
     MODE_AC = 1 << 20,        /* CPL 3, CR0.AM, EFLAGS.AC: data must be aligned */
     MODE_AVX512 = 1 << 21,    /* CR4.OSXSAVE and XCR0 enables AVX, opmask and both ZMM parts */
     MODE_LOWER = 1 << 22,     /* a segment register's offsets have a lower bound: expand-down */
+    MODE_X87 = 1 << 23,       /* an x87 exception is unmasked: instructions are noted (x87_last) */
 };
 
 /* ---- features ------------------------------------------------------------- */
@@ -211,7 +223,9 @@ struct x86_cpu {
     struct x86_fxarea fx;
     uint8_t ymmh[16][16];
     struct x86_avx512 z;
-    uint16_t fpu_cs, fpu_ds;
+    uint16_t fpu_cs, fpu_ds;  /* as last loaded or latched; what is stored of them: fpu-state.c */
+    struct x86_x87_last x87_last;
+    bool x87_unmasked;        /* MODE_X87: x86_x87_mode() keeps it */
     bool ferr_pending;
 
     const struct x86_model *model;
@@ -388,6 +402,14 @@ HELPER(h_fwait);          /* pending unmasked x87 exception -> #MF */
 HELPER(h_ldmxcsr);        /* a = value: #GP on reserved bits */
 HELPER(h_maskmov);        /* MASKMOVDQU/MASKMOVQ: a = linear address, b = data reg | mask reg << 8 | mmx << 16 */
 HELPER(h_vgather);        /* a = base, b = vec index in row form, c = packed operands */
+/** x86_x87_mode() - MODE_X87 follows the control word in memory; true: it has been set */
+bool x86_x87_mode(struct x86_cpu *cpu);
+/** x86_x87_unmask() - tcg_target.x87_unmask: FLDCW again, with MODE_X87 */
+void x86_x87_unmask(struct tcg_cpu *tc);
+/** x87_latch() - with an exception pending: FDP, FDS and FOP are those of the instruction noted last */
+void x87_latch(struct x86_cpu *cpu);
+HELPER(h_x87_mode);       /* x86_x87_mode(); returns 1 when it has set MODE_X87 */
+HELPER(h_x87_latch);
 HELPER(h_vmaskmov);       /* VMASKMOVPS/PD, VPMASKMOVD/Q: a = linear address, b = packed operands */
 
 /** x86_set_vec_regs()/state: C code sees fx, ymmh, z only when tcg.vec_loaded and

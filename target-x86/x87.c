@@ -50,6 +50,7 @@ bool x87_pending(struct x86_cpu *cpu)
 {
     if (!(cpu->fx.fsw & FSW_ES))
         return true;
+    x87_latch(cpu);
     if (cpu->cr0 & CR0_NE) {
         x86_raise(cpu, EXC_MF);
         return false;
@@ -678,6 +679,10 @@ bool x87_exec(struct x86_cpu *cpu, const struct ir_vec *v, void *mem, uint64_t *
         return x87_pending(cpu);
     if (no_wait(&f, gpr))
         return true;
+    if (v->x87_guard && (ldl16(mem) & FE_X86_ALL) != FE_X86_ALL) {
+        x86_x87_unmask(&cpu->tcg);
+        return false;
+    }
     if (!x87_pending(cpu))
         return false;
     if (!(v->rm_kind == VRM_MEM ? exec_mem(&f) : exec_reg(&f))) {

@@ -166,6 +166,7 @@ uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!ok || !tcg_probe(tc, a, xs_end(rfbm, comp), ACC_WRITE))
         return 0;
+    x87_latch(cpu);
     in_use = xs_in_use(cpu);
     if (compact && cpu->fx.mxcsr != MXCSR_RESET)
         in_use |= XC_SSE;
@@ -273,7 +274,7 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     xs_load(cpu, img, load, rfbm & ~bv, (b & 0xff) == 8);
     if (rfbm & XC_PKRU)
         x86_set_pkru(cpu, load & XC_PKRU ? ldl32(img + xs_offset(9, 0)) : 0);
-    return 0;
+    return x86_x87_mode(cpu);
 }
 
 /* ---- the whole of it, for a vCPU that stands still --------------------------------------- */

@@ -141,6 +141,8 @@ struct ir_vec {
     bool out_cx;         /* the result's register is fixed: x86's ECX (PCMPISTRI) */
     bool is_x87, is_mmx; /* needs the x87/MMX state; otherwise vector state */
     bool can_fp_fault;   /* may raise an unmasked numeric exception */
+    bool x87_guard;      /* FLDCW in a block that is for masked exceptions: when its operand unmasks
+                          * one, x87_unmask() is called in its place */
     uint8_t rf;          /* F bits it reads (x87's conditional moves); 0 none */
     uint8_t wf;          /* F bits it writes (comis, ptest); 0 none */
     uint16_t row;        /* target's instruction-table row */
@@ -385,6 +387,9 @@ struct tcg_target {
     void (*raise_divide)(struct tcg_cpu *cpu);
     /** raise_fp() - an unmasked numeric exception of the host instruction: @x87 or SIMD */
     void (*raise_fp)(struct tcg_cpu *cpu, bool x87);
+    /** x87_unmask() - an instruction with x87_guard is about to unmask an exception; sets
+     *  cpu->exception, TCG_EXC_RESTART to have it done in another mode */
+    void (*x87_unmask)(struct tcg_cpu *cpu);
     /** raise_align() - a vector operand was not aligned as its instruction demands */
     void (*raise_align)(struct tcg_cpu *cpu);
     /** vec_exec() - execute @v on the state in memory. @mem: mem_bytes of operand

@@ -354,8 +354,10 @@ static void emit_fault_stub(struct gen *g, struct stub *s)
     if (s->fpe)
         site_add(g, s->op, c->p, SITE_FPE);
     const struct stub *m = s->mem ? &g->stubs[s->mem - 1] : NULL;
-    if (m && m->copy)
+    if (m && m->copy && s->fpe)
         site_add(g, m->copy + (s->op - m->op), c->p, SITE_FPE);
+    else if (m && m->copy)           /* a branch that was copied along */
+        patch32(m->copy + (s->from[0] - m->op), c->p);
     recipe_save(g, &s->rec);
     if (!s->after_call)
         mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);

@@ -222,6 +222,7 @@ static void raise_fp_x87(struct tcg_cpu *cpu)
     cpu->tcg->target->raise_fp(cpu, (ldl16(fx + 2) & ~ldl16(fx) & 0x3f) != 0);
 }
 
+static void x87_unmask(struct tcg_cpu *cpu) { cpu->tcg->target->x87_unmask(cpu); }
 static void raise_align(struct tcg_cpu *cpu) { cpu->tcg->target->raise_align(cpu); }
 
 /* Jumped to: state to memory, void fn(cpu), leave with an exception. */
@@ -289,6 +290,8 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_raise(&c, t, (const void *)raise_fp_x87, leave_exc);
     AT(TH_ALIGN);
     th_raise(&c, t, (const void *)raise_align, leave_exc);
+    AT(TH_X87_UNMASK);
+    th_raise(&c, t, (const void *)x87_unmask, leave_exc);
 #undef AT
     t->cache.used = align_up((size_t)(c.p - base), 64);
     return 0;

@@ -100,6 +100,27 @@ static bool is_quiet(const struct gen *g, const struct ir_op *op, const struct i
            && !v->rf && g->vec_ok && (g->zmm_ok || !needs_avx512(v));
 }
 
+/* FLDCW of @rm: is every exception masked? Returns a jump for when not: the target decides then. */
+static uint8_t *guard_masks(struct gen *g, struct opn rm)
+{
+    ins(&g->c, 4, X0F | 0xb6, RAX, rm);              /* movzx eax, byte */
+    alu_imm(&g->c, 4, ALU_OR, o_reg(RAX), -0x40);
+    alu_imm(&g->c, 4, ALU_CMP, o_reg(RAX), -1);
+    return jcc32(&g->c, 5);
+}
+
+static void fault_stub(struct gen *g, enum thunk thunk, struct recipe rec, uint16_t mem, uint8_t *op, uint8_t *from)
+{
+    struct stub *s = stub_new(g, STUB_FAULT);
+
+    s->thunk = thunk;
+    s->fpe = op != NULL;
+    s->rec = rec;
+    s->op = op;
+    s->mem = mem;
+    s->from[0] = from;
+}
+
 void gen_vec(struct gen *g, const struct ir_op *op)
 {
     const struct ir_vec *v = &g->b->vec[op->imm];
@@ -116,7 +137,7 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     if (!quiet)
         flags_lost(g);
     ensure_loaded(g, v);
-    if (is_fnstsw_ax(v))
+    if (is_fnstsw_ax(v) || v->x87_guard)
         scratch_take(g, RAX);
     if (v->out_cx)
         scratch_take(g, RCX);
@@ -147,18 +168,14 @@ void gen_vec(struct gen *g, const struct ir_op *op)
     }
     if (v->rf)
         flags_load(g);
-    uint8_t *at = c->p;
+    uint8_t *unmasks = v->x87_guard ? guard_masks(g, rm) : NULL, *at = c->p;
     emit(c, v, reg, rm);
     if (v->mem_bytes)
         mem_end(g);
-    if (v->can_fp_fault || v->is_x87) {
-        struct stub *s = stub_new(g, STUB_FAULT);
-        s->thunk = v->is_x87 || v->is_mmx ? TH_FP_X87 : TH_FP_SSE;
-        s->fpe = true;
-        s->rec = rec;
-        s->op = at;
-        s->mem = mem;
-    }
+    if (v->can_fp_fault || v->is_x87)
+        fault_stub(g, v->is_x87 || v->is_mmx ? TH_FP_X87 : TH_FP_SSE, rec, mem, at, NULL);
+    if (unmasks)
+        fault_stub(g, TH_X87_UNMASK, rec, mem, NULL, unmasks);
     if (v->wf && op->wf)
         flags_set(g);
     else if (v->wf)

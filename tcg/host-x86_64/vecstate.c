@@ -164,7 +164,9 @@ static void x87_store(struct tcg_cpu *cpu)
     uint8_t *x = fx_of(cpu);
 
     asm volatile("fxsave64 %0\n\tfninit" : "=m"(buf));
-    copy_words(x, buf, 8);                       /* the pointers in it are the host's */
+    *(volatile uint32_t *)(buf + 4) = (*(volatile uint32_t *)(buf + 4) & 0xffff) |
+                                      (*(volatile uint32_t *)(x + 4) & 0xffff0000);
+    copy_words(x, buf, 8);                       /* the pointers and the opcode are the host's */
     copy_words(x + FX_ST, buf + FX_ST, 128);
     cpu->x87_loaded = 0;
 }

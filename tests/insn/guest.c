@@ -221,6 +221,7 @@ static void put_case(struct guest *g, const struct tcase *c)
     x86_set_eflags(cpu, (uint32_t)c->init.flags | EF_IF | EF_1);
     set_mode(cpu, c->bits);
     cpu->fx = c->init.f.fx;
+    x86_x87_mode(cpu);
     memcpy(cpu->ymmh, c->init.f.ymmh, sizeof(cpu->ymmh));
     cpu->z = c->init.f.z;
     cpu->tcg.zmmh_live = any_byte(cpu->z.zmmh, sizeof(cpu->z.zmmh));

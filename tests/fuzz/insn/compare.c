@@ -60,6 +60,15 @@ static bool vector_same(const struct seq *q, const struct outcome *a, const stru
     return a->vector == b->vector || (q->fpu && q->bits == 16 && a->vector == EXC_GP && b->vector == EXC_SS);
 }
 
+/* The instruction that @o ended at; false: its operand did not fault, or it is not one of the sequence's. */
+static bool faulted_at(const struct seq *q, const struct outcome *o, struct x86_insn *in)
+{
+    uint64_t at = o->pc - CODE_VA - q->off;
+
+    return o->vector >= EXC_SS && o->vector <= EXC_PF && at < q->len &&
+           x86_decode_with(q->code + at, q->len - (unsigned)at, q->bits, NULL, in) > 0;
+}
+
 /*
  * An x87 or MMX instruction with a memory operand that faults, and an unmasked exception that is
  * pending or its own: silicon reports the exception first, a translation meets the operand
@@ -68,16 +77,21 @@ static bool vector_same(const struct seq *q, const struct outcome *a, const stru
 static bool x87_order(const struct seq *q, const struct outcome *a, const struct outcome *b)
 {
     struct x86_insn in;
-    uint64_t at = b->pc - CODE_VA - q->off;
 
     if (!q->fpu || (b->fcw & 0x3f) == 0x3f || b->vector < EXC_SS || b->vector > EXC_PF)
         return false;
     if (a->vector == EXC_MF && a->pc == b->pc)
         return true;
-    if (at >= q->len ||
-        x86_decode_with(q->code + at, q->len - (unsigned)at, q->bits, NULL, &in) < 1)
-        return false;
-    return in.mem && in.enc == ENC_LEGACY && in.map == 0 && (in.opcode & 0xf8) == 0xd8;
+    return faulted_at(q, b, &in) && in.mem && in.enc == ENC_LEGACY && in.map == 0 && (in.opcode & 0xf8) == 0xd8;
+}
+
+/* both have faulted at an instruction that silicon does in pieces, or before it looks at its operand */
+static bool in_pieces(const struct seq *q, const struct outcome *a, const struct outcome *b)
+{
+    struct x86_insn in;
+
+    return a->pc == b->pc && (a->vector == b->vector || a->vector == EXC_XM) && faulted_at(q, b, &in) &&
+           row_detail(in.row);
 }
 
 static bool address_same(const struct seq *q, const struct outcome *a, const struct outcome *b)
@@ -90,7 +104,7 @@ static bool address_same(const struct seq *q, const struct outcome *a, const str
 
 bool outcome_same(const struct seq *q, const struct outcome *a, const struct outcome *b)
 {
-    if (wraps_4g(q, a) || wraps_4g(q, b) || x87_order(q, a, b))
+    if (wraps_4g(q, a) || wraps_4g(q, b) || x87_order(q, a, b) || in_pieces(q, a, b))
         return true;
     if (!vector_same(q, a, b) || a->pc != b->pc || a->mem != b->mem || memcmp(a->r, b->r, sizeof(a->r)))
         return false;

@@ -216,6 +216,7 @@ static void put_state(struct fguest *g, const struct seq *q, bool vec)
         cpu->fx = q->f.fx;
         memcpy(cpu->ymmh, q->f.ymmh, sizeof(cpu->ymmh));
         put_avx512(cpu, q);
+        x86_x87_mode(cpu);
     } else if (vec) {
         memset(&cpu->z, 0, sizeof(cpu->z));
         memset(&cpu->fx, 0, sizeof(cpu->fx));

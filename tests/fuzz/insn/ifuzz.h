@@ -84,6 +84,9 @@ struct seq {
 
 struct source;                    /* rows by kind, for one code size */
 struct source *source_new(unsigned bits, const struct x86_model *m);
+/** row_detail() - what an instruction of this row has stored when it faults differs between CPUs, and
+ *  whether its numeric exceptions come before its operand's */
+bool row_detail(const struct x86_row *r);
 /** source_rows() - how many rows it draws from */
 unsigned source_rows(const struct source *s);
 /** image_make() - memory of batch @k */

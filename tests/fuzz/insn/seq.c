@@ -30,6 +30,11 @@ static unsigned row_shape(const struct x86_row *r)
            ((!strcmp(n, "JMP") || !strcmp(n, "CALL")) && opnd_kind(r->a) == K_E ? ROW_AWAY : 0);
 }
 
+bool row_detail(const struct x86_row *r)
+{
+    return NAMED(r->name, detail) || row_shape(r) & ROW_MASKMOV || (opnd_kind(r->dst) == K_M && opnd_size(r->dst) == Z_t);
+}
+
 static uint16_t row_kind(unsigned row)
 {
     const struct x86_row *r = &x86_rows[row];
@@ -40,8 +45,7 @@ static uint16_t row_kind(unsigned row)
         return 0;
     if (ROW_HAS(r, VSIB))
         return ROW_VSIB;
-    if (NAMED(r->name, detail) || k & ROW_MASKMOV ||
-        (opnd_kind(r->dst) == K_M && opnd_size(r->dst) == Z_t))
+    if (row_detail(r))
         k |= ROW_DETAIL;
     if (NAMED(r->name, slow))
         k |= ROW_SLOW;

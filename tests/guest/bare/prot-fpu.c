@@ -58,6 +58,42 @@ static void test_mf(void)
     check("x87 adds", word, 2);
 }
 
+/* FIP, FDP, FOP of what left an exception: an image of FNSTENV, 32-bit, protected mode */
+static void test_pointers(void)
+{
+    static u16 unmasked = 0x037b, masked = 0x037f;
+    static u32 env[7];
+    ulong want;
+
+    asm volatile("fninit\n\tfldcw %0" : : "m"(unmasked));
+    TRY("mov $1f, %0\n\tfld1\n1:\tfdivs %1\n\tnop\n\tfwait", : "=&r"(want) : "m"(zero) : MEM);
+    check_trap("#MF with pointers", MF, 0);
+    asm volatile("fnstenv %0" : "=m"(env));
+    check("FIP: the instruction that left the exception", env[3], (u32)want);
+    check("FDP: its operand", env[5], (u32)(ulong)&zero);
+    check("FOP: D8 /6, whatever the operand is", (env[4] >> 16) & 0x738, 0x030);
+    asm volatile("fldcw %0\n\tfnclex\n\tfldz\n\tfld1" : : "m"(unmasked));
+    TRY("mov $1f, %0\n1:\tfdivp\n\tfldz", : "=&r"(want) : : MEM);
+    check_trap("#MF at an instruction that is none itself", MF, 0);
+    asm volatile("fxsave %0" : "=m"(area));
+    check("FIP: not the one that reports it", *(u32 *)(area + 8), (u32)want);
+    check("FDP: still the last operand", *(u32 *)(area + 16), (u32)(ulong)&zero);
+    check("FOP: DE F9 or DE F1", *(u16 *)(area + 6) & 0x7f7, 0x6f1);
+    asm volatile("fnclex\n\tfldcw %2\n\tfldz\n\tfstps %0\n\tfxsave %1" : "=m"(word), "=m"(area) : "m"(unmasked));
+    check("FDP: no exception, not updated", *(u32 *)(area + 16), (u32)(ulong)&zero);
+    for (u32 at = 0; at < 2; at++) {      /* FLDCW of an odd address, and over a cache line's end */
+        u8 *cw = area2 + 63 * at + 1 - at;
+        *(u16 *)cw = unmasked;
+        asm volatile("fninit\n\tfldcw (%0)" : : "r"(cw) : MEM);
+        TRY("mov $1f, %0\n\tfld1\n1:\tfdivs %1\n\tfwait", : "=&r"(want) : "m"(zero) : MEM);
+        check_trap("#MF, unmasked by a misaligned word", MF, 0);
+        asm volatile("fxsave %0" : "=m"(area));
+        check("FIP, unmasked by a misaligned word", *(u32 *)(area + 8), (u32)want);
+    }
+    asm volatile("fninit\n\tfldcw %1\n\tfxsave %0" : "=m"(area) : "m"(masked));
+    check("FNINIT clears them", *(u32 *)(area + 8) | *(u32 *)(area + 16) | *(u16 *)(area + 6), 0);
+}
+
 static void test_xm(void)
 {
     static u32 masked = 0x1f80, zero_divide = 0x1f80 & ~0x200, flags;
@@ -120,6 +156,7 @@ void test_prot_fpu(void)
 {
     test_nm();
     test_mf();
+    test_pointers();
     test_xm();
     test_fxsave();
 }
