@@ -93,10 +93,14 @@ src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c bl
 	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
 src_net := net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
 	net/stream.c net/tap.c net/user-opts.c net/user.c
-src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-mux.c ui/chr-socket.c ui/chr-tty.c ui/console.c ui/disks.c \
+src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-addr.c ui/chr-file.c ui/chr-mux.c ui/chr-open.c ui/chr-ringbuf.c \
+	ui/chr-socket.c ui/chr-telnet.c ui/chr-tty.c ui/json.c ui/json-parse.c ui/console.c ui/disks.c \
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
 	ui/gdb.c ui/help.c \
-	ui/kv.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-mem.c ui/monitor.c ui/network.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c \
+	ui/command.c ui/commands.c ui/kv.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
+	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c \
+	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-block.c \
+	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-net.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
 ifeq ($(HAVE_VNC),yes)

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE 1
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 #include "accel/accel-int.h"
 #include "hw/intc/intc.h"
 
@@ -66,6 +67,7 @@ static void *thread(void *opaque)
 {
     struct accel_cpu *c = opaque;
 
+    __atomic_store_n(&c->vcpu.thread_id, gettid(), __ATOMIC_RELAXED);
     while (park(c))
         ops_of(c)->run(c);
     return NULL;

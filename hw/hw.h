@@ -298,6 +298,7 @@ struct vcpu {
     struct machine *machine;
     unsigned index;
     uint32_t apic_id;
+    int thread_id;                               /* the host's; 0: not started */
     void *cpu;                                   /* accelerator's state */
     struct lapic *lapic;                         /* hw/intc/lapic.c */
     /** kick() - make the vCPU look at its interrupt state soon (any thread) */
@@ -438,6 +439,10 @@ struct machine {
     void *device_deleted_opaque;
     int exit_code;              /* of the process; isa-debug-exit sets it */
     bool waking;                /* the reset under way ends the sleep S3: RAM is to be kept */
+    /** event() - a program at a monitor is told: @name as in QMP, @data a JSON object or
+     *  NULL; NULL: nobody listens. Use machine_event(). */
+    void (*event)(void *opaque, const char *name, const char *data);
+    void *event_opaque;
     /* set by accel/: stop and start all vCPUs, reset them */
     const struct machine_accel *accel;
     void *accel_opaque;
@@ -483,6 +488,9 @@ void machine_request_shutdown(struct machine *m, enum shutdown_cause why, int ex
 void machine_request_powerdown(struct machine *m);
 /** machine_request_stop() - pause the guest until the user continues it; any thread */
 void machine_request_stop(struct machine *m);
+/** machine_event() - tell programs at monitors; @fmt: the event's data, a JSON object, or NULL.
+ *  Names in it must need no escaping (ids are checked). Any thread; takes the lock. */
+void machine_event(struct machine *m, const char *name, const char *fmt, ...) PRINTF(3, 4);
 /** machine_read_rom() - find @name along the search path and read it whole
  *  Returns bytes (caller frees) or NULL with @e set. */
 uint8_t *machine_read_rom(struct machine *m, const char *name, size_t *len, struct err *e);

@@ -232,6 +232,23 @@ void machine_request_stop(struct machine *m)
     request(m, &m->request_stop, 1);
 }
 
+void machine_event(struct machine *m, const char *name, const char *fmt, ...)
+{
+    char data[512];
+    va_list ap;
+
+    if (!m->event)
+        return;
+    if (fmt) {
+        va_start(ap, fmt);
+        vsnprintf(data, sizeof data, fmt, ap);
+        va_end(ap);
+    }
+    machine_lock(m);
+    m->event(m->event_opaque, name, fmt ? data : NULL);
+    machine_unlock(m);
+}
+
 /* ---- firmware files ------------------------------------------------------------------ */
 
 /* Whole contents of @path; NULL with errno set (EFBIG: not firmware). */

@@ -515,6 +515,28 @@ static int check_request(const struct request *q, struct err *e)
     return 0;
 }
 
+const char *x86_model_name(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!x86_models[i].name)
+            return NULL;
+    return x86_models[n].name;
+}
+
+char *x86_model_missing(unsigned n)
+{
+    char names[3][400];
+    struct x86_model m;
+    struct request q = { .m = &m };
+
+    model_init(&q, &x86_models[n]);
+    list_missing(&q.absent, true, names[0], sizeof(names[0]));
+    list_missing(&m, true, names[1], sizeof(names[1]));
+    list_missing(&m, false, names[2], sizeof(names[2]));
+    return xasprintf("%s%s%s%s%s", names[0], *names[0] && *names[1] ? ", " : "", names[1],
+                     (*names[0] || *names[1]) && *names[2] ? ", " : "", names[2]);
+}
+
 /**
  * x86_model_parse() - "-cpu MODEL[,+FEATURE][,-FEATURE][,NAME=VALUE]..."
  * @arg: NULL or "" means "max"

@@ -472,6 +472,11 @@ int x86_model_parse(const char *arg, struct x86_model *m, struct err *e) MUST_CH
 void x86_model_help(FILE *f);
 /** x86_feature_name() - of bit @bit in feature word @word; NULL: it has none */
 const char *x86_feature_name(unsigned word, unsigned bit);
+/** x86_model_name() - of model @n of the list, or NULL at its end */
+const char *x86_model_name(unsigned n);
+/** x86_model_missing() - features of the real CPU that model @n goes without here:
+ *  "name, name"; the caller's to free */
+char *x86_model_missing(unsigned n);
 static inline bool x86_has(const struct x86_cpu *cpu, enum x86_feat_word w, unsigned bit)
 {
     return (cpu->model->feat[w] >> bit) & 1;

@@ -4,6 +4,7 @@
 #ifndef UI_CHARDEV_INT_H
 #define UI_CHARDEV_INT_H
 
+#include "ui/kv.h"
 #include "ui/ui.h"
 
 /** struct chr - head of every back end and multiplexer port of ours */
@@ -11,7 +12,18 @@ struct chr {
     struct chardev c;
     char *label, *desc;
     void (*flush)(struct chr *c);  /* may be NULL */
+    int (*take_fd)(struct chr *c); /* chardev_take_fd(); may be NULL */
+    bool (*is_open)(const struct chr *c); /* NULL: always */
     struct mux *mux;               /* of a port; else NULL */
+    struct ringbuf *ringbuf;       /* of a ring buffer; else NULL */
+};
+
+/** struct chr_spec - what is asked of a kind */
+struct chr_spec {
+    struct loop *loop;
+    const struct kv_list *kv;      /* its options; the kind, id and the general ones are out */
+    const char *what;              /* as the user wrote it, for messages */
+    const char *label;
 };
 
 #define STREAM_BYTES 4096
@@ -37,6 +49,11 @@ struct stream {
     int64_t flushed_ns;       /* host time of the last write */
     int len;
     uint8_t buf[STREAM_BYTES];
+    /* kind's own way to read and to make bytes ready to leave; may be NULL.
+     * input(): as read(2); 0 is the end, -1 with EAGAIN nothing for now. encode(): fills
+     * @out (of @room bytes) from @in, returns how many bytes; *taken of @in are in it. */
+    ssize_t (*input)(struct stream *s, uint8_t *buf, size_t len);
+    int (*encode)(struct stream *s, const uint8_t *in, int len, uint8_t *out, int room, int *taken);
     /* kind's own: the other side went away (end of file, error) */
     void (*hangup)(struct stream *s);
     void (*destroy)(struct stream *s);  /* closes descriptors; may be NULL */
@@ -51,19 +68,41 @@ void stream_detach(struct stream *s);
 /** chr_event() - tell the front end */
 void chr_event(struct chardev *c, int event);
 
-/** chr_bool_option() - whether @opt is "KEY", "KEY=on" or "KEY=off"
- *  Returns 0 with *@val set, -ENOENT for another key, -EINVAL for another value. */
-int chr_bool_option(const char *opt, const char *key, bool *val);
+/**
+ * chr_options() - whether @s has no other options than @known, a NULL-terminated list
+ * Options without a value are switches. Returns 0, or -EINVAL with @e set.
+ */
+int chr_options(const struct chr_spec *s, const char *const *known, struct err *e) MUST_CHECK;
+/** chr_text() - value of an option, or NULL */
+const char *chr_text(const struct chr_spec *s, const char *key);
+/** chr_switch() - on or off of "KEY", "KEY=on" or the old "noKEY" into @val, which stays
+ *  when it is not there; -EINVAL with @e set for another value */
+int chr_switch(const struct chr_spec *s, const char *key, bool *val, struct err *e) MUST_CHECK;
+/** chr_number() - likewise a number of 0..@max */
+int chr_number(const struct chr_spec *s, const char *key, uint64_t max, uint64_t *val,
+               struct err *e) MUST_CHECK;
 
-/* kinds; each returns NULL with @e set; @rest is @spec after its prefix */
-struct chardev *chr_open_stdio(struct loop *l, const char *spec, const char *rest,
-                               const char *label, struct err *e);
-struct chardev *chr_open_pty(struct loop *l, const char *spec, const char *rest,
-                             const char *label, struct err *e);
-struct chardev *chr_open_unix(struct loop *l, const char *spec, const char *rest,
-                              const char *label, struct err *e);
-struct chardev *chr_open_tcp(struct loop *l, const char *spec, const char *rest,
-                             const char *label, struct err *e);
+/* kinds; each returns NULL with @e set */
+struct chardev *chr_open_stdio(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_pty(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_socket(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_file(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_pipe(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_tty(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_null(const struct chr_spec *s, struct err *e);
+struct chardev *chr_open_ringbuf(const struct chr_spec *s, struct err *e);
+
+/** chr_log_new() - what is written to @back goes to a file, too; owns @back
+ *  Returns NULL with @e set, @back closed, when the file cannot be opened. */
+struct chardev *chr_log_new(struct chardev *back, const char *path, bool append, const char *what,
+                            struct err *e);
+
+/* telnet: input without its commands, in place; output with 255 doubled (chr-telnet.c) */
+struct telnet { uint8_t state; };
+int telnet_decode(struct telnet *t, uint8_t *buf, int len);
+int telnet_encode(const uint8_t *in, int len, uint8_t *out, int room, int *taken);
+extern const uint8_t telnet_hello[];
+extern const int telnet_hello_len;
 
 /** chr_head_free() - free @c and its strings; the last step of a close */
 void chr_head_free(struct chr *c);

@@ -1,11 +1,9 @@
 /*
- * chardev.c - character back ends: choosing one, and the buffered stream that
- * most of them are
+ * chardev.c - the buffered stream that most character back ends are
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -134,13 +132,16 @@ static int stream_write(struct chardev *c, const uint8_t *buf, int len)
     int done = 0;
 
     while (done < len && s->connected) {
-        int n = MIN(len - done, STREAM_BYTES - s->len);
+        int n = MIN(len - done, STREAM_BYTES - s->len), taken = n;
 
-        if (!n)
+        if (s->encode)
+            n = s->encode(s, buf + done, len - done, s->buf + s->len, n, &taken);
+        else
+            memcpy(s->buf + s->len, buf + done, n);
+        if (!taken)
             break;
-        memcpy(s->buf + s->len, buf + done, n);
         s->len += n;
-        done += n;
+        done += taken;
         stream_schedule(s);
     }
     if (!s->connected)
@@ -156,7 +157,7 @@ static void stream_tell_front(struct stream *s)
 {
     struct chardev *c = &s->chr.c;
 
-    if (!s->front_waits || s->len == STREAM_BYTES)
+    if (!s->front_waits || s->len > STREAM_BYTES - 2) /* room for a doubled byte */
         return;
     s->front_waits = false;
     stream_watch(s);
@@ -196,7 +197,8 @@ static void stream_input(struct stream *s)
         stream_set_reading(s, false);
         return;
     }
-    n = read(s->in_fd, buf, MIN(room, (int)sizeof(buf)));
+    room = MIN(room, (int)sizeof(buf));
+    n = s->input ? s->input(s, buf, room) : read(s->in_fd, buf, room);
     if (n > 0)
         c->receive(c->front, buf, n);
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -270,6 +272,11 @@ static void stream_chr_flush(struct chr *c)
         stream_flush(s);
 }
 
+static bool stream_is_open(const struct chr *c)
+{
+    return ((const struct stream *)c)->connected;
+}
+
 void stream_init(struct stream *s, struct loop *loop, const char *label, char *desc)
 {
     s->chr.c = (struct chardev){ .write = stream_write, .poll_input = stream_poll_input,
@@ -277,172 +284,14 @@ void stream_init(struct stream *s, struct loop *loop, const char *label, char *d
     s->chr.c.label = s->chr.label = xstrdup(label);
     s->chr.desc = desc;
     s->chr.flush = stream_chr_flush;
+    s->chr.is_open = stream_is_open;
     s->loop = loop;
     s->in_fd = s->out_fd = -1;
     s->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     loop_add_fd(loop, s->timer_fd, POLLIN, stream_timer, s);
 }
 
-/* ---- simple kinds ------------------------------------------------------------- */
-
-static int null_write(struct chardev *c, const uint8_t *buf, int len)
-{
-    return len;
-}
-
-static void null_poll_input(struct chardev *c)
-{
-}
-
-static void null_close(struct chardev *c)
-{
-    chr_head_free((struct chr *)c);
-}
-
-static struct chardev *open_null(struct loop *l, const char *spec, const char *rest,
-                                 const char *label, struct err *e)
-{
-    struct chr *n;
-
-    if (*rest) {
-        err_set(e, -EINVAL, "%s: null takes no arguments", spec);
-        return NULL;
-    }
-    n = xzalloc(sizeof(*n));
-    n->c = (struct chardev){ .write = null_write, .poll_input = null_poll_input,
-                             .close = null_close };
-    n->c.label = n->label = xstrdup(label);
-    n->desc = xstrdup("null");
-    return &n->c;
-}
-
-/* A file never comes back once it failed (disk full): output is dropped. */
-static void fd_hangup(struct stream *s)
-{
-    stream_detach(s);
-    log_ev(LOG_UART, "chardev=%s gone", s->chr.label);
-}
-
-static void fd_destroy(struct stream *s)
-{
-    close(s->out_fd);
-}
-
-static struct chardev *open_path(struct loop *l, const char *spec, const char *path,
-                                 int flags, const char *label, struct err *e)
-{
-    int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-    struct stream *s;
-
-    if (fd < 0) {
-        err_set(e, -errno, "%s: %s", spec, strerror(errno));
-        return NULL;
-    }
-    s = xzalloc(sizeof(*s));
-    stream_init(s, l, label, xstrdup(spec));
-    s->out_fd = fd;
-    s->in_fd = (flags & O_ACCMODE) == O_RDWR ? fd : -1;
-    s->hangup = fd_hangup;
-    s->destroy = fd_destroy;
-    stream_attach(s);
-    return &s->chr.c;
-}
-
-static struct chardev *open_file(struct loop *l, const char *spec, const char *rest,
-                                 const char *label, struct err *e)
-{
-    return open_path(l, spec, rest, O_WRONLY | O_CREAT | O_TRUNC, label, e);
-}
-
-static struct chardev *open_tty(struct loop *l, const char *spec, const char *rest,
-                                const char *label, struct err *e)
-{
-    return open_path(l, spec, spec, O_RDWR, label, e);
-}
-
-static struct chardev *open_mon(struct loop *l, const char *spec, const char *rest,
-                                const char *label, struct err *e)
-{
-    struct chardev *c;
-
-    if (!strncmp(rest, "mon:", 4)) {
-        err_set(e, -EINVAL, "%s: one mon: is enough", spec);
-        return NULL;
-    }
-    /* Ctrl-C belongs to the guest: Ctrl-A x is the way out */
-    c = chardev_new(l, strcmp(rest, "stdio") ? rest : "stdio,signal=off", label, e);
-    return c ? chardev_mux_new(c, label) : NULL;
-}
-
-/* ---- choosing -------------------------------------------------------------------- */
-
-static const struct chr_kind {
-    const char *prefix;
-    struct chardev *(*open)(struct loop *l, const char *spec, const char *rest,
-                            const char *label, struct err *e);
-} kinds[] = {
-    { "stdio", chr_open_stdio },
-    { "null", open_null },
-    { "file:", open_file },
-    { "pty", chr_open_pty },
-    { "unix:", chr_open_unix },
-    { "tcp:", chr_open_tcp },
-    { "mon:", open_mon },
-    { "/dev/", open_tty },
-};
-
-/* "unix:" and "/dev/" want their argument; the others may end or take ",opts". */
-static bool kind_matches(const struct chr_kind *k, const char *spec)
-{
-    size_t n = strlen(k->prefix);
-    char last = k->prefix[n - 1];
-
-    return !strncmp(spec, k->prefix, n) &&
-           (last == ':' || last == '/' || spec[n] == 0 || spec[n] == ',');
-}
-
-static void unknown_kind(const char *spec, struct err *e)
-{
-    static const char *const names[] = { "stdio", "null", "file", "pty", "unix", "tcp",
-                                         "mon", "none" };
-    char word[32];
-    const char *near;
-
-    snprintf(word, sizeof(word), "%.*s", (int)strcspn(spec, ":,"), spec);
-    near = nearest_word(word, names, ARRAY_SIZE(names));
-    if (near && strcmp(near, word))
-        err_set(e, -EINVAL, "%s: unknown kind '%s', did you mean '%s'?", spec, word, near);
-    else if (near)
-        err_set(e, -EINVAL, "%s: '%s' is written otherwise (see -help)", spec, word);
-    else
-        err_set(e, -EINVAL, "%s: unknown kind of character device", spec);
-}
-
-struct chardev *chardev_new(struct loop *loop, const char *spec, const char *label,
-                            struct err *e)
-{
-    signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error code, not our end */
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (kind_matches(&kinds[i], spec))
-            return kinds[i].open(loop, spec, spec + strlen(kinds[i].prefix), label, e);
-    unknown_kind(spec, e);
-    return NULL;
-}
-
-int chr_bool_option(const char *opt, const char *key, bool *val)
-{
-    size_t n = strlen(key);
-
-    if (strncmp(opt, key, n) || (opt[n] && opt[n] != '='))
-        return -ENOENT;
-    if (!opt[n] || !strcmp(opt + n, "=on") || !strcmp(opt + n, "=yes"))
-        *val = true;
-    else if (!strcmp(opt + n, "=off") || !strcmp(opt + n, "=no"))
-        *val = false;
-    else
-        return -EINVAL;
-    return 0;
-}
+/* ---- any back end ---------------------------------------------------------------- */
 
 void chardev_free(struct chardev *c)
 {
@@ -461,4 +310,18 @@ void chardev_flush(struct chardev *c)
 const char *chardev_desc(const struct chardev *c)
 {
     return ((const struct chr *)c)->desc;
+}
+
+bool chardev_is_open(const struct chardev *c)
+{
+    const struct chr *h = (const struct chr *)c;
+
+    return !h->is_open || h->is_open(h);
+}
+
+int chardev_take_fd(struct chardev *c)
+{
+    struct chr *h = (struct chr *)c;
+
+    return h->take_fd ? h->take_fd(h) : -1;
 }

@@ -205,6 +205,11 @@ static void mux_port_flush(struct chr *c)
     chardev_flush(c->mux->back);
 }
 
+static bool mux_port_is_open(const struct chr *c)
+{
+    return chardev_is_open(c->mux->back);
+}
+
 static void mux_port_close(struct chardev *c)
 {
     struct mux_port *p = (struct mux_port *)c;
@@ -231,6 +236,7 @@ static struct chardev *mux_port_new(struct mux *x, const char *label)
     p->chr.c.label = p->chr.label = xstrdup(label);
     p->chr.desc = xasprintf("mux:%s", chardev_desc(x->back));
     p->chr.flush = mux_port_flush;
+    p->chr.is_open = mux_port_is_open;
     p->chr.mux = x;
     x->ports[x->n_ports++] = p;
     return &p->chr.c;

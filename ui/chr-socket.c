@@ -1,74 +1,37 @@
 /*
- * chr-socket.c - back ends on sockets: unix: and tcp:, client or server
+ * chr-socket.c - back ends on sockets: Unix, TCP or inherited, client or server
  *
  * A server serves one client at a time; the next waits in the backlog until
- * the first leaves. A client that loses its connection stays disconnected.
+ * the first leaves. A client that loses its connection tries again with reconnect=,
+ * else it stays disconnected. Descriptors that a peer sends along (SCM_RIGHTS) are kept
+ * for chardev_take_fd().
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include "ui/chardev-int.h"
+#include "ui/chr-addr.h"
+
+#define FDS_KEPT 16
 
 struct sock {
     struct stream s;
-    int listen_fd;      /* -1: client */
-    char *unlink_path;  /* of a unix server */
-    bool nodelay;
+    struct sock_addr addr;
+    int listen_fd;          /* -1: client */
+    int retry_fd;           /* timer of reconnect=; -1: none */
+    int trying_fd;          /* connect under way; -1: none */
+    int fds[FDS_KEPT];      /* sent by the peer, oldest first */
+    unsigned n_fds;
+    struct telnet telnet;
+    bool nodelay, use_telnet;
+    uint64_t reconnect_ms;
 };
-
-struct sock_opts {
-    bool server, wait, nodelay;
-};
-
-/* ---- options ------------------------------------------------------------------ */
-
-static int parse_option(const char *opt, struct sock_opts *o, const char *spec,
-                        struct err *e)
-{
-    static const char *const names[] = { "server", "wait", "nowait", "nodelay" };
-    bool nowait = false;
-    const char *near;
-    char word[32];
-    int rc;
-
-    if ((rc = chr_bool_option(opt, "server", &o->server)) == -ENOENT &&
-        (rc = chr_bool_option(opt, "wait", &o->wait)) == -ENOENT &&
-        (rc = chr_bool_option(opt, "nodelay", &o->nodelay)) == -ENOENT &&
-        (rc = chr_bool_option(opt, "nowait", &nowait)) == 0)
-        o->wait = !nowait;
-    if (rc == -EINVAL)
-        return err_set(e, rc, "%s: %s: wants on or off", spec, opt);
-    if (!rc)
-        return 0;
-    snprintf(word, sizeof(word), "%.*s", (int)strcspn(opt, "="), opt);
-    near = nearest_word(word, names, ARRAY_SIZE(names));
-    return err_set(e, -EINVAL, "%s: unknown option '%s'%s%s%s", spec, word,
-                   near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-/* Cuts the options off @addr. */
-static int parse_options(char *addr, struct sock_opts *o, const char *spec, struct err *e)
-{
-    char *rest = addr, *opt;
-
-    *o = (struct sock_opts){ .wait = true };
-    strsep(&rest, ",");
-    while ((opt = strsep(&rest, ","))) {
-        int rc = parse_option(opt, o, spec, e);
-
-        if (rc)
-            return rc;
-    }
-    return 0;
-}
 
 /* ---- connections -------------------------------------------------------------- */
 
@@ -78,6 +41,12 @@ static void sock_listen(struct sock *k, bool on)
 {
     if (k->listen_fd >= 0)
         loop_add_fd(k->s.loop, k->listen_fd, on ? POLLIN : 0, sock_accept, k);
+}
+
+static void drop_fds(struct sock *k)
+{
+    while (k->n_fds)
+        close(k->fds[--k->n_fds]);
 }
 
 static void sock_connected(struct sock *k, int fd)
@@ -90,6 +59,10 @@ static void sock_connected(struct sock *k, int fd)
     k->s.in_fd = k->s.out_fd = fd;
     sock_listen(k, false);
     stream_attach(&k->s);
+    k->telnet.state = 0;
+    /* a fresh socket has room for these few bytes */
+    if (k->use_telnet && send(fd, telnet_hello, telnet_hello_len, MSG_NOSIGNAL) < 0)
+        log_ev(LOG_UART, "chardev=%s telnet: %s", k->s.chr.label, strerror(errno));
     chr_event(&k->s.chr.c, CHR_EVENT_OPENED);
 }
 
@@ -102,6 +75,14 @@ static void sock_accept(void *opaque, int fd, short revents)
         sock_connected(k, c);
 }
 
+static void retry_later(struct sock *k)
+{
+    struct itimerspec t = { .it_value = { .tv_sec = k->reconnect_ms / 1000,
+                                          .tv_nsec = k->reconnect_ms % 1000 * 1000000 } };
+
+    timerfd_settime(k->retry_fd, 0, &t, NULL);
+}
+
 static void sock_hangup(struct stream *s)
 {
     struct sock *k = (struct sock *)s;
@@ -110,8 +91,132 @@ static void sock_hangup(struct stream *s)
     stream_detach(s);
     s->in_fd = s->out_fd = -1;
     close(fd);
+    drop_fds(k);
     chr_event(&s->chr.c, CHR_EVENT_CLOSED);
     sock_listen(k, true);
+    if (k->retry_fd >= 0)
+        retry_later(k);
+}
+
+/* ---- reconnect= ----------------------------------------------------------------- */
+
+static void try_done(struct sock *k, int err)
+{
+    int fd = k->trying_fd;
+
+    k->trying_fd = -1;
+    loop_del_fd(k->s.loop, fd);
+    if (!err) {
+        sock_connected(k, fd);
+        return;
+    }
+    close(fd);
+    retry_later(k);
+}
+
+static void try_ready(void *opaque, int fd, short revents)
+{
+    socklen_t len = sizeof(int);
+    int err = 0;
+
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    try_done(opaque, err);
+}
+
+static void try_again(void *opaque, int fd, short revents)
+{
+    struct sock *k = opaque;
+    uint64_t count;
+    bool pending;
+    int c;
+
+    if (read(fd, &count, sizeof(count)) < 0)
+        return;
+    c = sock_addr_connect(&k->addr, true, &pending);
+    if (c < 0) {
+        retry_later(k);
+    } else if (pending) {
+        k->trying_fd = c;
+        loop_add_fd(k->s.loop, c, POLLOUT, try_ready, k);
+    } else {
+        sock_connected(k, c);
+    }
+}
+
+static void set_retry(struct sock *k)
+{
+    k->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    loop_add_fd(k->s.loop, k->retry_fd, POLLIN, try_again, k);
+}
+
+/* ---- bytes and descriptors ---------------------------------------------------------- */
+
+static void keep_fds(struct sock *k, struct msghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        unsigned n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (unsigned i = 0; i < n; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+            if (k->n_fds < FDS_KEPT)
+                k->fds[k->n_fds++] = fd;
+            else
+                close(fd);
+        }
+    }
+}
+
+static ssize_t sock_input(struct stream *s, uint8_t *buf, size_t len)
+{
+    struct sock *k = (struct sock *)s;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(FDS_KEPT * sizeof(int))];
+    } control;
+    struct iovec iov = { buf, len };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+                        .msg_controllen = sizeof(control.bytes) };
+    ssize_t n = recvmsg(s->in_fd, &m, MSG_CMSG_CLOEXEC);
+
+    if (n < 0)
+        return n;
+    keep_fds(k, &m);
+    if (n == 0 || !k->use_telnet)
+        return n;
+    n = telnet_decode(&k->telnet, buf, (int)n);
+    if (n == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return n;
+}
+
+static int sock_encode(struct stream *s, const uint8_t *in, int len, uint8_t *out, int room,
+                       int *taken)
+{
+    return telnet_encode(in, len, out, room, taken);
+}
+
+static int sock_take_fd(struct chr *c)
+{
+    struct sock *k = (struct sock *)c;
+    int fd = k->n_fds ? k->fds[0] : -1;
+
+    if (k->n_fds)
+        memmove(k->fds, k->fds + 1, --k->n_fds * sizeof(int));
+    return fd;
+}
+
+static void forget_fd(struct loop *l, int fd)
+{
+    if (fd < 0)
+        return;
+    loop_del_fd(l, fd);
+    close(fd);
 }
 
 static void sock_destroy(struct stream *s)
@@ -120,173 +225,110 @@ static void sock_destroy(struct stream *s)
 
     if (s->in_fd >= 0)
         close(s->in_fd);
-    if (k->listen_fd >= 0) {
-        loop_del_fd(s->loop, k->listen_fd);
-        close(k->listen_fd);
-    }
-    if (k->unlink_path)
-        unlink(k->unlink_path);
-    free(k->unlink_path);
+    forget_fd(s->loop, k->listen_fd);
+    forget_fd(s->loop, k->retry_fd);
+    forget_fd(s->loop, k->trying_fd);
+    drop_fds(k);
+    sock_addr_free(&k->addr);
 }
 
-/* Build the back end on @fd, listening or connected. */
-static struct chardev *sock_new(struct loop *l, const char *spec, const char *label,
-                                const struct sock_opts *o, int fd, const char *path)
+/* ---- opening ------------------------------------------------------------------------- */
+
+struct sock_opts {
+    bool server, wait, nodelay, telnet;
+    uint64_t reconnect_ms;
+};
+
+static int parse_options(const struct chr_spec *s, struct sock_opts *o, struct err *e)
 {
-    struct sock *k = xzalloc(sizeof(*k));
+    static const char *const known[] = { "server", "wait", "delay", "nodelay", "telnet", "reconnect",
+                                         "reconnect-ms", "path", "host", "port", "fd", "to", "ipv4",
+                                         "ipv6", "abstract", "tight", "websocket", "tn3270",
+                                         "tls-creds", "tls-authz", NULL };
+    static const char *const refused[] = { "websocket", "tn3270", "tls-creds", "tls-authz", "abstract" };
+    bool delay = true;
+    uint64_t s_max = 3600;
 
-    stream_init(&k->s, l, label, xstrdup(spec));
-    k->s.hangup = sock_hangup;
-    k->s.destroy = sock_destroy;
-    k->nodelay = o->nodelay;
-    k->listen_fd = o->server ? fd : -1;
-    if (!o->server) {
-        sock_connected(k, fd);
-        return &k->s.chr.c;
+    *o = (struct sock_opts){ .wait = true };
+    if (chr_options(s, known, e) < 0 || chr_switch(s, "server", &o->server, e) < 0 ||
+        chr_switch(s, "wait", &o->wait, e) < 0 || chr_switch(s, "telnet", &o->telnet, e) < 0 ||
+        chr_switch(s, "delay", &delay, e) < 0 || chr_number(s, "reconnect", s_max, &o->reconnect_ms, e) < 0)
+        return -EINVAL;
+    o->reconnect_ms *= 1000;
+    if (chr_number(s, "reconnect-ms", s_max * 1000, &o->reconnect_ms, e) < 0)
+        return -EINVAL;
+    o->nodelay = !delay;
+    if (chr_switch(s, "nodelay", &o->nodelay, e) < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        const char *v = chr_text(s, refused[i]);
+
+        if (v && strcmp(v, "off") && strcmp(v, "no"))
+            return err_set(e, -ENOTSUP, "%s: %s is not supported", s->what, refused[i]);
     }
-    k->unlink_path = path ? xstrdup(path) : NULL;
-    sock_listen(k, true);
-    if (o->wait) {
-        fprintf(stderr, "transom: waiting for a connection on %s\n", spec);
-        while (!k->s.connected) {
-            int c = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-
-            if (c >= 0)
-                sock_connected(k, c);
-            else if (errno != EINTR && errno != ECONNABORTED)
-                break; /* the loop goes on trying */
-        }
-    }
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    return &k->s.chr.c;
-}
-
-/* bind and listen, or connect; -errno */
-static int sock_start(int fd, const struct sock_opts *o, const struct sockaddr *sa,
-                      socklen_t len)
-{
-    if (o->server ? bind(fd, sa, len) < 0 || listen(fd, 1) < 0
-                  : connect(fd, sa, len) < 0)
-        return -errno;
+    if (o->server && o->reconnect_ms)
+        return err_set(e, -EINVAL, "%s: reconnect is for clients, not servers", s->what);
     return 0;
 }
 
-/* ---- unix: ------------------------------------------------------------------------ */
-
-static int unix_open(const char *path, const struct sock_opts *o)
+/* Wait for the first client; it may take as long as it takes. */
+static void wait_for_client(struct sock *k)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    struct stat st;
-    int fd, rc;
+    fprintf(stderr, "transom: waiting for a connection on %s\n", k->s.chr.desc);
+    while (!k->s.connected) {
+        int c = accept4(k->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (!*path)
-        return -EINVAL;
-    if (strlen(path) >= sizeof(sa.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(sa.sun_path, path, strlen(path));
-    if (o->server && !lstat(path, &st) && S_ISSOCK(st.st_mode))
-        unlink(path); /* of an earlier run */
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    rc = sock_start(fd, o, (struct sockaddr *)&sa, sizeof(sa));
-    if (rc < 0) {
-        close(fd);
-        return rc;
+        if (c >= 0)
+            sock_connected(k, c);
+        else if (errno == EAGAIN)
+            poll(&(struct pollfd){ .fd = k->listen_fd, .events = POLLIN }, 1, -1);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            break; /* the loop goes on trying */
     }
-    return fd;
 }
 
-struct chardev *chr_open_unix(struct loop *l, const char *spec, const char *rest,
-                              const char *label, struct err *e)
+static void start_server(struct sock *k, int fd, bool wait)
 {
-    char *path = xstrdup(rest);
-    struct chardev *c = NULL;
+    k->listen_fd = fd;
+    sock_listen(k, true);
+    if (wait)
+        wait_for_client(k);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+struct chardev *chr_open_socket(const struct chr_spec *s, struct err *e)
+{
+    struct sock_addr addr;
     struct sock_opts o;
+    struct sock *k;
+    int fd;
 
-    if (!parse_options(path, &o, spec, e)) {
-        int fd = unix_open(path, &o);
-
-        if (fd < 0)
-            err_set(e, fd, "%s: %s", spec, strerror(-fd));
-        else
-            c = sock_new(l, spec, label, &o, fd, path);
+    if (parse_options(s, &o, e) < 0 || sock_addr_parse(&addr, s, o.server, e) < 0)
+        return NULL;
+    fd = sock_addr_open(&addr, o.server, s->what, o.reconnect_ms ? NULL : e);
+    if (fd < 0 && !o.reconnect_ms) {
+        sock_addr_free(&addr);
+        return NULL;
     }
-    free(path);
-    return c;
-}
-
-/* ---- tcp: -------------------------------------------------------------------------- */
-
-/* Splits "HOST:PORT" or "[V6]:PORT" in place; false when there is no port. */
-static bool split_host_port(char *addr, char **host, char **port)
-{
-    char *colon = strrchr(addr, ':'), *end;
-
-    if (!colon || !colon[1])
-        return false;
-    *colon = 0;
-    *port = colon + 1;
-    *host = addr;
-    if (*addr == '[') {
-        end = strchr(addr, ']');
-        if (!end || end + 1 != colon)
-            return false;
-        *end = 0;
-        ++*host;
-    }
-    return true;
-}
-
-static int tcp_try(const struct addrinfo *a, const struct sock_opts *o)
-{
-    int one = 1, rc;
-    int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-
-    if (fd < 0)
-        return -errno;
-    if (o->server)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    rc = sock_start(fd, o, a->ai_addr, a->ai_addrlen);
-    if (rc < 0) {
-        close(fd);
-        return rc;
-    }
-    return fd;
-}
-
-static int tcp_open(char *addr, const struct sock_opts *o, const char *spec, struct err *e)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
-    char *host, *port;
-    int rc;
-
-    if (!split_host_port(addr, &host, &port))
-        return err_set(e, -EINVAL, "%s: wants HOST:PORT", spec);
-    hints.ai_flags = o->server ? AI_PASSIVE : 0;
-    rc = getaddrinfo(*host ? host : NULL, port, &hints, &list);
-    if (rc)
-        return err_set(e, -EINVAL, "%s: %s", spec, gai_strerror(rc));
-    rc = -EADDRNOTAVAIL;
-    for (struct addrinfo *a = list; a && rc < 0; a = a->ai_next)
-        rc = tcp_try(a, o);
-    freeaddrinfo(list);
-    return rc < 0 ? err_set(e, rc, "%s: %s", spec, strerror(-rc)) : rc;
-}
-
-struct chardev *chr_open_tcp(struct loop *l, const char *spec, const char *rest,
-                             const char *label, struct err *e)
-{
-    char *addr = xstrdup(rest);
-    struct chardev *c = NULL;
-    struct sock_opts o;
-
-    if (!parse_options(addr, &o, spec, e)) {
-        int fd = tcp_open(addr, &o, spec, e);
-
-        if (fd >= 0)
-            c = sock_new(l, spec, label, &o, fd, NULL);
-    }
-    free(addr);
-    return c;
+    k = xzalloc(sizeof(*k));
+    stream_init(&k->s, s->loop, s->label, sock_addr_describe(&addr, o.server, o.telnet));
+    k->s.hangup = sock_hangup;
+    k->s.destroy = sock_destroy;
+    k->s.input = sock_input;
+    k->s.encode = o.telnet ? sock_encode : NULL;
+    k->s.chr.take_fd = sock_take_fd;
+    k->addr = addr;
+    k->nodelay = o.nodelay;
+    k->use_telnet = o.telnet;
+    k->listen_fd = k->retry_fd = k->trying_fd = -1;
+    k->reconnect_ms = o.reconnect_ms;
+    if (o.reconnect_ms)
+        set_retry(k);
+    if (o.server)
+        start_server(k, fd, o.wait);
+    else if (fd >= 0)
+        sock_connected(k, fd);
+    else
+        retry_later(k);
+    return &k->s.chr.c;
 }

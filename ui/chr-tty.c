@@ -106,24 +106,22 @@ static int open_stdout(bool *blocking)
     return fd < 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : fd;
 }
 
-struct chardev *chr_open_stdio(struct loop *l, const char *spec, const char *rest,
-                               const char *label, struct err *e)
+struct chardev *chr_open_stdio(const struct chr_spec *spec, struct err *e)
 {
+    static const char *const known[] = { "signal", NULL };
     struct stream *s;
     bool signals = true;
 
-    if (*rest && chr_bool_option(rest + 1, "signal", &signals)) {
-        err_set(e, -EINVAL, "%s: only signal=on|off is understood", spec);
+    if (chr_options(spec, known, e) < 0 || chr_switch(spec, "signal", &signals, e) < 0)
         return NULL;
-    }
     if (stdio_in_use) {
         err_set(e, -EBUSY, "%s: standard input and output are already in use "
-                "(mon:stdio shares them)", spec);
+                "(mon:stdio shares them)", spec->what);
         return NULL;
     }
     stdio_in_use = true;
     s = xzalloc(sizeof(*s));
-    stream_init(s, l, label, xstrdup("stdio"));
+    stream_init(s, spec->loop, spec->label, xstrdup("stdio"));
     s->in_fd = STDIN_FILENO;
     s->out_fd = open_stdout(&s->blocking);
     s->hangup = stdio_hangup;
@@ -141,6 +139,7 @@ struct chardev *chr_open_stdio(struct loop *l, const char *spec, const char *res
 struct pty {
     struct stream s;
     int master, look_fd;
+    char *link;             /* path=, a symbolic link that goes with it; or NULL */
 };
 
 static void pty_look(struct pty *p, bool on)
@@ -185,6 +184,9 @@ static void pty_destroy(struct stream *s)
     loop_del_fd(s->loop, p->look_fd);
     close(p->look_fd);
     close(p->master);
+    if (p->link)
+        unlink(p->link);
+    free(p->link);
 }
 
 /* Returns the master of a new raw terminal; its name in @name. */
@@ -209,32 +211,37 @@ static int pty_create(char *name, size_t size)
     return fd;
 }
 
-struct chardev *chr_open_pty(struct loop *l, const char *spec, const char *rest,
-                             const char *label, struct err *e)
+struct chardev *chr_open_pty(const struct chr_spec *s, struct err *e)
 {
+    static const char *const known[] = { "path", NULL };
+    const char *link = chr_text(s, "path");
     char name[64];
     struct pty *p;
     int fd;
 
-    if (*rest) {
-        err_set(e, -EINVAL, "%s: pty takes no arguments", spec);
+    if (chr_options(s, known, e) < 0)
+        return NULL;
+    fd = pty_create(name, sizeof(name));
+    if (fd >= 0 && link && symlink(name, link) < 0) {
+        err_set(e, -errno, "%s: path=%s: %s", s->what, link, strerror(errno));
+        close(fd);
         return NULL;
     }
-    fd = pty_create(name, sizeof(name));
     if (fd < 0) {
-        err_set(e, fd, "%s: %s", spec, strerror(-fd));
+        err_set(e, fd, "%s: %s", s->what, strerror(-fd));
         return NULL;
     }
     p = xzalloc(sizeof(*p));
-    stream_init(&p->s, l, label, xasprintf("pty:%s", name));
+    stream_init(&p->s, s->loop, s->label, xasprintf("pty:%s", name));
+    p->link = link ? xstrdup(link) : NULL;
     p->master = fd;
     p->look_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     p->s.hangup = pty_hangup;
     p->s.destroy = pty_destroy;
-    loop_add_fd(l, p->look_fd, POLLIN, pty_looked, p);
+    loop_add_fd(s->loop, p->look_fd, POLLIN, pty_looked, p);
     pty_look(p, true);
     /* the line that scripts look for to find the terminal */
-    printf("char device redirected to %s (label %s)\n", name, label);
+    printf("char device redirected to %s (label %s)\n", name, s->label);
     fflush(stdout);
     return &p->s.chr.c;
 }

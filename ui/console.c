@@ -1,17 +1,207 @@
 /*
- * console.c - serial ports, debug console and monitors of a machine
+ * console.c - character devices of a machine and who uses them: serial ports, debug
+ * console, monitors
  */
 #define _GNU_SOURCE 1
 #include <stdlib.h>
+#include "ui/chardev-int.h"
+#include "ui/commands-int.h"
+#include "ui/monitor-int.h"
+#include "ui/qmp.h"
 #include "ui/run-int.h"
 
-/* ---- monitor hooks -------------------------------------------------------------- */
+/* ---- requests to the main loop ---------------------------------------------------- */
 
 void run_want(struct run *r, uint32_t what)
 {
     __atomic_fetch_or(&r->want, what, __ATOMIC_SEQ_CST);
     loop_wake(r->m->loop);
 }
+
+/* ---- the list ---------------------------------------------------------------------- */
+
+struct run_chr *run_chr_find(struct run *r, const char *id)
+{
+    for (unsigned i = 0; i < r->n_chr; i++)
+        if (r->chr[i].id && !strcmp(r->chr[i].id, id))
+            return &r->chr[i];
+    return NULL;
+}
+
+static int list(struct run *r, struct chardev *chr, const char *id, bool used, struct err *e)
+{
+    if (r->n_chr == RUN_CHARDEVS) {
+        chardev_free(chr);
+        return err_set(e, -ENOSPC, "more than %d character devices", RUN_CHARDEVS);
+    }
+    r->chr[r->n_chr++] = (struct run_chr){ .chr = chr, .id = id ? xstrdup(id) : NULL, .used = used };
+    return 0;
+}
+
+int run_chr_add(struct run *r, const struct kv_list *kv, const char *what, struct err *e)
+{
+    const char *id = kv_get(kv, "id");
+    struct chardev *chr;
+
+    if (!id || !*id)
+        return err_set(e, -EINVAL, "%s: id= is wanted", what);
+    if (run_chr_find(r, id))
+        return err_set(e, -EEXIST, "%s: id '%s' is taken", what, id);
+    chr = chardev_open(r->m->loop, kv, what, id, e);
+    return chr ? list(r, chr, id, false, e) : -EINVAL;
+}
+
+int run_chr_remove(struct run *r, const char *id, struct err *e)
+{
+    struct run_chr *c = run_chr_find(r, id);
+
+    if (!c)
+        return err_set(e, -ENODEV, "Chardev '%s' not found", id);
+    if (c->used)
+        return err_set(e, -EBUSY, "Chardev '%s' is busy", id);
+    chardev_free(c->chr);
+    free(c->id);
+    *c = r->chr[--r->n_chr];
+    return 0;
+}
+
+struct chardev *run_chr_claim(struct run *r, const char *id, struct err *e)
+{
+    struct run_chr *c = run_chr_find(r, id);
+    struct chardev *port;
+
+    if (!c) {
+        err_set(e, -ENODEV, "there is no character device '%s'", id);
+        return NULL;
+    }
+    if (!c->used) {
+        c->used = true;
+        return c->chr;
+    }
+    port = chardev_mux_add(c->chr, id);
+    if (!port)
+        err_set(e, -EBUSY, "character device '%s' is in use (mux=on lets several share it)", id);
+    else if (list(r, port, NULL, true, e) < 0)
+        port = NULL;
+    return port;
+}
+
+void run_chr_release(struct run *r, struct chardev *chr)
+{
+    for (unsigned i = 0; i < r->n_chr; i++)
+        if (r->chr[i].chr == chr)
+            r->chr[i].used = false;
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static void mux_quit(void *opaque)
+{
+    struct run *r = opaque;
+
+    machine_request_shutdown(r->m, CAUSE_MONITOR, 0);
+}
+
+static void add_monitor(struct run *r, struct chardev *chr, bool control, bool pretty)
+{
+    struct run_mon *m = &r->mon[r->n_mon++];   /* no more of them than character devices */
+
+    m->chr = chr;
+    m->control = control;
+    m->pretty = pretty;
+}
+
+/* A monitor at the other port of a mon: multiplexer. */
+static int add_mux_monitor(struct run *r, struct chardev *chr, struct err *e)
+{
+    struct chardev *port = chardev_mux_add(chr, "monitor");
+
+    if (!port || list(r, port, NULL, true, e) < 0)
+        return -ENOSPC;
+    add_monitor(r, port, false, false);
+    return 0;
+}
+
+/* Back end for option @opt; in *@out, NULL for "none". */
+static int open_one(struct run *r, const char *opt, const char *spec, const char *label,
+                    struct chardev **out, struct err *e)
+{
+    struct err why = { "" };
+    int ret = 0;
+
+    *out = NULL;
+    if (!strcmp(spec, "none"))
+        return 0;
+    if (!strncmp(spec, "chardev:", 8)) {
+        *out = run_chr_claim(r, spec + 8, &why);
+        return *out ? 0 : err_set(e, -EINVAL, "%s %s: %s", opt, spec, why.msg);
+    }
+    *out = chardev_new(r->m->loop, spec, label, &why);
+    if (!*out)
+        return err_set(e, -EINVAL, "%s %s", opt, why.msg);
+    ret = list(r, *out, label, true, &why);
+    if (ret == 0 && !strncmp(spec, "mon:", 4))
+        ret = add_mux_monitor(r, *out, &why);
+    return ret < 0 ? err_set(e, ret, "%s %s: %s", opt, spec, why.msg) : 0;
+}
+
+static int open_chardevs(struct run *r, struct err *e)
+{
+    for (const struct opt_chardev *c = r->opt->chardevs; c; c = c->next) {
+        struct err why = { "" };
+
+        if (run_chr_add(r, &c->kv, c->text, &why) < 0)
+            return err_set(e, -EINVAL, "-chardev %s", why.msg);
+    }
+    return 0;
+}
+
+static int open_monitors(struct run *r, struct err *e)
+{
+    const struct options *o = r->opt;
+
+    for (unsigned i = 0; i < o->n_mon; i++) {
+        const struct opt_mon *m = &o->mon[i];
+        struct chardev *chr;
+        char label[24];
+
+        snprintf(label, sizeof(label), "compat_monitor%u", i);
+        if (open_one(r, m->option, m->spec, label, &chr, e) < 0)
+            return -EINVAL;
+        if (chr)
+            add_monitor(r, chr, m->control, m->pretty);
+    }
+    return 0;
+}
+
+/* Ctrl-A x, whichever way the multiplexer came about. */
+static void set_quit(struct run *r)
+{
+    for (unsigned i = 0; i < r->n_chr; i++)
+        chardev_mux_on_quit(r->chr[i].chr, mux_quit, r);
+}
+
+int run_consoles(struct run *r, struct err *e)
+{
+    const struct options *o = r->opt;
+    int ret = open_chardevs(r, e);
+
+    for (unsigned i = 0; ret == 0 && i < o->n_serial; i++) {
+        char label[24];
+
+        snprintf(label, sizeof label, "serial%u", i);
+        if (o->serial[i])
+            ret = open_one(r, "-serial", o->serial[i], label, &r->m->cfg.serial[i], e);
+    }
+    if (ret == 0 && o->debugcon)
+        ret = open_one(r, "-debugcon", o->debugcon, "debugcon", &r->m->cfg.debugcon, e);
+    if (ret == 0)
+        ret = open_monitors(r, e);
+    set_quit(r);
+    return ret;
+}
+
+/* ---- monitors ------------------------------------------------------------------------- */
 
 static void hook_stop(void *opaque)
 {
@@ -23,269 +213,116 @@ static void hook_cont(void *opaque)
     run_want(opaque, WANT_CONT);
 }
 
-static struct x86_cpu *cpu_of(struct run *r)
+struct monitor_hooks run_monitor_hooks(struct run *r)
 {
-    return accel_cpu(r->accel, 0);
+    struct monitor_hooks hooks = { .opaque = r, .stop = hook_stop, .cont = hook_cont };
+
+    if (r->accel) {
+        hooks.registers = run_hook_registers;
+        hooks.translate = run_hook_translate;
+        hooks.reg = run_hook_reg;
+    }
+    return hooks;
 }
 
-/*
- * The vCPU may need the machine lock to come to a stand, so it gets it for that
- * long: this is a callback of the loop, which took the lock once. If somebody
- * took it again, hold() gives up and the values are a little old.
- */
-static struct x86_cpu *hold_cpu(struct run *r)
+static void add_tables(struct monitor *mon)
 {
-    machine_unlock(r->m);
-    accel_hold(r->accel);
-    machine_lock(r->m);
-    return cpu_of(r);
-}
-
-static void release_cpu(struct run *r)
-{
-    accel_release(r->accel);
-}
-
-static void hook_registers(void *opaque, struct monitor *mon)
-{
-    struct run *r = opaque;
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-
-    if (!f)
-        return;
-    x86_log_cpu(&hold_cpu(r)->tcg, f);
-    release_cpu(r);
-    fclose(f);
-    monitor_printf(mon, "%s", text);
-    free(text);
-}
-
-static bool hook_translate(void *opaque, gva_t va, gpa_t *pa)
-{
-    bool ok = x86_debug_walk(hold_cpu(opaque), va, pa);
-
-    release_cpu(opaque);
-    return ok;
-}
-
-static bool find_reg(const struct x86_cpu *cpu, const char *name, uint64_t *val)
-{
-    static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                           "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15" };
-    static const char *const seg[S_COUNT] = { "es", "cs", "ss", "ds", "fs", "gs" };
-    const struct { const char *name; uint64_t val; } others[] = {
-        { "rip", cpu->tcg.pc }, { "pc", cpu->tcg.pc }, { "cr0", cpu->cr0 }, { "cr2", cpu->cr2 },
-        { "cr3", cpu->cr3 }, { "cr4", cpu->cr4 }, { "efer", cpu->efer },
-        { "eip", (uint32_t)cpu->tcg.pc }, { "eflags", x86_get_eflags(cpu) },
+    static const struct monitor_cmd *const commands[] = {
+        network_commands, disk_commands, display_commands, vcpu_commands, machine_commands,
+    }, *const infos[] = {
+        network_infos, disk_infos, display_infos, device_infos, cpu_infos, machine_infos, bus_infos,
     };
 
-    for (unsigned i = 0; i < 16; i++) {
-        bool low = i < 8 && name[0] == 'e' && !strcmp(name + 1, names[i] + 1);
-
-        if (low || !strcmp(name, names[i])) {
-            *val = low ? (uint32_t)GPR(cpu, i) : GPR(cpu, i);
-            return true;
-        }
-    }
-    for (unsigned i = 0; i < S_COUNT; i++)
-        if (!strcmp(name, seg[i])) {
-            *val = cpu->seg[i].sel;
-            return true;
-        }
-    for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
-        if (!strcmp(name, others[i].name)) {
-            *val = others[i].val;
-            return true;
-        }
-    return false;
-}
-
-static bool hook_reg(void *opaque, const char *name, uint64_t *val)
-{
-    bool ok = find_reg(hold_cpu(opaque), name, val);
-
-    release_cpu(opaque);
-    return ok;
-}
-
-static void info_jit(struct monitor *mon, char *rest)
-{
-    struct run *r = monitor_hooks(mon)->opaque;
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-
-    if (!f)
-        return;
-    accel_info(r->accel, f);
-    fclose(f);
-    monitor_printf(mon, "%s", text);
-    free(text);
-}
-
-/* "info profile [TOP [DISAS]]" */
-static void info_profile(struct monitor *mon, char *rest)
-{
-    struct run *r = monitor_hooks(mon)->opaque;
-    unsigned top = 20, disas = 0;
-    char *text = NULL;
-    size_t len;
-    FILE *f;
-
-    if (*rest && sscanf(rest, "%u %u", &top, &disas) < 1) {
-        monitor_printf(mon, "info profile: how many blocks, how many of them with their code?\n");
-        return;
-    }
-    f = open_memstream(&text, &len);
-    if (!f)
-        return;
-    bool counted = accel_profile(r->accel, f, top, disas);
-    fclose(f);
-    if (counted)
-        monitor_printf(mon, "%s", text);
-    else
-        monitor_printf(mon, "nothing is counted without -accel tcg,profile=on\n");
-    free(text);
-}
-
-/* As stop, another accelerator, cont; the vCPUs may need the lock to come to a stand. */
-static void cmd_accel(struct monitor *mon, char *rest)
-{
-    struct run *r = monitor_hooks(mon)->opaque;
-    bool running = r->m->run_state == RUN_RUNNING;
-    struct err e = { "" };
-
-    if (!*rest) {
-        monitor_printf(mon, "%s\n", accel_name(r->accel));
-        return;
-    }
-    machine_unlock(r->m);
-    if (!accel_hold(r->accel)) {
-        monitor_printf(mon, "accel %s: a vCPU does not stop; try again\n", rest);
-    } else {
-        if (running)
-            r->m->accel->pause_all(r->m);
-        if (accel_switch(r->accel, rest, &e) < 0)
-            monitor_printf(mon, "accel %s: %s\n", rest, e.msg);
-        if (running)
-            r->m->accel->resume_all(r->m);
-    }
-    accel_release(r->accel);
-    machine_lock(r->m);
-}
-
-static void info_chardev(struct monitor *mon, char *rest)
-{
-    struct run *r = monitor_hooks(mon)->opaque;
-
-    for (unsigned i = 0; i < r->n_chr; i++)
-        monitor_printf(mon, "%s: filename=%s\n", r->chr[i]->label, chardev_desc(r->chr[i]));
-}
-
-static const struct monitor_cmd commands[] = {
-    { "accel", "[tcg|kvm]", "what runs the vCPUs: tell, or have another take over", cmd_accel },
-    { NULL, NULL, NULL, NULL }
-};
-
-static const struct monitor_cmd infos[] = {
-    { "accel", "", "what runs the vCPUs, and why", info_jit },
-    { "jit", "", "accelerator and its statistics", info_jit },
-    { "profile", "[TOP [DISAS]]", "where the time goes: TOP hottest blocks, DISAS of them with code", info_profile },
-    { "chardev", "", "character devices", info_chardev },
-    { NULL, NULL, NULL, NULL }
-};
-
-/* ---- opening ------------------------------------------------------------------------ */
-
-static void mux_quit(void *opaque)
-{
-    struct run *r = opaque;
-
-    machine_request_shutdown(r->m, CAUSE_MONITOR, 0);
-}
-
-/* A monitor at the other port of a mon: multiplexer, or NULL in @port for none. */
-static void add_mux_monitor(struct run *r, struct chardev *chr)
-{
-    struct chardev *port = r->n_chr < RUN_CHARDEVS ? chardev_mux_add(chr, "monitor") : NULL;
-
-    chardev_mux_on_quit(chr, mux_quit, r);
-    if (port)
-        r->chr[r->n_chr++] = port;
-}
-
-/* Back end for option @opt; in *@out, NULL for "none". */
-static int open_one(struct run *r, const char *opt, const char *spec, const char *label,
-                    struct chardev **out, struct err *e)
-{
-    struct err why = { "" };
-
-    *out = NULL;
-    if (!strcmp(spec, "none"))
-        return 0;
-    if (r->n_chr == RUN_CHARDEVS)
-        return err_set(e, -ENOSPC, "%s %s: too many", opt, spec);
-    *out = chardev_new(r->m->loop, spec, label, &why);
-    if (!*out)
-        return err_set(e, -EINVAL, "%s %s", opt, why.msg);
-    r->chr[r->n_chr++] = *out;
-    if (!strncmp(spec, "mon:", 4))
-        add_mux_monitor(r, *out);
-    return 0;
-}
-
-int run_consoles(struct run *r, struct err *e)
-{
-    const struct options *o = r->opt;
-    struct chardev *mon;
-    int ret = 0;
-
-    for (unsigned i = 0; ret == 0 && i < o->n_serial; i++) {
-        char label[24];
-
-        snprintf(label, sizeof label, "serial%u", i);
-        ret = open_one(r, "-serial", o->serial[i], label, &r->m->cfg.serial[i], e);
-    }
-    if (ret == 0 && o->debugcon)
-        ret = open_one(r, "-debugcon", o->debugcon, "debugcon", &r->m->cfg.debugcon, e);
-    if (ret == 0 && o->monitor)
-        ret = open_one(r, "-monitor", o->monitor, "monitor", &mon, e);
-    return ret;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        monitor_add_commands(mon, commands[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
+        monitor_add_info(mon, infos[i]);
+    for (size_t i = 0; run_commands[i]; i++)
+        if (run_commands[i] != basic_commands)
+            monitor_add_typed(mon, run_commands[i]);
 }
 
 struct monitor *run_monitor_new(struct run *r, struct chardev *chr)
 {
-    const struct monitor_hooks hooks = {
-        .opaque = r, .stop = hook_stop, .cont = hook_cont, .registers = hook_registers,
-        .translate = hook_translate, .reg = hook_reg,
-    };
+    struct monitor_hooks hooks = run_monitor_hooks(r);
     struct monitor *mon = monitor_new(r->m, chr, &hooks);
 
-    monitor_add_commands(mon, network_commands);
-    monitor_add_info(mon, network_infos);
-    monitor_add_commands(mon, disk_commands);
-    monitor_add_info(mon, disk_infos);
-    monitor_add_commands(mon, display_commands);
-    monitor_add_info(mon, display_infos);
-    monitor_add_commands(mon, device_commands);
-    monitor_add_info(mon, device_infos);
-    monitor_add_info(mon, infos);
-    monitor_add_commands(mon, commands);
+    add_tables(mon);
     return mon;
 }
 
-void run_monitors(struct run *r)
+int run_monitors(struct run *r, struct err *e)
 {
-    for (unsigned i = 0; i < r->n_chr; i++)
-        if (!strcmp(r->chr[i]->label, "monitor"))
-            r->mon[r->n_mon++] = run_monitor_new(r, r->chr[i]);
+    for (unsigned i = 0; i < r->n_mon; i++) {
+        struct run_mon *m = &r->mon[i];
+
+        if (m->control) {
+            m->qmp = qmp_new(r, m->chr, m->pretty, e);
+            if (!m->qmp)
+                return -ENOTSUP;
+        } else {
+            m->mon = run_monitor_new(r, m->chr);
+            m->mon->hooks.resumes = true;
+        }
+    }
+    return 0;
+}
+
+bool run_monitors_resume(struct run *r)
+{
+    bool again = false;
+
+    for (unsigned i = 0; i < r->n_mon; i++) {
+        if (r->mon[i].mon)
+            again |= monitor_resume(r->mon[i].mon);
+        if (r->mon[i].qmp)
+            again |= qmp_resume(r->mon[i].qmp);
+    }
+    return again;
+}
+
+void run_event(void *opaque, const char *name, const char *data)
+{
+    struct run *r = opaque;
+
+    machine_lock(r->m);
+    for (unsigned i = 0; i < r->n_mon; i++)
+        if (r->mon[i].qmp)
+            qmp_event(r->mon[i].qmp, name, data);
+    machine_unlock(r->m);
+}
+
+/* @opaque: struct run; ids are the user's words, so they are written as JSON strings */
+void run_device_deleted(void *opaque, const struct device *d)
+{
+    struct run *r = opaque;
+    struct jw w = { .text = NULL };
+    char *path = device_path(r->m, d, "");
+
+    jw_open(&w, NULL);
+    if (d->id)
+        jw_str(&w, "device", d->id);
+    jw_str(&w, "path", path);
+    jw_close(&w);
+    run_event(r, "DEVICE_DELETED", w.text);
+    jw_free(&w);
+    free(path);
+}
+
+void run_monitors_free(struct run *r)
+{
+    for (unsigned i = 0; i < r->n_mon; i++) {
+        monitor_free(r->mon[i].mon);
+        qmp_free(r->mon[i].qmp);
+    }
+    r->n_mon = 0;
 }
 
 void run_consoles_free(struct run *r)
 {
-    for (unsigned i = r->n_chr; i-- > 0; )
-        chardev_free(r->chr[i]);
+    for (unsigned i = r->n_chr; i-- > 0; ) {
+        chardev_free(r->chr[i].chr);
+        free(r->chr[i].id);
+    }
     r->n_chr = 0;
 }

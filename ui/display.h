@@ -21,6 +21,11 @@ struct displays {
     unsigned held[HELD_MAX], n_held;
 };
 
+/** displays_press() - up to HELD_MAX keys together; they are let go after @hold_ms */
+void displays_press(struct displays *d, const unsigned *key, unsigned n, unsigned hold_ms);
+/** screendump() - picture of console @head into @file; @format: "png", "ppm" or NULL (ppm).
+ *  0 or -errno with @e set */
+int screendump(struct machine *m, unsigned head, const char *file, const char *format, struct err *e);
 /** displays_vnc_password() - needs -vnc ...,password=on; 0 or -errno with @e set */
 int displays_vnc_password(struct displays *d, const char *password, struct err *e);
 /** displays_vnc_info() - as "info vnc" prints it; @d may be NULL */

@@ -2,6 +2,7 @@
  * help.c - what -help, -version and the "help" arguments print
  */
 #include "ui/options.h"
+#include "ui/ui.h"
 
 static const char *const groups[GRP_COUNT] = {
     [GRP_STANDARD] = "Machine", [GRP_KERNEL] = "Linux kernel without a disk",
@@ -34,8 +35,9 @@ static void print_page(FILE *f)
             if (rows[i].group == g && rows[i].help)
                 print_row(&rows[i], f);
     }
-    fputs("\nCHARDEV: stdio  null  none  file:PATH  pty  mon:CHARDEV (with the monitor)\n"
-          "  unix:PATH[,server=on][,wait=off]  tcp:[HOST]:PORT[,server=on][,wait=off]\n"
+    fputs("\nCHARDEV: stdio  null  none  file:PATH  pipe:PATH  pty  /dev/TTY  chardev:ID\n"
+          "  mon:CHARDEV (with the monitor)  unix:PATH[,server=on][,wait=off]\n"
+          "  tcp:[HOST]:PORT[,server=on][,wait=off]  telnet:[HOST]:PORT[,...]\n"
           "\nExample:\n"
           "  transom -kernel vmlinuz -initrd initrd.img -append console=ttyS0 -m 512 -nographic\n", f);
 }
@@ -90,6 +92,11 @@ void options_info(const struct options *o, FILE *f)
 #ifdef CONFIG_VNC
         fputs("vnc\n", f);
 #endif
+        break;
+    case ACT_CHARDEV_HELP:
+        fputs("Available chardev backend types:\n", f);
+        for (size_t i = 0; chardev_kind_name(i); i++)
+            fprintf(f, "  %s\n", chardev_kind_name(i));
         break;
     case ACT_ROM_HELP:
         print_roms(f);

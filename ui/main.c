@@ -110,12 +110,25 @@ static int write_pidfile(const char *path, struct err *e)
 static void hint(const struct options *o)
 {
     bool seen = o->display_given || o->sdl || o->monitor || o->debugcon || o->nodefaults ||
-                o->n_serial > 1 || strcmp(o->n_serial ? o->serial[0] : "", "null");
+                o->n_serial > 1 || o->n_mon || !o->serial[0] || strcmp(o->serial[0], "null");
 
     if (!seen && isatty(STDERR_FILENO))
         fputs("transom: no desktop to open a window on; -nographic gives serial port and monitor here,\n"
               "         -vnc :0 a VNC server\n",
               stderr);
+}
+
+/* Nothing but monitors, for programs that want to know what there is. */
+static int build_none(struct run *r, struct err *e)
+{
+    int ret = run_consoles(r, e);
+
+    r->m->net = net_new(r->m->loop, &r->m->timers);
+    if (ret == 0)
+        ret = run_prepare(r, e);
+    if (ret == 0 && r->opt->pidfile)
+        ret = write_pidfile(r->opt->pidfile, e);
+    return ret;
 }
 
 static int build(struct run *r, struct err *e)
@@ -127,6 +140,12 @@ static int build(struct run *r, struct err *e)
     if (!r->m)
         return -ENOMEM;
     clock_pause(&r->m->clock);             /* until the first cont */
+    r->m->event = run_event;
+    r->m->event_opaque = r;
+    r->m->device_deleted = run_device_deleted;
+    r->m->device_deleted_opaque = r;
+    if (o->no_machine)
+        return build_none(r, e);
     if (o->accel.warning[0])
         fprintf(stderr, "transom: warning: %s%s\n", o->accel.warning,
                 o->accel.ops == &accel_bt ? " (so the translator runs the CPU)" : "");
@@ -171,8 +190,7 @@ static void tear_down(struct run *r)
     if (r->accel)
         accel_stop(r->accel);
     run_displays_free(r);
-    for (unsigned i = 0; i < r->n_mon; i++)
-        monitor_free(r->mon[i]);
+    run_monitors_free(r);
     run_gdb_free(r);
     if (r->m) {
         net_free(r->m->net);               /* its timers are the machine's */
@@ -185,6 +203,7 @@ static void tear_down(struct run *r)
     if (r->accel)
         accel_free(r->accel);
     run_consoles_free(r);
+    objects_free(r->objects);
     if (r->signal_fd >= 0)
         close(r->signal_fd);
     loop_free(loop);
@@ -202,8 +221,9 @@ static int run_machine(const struct options *o, struct err *e)
     set_signals();
     ret = build(&r, e);
     if (ret == 0) {
-        run_monitors(&r);
-        ret = run_gdb(&r, e);
+        ret = run_monitors(&r, e);
+        if (ret == 0)
+            ret = run_gdb(&r, e);
     }
     if (ret == 0) {
         if (background >= 0)

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include "hw/usb/usb.h"
+#include "ui/commands-int.h"
 #include "ui/monitor-int.h"
 #include "ui/run-int.h"
 
@@ -39,24 +40,39 @@ int run_device_del(struct machine *m, const char *id, struct err *e)
     return user_device_unplug(d, e);
 }
 
-static void cmd_device_add(struct monitor *mon, char *rest)
+/* In the protocol: members are properties. */
+static int cmd_device_add(struct call *c, struct err *e)
 {
     struct kv_list l = { NULL, 0 };
-    struct err e = { "" };
+    int ret;
 
-    if (kv_parse(&l, rest, &e) < 0 || run_device_add(monitor_machine(mon), &l, &e) < 0)
-        monitor_printf(mon, "device_add: %s\n", e.msg);
+    flat_kv(&l, c->args, NULL);
+    ret = run_device_add(c->m, &l, e);
     kv_free(&l);
+    return ret;
 }
 
-static void cmd_device_del(struct monitor *mon, char *rest)
+/* At the prompt: as after -device. */
+static int cmd_device_add_line(struct call *c, struct err *e)
 {
-    struct err e = { "" };
+    struct kv_list l = { NULL, 0 };
+    int ret = kv_parse(&l, jv_text(c->args, "device"), e);
 
-    if (!*rest)
-        monitor_printf(mon, "device_del: ID is wanted\n");
-    else if (run_device_del(monitor_machine(mon), rest, &e) < 0)
-        monitor_printf(mon, "device_del: %s\n", e.msg);
+    if (ret == 0)
+        ret = run_device_add(c->m, &l, e);
+    kv_free(&l);
+    return ret;
+}
+
+static int cmd_device_del(struct call *c, struct err *e)
+{
+    const char *id = jv_text(c->args, "id");
+
+    if (!strncmp(id, "/machine/peripheral/", 20))
+        id += 20;
+    if (!machine_device_by_id(c->m, id))
+        return cmd_not_found(c, e, "Device '%.64s' not found", id);
+    return run_device_del(c->m, id, e);
 }
 
 static void info_usb(struct monitor *mon, char *rest)
@@ -75,10 +91,13 @@ static void info_usb(struct monitor *mon, char *rest)
                                p->dev->dev.id ? p->dev->dev.id : "");
 }
 
-const struct monitor_cmd device_commands[] = {
-    { "device_add", "DRIVER[,id=ID][,prop=value]", "plug a device in", cmd_device_add },
-    { "device_del", "ID", "take a device out, a card once the guest lets it go", cmd_device_del },
-    { NULL, NULL, NULL, NULL }
+const struct command device_commands[] = {
+    { .qmp = "device_add", .args = "driver:T,bus:s?,id:s?,*", .run = cmd_device_add },
+    { .hmp = "device_add", .args = "device:S", .help = "plug a device in: DRIVER[,id=ID][,prop=value]",
+      .run = cmd_device_add_line },
+    { .hmp = "device_del", .qmp = "device_del", .args = "id:D",
+      .help = "take a device out, a card once the guest lets it go", .run = cmd_device_del },
+    { .hmp = NULL }
 };
 
 const struct monitor_cmd device_infos[] = {

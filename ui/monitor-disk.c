@@ -1,7 +1,5 @@
 /*
- * monitor-disk.c - monitor commands about drives: media, sizes, boot order
- *
- * A drive is named by its id, or by the id of the -device that it belongs to.
+ * monitor-disk.c - what the monitor shows of drives and snapshots; boot order
  */
 #include <stdlib.h>
 #include "hw/boot/boot-order.h"
@@ -9,138 +7,14 @@
 #include "ui/monitor-int.h"
 #include "ui/run-int.h"
 
-#define WORDS 4
-
-static struct drive *find(struct monitor *mon, const char *name)
-{
-    struct machine *m = monitor_machine(mon);
-    struct drive *d = drive_find(m, name);
-
-    for (struct drive *i = m->drives; i && !d; i = i->next)
-        if (i->owner && i->owner->id && !strcmp(i->owner->id, name))
-            d = i;
-    if (!d)
-        monitor_printf(mon, "Error: Device '%s' not found\n", name);
-    return d;
-}
-
-/* Words of a line, "with blanks in quotes"; returns how many. The line is cut up. */
-static unsigned split(char *s, char *word[WORDS])
-{
-    unsigned n = 0;
-
-    while (*(s += strspn(s, " \t")) && n < WORDS) {
-        const char *end = *s == '"' ? "\"" : " \t";
-
-        word[n++] = s += *s == '"';
-        s += strcspn(s, end);
-        if (*s)
-            *s++ = 0;
-    }
-    return *s ? WORDS + 1 : n;
-}
-
-static void report(struct monitor *mon, int ret, const struct err *e)
-{
-    if (ret < 0)
-        monitor_printf(mon, "Error: %s\n", e->msg);
-}
-
-static void cmd_eject(struct monitor *mon, char *rest)
-{
-    char *w[WORDS];
-    unsigned n = split(rest, w), force = n && !strcmp(w[0], "-f");
-    struct err e = { "" };
-    struct drive *d;
-
-    if (n != 1 + force)
-        monitor_printf(mon, "eject [-f] DEVICE\n");
-    else if ((d = find(mon, w[force])))
-        report(mon, drive_eject(d, force, &e), &e);
-}
-
-/* read-only, read-write or retain: as the drive was opened first */
-static bool access_mode(const char *word, struct block_opts *o)
-{
-    if (!strcmp(word, "read-only"))
-        o->readonly = true;
-    else if (!strcmp(word, "read-write"))
-        o->readonly = o->auto_readonly = false;
-    else
-        return !strcmp(word, "retain");
-    return true;
-}
-
-static void put_medium(struct monitor *mon, struct drive *d, char **w, unsigned n, bool force)
-{
-    const struct block_opts *old = block_options(d->blk);
-    struct err e = { "" };
-    struct block_opts o;
-    int ret;
-
-    block_opts_init(&o);
-    o.cache = old->cache;
-    o.aio = old->aio;
-    o.aio_set = old->aio_set;
-    o.discard = old->discard;
-    o.detect_zeroes = old->detect_zeroes;
-    o.werror = old->werror;
-    o.rerror = old->rerror;
-    o.snapshot = old->snapshot;
-    o.readonly = old->readonly;
-    o.auto_readonly = !d->cdrom;
-    ret = block_opts_set(&o, "file", w[0], &e);
-    if (ret == 0 && n > 1)
-        ret = block_opts_set(&o, "format", w[1], &e);
-    if (n > 2 && !access_mode(w[2], &o))
-        ret = err_set(&e, -EINVAL, "'%s': read-only, read-write or retain is wanted", w[2]);
-    if (d->cdrom)
-        o.readonly = true;
-    if (ret == 0)
-        ret = drive_change(d, &o, force, &e);
-    report(mon, ret, &e);
-    block_opts_free(&o);
-}
-
-static void cmd_change(struct monitor *mon, char *rest)
-{
-    char *w[WORDS + 1];
-    unsigned n, force;
-    struct drive *d;
-
-    if (monitor_change_vnc(mon, rest))
-        return;
-    n = split(rest, w);
-    force = n && !strcmp(w[0], "-f");
-    if (n < 2 + force || n > 4)
-        monitor_printf(mon, "change [-f] DEVICE FILE [FORMAT [read-only|read-write|retain]]\n");
-    else if ((d = find(mon, w[force])))
-        put_medium(mon, d, w + force + 1, n - force - 1, force);
-}
-
-static void cmd_block_resize(struct monitor *mon, char *rest)
-{
-    char *w[WORDS];
-    struct err e = { "" };
-    struct drive *d;
-    uint64_t bytes;
-
-    if (split(rest, w) != 2) {
-        monitor_printf(mon, "block_resize DEVICE SIZE (in MiB, or with a suffix)\n");
-    } else if (parse_size(w[1], MiB, &bytes) < 0 || bytes % 512) {
-        monitor_printf(mon, "Error: '%s': a size in whole sectors is wanted\n", w[1]);
-    } else if ((d = find(mon, w[0]))) {
-        report(mon, block_resize(d->blk, bytes, &e), &e);
-    }
-}
-
 static void cmd_boot_set(struct monitor *mon, char *rest)
 {
     struct err e = { "" };
     int ret = boot_order_set(monitor_machine(mon), rest, &e);
 
-    report(mon, ret, &e);
-    if (ret == 0)
+    if (ret < 0)
+        monitor_printf(mon, "Error: %s\n", e.msg);
+    else
         monitor_printf(mon, "boot device list now set to %s\n", rest);
 }
 
@@ -208,17 +82,39 @@ static void info_blockstats(struct monitor *mon, char *rest)
     }
 }
 
+/* Internal snapshots of every image that has some. */
+static void info_snapshots(struct monitor *mon, char *rest)
+{
+    bool any = false;
+
+    for (const struct drive *d = monitor_machine(mon)->drives; d; d = d->next) {
+        struct block_snapshot *list = NULL;
+        unsigned n = 0;
+
+        if (!block_present(d->blk) || block_snapshot_list(d->blk, &list, &n) < 0)
+            continue;
+        if (n)
+            monitor_printf(mon, "%s:\n%-8s %-24s %12s %s\n", d->id, "ID", "TAG", "VM SIZE", "VM CLOCK");
+        for (unsigned i = 0; i < n; i++)
+            monitor_printf(mon, "%-8s %-24s %12llu %llu.%03llu s\n", list[i].id, list[i].name,
+                           (unsigned long long)list[i].vm_state_bytes,
+                           (unsigned long long)(list[i].vm_clock_ns / 1000000000),
+                           (unsigned long long)(list[i].vm_clock_ns / 1000000 % 1000));
+        any |= n;
+        free(list);
+    }
+    if (!any)
+        monitor_printf(mon, "There is no snapshot available.\n");
+}
+
 const struct monitor_cmd disk_infos[] = {
     { "block", "", "drives and what is in them", info_block },
     { "blockstats", "", "requests of each drive", info_blockstats },
+    { "snapshots", "", "snapshots in the images", info_snapshots },
     { NULL, NULL, NULL, NULL }
 };
 
 const struct monitor_cmd disk_commands[] = {
-    { "eject", "[-f] DEVICE", "take out a CD or floppy (-f: even when the guest has locked it)", cmd_eject },
-    { "change", "[-f] DEVICE FILE [FORMAT [read-only|read-write|retain]]",
-      "put in another; or vnc password PASSWORD", cmd_change },
-    { "block_resize", "DEVICE SIZE", "give a disk another size", cmd_block_resize },
     { "boot_set", "LETTERS", "boot order from the next reset on, as with -boot", cmd_boot_set },
     { NULL, NULL, NULL, NULL }
 };

@@ -29,38 +29,39 @@ static char *next_word(char **rest)
 
 /* ---- screendump --------------------------------------------------------------------- */
 
+int screendump(struct machine *m, unsigned head, const char *file, const char *format_name, struct err *e)
+{
+    enum picture_format format;
+    struct console *c = console_at(m, head);
+
+    if (picture_format_find(format_name ? format_name : "ppm", &format, e) < 0)
+        return -EINVAL;
+    if (!c)
+        return err_set(e, -ENODEV, "there is no display adapter");
+    console_refresh(c);
+    return picture_write(c->pixels, c->width, c->height, file, format, e);
+}
+
 static void cmd_screendump(struct monitor *mon, char *rest)
 {
-    enum picture_format format = PICTURE_PPM;
-    struct console *c = console_at(monitor_machine(mon), 0);
-    const char *file = NULL, *format_name = "ppm";
+    const char *file = NULL, *format = "ppm";
     struct err e = { "" };
 
     for (char *w; (w = next_word(&rest)); ) {
         if (!strcmp(w, "-f")) {
-            if (!(format_name = next_word(&rest)))
+            if (!(format = next_word(&rest)))
                 break;
         } else if (!file) {
             file = w;
         } else {
-            file = format_name = NULL;
+            file = format = NULL;
             break;
         }
     }
-    if (!file || !format_name) {
+    if (!file || !format)
         monitor_printf(mon, "screendump: FILE [-f png|ppm] is wanted\n");
-        return;
-    }
-    if (!c) {
-        monitor_printf(mon, "screendump: there is no display adapter\n");
-        return;
-    }
-    if (picture_format_find(format_name, &format, &e) == 0) {
-        console_refresh(c);
-        if (picture_write(c->pixels, c->width, c->height, file, format, &e) == 0)
-            return;
-    }
-    monitor_printf(mon, "screendump: %s\n", e.msg);
+    else if (screendump(monitor_machine(mon), 0, file, format, &e) < 0)
+        monitor_printf(mon, "screendump: %s\n", e.msg);
 }
 
 /* ---- keys ------------------------------------------------------------------------------- */
@@ -86,11 +87,19 @@ static const char *parse_keys(const char *text, unsigned *key, unsigned *n_keys)
     return NULL;
 }
 
+void displays_press(struct displays *d, const unsigned *key, unsigned n, unsigned hold_ms)
+{
+    while (d->n_held)                  /* those of the one before */
+        input_key(d->m, d->held[--d->n_held], false);
+    for (unsigned i = 0; i < n; i++)
+        input_key(d->m, d->held[d->n_held++] = key[i], true);
+    timer_mod(&d->release, clock_now_ns(&d->m->clock) + (int64_t)hold_ms * 1000000);
+}
+
 static void cmd_sendkey(struct monitor *mon, char *rest)
 {
     char *keys = next_word(&rest), *ms = next_word(&rest), *end = NULL;
     unsigned long hold = ms ? strtoul(ms, &end, 0) : HOLD_MS;
-    struct machine *m = monitor_machine(mon);
     struct displays *d = displays_of(mon);
     unsigned key[HELD_MAX + 1], n;
     const char *bad;
@@ -103,11 +112,7 @@ static void cmd_sendkey(struct monitor *mon, char *rest)
         monitor_printf(mon, "sendkey: unknown key: '%.*s'\n", (int)strcspn(bad, "-"), bad);
         return;
     }
-    while (d->n_held)                  /* those of the one before */
-        input_key(m, d->held[--d->n_held], false);
-    for (unsigned i = 0; i < n; i++)
-        input_key(m, d->held[d->n_held++] = key[i], true);
-    timer_mod(&d->release, clock_now_ns(&m->clock) + (int64_t)hold * 1000000);
+    displays_press(d, key, n, (unsigned)hold);
 }
 
 /* ---- pointer -------------------------------------------------------------------------------- */
@@ -190,22 +195,6 @@ static void cmd_set_password(struct monitor *mon, char *rest)
         monitor_printf(mon, "set_password: %s: only vnc has a password\n", protocol);
     else if (displays_vnc_password(d, password, &e) < 0)
         monitor_printf(mon, "set_password: %s\n", e.msg);
-}
-
-bool monitor_change_vnc(struct monitor *mon, char *rest)
-{
-    struct err e = { "" };
-    char *word;
-
-    if (strncmp(rest, "vnc", 3) || (rest[3] && rest[3] != ' '))
-        return false;
-    rest += 3;
-    word = next_word(&rest);
-    if (!word || (strcmp(word, "password") && strcmp(word, "passwd")))
-        monitor_printf(mon, "change: vnc password PASSWORD is wanted\n");
-    else if (displays_vnc_password(displays_of(mon), next_word(&rest), &e) < 0)
-        monitor_printf(mon, "change: %s\n", e.msg);
-    return true;
 }
 
 static void info_vnc(struct monitor *mon, char *rest)

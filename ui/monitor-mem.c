@@ -44,7 +44,7 @@ static uint64_t expr_register(struct expr *x)
     while (isalnum((unsigned char)x->s[n]) || x->s[n] == '_')
         n++;
     snprintf(name, sizeof(name), "%.*s", (int)n, x->s);
-    if (!h->reg || n >= sizeof(name) || !h->reg(h->opaque, name, &val))
+    if (!h->reg || n >= sizeof(name) || !h->reg(h->opaque, monitor_cpu(x->mon), name, &val))
         return expr_fail(x, "unknown register");
     x->s += n;
     return val;
@@ -230,7 +230,7 @@ static bool read_virtual(struct monitor *mon, gva_t va, uint8_t *buf, unsigned n
     gpa_t pa;
 
     for (unsigned i = 0; i < n; i++) {
-        if (!h->translate(h->opaque, va + i, &pa))
+        if (!h->translate(h->opaque, monitor_cpu(mon), va + i, &pa))
             return false;
         mem_read(&monitor_machine(mon)->mem, pa, buf + i, 1);
     }
@@ -285,6 +285,24 @@ void cmd_x(struct monitor *mon, char *rest)
 void cmd_xp(struct monitor *mon, char *rest)
 {
     dump_command(mon, rest, true);
+}
+
+void cmd_gva2gpa(struct monitor *mon, char *rest)
+{
+    const struct monitor_hooks *h = monitor_hooks(mon);
+    const char *s = rest;
+    struct err e = { "" };
+    uint64_t va;
+    gpa_t pa;
+
+    if (!h->translate)
+        monitor_printf(mon, "gva2gpa: not available\n");
+    else if (monitor_eval(mon, &s, &va, &e) || *s)
+        monitor_printf(mon, "%s\n", *e.msg ? e.msg : "gva2gpa: an address is wanted");
+    else if (h->translate(h->opaque, monitor_cpu(mon), va, &pa))
+        monitor_printf(mon, "gpa: %#llx\n", (unsigned long long)pa);
+    else
+        monitor_printf(mon, "Unmapped\n");
 }
 
 void cmd_print(struct monitor *mon, char *rest)

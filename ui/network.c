@@ -393,41 +393,6 @@ static void cmd_hostfwd_remove(struct monitor *mon, char *rest)
     hostfwd(mon, rest, true);
 }
 
-static void cmd_set_link(struct monitor *mon, char *rest)
-{
-    char *blank = strchr(rest, ' ');
-    const char *word = blank ? blank + 1 + strspn(blank + 1, " ") : "";
-    struct netport *p;
-
-    if (blank)
-        *blank = 0;
-    p = net_find(mon_net(mon), rest);
-    if (!p)
-        monitor_printf(mon, "set_link: there is no '%s' (info network lists them)\n", rest);
-    else if (strcmp(word, "on") && strcmp(word, "off"))
-        monitor_printf(mon, "set_link: on or off is wanted\n");
-    else
-        net_set_link(p, !strcmp(word, "on"));
-}
-
-static void cmd_netdev_add(struct monitor *mon, char *rest)
-{
-    struct err e = { "" };
-
-    if (!net_backend_new(mon_net(mon), rest, NULL, &e))
-        monitor_printf(mon, "netdev_add: %s\n", e.msg);
-}
-
-static void cmd_netdev_del(struct monitor *mon, char *rest)
-{
-    struct netport *p = net_find(mon_net(mon), rest);
-
-    if (!p || p->is_card)
-        monitor_printf(mon, "netdev_del: there is no netdev '%s'\n", rest);
-    else
-        net_backend_del(p);
-}
-
 const struct monitor_cmd network_infos[] = {
     { "network", "", "network cards and back ends", info_network },
     { "usernet", "", "connections of user networking", info_usernet },
@@ -437,8 +402,5 @@ const struct monitor_cmd network_infos[] = {
 const struct monitor_cmd network_commands[] = {
     { "hostfwd_add", "[ID] tcp|udp:[HOST]:PORT-[GUEST]:PORT", "forward a host port", cmd_hostfwd_add },
     { "hostfwd_remove", "[ID] tcp|udp:[HOST]:PORT", "end a forward", cmd_hostfwd_remove },
-    { "set_link", "ID on|off", "plug a network cable in or out", cmd_set_link },
-    { "netdev_add", "KIND,id=ID[,prop=value]", "open a network back end", cmd_netdev_add },
-    { "netdev_del", "ID", "close a network back end", cmd_netdev_del },
     { NULL, NULL, NULL, NULL }
 };

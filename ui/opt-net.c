@@ -64,11 +64,7 @@ int opt_net(struct options *o, const char *val, struct err *e)
     return keep(o, NET_LEGACY, "-net", val, e);
 }
 
-int opt_object(struct options *o, const char *val, struct err *e)
+int opt_filter_dump(struct options *o, const char *val, struct err *e)
 {
-    static const char dump[] = "filter-dump,";
-
-    if (strncmp(val, dump, sizeof dump - 1))
-        return err_set(e, -ENOTSUP, "-object %s: only filter-dump is supported yet", val);
     return keep(o, NET_DUMP, "-object", val, e);
 }

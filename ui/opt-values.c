@@ -168,8 +168,13 @@ int opt_smp(struct options *o, const char *val, struct err *e)
 static int machine_type(struct options *o, const char *type, struct err *e)
 {
     static const char *const ours[] = { "pc", "pc-i440fx", "q35", "pc-q35" };
-    static const char *const later[] = { "microvm", "isapc", "none", "xenfv", "xenpv" };
+    static const char *const later[] = { "microvm", "isapc", "xenfv", "xenpv" };
 
+    if (!strcmp(type, "none")) {
+        o->no_machine = true;
+        return 0;
+    }
+    o->no_machine = false;
     if (!strcmp(type, "pc") || !strncmp(type, "pc-i440fx", 9)) {
         o->cfg.board = BOARD_PC;
         return 0;
@@ -188,7 +193,8 @@ static int machine_switch(struct options *o, const char *val, const struct item 
 {
     static const char *const keys[] = { "type", "accel", "acpi", "hpet", "pit", "usb", "graphics",
                                         "dump-guest-core", "mem-merge", "vmport", "smm",
-                                        "kernel", "initrd", "append", "pflash0", "pflash1" };
+                                        "kernel", "initrd", "append", "pflash0", "pflash1",
+                                        "memory-backend" };
     static const char *const must_be_off[] = { "smm", "vmport" };
     static const char *const no_effect[] = { "dump-guest-core", "mem-merge", "graphics" };
     bool on;
@@ -206,6 +212,11 @@ static int machine_switch(struct options *o, const char *val, const struct item 
     }
     if (!strcmp(it->key, "kvm-shadow-mem"))
         return err_set(e, -EINVAL, "-machine %s=%s: not supported", it->key, it->val);
+    if (!strcmp(it->key, "memory-backend")) {
+        free(o->memory_backend);
+        o->memory_backend = xstrdup(it->val);
+        return 0;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(must_be_off); i++)
         if (!strcmp(it->key, must_be_off[i]) &&
             (!strcmp(it->val, "auto") || (to_bool(it->val, &on) && !on)))
@@ -295,7 +306,9 @@ int opt_device(struct options *o, const char *val, struct err *e)
         o->action = ACT_DEVICE_HELP;
         return 0;
     }
-    ret = disks_device(o, val, e);
+    ret = opt_char_device(o, val, e);
+    if (ret > 0)
+        ret = disks_device(o, val, e);
     if (ret <= 0)
         return ret;
     if (*val == '{')

@@ -28,7 +28,6 @@ TEXT(pidfile)
 TEXT(log_file)
 TEXT(log_filter)
 TEXT(debugcon)
-TEXT(monitor)
 TEXT(gdb)
 CFG_TEXT(kernel)
 CFG_TEXT(initrd)
@@ -121,9 +120,14 @@ static int set_rom_dir(struct options *o, const char *v, struct err *e)
 
 static int set_serial(struct options *o, const char *v, struct err *e)
 {
-    if (o->n_serial == OPT_SERIALS)
+    unsigned n = 0;
+
+    while (n < OPT_SERIALS && o->serial[n])
+        n++;
+    if (n == OPT_SERIALS)
         return err_set(e, -EINVAL, "-serial %s: a PC has %d ports", v, OPT_SERIALS);
-    o->serial[o->n_serial++] = v;
+    o->serial[n] = v;
+    o->n_serial = MAX(o->n_serial, n + 1);
     return 0;
 }
 
@@ -196,6 +200,28 @@ static int set_parallel(struct options *o, const char *v, struct err *e)
     return none_only("-parallel", "parallel ports are", v, e);
 }
 
+/* Sound goes nowhere yet: only the back end that does so is there. */
+static int set_audiodev(struct options *o, const char *v, struct err *e)
+{
+    struct kv_list kv = { NULL, 0 };
+    struct err why = { "" };
+    const char *driver;
+    int ret = kv_parse(&kv, v, &why);
+
+    driver = kv.n && !*kv.item[0].key ? kv.item[0].val : kv_get(&kv, "driver");
+    if (ret < 0)
+        err_set(e, ret, "-audiodev %s: %s", v, why.msg);
+    else if (!driver || strcmp(driver, "none"))
+        ret = err_set(e, -ENOTSUP, "-audiodev %s: only driver none is supported yet", v);
+    kv_free(&kv);
+    return ret;
+}
+
+static int set_sandbox(struct options *o, const char *v, struct err *e)
+{
+    return strcmp(v, "off") ? err_set(e, -ENOTSUP, "-sandbox %s: not supported yet", v) : 0;
+}
+
 static int set_overcommit(struct options *o, const char *v, struct err *e)
 {
     if (strstr(v, "=on") || strstr(v, "=yes"))
@@ -256,9 +282,10 @@ static const struct opt_row rows[] = {
     { "netdev", "KIND,id=ID[,prop=value]", GRP_DEVICES,
       "network back end: user, tap, bridge, socket, stream, dgram, hubport", opt_netdev },
     { "net", "nic|user|tap|none[,prop=value]", GRP_DEVICES, NULL, opt_net },
-    { "object", "filter-dump,id=ID,netdev=ID,file=FILE", GRP_DEVICES,
-      "record a back end's frames as pcap", opt_object },
+    { "object", "KIND,id=ID[,prop=value]", GRP_DEVICES,
+      "filter-dump,netdev=,file=: pcap; secret, memory-backend-ram", opt_object },
     { "parallel", "none", GRP_DEVICES, NULL, set_parallel },
+    { "audiodev", "none,id=ID", GRP_DEVICES, NULL, set_audiodev },
     { "nographic", NULL, GRP_DISPLAY,
       "serial port and monitor on this terminal (Ctrl-A h: keys)", set_nographic },
     { "display", "none|sdl[,prop=value]|vnc=:N", GRP_DISPLAY,
@@ -266,7 +293,13 @@ static const struct opt_row rows[] = {
     { "vnc", "[HOST]:N|unix:PATH|none[,password=on]...", GRP_DISPLAY,
       "VNC server; to=N, share=, websocket=, connections=", set_vnc },
     { "sdl", NULL, GRP_DISPLAY, NULL, set_sdl },
-    { "monitor", "CHARDEV", GRP_DISPLAY, "monitor prompt there", set_monitor },
+    { "monitor", "CHARDEV", GRP_DISPLAY, "monitor prompt there; repeatable", opt_monitor },
+    { "chardev", "KIND,id=ID[,prop=value]", GRP_DISPLAY,
+      "a character device: stdio, socket, pty ... ('help' lists)", opt_chardev },
+    { "mon", "[chardev=]ID[,mode=readline|control]", GRP_DISPLAY,
+      "a monitor there; control: QMP, pretty=on|off", opt_mon },
+    { "qmp", "CHARDEV", GRP_DISPLAY, "machine protocol (QMP) there; -qmp-pretty: indented", opt_qmp },
+    { "qmp-pretty", "CHARDEV", GRP_DISPLAY, NULL, opt_qmp_pretty },
     { "S", NULL, GRP_RUN, "do not start the CPU; 'cont' in the monitor does", set_paused },
     { "no-reboot", NULL, GRP_RUN, "end instead of a reset", set_no_reboot },
     { "no-shutdown", NULL, GRP_RUN, "stop instead of ending at power-off", set_no_shutdown },
@@ -276,6 +309,7 @@ static const struct opt_row rows[] = {
     { "no-user-config", NULL, GRP_RUN, NULL, set_nothing },
     { "nodefconfig", NULL, GRP_RUN, NULL, set_nothing },
     { "overcommit", "mem-lock=off", GRP_RUN, NULL, set_overcommit },
+    { "sandbox", "off", GRP_RUN, NULL, set_sandbox },
     { "s", NULL, GRP_DEBUG, "short for -gdb tcp::1234", set_gdb_default },
     { "gdb", "tcp:[HOST]:PORT|unix:PATH|stdio", GRP_DEBUG, "serve a gdb there ('target remote')", set_gdb },
     { "d", "ITEM[,ITEM...]", GRP_DEBUG, "log these ('help' lists)", set_log },
@@ -291,16 +325,15 @@ static const struct opt_row rows[] = {
 static const struct { const char *name; bool arg; const char *what; } later[] = {
     { "sd", true, "disks are" }, { "mtdblock", true, "disks are" },
    
-    { "chardev", true, "" }, { "mon", true, "" }, { "qmp", true, "" }, { "qmp-pretty", true, "" },
     { "global", true, "" },
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" },
     { "incoming", true, "" }, { "loadvm", true, "" }, { "smbios", true, "" },
     { "acpitable", true, "" }, { "fw_cfg", true, "" }, { "option-rom", true, "" },
-    { "audiodev", true, "sound is" }, { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
+    { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
     { "virtfs", true, "" }, { "fsdev", true, "" }, { "tpmdev", true, "" }, { "numa", true, "" },
     { "spice", true, "" }, { "watchdog", true, "" }, { "watchdog-action", true, "" },
-    { "mem-path", true, "" }, { "mem-prealloc", false, "" }, { "sandbox", true, "" },
+    { "mem-path", true, "" }, { "mem-prealloc", false, "" },
     { "runas", true, "" }, { "run-with", true, "" }, { "chroot", true, "" }, { "dtb", true, "" },
     { "trace", true, "" }, { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
     { "readconfig", true, "" }, { "semihosting", false, "" }, { "win2k-hack", false, "" },
@@ -416,16 +449,16 @@ static int check_irqchip(const struct options *o, struct err *e)
 static bool has_monitor(const struct options *o)
 {
     for (unsigned i = 0; i < o->n_serial; i++)
-        if (!strncmp(o->serial[i], "mon:", 4))
+        if (o->serial[i] && !strncmp(o->serial[i], "mon:", 4))
             return true;
     return o->debugcon && !strncmp(o->debugcon, "mon:", 4);
 }
 
 /* Where serial port and monitor go when nothing was said. */
-static void default_consoles(struct options *o)
+static int default_consoles(struct options *o, struct err *e)
 {
     bool serial = !o->n_serial && !o->nodefaults;
-    bool monitor = !o->monitor && !o->nodefaults && !has_monitor(o);
+    bool monitor = !o->monitor && !o->n_mon && !o->nodefaults && !has_monitor(o);
 
     if (o->nographic && serial && monitor) {
         o->serial[o->n_serial++] = "mon:stdio";
@@ -433,8 +466,9 @@ static void default_consoles(struct options *o)
         if (serial)
             o->serial[o->n_serial++] = o->nographic ? "stdio" : "null";
         if (monitor && o->nographic)
-            o->monitor = "stdio";
+            return opt_monitor(o, "stdio", e);
     }
+    return 0;
 }
 
 /* The TSC runs at the host's rate unless tsc-frequency= says otherwise. */
@@ -481,7 +515,8 @@ static int finish(struct options *o, struct err *e)
 #ifdef CONFIG_FIRMWARE_DIR
     o->rom_dirs[o->n_rom_dirs] = CONFIG_FIRMWARE_DIR;
 #endif
-    default_consoles(o);
+    if (objects_check(o, e) < 0 || default_consoles(o, e) < 0)
+        return -EINVAL;
     if (disks_finish(o, e) < 0)
         return -EINVAL;
     default_vga(o);
@@ -518,6 +553,9 @@ void options_free(struct options *o)
     free(o->boot_once);
     free(o->boot_splash);
     disks_options_free(&o->disks);
+    opt_chardev_free(o);
+    objects_free(o->objects);
+    free(o->memory_backend);
     opt_debug_free(o);
     memset(o, 0, sizeof *o);
 }

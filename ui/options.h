@@ -11,6 +11,7 @@
 #define OPT_ROM_DIRS 16
 #define OPT_ACCELS 8
 #define OPT_NETS 32
+#define OPT_MONS 16
 
 #ifdef CONFIG_VERSION
 #define TRANSOM_VERSION_TEXT CONFIG_VERSION
@@ -20,13 +21,35 @@
 
 /** enum opt_action - what to do instead of running a machine */
 enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, ACT_ACCEL_HELP,
-                  ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP };
+                  ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP, ACT_CHARDEV_HELP };
 
 /** struct opt_net - an option about networks; @val as given (network.c) */
 enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DUMP };
 struct opt_net {
     enum opt_net_kind kind;
     const char *val;
+};
+
+/** struct opt_chardev - a -chardev */
+struct opt_chardev {
+    struct kv_list kv;
+    char *text;                      /* as given, for messages */
+    struct opt_chardev *next;
+};
+
+/** struct opt_object - a -object of the kinds that are only kept */
+struct opt_object {
+    const char *type;
+    char *id;
+    uint64_t bytes;                  /* of memory */
+    struct opt_object *next;
+};
+
+/** struct opt_mon - a monitor: -monitor, -mon, -qmp */
+struct opt_mon {
+    const char *option;
+    char *spec;                      /* "chardev:ID" or a short spelling; owned */
+    bool control, pretty;
 };
 
 /** struct options - the command line; "const" strings are those of argv */
@@ -39,10 +62,18 @@ struct options {
     bool irqchip_given;
     char *accels[OPT_ACCELS];        /* -accel arguments, tried in order */
     unsigned n_accels;
-    const char *serial[OPT_SERIALS]; /* chardev specs; "none": no port */
-    unsigned n_serial;
+    const char *serial[OPT_SERIALS]; /* chardev specs; "none", NULL: no port */
+    unsigned n_serial;               /* the last that was named + 1 */
+    char *serial_own[OPT_SERIALS], *debugcon_own; /* those that are not argv's */
+    char serial_id[OPT_SERIALS][64]; /* of -device isa-serial */
     const char *monitor;             /* chardev spec, "none", or NULL: default */
     const char *debugcon;
+    struct opt_chardev *chardevs;
+    struct opt_mon mon[OPT_MONS];    /* @monitor is among them after options_parse() */
+    unsigned n_mon;
+    struct opt_object *objects;
+    char *memory_backend;            /* -machine memory-backend= */
+    bool no_machine;                 /* -machine none: a monitor to ask what there is */
     const char *gdb;                 /* chardev spec, "none" or NULL */
     const char *rom_dirs[OPT_ROM_DIRS + 2]; /* -L, then configure's */
     unsigned n_rom_dirs;
@@ -116,7 +147,26 @@ void opt_debug_free(struct options *o);
 int opt_netdev(struct options *o, const char *val, struct err *e);
 int opt_nic(struct options *o, const char *val, struct err *e);
 int opt_net(struct options *o, const char *val, struct err *e);
-int opt_object(struct options *o, const char *val, struct err *e);
+int opt_filter_dump(struct options *o, const char *val, struct err *e);
 int opt_msg(struct options *o, const char *val, struct err *e);
+/* character devices and monitors (opt-chardev.c) */
+int opt_chardev(struct options *o, const char *val, struct err *e);
+int opt_monitor(struct options *o, const char *val, struct err *e);
+int opt_mon(struct options *o, const char *val, struct err *e);
+int opt_qmp(struct options *o, const char *val, struct err *e);
+int opt_qmp_pretty(struct options *o, const char *val, struct err *e);
+/* objects (opt-object.c) */
+int opt_object(struct options *o, const char *val, struct err *e);
+/** object_add() - check and append one to @list; @what: for messages. -errno with @e set */
+int object_add(struct opt_object **list, const struct kv_list *kv, const char *what, struct err *e);
+struct opt_object *object_find(struct opt_object *list, const char *id);
+void objects_free(struct opt_object *list);
+/** objects_check() - whether what -machine names is there and fits */
+int objects_check(const struct options *o, struct err *e) MUST_CHECK;
+/** opt_char_device() - -device isa-serial and isa-debugcon; 1 when it is neither */
+int opt_char_device(struct options *o, const char *val, struct err *e);
+int opt_mon_add(struct options *o, const char *option, const char *spec, bool control, bool pretty,
+                    struct err *e);
+void opt_chardev_free(struct options *o);
 
 #endif

@@ -9,18 +9,34 @@
 #include "ui/options.h"
 #include "ui/ui.h"
 
-#define RUN_CHARDEVS 16
+#define RUN_CHARDEVS 64
 
 enum { WANT_STOP = 1, WANT_CONT = 2, WANT_DEBUG = 4 };
+
+/** struct run_chr - a character device, or another port of a multiplexer (id NULL) */
+struct run_chr {
+    struct chardev *chr;
+    char *id;                            /* owned */
+    bool used;                           /* somebody is its front end */
+};
+
+/** struct run_mon - a monitor: for people or, control, for programs */
+struct run_mon {
+    struct chardev *chr;
+    bool control, pretty;
+    struct monitor *mon;
+    struct qmp *qmp;
+};
 
 /** struct run - everything between command line and exit */
 struct run {
     const struct options *opt;
     struct machine *m;
     struct accel *accel;
-    struct chardev *chr[RUN_CHARDEVS];   /* freed after the machine */
-    struct monitor *mon[RUN_CHARDEVS];
+    struct run_chr chr[RUN_CHARDEVS];    /* freed after the machine */
+    struct run_mon mon[RUN_CHARDEVS];
     unsigned n_chr, n_mon;
+    struct opt_object *objects;          /* made while it runs */
     struct displays *displays;           /* goes before the machine */
     struct chardev *gdb_chr;             /* NULL: no debugger */
     struct gdb *gdb;
@@ -29,7 +45,7 @@ struct run {
     int64_t wake_at_ns;   /* virtual time the loop wakes by itself; machine lock */
     uint32_t want;        /* WANT_*, from monitor and debugger; atomic */
     int signal_fd;
-    bool quit;
+    bool quit, io_error;  /* io_error: stopped because of werror=, rerror= */
     int exit_code;
 };
 
@@ -38,11 +54,38 @@ struct run {
  * Between machine_new() and pc_build(). 0 or -errno with @e set.
  */
 int run_consoles(struct run *r, struct err *e) MUST_CHECK;
-/** run_monitors() - start the monitors, once the machine is built */
-void run_monitors(struct run *r);
+/** run_monitors() - start the monitors, once the machine is built; 0 or -errno with @e set */
+int run_monitors(struct run *r, struct err *e) MUST_CHECK;
+/** run_monitors_resume() - requests of their commands are done; whether there are new ones */
+bool run_monitors_resume(struct run *r);
+void run_monitors_free(struct run *r);
 void run_consoles_free(struct run *r);
 /** run_monitor_new() - a monitor with all commands at @chr, for monitor_free() */
 struct monitor *run_monitor_new(struct run *r, struct chardev *chr);
+struct monitor_hooks run_monitor_hooks(struct run *r);
+/** run_event() - tell programs; @opaque: struct run; @data: JSON object, or NULL. Any thread */
+void run_event(void *opaque, const char *name, const char *data);
+
+/** run_device_deleted() - m->device_deleted: DEVICE_DELETED */
+void run_device_deleted(void *opaque, const struct device *d);
+
+/* character devices by id (console.c); machine lock held; -errno with @e set */
+struct run_chr *run_chr_find(struct run *r, const char *id);
+int run_chr_add(struct run *r, const struct kv_list *kv, const char *what, struct err *e) MUST_CHECK;
+int run_chr_remove(struct run *r, const char *id, struct err *e) MUST_CHECK;
+/** run_chr_claim() - become the front end of @id, or of another port when it is multiplexed */
+struct chardev *run_chr_claim(struct run *r, const char *id, struct err *e) MUST_CHECK;
+void run_chr_release(struct run *r, struct chardev *chr);
+
+/* what monitors ask of the vCPUs (monitor-cpu.c): struct monitor_hooks */
+void run_hook_registers(void *opaque, struct monitor *mon, bool all);
+bool run_hook_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa);
+bool run_hook_reg(void *opaque, unsigned cpu, const char *name, uint64_t *val);
+/** run_hold_cpu() - vCPU @n standing still, for a look; run_release_cpu() goes with it */
+struct x86_cpu *run_hold_cpu(struct run *r, unsigned n);
+void run_release_cpu(struct run *r);
+extern const struct monitor_cmd cpu_infos[], machine_infos[], bus_infos[], machine_commands[],
+    vcpu_commands[];
 /** run_want() - ask the main loop for WANT_*; any thread */
 void run_want(struct run *r, uint32_t what);
 
@@ -80,7 +123,7 @@ void run_disks_free(struct run *r, struct drive *drives);
  */
 int run_device_add(struct machine *m, struct kv_list *l, struct err *e) MUST_CHECK;
 int run_device_del(struct machine *m, const char *id, struct err *e) MUST_CHECK;
-extern const struct monitor_cmd device_infos[], device_commands[];
+extern const struct monitor_cmd device_infos[];
 
 /** run_displays() - open windows and the VNC server, once the machine is built (display.c) */
 int run_displays(struct run *r, struct err *e) MUST_CHECK;

@@ -16,7 +16,42 @@
 
 #define TIMER_SLACK_NS 1000   /* Linux's default of 50 us is long for a guest's timer */
 
-/* ---- signals, timers ------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------- */
+
+static void event(struct run *r, const char *name)
+{
+    run_event(r, name, NULL);
+}
+
+static void event_reason(struct run *r, const char *name, bool guest, const char *reason)
+{
+    char data[96];
+
+    snprintf(data, sizeof data, "{\"guest\": %s, \"reason\": \"%s\"}", guest ? "true" : "false", reason);
+    run_event(r, name, data);
+}
+
+static bool by_guest(enum shutdown_cause why)
+{
+    return why == CAUSE_GUEST_SHUTDOWN || why == CAUSE_GUEST_RESET || why == CAUSE_TRIPLE_FAULT ||
+           why == CAUSE_DEBUG_EXIT;
+}
+
+static const char *reason(enum shutdown_cause why, bool reset)
+{
+    switch (why) {
+    case CAUSE_GUEST_SHUTDOWN: case CAUSE_DEBUG_EXIT:
+        return "guest-shutdown";
+    case CAUSE_GUEST_RESET: case CAUSE_TRIPLE_FAULT:
+        return "guest-reset";
+    case CAUSE_HOST_SIGNAL:
+        return "host-signal";
+    default:
+        return reset ? "host-qmp-system-reset" : "host-qmp-quit";
+    }
+}
+
+/* ---- signals ------------------------------------------------------------------------- */
 
 static void on_signal(void *opaque, int fd, short revents)
 {
@@ -87,6 +122,7 @@ static void stop(struct run *r, enum run_state why)
     r->m->accel->pause_all(r->m);
     r->m->run_state = why;
     __atomic_store_n(&r->m->request_stop, 0, __ATOMIC_RELEASE);
+    event(r, "STOP");
     if (!r->gdb)
         return;
     machine_lock(r->m);
@@ -102,6 +138,8 @@ static void cont(struct run *r)
     machine_lock(r->m);
     drives_resume(r->m);
     machine_unlock(r->m);
+    r->io_error = false;
+    event(r, "RESUME");
     r->m->accel->resume_all(r->m);
 }
 
@@ -114,10 +152,13 @@ static void debug_go(struct run *r)
     machine_lock(r->m);
     drives_resume(r->m);
     machine_unlock(r->m);
+    r->io_error = false;
+    event(r, "RESUME");
     gdb_resume(r->gdb);
 }
 
-static void reset(struct run *r)
+/* @why: CAUSE_NONE for the one at the start */
+static void reset(struct run *r, enum shutdown_cause why)
 {
     struct machine *m = r->m;
 
@@ -126,6 +167,8 @@ static void reset(struct run *r)
     machine_reset(m);
     m->accel->reset_all(m);
     machine_unlock(m);
+    if (why)
+        event_reason(r, "RESET", by_guest(why), reason(why, true));
     if (m->run_state == RUN_RUNNING)
         m->accel->resume_all(m);
     else if (m->run_state == RUN_SHUTDOWN)
@@ -148,6 +191,7 @@ static void powerdown(struct run *r)
     machine_lock(r->m);
     pm_power_button(r->m);
     machine_unlock(r->m);
+    event(r, "POWERDOWN");
 }
 
 /* What the guest itself brought about, -no-shutdown keeps to look at. */
@@ -156,6 +200,7 @@ static void shutdown_request(struct run *r, enum shutdown_cause why)
     bool guest = why == CAUSE_GUEST_SHUTDOWN || why == CAUSE_GUEST_RESET ||
                  why == CAUSE_TRIPLE_FAULT;
 
+    event_reason(r, "SHUTDOWN", by_guest(why), reason(why, false));
     if (guest && r->m->cfg.no_shutdown) {
         stop(r, RUN_SHUTDOWN);
         return;
@@ -181,16 +226,18 @@ static void do_requests(struct run *r)
         shutdown_request(r, why);
     if (r->quit)
         return;
-    if (take(&r->m->request_reset))
-        reset(r);
+    if ((why = take(&r->m->request_reset)))
+        reset(r, why);
     if (take(&r->m->request_remove))
         remove_gone(r);
     if (take(&r->m->request_powerdown))
         powerdown(r);
     if (want & WANT_DEBUG)                 /* before a stop: that may be his, too */
         debug_go(r);
-    if (take(&r->m->request_stop))
+    if (take(&r->m->request_stop)) {
+        r->io_error = drives_stopped(r->m);
         want |= WANT_STOP;
+    }
     if ((want & WANT_STOP) && r->m->run_state == RUN_RUNNING)
         stop(r, RUN_PAUSED);
     if (want & WANT_CONT)
@@ -209,16 +256,49 @@ static void unlock(void *opaque)
     machine_unlock(opaque);
 }
 
+/* Commands whose requests are carried out are answered, and may be followed by more. */
+static bool resume_monitors(struct run *r)
+{
+    bool again;
+
+    machine_lock(r->m);
+    again = run_monitors_resume(r);
+    machine_unlock(r->m);
+    return again;
+}
+
+/* -machine none: monitors only. */
+static int run_without_machine(struct run *r)
+{
+    while (!r->quit) {
+        int32_t why;
+
+        loop_run_once(r->m->loop, -1, lock, unlock, r->m);
+        if ((why = take(&r->m->request_shutdown)))
+            shutdown_request(r, why);
+        __atomic_store_n(&r->want, 0, __ATOMIC_SEQ_CST);
+        take(&r->m->request_reset);
+        take(&r->m->request_powerdown);
+        while (!r->quit && resume_monitors(r))
+            ;
+    }
+    return r->exit_code;
+}
+
 int run_loop(struct run *r)
 {
-    reset(r);
+    if (r->opt->no_machine)
+        return run_without_machine(r);
+    reset(r, CAUSE_NONE);
     if (!r->opt->paused)
         cont(r);
     while (!r->quit) {
         int64_t left = run_timers(r);
 
         loop_run_once(r->m->loop, left, lock, unlock, r->m);
-        do_requests(r);
+        do {
+            do_requests(r);
+        } while (!r->quit && resume_monitors(r));
     }
     return r->exit_code;
 }

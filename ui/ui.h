@@ -10,14 +10,16 @@
 
 #include "hw/hw.h"
 
+struct kv_list;
+
 /* ---- character back ends -------------------------------------------------- */
 
 /**
  * chardev_new() - open a back end by its command line spelling
  * @loop: that will serve it; must outlive it
- * @spec: stdio[,signal=on|off]  null  file:PATH  pty  /dev/TTY
- *   unix:PATH[,server=on|off][,wait=on|off]
- *   tcp:[HOST]:PORT[,server=on|off][,wait=on|off][,nodelay=on|off]
+ * @spec: stdio[,signal=on|off]  null  file:PATH  pipe:PATH  pty  ringbuf  /dev/TTY
+ *   unix:PATH[,server=on|off][,wait=on|off]...
+ *   tcp:[HOST]:PORT[,...], telnet:[HOST]:PORT[,...]
  *   mon:SPEC: SPEC behind a multiplexer (Ctrl-A keys); the first port of it
  *   is returned, chardev_mux_add() gives the monitor's. "none" is the
  *   caller's to understand.
@@ -30,6 +32,17 @@
 struct chardev *chardev_new(struct loop *loop, const char *spec, const char *label,
                             struct err *e) MUST_CHECK;
 
+/**
+ * chardev_open() - open a back end as -chardev says it
+ * @kv: the kind (without key, or backend=) and its options; id= is ignored here
+ * @what: how the user wrote it, for messages
+ * With mux=on it is behind a multiplexer. Returns as chardev_new().
+ */
+struct chardev *chardev_open(struct loop *loop, const struct kv_list *kv, const char *what,
+                             const char *label, struct err *e) MUST_CHECK;
+/** chardev_kind_name() - kind @n of -chardev, or NULL at the end of the list */
+const char *chardev_kind_name(size_t n);
+
 /** chardev_free() - write what is buffered (waiting at most a second for the
  *  reader), close; NULL is allowed */
 void chardev_free(struct chardev *c);
@@ -37,6 +50,15 @@ void chardev_free(struct chardev *c);
 void chardev_flush(struct chardev *c);
 /** chardev_desc() - what it is, e.g. "pty:/dev/pts/3"; valid until freed */
 const char *chardev_desc(const struct chardev *c);
+/** chardev_is_open() - somebody is at the other side, as far as the kind can tell */
+bool chardev_is_open(const struct chardev *c);
+/** chardev_take_fd() - the oldest descriptor that the peer sent along and nobody took
+ *  yet, the caller's from now on; -1: none */
+int chardev_take_fd(struct chardev *c);
+/** chardev_ringbuf_read() - take up to @len bytes, oldest first, out of a ring buffer;
+ *  chardev_ringbuf_write() - add some. How many, or -EINVAL with @e set: it is none */
+int chardev_ringbuf_read(struct chardev *c, uint8_t *buf, size_t len, struct err *e) MUST_CHECK;
+int chardev_ringbuf_write(struct chardev *c, const uint8_t *buf, size_t len, struct err *e) MUST_CHECK;
 
 /**
  * chardev_mux_new() - put @backend behind a multiplexer and return its first port
@@ -70,12 +92,15 @@ struct monitor_hooks {
     void *opaque;
     void (*stop)(void *opaque);
     void (*cont)(void *opaque);
-    /** print with monitor_printf() */
-    void (*registers)(void *opaque, struct monitor *mon);
-    /** virtual to physical; false: not mapped */
-    bool (*translate)(void *opaque, gva_t va, gpa_t *pa);
+    /** print with monitor_printf(), those of monitor_cpu() or of all vCPUs */
+    void (*registers)(void *opaque, struct monitor *mon, bool all);
+    /** virtual to physical, as vCPU @cpu sees it; false: not mapped */
+    bool (*translate)(void *opaque, unsigned cpu, gva_t va, gpa_t *pa);
     /** value of a register named as in expressions, without '$' */
-    bool (*reg)(void *opaque, const char *name, uint64_t *val);
+    bool (*reg)(void *opaque, unsigned cpu, const char *name, uint64_t *val);
+    /** the main loop calls monitor_resume() once it has carried out what stop, cont and
+     *  requests to the machine ask for: the prompt comes after that */
+    bool resumes;
 };
 
 /**
@@ -107,6 +132,11 @@ void monitor_printf(struct monitor *mon, const char *fmt, ...) PRINTF(2, 3);
 /** monitor_machine()/monitor_hooks() - whose monitor it is, and its hooks */
 struct machine *monitor_machine(struct monitor *mon);
 const struct monitor_hooks *monitor_hooks(const struct monitor *mon);
+/** monitor_resume() - the requests of the last command are done; returns whether another
+ *  command waits now */
+bool monitor_resume(struct monitor *mon);
+/** monitor_cpu() - which vCPU "cpu N" has chosen */
+unsigned monitor_cpu(const struct monitor *mon);
 /** monitor_command() - run one line as if typed; @line is changed */
 void monitor_command(struct monitor *mon, char *line);
 

@@ -197,6 +197,14 @@ bool drive_busy(const struct drive *d)
     return d->in_flight != 0;
 }
 
+bool drives_stopped(const struct machine *m)
+{
+    for (const struct drive *d = m->drives; d; d = d->next)
+        if (d->parked)
+            return true;
+    return false;
+}
+
 void drives_resume(struct machine *m)
 {
     struct drive_req *r, *next;

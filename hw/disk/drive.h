@@ -82,6 +82,8 @@ void drive_submit(struct drive *d, struct drive_req *r);
 void drive_drain(struct drive *d);
 /** drive_busy() - requests in flight or parked */
 bool drive_busy(const struct drive *d);
+/** drives_stopped() - whether a drive waits with a failed request for the guest to go on */
+bool drives_stopped(const struct machine *m);
 /** drives_resume() - the guest goes on: try parked requests again */
 void drives_resume(struct machine *m);
 

@@ -45,6 +45,7 @@ struct pic {
     struct device dev;
     struct pic_chip chip[2]; /* 0: master */
     uint8_t intr;            /* level of the master's output */
+    uint64_t raised[16];     /* for the monitor */
 };
 
 static bool is_master(const struct pic *p, const struct pic_chip *c)
@@ -133,8 +134,26 @@ void pic_set_irq(struct pic *p, int irq, int level)
 {
     if (!p || irq < 0 || irq > 15 || irq == CASCADE_IR)
         return;
+    if (level && !(p->chip[irq >> 3].lines >> (irq & 7) & 1))
+        p->raised[irq]++;
     chip_line(&p->chip[irq >> 3], irq & 7, level);
     update(p);
+}
+
+uint64_t pic_irq_count(const struct pic *p, unsigned irq)
+{
+    return p && irq < 16 ? p->raised[irq] : 0;
+}
+
+void pic_print(const struct pic *p, FILE *f)
+{
+    for (unsigned i = 0; p && i < 2; i++) {
+        const struct pic_chip *c = &p->chip[i];
+
+        fprintf(f, "pic%u: irr=%02x imr=%02x isr=%02x hprio=%u irq_base=%02x rr_sel=%u elcr=%02x fnm=%u\n", i,
+                c->irr, c->imr, c->isr, (c->lowest + 1) & 7, c->vector_base, c->read_isr, c->elcr,
+                !!(c->icw4 & ICW4_SFNM));
+    }
 }
 
 bool pic_intr(const struct pic *p)

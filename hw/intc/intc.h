@@ -30,6 +30,11 @@ void pic_set_irq(struct pic *p, int irq, int level);
  */
 int pic_ack(struct pic *p);
 
+/** pic_print() - registers of both chips, a line each; pic_irq_count() - how often input
+ *  @irq (0..15) was raised; @p may be NULL */
+void pic_print(const struct pic *p, FILE *f);
+uint64_t pic_irq_count(const struct pic *p, unsigned irq);
+
 /** pic_intr() - level of the master's INTR output */
 bool pic_intr(const struct pic *p);
 
@@ -43,6 +48,11 @@ extern const struct device_type ioapic_type;
 
 /** ioapic_set_irq() - drive pin @pin (others are ignored); @io may be NULL */
 void ioapic_set_irq(struct ioapic *io, int pin, int level);
+
+/** ioapic_print() - redirection table; ioapic_irq_count() - how often pin @pin was raised;
+ *  @io may be NULL */
+void ioapic_print(const struct ioapic *io, FILE *f);
+uint64_t ioapic_irq_count(const struct ioapic *io, unsigned pin);
 
 /** ioapic_eoi() - EOI message for @vector: level pins that were delivered
  *  with it are released, and fire again when still asserted; @io may be NULL */

@@ -41,6 +41,7 @@ struct ioapic {
     uint32_t lines;  /* pin levels */
     uint32_t id;
     uint8_t select;
+    uint64_t raised[IOAPIC_PINS]; /* for the monitor */
 };
 
 /* Only fixed vectors are ever level: the others are edges, however programmed. */
@@ -83,10 +84,32 @@ void ioapic_set_irq(struct ioapic *io, int pin, int level)
         return;
     }
     io->lines |= BIT(pin);
+    io->raised[pin] += rise;
     if (is_level(io->redtbl[pin]))
         pin_check_level(io, pin);
     else if (rise && !(io->redtbl[pin] & RTE_MASKED))
         pin_send(io, pin); /* an edge on a masked pin is lost, as documented */
+}
+
+uint64_t ioapic_irq_count(const struct ioapic *io, unsigned pin)
+{
+    return io && pin < IOAPIC_PINS ? io->raised[pin] : 0;
+}
+
+void ioapic_print(const struct ioapic *io, FILE *f)
+{
+    if (!io)
+        return;
+    fprintf(f, "ioapic: id=0x%02x sel=0x%02x\n", io->id >> 24, io->select);
+    for (unsigned n = 0; n < IOAPIC_PINS; n++) {
+        uint64_t rte = io->redtbl[n];
+
+        fprintf(f, "pin %-2u 0x%016llx dest=%llu vec=%-3llu %s %s%s%s line=%u\n", n,
+                (unsigned long long)rte, (unsigned long long)(rte >> 56),
+                (unsigned long long)(rte & RTE_VECTOR), rte & RTE_LOGICAL ? "logical " : "physical",
+                rte & RTE_LEVEL ? "level" : "edge ", rte & RTE_MASKED ? " masked" : "",
+                rte & RTE_REMOTE_IRR ? " remote-irr" : "", io->lines >> n & 1);
+    }
 }
 
 void ioapic_eoi(struct ioapic *io, uint8_t vector)

@@ -101,7 +101,7 @@ Test(chardev, errors_are_one_line)
     expect_error("xyzzyxyzzy", "xyzzyxyzzy: unknown kind of character device");
     expect_error("file", "file: 'file' is written otherwise (see -help)");
     expect_error("null,x", "null,x: null takes no arguments");
-    expect_error("stdio,sgnal=off", "stdio,sgnal=off: only signal=on|off is understood");
+    expect_error("stdio,sgnal=off", "stdio,sgnal=off: unknown option 'sgnal', did you mean 'signal'?");
     expect_error("mon:mon:stdio", "mon:mon:stdio: one mon: is enough");
     expect_error("/dev/nonexistent", "/dev/nonexistent: No such file or directory");
 }

@@ -9,19 +9,19 @@ static int stops, conts;
 
 static void on_stop(void *opaque) { stops++; }
 static void on_cont(void *opaque) { conts++; }
-static void on_registers(void *opaque, struct monitor *to)
+static void on_registers(void *opaque, struct monitor *to, bool all)
 {
-    monitor_printf(to, "RAX=%016x\n", 42);
+    monitor_printf(to, "RAX=%016x%s\n", 42, all ? " all" : "");
 }
 
 /* one page at 0xffff0000 is mapped to 0x1000 */
-static bool on_translate(void *opaque, gva_t va, gpa_t *pa)
+static bool on_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa)
 {
     *pa = 0x1000 | (va & 0xfff);
     return (va & ~0xfffull) == 0xffff0000;
 }
 
-static bool on_reg(void *opaque, const char *name, uint64_t *val)
+static bool on_reg(void *opaque, unsigned cpu, const char *name, uint64_t *val)
 {
     *val = 0x1000;
     return !strcmp(name, "rsp");
@@ -104,6 +104,12 @@ Test(monitor, info)
     cr_assert_str_eq(answer("info status"), "VM status: running\r\n");
     cr_assert(strstr(answer("info version"), "Transom"));
     cr_assert_str_eq(answer("info registers"), "RAX=000000000000002a\r\n");
+    cr_assert_str_eq(answer("info registers -a"), "RAX=000000000000002a all\r\n");
+    cr_assert_str_eq(answer("info registers -b"), "usage: info registers [-a]\r\n");
+    cr_assert_str_eq(answer("gva2gpa 0xffff0123"), "gpa: 0x1123\r\n");
+    cr_assert_str_eq(answer("gva2gpa 1"), "Unmapped\r\n");
+    cr_assert_str_eq(answer("cpu 1"), "cpu: a vCPU from 0 to 0 is wanted\r\n");
+    cr_assert_str_eq(answer("cpu 0"), "");
     cr_assert(strstr(answer("info mtree"),
                      "0000000000000000-00000000000fffff (prio 0, ram): ram-low"));
     cr_assert_str_eq(answer("info screen"), "no VGA\r\n");
@@ -129,7 +135,7 @@ Test(monitor, run_control)
 Test(monitor_without_hooks, absent_hooks, .fini = teardown)
 {
     setup_with(NULL);
-    cr_assert_str_eq(answer("stop"), "stop: not available\r\n");
+    cr_assert_str_eq(answer("stop"), "Error: stop: not available\r\n");
     cr_assert_str_eq(answer("info registers"), "info registers: not available\r\n");
     cr_assert(strstr(answer("x 0"), "not available"));
     cr_assert(strstr(answer("p $rax"), "unknown register"));
@@ -201,9 +207,17 @@ Test(monitor, line_editing)
 {
     cr_assert_str_eq(answer("prinx\bt 9\x7f" "5"), "0x5\r\n");
     cr_assert_str_eq(answer("garbage\x15p 6"), "0x6\r\n");
+    cr_assert_str_eq(answer("1+3\x01p \x05+4"), "0x8\r\n", "Ctrl-A, Ctrl-E");
+    cr_assert_str_eq(answer("p 12345\x02\x02\x02\x0b"), "0xc\r\n", "Ctrl-B, Ctrl-K");
+    cr_assert_str_eq(answer("p 15\x1b[D3\x1b[C\x1b[D\x1b[D\x04"), "0xf\r\n", "arrows, Ctrl-D");
+    cr_assert_str_eq(answer("xp 7\x1b[H\x1b[3~\x1b[F+1"), "0x8\r\n", "Home, Delete, End");
+    cr_assert_str_eq(answer("p 1 + oops\x1b" "b\x1b" "d2"), "0x3\r\n", "words");
+    cr_assert_str_eq(answer("p 4\x1b[A\x1b[B" "0"), "0x28\r\n", "the new line is kept");
     cr_assert_str_eq(answer("p 1 + oops\x17" "1"), "0x2\r\n");
     cr_assert_str_eq(answer("\x1b[A\x7f" "8"), "0x9\r\n", "history: p 1 + 8");
     cr_assert_str_eq(answer("\x1b[A\x1b[A\x1b[B"), "0x9\r\n");
+    memback_type(back, "p 5\x03");
+    cr_assert_str_eq(answer("p 6"), "0x6\r\n", "Ctrl-C");
     cr_assert_str_eq(answer("\x1b[3~p 3"), "0x3\r\n", "other sequences vanish");
 }
 
@@ -216,6 +230,15 @@ Test(monitor, completion)
     memback_clear(back);
     memback_type(back, "\t");
     cr_assert(strstr(back->out, "system_reset system_powerdown"));
+    memback_clear(back);
+    memback_type(back, "\x15info hist\t");
+    cr_assert(strstr(back->out, "info history "));
+    memback_type(back, "\x15help sto\t");
+    cr_assert(strstr(back->out, "help stop "));
+    memback_type(back, "\x15log guest_e\t");
+    cr_assert(strstr(back->out, "log guest_errors "));
+    memback_type(back, "\x15logfile /etc/passw\t");
+    cr_assert(strstr(back->out, "/etc/passwd"));
     memback_type(back, "\x15nothing_like_this\t");
 }
 
@@ -236,6 +259,40 @@ Test(monitor, cr_lf_is_one_end_of_line)
     memback_type(back, "p 1\r\np 2\n");
     first = strstr(back->out, "0x1\r\n(qemu) p 2\r\n0x2\r\n(qemu) ");
     cr_assert_not_null(first, "%s", back->out);
+}
+
+/* Where the main loop resumes the monitor, what is typed meanwhile waits. */
+Test(monitor_held, lines_wait_for_what_was_asked, .fini = teardown)
+{
+    static const struct monitor_hooks hooks = { .stop = on_stop, .cont = on_cont, .resumes = true };
+
+    stops = 0;
+    setup_with(&hooks);
+    memback_clear(back);
+    memback_type(back, "stop\rstop\rp 1\r");
+    cr_assert_eq(stops, 1);
+    cr_assert_null(strstr(back->out, "(qemu) "));
+    cr_assert(monitor_resume(mon));
+    cr_assert_eq(stops, 2);
+    cr_assert_null(strstr(back->out, "0x1"));
+    cr_assert_not(monitor_resume(mon));
+    cr_assert(strstr(back->out, "0x1\r\n(qemu) "));
+    cr_assert_not(monitor_resume(mon));
+}
+
+static int reader_leaves(struct chardev *c, const uint8_t *buf, int len)
+{
+    c->event(c->front, CHR_EVENT_CLOSED);
+    return len;
+}
+
+Test(monitor, reader_leaves_while_it_is_written_to)
+{
+    back->chr.c.write = reader_leaves;
+    memback_type(back, "help\r");
+    back->chr.c.write = memback_write;
+    back->chr.c.event(back->chr.c.front, CHR_EVENT_OPENED);
+    cr_assert_str_eq(answer("p 2"), "0x2\r\n");
 }
 
 Test(monitor, slow_back_end_gets_everything)

@@ -1,0 +1,21 @@
+/*
+ * commands-int.h - the tables behind run_commands, and what they share
+ */
+#ifndef UI_COMMANDS_INT_H
+#define UI_COMMANDS_INT_H
+
+#include "ui/command.h"
+#include "ui/qmp.h"
+#include "ui/run-int.h"
+
+extern const struct command query_commands[], cpu_commands[], qom_commands[], char_commands[],
+    block_commands[], input_commands[], net_commands[], bus_commands[], device_commands[], object_commands[], schema_commands[];
+
+/** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
+ *  caller. @suffix is appended */
+char *device_path(struct machine *m, const struct device *d, const char *suffix);
+/** flat_kv() - members of JSON object @args as the command line would have them, nested ones as
+ *  "outer.inner"; those named in @skip (NULL-terminated, or NULL) are left out */
+void flat_kv(struct kv_list *l, const struct jv *args, const char *const *skip);
+
+#endif

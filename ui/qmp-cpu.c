@@ -1,0 +1,221 @@
+/*
+ * qmp-cpu.c - vCPUs and CPU models for programs; commands that act on vCPUs and memory
+ */
+#define _GNU_SOURCE 1
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "target-x86/cpu-features.h"
+#include "ui/commands-int.h"
+#include "ui/monitor-int.h"
+
+#define SAVE_CHUNK 65536u
+
+/* ---- vCPUs ------------------------------------------------------------------------ */
+
+static const char *model_name(const struct run *r)
+{
+    return r->opt->model.name ? r->opt->model.name : "qemu64";
+}
+
+/* Socket, die, core and thread of vCPU @n, innermost first. */
+static void write_place(struct jw *w, const struct machine_config *cfg, unsigned n)
+{
+    unsigned threads = MAX(cfg->threads, 1u), cores = MAX(cfg->cores, 1u), dies = MAX(cfg->dies, 1u);
+
+    jw_open(w, "props");
+    jw_int(w, "core-id", n / threads % cores);
+    jw_int(w, "thread-id", n % threads);
+    if (dies > 1)
+        jw_int(w, "die-id", n / (threads * cores) % dies);
+    jw_int(w, "socket-id", n / (threads * cores * dies));
+    jw_close(w);
+}
+
+static int query_cpus_fast(struct call *c, struct err *e)
+{
+    jw_open_array(c->out, NULL);
+    for (unsigned n = 0; n < c->m->n_vcpus; n++) {
+        jw_open(c->out, NULL);
+        jw_int(c->out, "thread-id", c->m->vcpus[n]->thread_id);
+        jw_strf(c->out, "qom-type", "%s-x86_64-cpu", model_name(c->run));
+        write_place(c->out, &c->m->cfg, n);
+        jw_strf(c->out, "qom-path", "/machine/unattached/device[%u]", n);
+        jw_int(c->out, "cpu-index", n);
+        jw_str(c->out, "target", "x86_64");
+        jw_close(c->out);
+    }
+    jw_close(c->out);
+    return 0;
+}
+
+/* ---- models -------------------------------------------------------------------------- */
+
+static const struct { const char *name; uint8_t word, bit; } features[] = {
+#define X(w, b, n, k) { n, FEAT_##w, b },
+    X86_FEATURES(X)
+#undef X
+};
+
+static void write_missing(struct jw *w, const char *words)
+{
+    while (words && *words) {
+        size_t n = strcspn(words, ",");
+
+        jw_strf(w, NULL, "%.*s", (int)n, words);
+        words += n + (words[n] ? 2 : 0);
+    }
+}
+
+static int query_cpu_definitions(struct call *c, struct err *e)
+{
+    const char *name;
+
+    jw_open_array(c->out, NULL);
+    for (unsigned i = 0; (name = x86_model_name(i)); i++) {
+        char *missing = x86_model_missing(i);
+
+        jw_open(c->out, NULL);
+        jw_str(c->out, "name", name);
+        jw_strf(c->out, "typename", "%s-x86_64-cpu", name);
+        jw_open_array(c->out, "unavailable-features");
+        write_missing(c->out, missing);
+        jw_close(c->out);
+        jw_bool(c->out, "static", false);
+        jw_bool(c->out, "migration-safe", strcmp(name, "max") && strcmp(name, "host"));
+        jw_bool(c->out, "deprecated", false);
+        jw_close(c->out);
+        free(missing);
+    }
+    jw_close(c->out);
+    return 0;
+}
+
+/* "NAME,check=off,feature=on,..." as -cpu takes it; NULL with @e set. */
+static char *model_text(const struct jv *model, struct err *e)
+{
+    const char *name = jv_text(model, "name");
+    const struct jv *props = jv_get(model, "props");
+    char *text, *longer;
+
+    if (!name || strchr(name, ',')) {
+        err_set(e, -EINVAL, "Parameter 'model.name' is missing");
+        return NULL;
+    }
+    text = xasprintf("%s,check=off", strcmp(name, "base") ? name : "max");
+    for (const struct jv *p = props && props->type == JV_OBJECT ? props->child : NULL; p; p = p->next) {
+        if (p->type != JV_BOOL || strchr(p->key, ','))
+            continue;                  /* numbers and names say nothing about features */
+        longer = xasprintf("%s,%s=%s", text, p->key, p->b ? "on" : "off");
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static int query_cpu_model_expansion(struct call *c, struct err *e)
+{
+    const struct jv *model = jv_get(c->args, "model");
+    const char *type = jv_text(c->args, "type");
+    struct x86_model m;
+    char *text;
+    int ret;
+
+    if (strcmp(type, "static") && strcmp(type, "full"))
+        return err_set(e, -EINVAL, "Parameter 'type' does not accept value '%.32s'", type);
+    text = model_text(model, e);
+    if (!text)
+        return -EINVAL;
+    ret = x86_model_parse(text, &m, e);
+    free(text);
+    if (ret < 0)
+        return ret;
+    jw_open(c->out, NULL);
+    jw_open(c->out, "model");
+    jw_str(c->out, "name", strcmp(type, "static") ? jv_text(model, "name") : "base");
+    jw_open(c->out, "props");
+    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+        jw_bool(c->out, features[i].name, m.feat[features[i].word] >> features[i].bit & 1);
+    jw_close(c->out);
+    jw_close(c->out);
+    jw_close(c->out);
+    return 0;
+}
+
+/* ---- memory into files ------------------------------------------------------------------ */
+
+/* @len bytes at @addr, virtual addresses of vCPU @cpu unless @physical. */
+static int save(struct call *c, int fd, uint64_t addr, uint64_t len, bool physical, unsigned cpu,
+                struct err *e)
+{
+    uint8_t *buf = xmalloc(SAVE_CHUNK);
+    int ret = 0;
+
+    while (len && ret == 0) {
+        uint64_t n = MIN(len, SAVE_CHUNK - (addr & (SAVE_CHUNK - 1)));
+        gpa_t pa = addr;
+
+        if (!physical) {
+            n = MIN(n, 4096 - (addr & 4095));
+            if (!c->hooks->translate(c->hooks->opaque, cpu, addr, &pa))
+                ret = err_set(e, -EFAULT, "Invalid addr 0x%016llx: not mapped", (unsigned long long)addr);
+        }
+        if (ret == 0) {
+            mem_read(&c->m->mem, pa, buf, n);
+            if (write(fd, buf, n) != (ssize_t)n)
+                ret = err_set(e, -EIO, "%s", strerror(errno ? errno : ENOSPC));
+        }
+        addr += n;
+        len -= n;
+    }
+    free(buf);
+    return ret;
+}
+
+static int save_command(struct call *c, bool physical, struct err *e)
+{
+    const char *path = jv_text(c->args, "filename");
+    int64_t len = jv_number(c->args, "size", 0), cpu = jv_number(c->args, "cpu-index", 0);
+    int fd, ret;
+
+    if (len < 0 || (uint64_t)len > c->m->cfg.ram_bytes)
+        return err_set(e, -EINVAL, "size: more than the machine has");
+    if (cpu < 0 || cpu >= (int64_t)c->m->n_vcpus || !c->hooks->translate)
+        return err_set(e, -EINVAL, "there is no vCPU %lld", (long long)cpu);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_set(e, -errno, "Could not open '%.200s': %s", path, strerror(errno));
+    ret = save(c, fd, (uint64_t)jv_number(c->args, "val", 0), (uint64_t)len, physical, (unsigned)cpu, e);
+    close(fd);
+    return ret;
+}
+
+static int cmd_memsave(struct call *c, struct err *e)
+{
+    return save_command(c, false, e);
+}
+
+static int cmd_pmemsave(struct call *c, struct err *e)
+{
+    return save_command(c, true, e);
+}
+
+static int cmd_nmi(struct call *c, struct err *e)
+{
+    for (unsigned n = 0; n < c->m->n_vcpus; n++)
+        vcpu_intr_raise(c->m->vcpus[n], VCPU_INTR_NMI);
+    return 0;
+}
+
+const struct command cpu_commands[] = {
+    { .qmp = "query-cpus-fast", .returns = "any", .run = query_cpus_fast },
+    { .qmp = "query-cpu-definitions", .returns = "any", .run = query_cpu_definitions },
+    { .qmp = "query-cpu-model-expansion", .args = "type:s,model:j", .returns = "any",
+      .run = query_cpu_model_expansion },
+    { .hmp = "memsave", .qmp = "memsave", .args = "val:i,size:i,filename:F,cpu-index:i?!",
+      .help = "virtual memory into a file", .run = cmd_memsave },
+    { .hmp = "pmemsave", .qmp = "pmemsave", .args = "val:i,size:i,filename:F",
+      .help = "physical memory into a file", .run = cmd_pmemsave },
+    { .hmp = "nmi", .qmp = "inject-nmi", .help = "send an NMI to all vCPUs", .run = cmd_nmi },
+    { .hmp = NULL }
+};
