@@ -39,9 +39,9 @@ endif
 
 # ---- sources ------------------------------------------------------------------
 
-src_util := util/clock.c util/err.c util/log.c util/loop.c util/symbols.c util/words.c
+src_util := util/clock.c util/err.c util/guest-symbols.c util/log.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/verify.c
+	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
@@ -65,7 +65,7 @@ src_kvm_x86_64 := accel/kvm.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit
 	accel/kvm-mem.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt-profile.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
+	accel/bt-profile.c accel/bt-trace.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
@@ -131,15 +131,20 @@ endif
 objs = $(srcs:%.c=$(BUILD)/%.o)
 main_objs = $(src_main:%.c=$(BUILD)/%.o)
 img_objs = $(src_img:%.c=$(BUILD)/%.o)
+src_trace_tool := trace/sum.c trace/tool/calls.c trace/tool/coverage.c trace/tool/diff.c trace/tool/export.c \
+	trace/tool/main.c trace/tool/print.c trace/tool/reader.c trace/tool/show.c trace/tool/stats.c
+trace_objs = $(src_trace_tool:%.c=$(BUILD)/%.o)
 
 # ---- targets --------------------------------------------------------------------
 
 ifeq ($(CROSS)$(SAN),no)
 transom := transom
 transom_img := transom-img
+transom_trace := transom-trace
 else
 transom = $(BUILD)/transom
 transom_img = $(BUILD)/transom-img
+transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
@@ -148,13 +153,16 @@ endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(transom) $(if $(src_img),$(transom_img))
+all: $(transom) $(if $(src_img),$(transom_img)) $(transom_trace)
 
 $(transom): $(objs) $(block_objs) $(main_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
 $(transom_img): $(img_objs) $(block_objs) $(src_util:%.c=$(BUILD)/%.o)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
+
+$(transom_trace): $(trace_objs) $(src_util:%.c=$(BUILD)/%.o)
+	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS) $(DW_LIBS)
 
 $(CONFIG_DIR)/config.mk: configure
 	./configure $(CONFIGURE_ARGS) --config-dir=$(CONFIG_DIR)
@@ -464,5 +472,5 @@ help:
 	@echo "SAN=1             with address and undefined-behaviour sanitizers (build-san/)"
 
 ifdef needs_config
--include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d) $(ifuzz_objs:.o=.d) $(BUILD)/tests/golden/golden.d $(BUILD)/tests/golden/listing.d
+-include $(objs:.o=.d) $(block_objs:.o=.d) $(main_objs:.o=.d) $(img_objs:.o=.d) $(trace_objs:.o=.d) $(test_objs:.o=.d) $(insn_objs:.o=.d) $(fuzz_objs:.o=.d) $(ifuzz_objs:.o=.d) $(BUILD)/tests/golden/golden.d $(BUILD)/tests/golden/listing.d
 endif

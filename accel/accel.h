@@ -13,6 +13,7 @@
 #include "hw/hw.h"
 #include "target-x86/x86.h"
 #include "accel/icount.h"
+#include "trace/file.h"
 
 struct accel;
 struct accel_ops;
@@ -36,6 +37,7 @@ struct accel_options {
     unsigned profile_disas;    /* profile-disas=N: of them with their code */
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     struct icount_options icount; /* -icount */
+    struct trace_options trace; /* -trace */
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
     char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */

@@ -4,6 +4,7 @@
  */
 #include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
+#include "trace/format.h"
 
 enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
 #define FERR_IRQ 13
@@ -23,6 +24,12 @@ static void time_leave(struct bt_cpu *c)
         bt_icount_leave(c);
 }
 
+static void note_access(struct bt_cpu *c, unsigned kind, uint64_t at, unsigned size, bool write, uint64_t v)
+{
+    if (trace_on(&c->ac.cpu->tcg, kind))
+        bt_trace_access(c, kind, at, size, write, v);
+}
+
 static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
 {
     struct bt_cpu *c = opaque;
@@ -31,6 +38,7 @@ static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
     time_enter(c);
     v = port_read(c->bt->m, port, size);
     time_leave(c);
+    note_access(c, TRACE_IO, port, size, false, v);
     return v;
 }
 
@@ -41,6 +49,7 @@ static void bus_port_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
     time_enter(c);
     port_write(c->bt->m, port, v, size);
     time_leave(c);
+    note_access(c, TRACE_IO, port, size, true, v);
     accel_stop_when_requested(&c->ac);
 }
 
@@ -61,6 +70,7 @@ uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned siz
     v = mmio_read(&c->bt->m->mem, gpa, size);
     accel_leave_access(&c->ac);
     time_leave(c);
+    note_access(c, TRACE_MMIO, gpa, size, false, v);
     return v;
 }
 
@@ -73,6 +83,7 @@ void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, uns
     mmio_write(&c->bt->m->mem, gpa, v, size);
     accel_leave_access(&c->ac);
     time_leave(c);
+    note_access(c, TRACE_MMIO, gpa, size, true, v);
     accel_stop_when_requested(&c->ac);
 }
 

@@ -65,6 +65,8 @@ static void set_budget(struct bt *bt)
 
     if (t)
         end = MIN(end, count_at(ic, t->deadline_ns));
+    if (bt->trace)
+        end = MIN(end, tcg_count(the_cpu(bt)) + bt_trace_room(bt));
     if (ic->hash)
         end = MIN(end, ic->next_hash);
     if (ic->opt.stop_at)

@@ -45,6 +45,22 @@ bool bt_icount_random(void *opaque, uint64_t *v);
 /** bt_icount_halt() - bt_halt() */
 void bt_icount_halt(struct bt_cpu *c);
 
+/* ---- binary trace (bt-trace.c) ------------------------------------------------------- */
+
+/** bt_trace_open() - create the file that @bt's options want, if any; 0 or -errno with @e
+ *  bt_trace_start() - the vCPUs are made; bt_trace_end_cpu() - one goes; bt_trace_close() - all have */
+int bt_trace_open(struct bt *bt, struct err *e) MUST_CHECK;
+int bt_trace_start(struct bt *bt, struct err *e) MUST_CHECK;
+void bt_trace_end_cpu(struct bt_cpu *c);
+void bt_trace_close(struct bt *bt);
+/** bt_trace_before()/bt_trace_after() - around x86_service(), the vCPU's thread: write what was
+ *  noted; without -icount how far to go. bt_trace_room() - that, in blocks */
+void bt_trace_before(struct bt_cpu *c);
+void bt_trace_after(struct bt_cpu *c);
+uint64_t bt_trace_room(struct bt *bt);
+/** bt_trace_access() - TRACE_IO or TRACE_MMIO, when there is a trace */
+void bt_trace_access(struct bt_cpu *c, unsigned kind, uint64_t at, unsigned size, bool write, uint64_t v);
+
 /** bt_hash_new() - lines "COUNT REGISTERS RAM" go to @path; the machine has its RAM, not yet more */
 int bt_hash_new(struct bt_hash **h, struct bt *bt, const char *path, struct err *e) MUST_CHECK;
 void bt_hash_free(struct bt_hash *h, struct bt *bt);

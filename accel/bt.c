@@ -46,6 +46,8 @@ static bool bt_service(struct tcg_cpu *tc)
         bt_do_work(c);
     if (unlikely(c->single))
         return single_service(c);
+    if (unlikely(c->bt->trace))
+        bt_trace_before(c);
     if (unlikely(c->bt->icount))
         bt_icount_before(c);
     run = unlikely(c->ac.debugged) ? bt_debug_service(c) : x86_service(tc);
@@ -53,6 +55,8 @@ static bool bt_service(struct tcg_cpu *tc)
         bt_do_work(c);
     if (unlikely(c->bt->icount))
         bt_icount_after(c);
+    else if (unlikely(c->bt->trace))
+        bt_trace_after(c);
     return run;
 }
 
@@ -112,6 +116,7 @@ static int bt_create_vcpu(struct accel_cpu *c, struct err *e)
 static void bt_free_vcpu(struct accel_cpu *c)
 {
     if (c->cpu) {
+        bt_trace_end_cpu(bt_of(c));
         tcg_cpu_free(&c->cpu->tcg);
         accel_cpu_free(c);
     }
@@ -142,7 +147,10 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
                               .one_insn = o->one_insn, .perf_map = o->perf_map, .profile = o->profile,
                               .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus,
-                              .count = o->icount.on, .jitdump = o->jitdump };
+                              .count = o->icount.on || o->trace.kinds, .jitdump = o->jitdump,
+                              .note = o->trace.kinds,
+                              .note_regs = o->trace.kinds & TRACE_HAS(TRACE_REG),
+                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM) };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
@@ -169,9 +177,13 @@ static int bt_open(struct accel *a, struct err *e)
     if (ret == 0 && a->opt.icount.on)
         ret = bt_icount_new(bt, &a->opt.icount, e);
     if (ret == 0)
+        ret = bt_trace_open(bt, e);
+    if (ret == 0)
         ret = bt_tcg_init(bt, e);
     for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)
         ret = bt_cpu_init(bt, i, e);
+    if (ret == 0 && bt->trace)
+        ret = bt_trace_start(bt, e);
     return ret;
 }
 
@@ -185,6 +197,7 @@ static void bt_close(struct accel *a)
         tcg_free(bt->tcg);
     bt_phys_free(&bt->phys);
     bt_icount_free(bt);
+    bt_trace_close(bt);
     free(bt->cpus);
     free(bt);
 }

@@ -397,6 +397,13 @@ struct machine_config {
     const char *uuid;                      /* textual or NULL */
 };
 
+/** struct machine_trace - who records what devices do (-trace); event NULL: nobody */
+struct machine_trace {
+    /** event() - @kind: enum trace_kind (trace/format.h), with @n fields; machine lock held */
+    void (*event)(void *opaque, unsigned kind, const uint64_t *field, unsigned n);
+    void *opaque;
+};
+
 /** struct machine - everything there is; no other global mutable state */
 struct machine {
     pthread_mutex_t lock;       /* recursive; guards all device state */
@@ -427,6 +434,7 @@ struct machine {
     struct usb_bus *usb;        /* hw/usb/usb.h; all of them */
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
+    struct machine_trace trace;
     struct net *net;            /* packet back ends, net/net.h; or NULL */
     /* run control; requests are made by devices and monitors, carried out by
      * the main loop */

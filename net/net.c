@@ -306,6 +306,8 @@ bool net_send(struct netport *from, const struct net_frame *f)
     if (f->len < NET_ETH_HLEN || f->len > NET_FRAME_MAX)
         return true;
     from->frames_out++;
+    if (unlikely(from->net && from->net->note))
+        from->net->note(from->net->note_opaque, from, f->len);
     dump(from, f);
     if (!net_link_up(from))
         return true;

@@ -98,6 +98,9 @@ struct net {
     struct loop *loop;
     struct timer_list *timers;
     struct netport *ports;
+    /** note() - @p sends a frame of @len bytes; for traces; may be NULL */
+    void (*note)(void *opaque, const struct netport *p, size_t len);
+    void *note_opaque;
     unsigned next_mac;
     unsigned next_id;
 };

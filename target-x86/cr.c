@@ -5,6 +5,7 @@
  * Source: Intel SDM vol. 2 (MOV CR, MOV DR, INVPCID, XSETBV), vol. 3, 2.5, 2.6, 17.2.
  */
 #include "target-x86/system-int.h"
+#include "trace/format.h"
 #include "target-x86/xsave-int.h"
 
 /* ---- mode ------------------------------------------------------------------------ */
@@ -180,6 +181,8 @@ bool x86_set_cr3(struct x86_cpu *cpu, uint64_t v)
     if ((cpu->cr0 & CR0_PG) && (cpu->cr4 & CR4_PAE) && !x86_lma(cpu) && !x86_load_pdptes(cpu, v))
         return x86_gp0(cpu);
     cpu->cr3 = v;
+    if (trace_on(&cpu->tcg, TRACE_CR3))
+        trace_event(&cpu->tcg, TRACE_CR3, &v, 1);
     tcg_mmu_switch(&cpu->tcg, pcide ? v & 0xfff : 0, !keep);
     return true;
 }

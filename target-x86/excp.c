@@ -10,6 +10,7 @@
  */
 #include <time.h>
 #include "target-x86/system-int.h"
+#include "trace/format.h"
 
 /**
  * struct event - what is being delivered
@@ -365,6 +366,9 @@ static bool deliver(struct x86_cpu *cpu, const struct event *ev)
 
     if (log_on(LOG_INT))
         log_event(cpu, ev);
+    if (trace_on(&cpu->tcg, TRACE_INT))
+        trace_event(&cpu->tcg, TRACE_INT, (uint64_t[]){ ev->vector, ev->error, ev->soft, cpu->tcg.pc,
+                                                        ev->vector == EXC_PF ? cpu->cr2 : 0 }, 5);
     cpu->delivering = ev->vector + 1;
     cpu->exc_ext = !ev->soft;
     if (!(cpu->cr0 & CR0_PE))

@@ -5,6 +5,7 @@
  * registers hold the guest's.
  */
 #include "target-x86/x86.h"
+#include "trace/format.h"
 
 #define REG(n) CPU_REG_OFF + 8 * (n)
 #define CPU_REG_OFF offsetof(struct x86_cpu, tcg.regs)
@@ -70,6 +71,13 @@ static unsigned disas_bits(const struct tb_key *k)
     return 16u << (k->mode & MODE_CODE_MASK);
 }
 
+static unsigned trace_mode(uint32_t mode)
+{
+    unsigned cpl = mode & (MODE_CPL3 | MODE_VM86) ? 3 : mode & MODE_CPL12 ? 1 : 0;
+
+    return (mode & MODE_CODE_MASK) | cpl << TRACE_MODE_CPL;
+}
+
 const struct tcg_target x86_target = {
     .name = "x86",
     .n_globals = G_COUNT,
@@ -87,6 +95,7 @@ const struct tcg_target x86_target = {
     .disas_bits = disas_bits,
     .mode_name = x86_mode_name,
     .exception_name = x86_exception_name,
+    .trace_mode = trace_mode,
     .log_cpu = x86_log_cpu,
     .service = x86_service,
     .off_xsave = offsetof(struct x86_cpu, fx),

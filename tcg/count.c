@@ -11,9 +11,10 @@
  * instruction that is interrupted counts at each attempt.
  */
 #include "tcg/tcg-int.h"
+#include "tcg/trace.h"
 
 #define CPU_OFF(f) offsetof(struct tcg_cpu, f)
-#define HEAD_OPS 8
+#define FL_BITS (TCG_FL_C | TCG_FL_P | TCG_FL_A | TCG_FL_Z | TCG_FL_S | TCG_FL_O)
 
 static void move_up(struct ir_block *b, unsigned n)
 {
@@ -21,7 +22,27 @@ static void move_up(struct ir_block *b, unsigned n)
     b->n_ops = 0;
 }
 
-static void emit_head(struct ir_block *b, unsigned n_insns, uint32_t place, bool note, uint16_t leave)
+/* Registers that are not as they were last told. */
+static uint64_t note_regs(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t field[18], *last = cpu->reg_noted;
+    unsigned n = 1;
+
+    field[0] = 0;
+    for (unsigned i = 0; i < 17; i++) {
+        uint64_t v = i < 16 ? cpu->regs[i] : cpu->fl & FL_BITS;
+
+        if (v == last[i])
+            continue;
+        field[0] |= BIT(i);
+        field[n++] = last[i] = v;
+    }
+    if (n > 1)
+        trace_event(cpu, TRACE_REG, field, n);
+    return 0;
+}
+
+static void emit_head(struct tcg *t, struct ir_block *b, unsigned n_insns, uint16_t leave)
 {
     ir_val run = ir_temp(b), left = ir_temp(b);
 
@@ -31,14 +52,16 @@ static void emit_head(struct ir_block *b, unsigned n_insns, uint32_t place, bool
     ir_lea(b, 8, left, left, IR_NONE, 0, -(int64_t)n_insns);
     ir_brcmpi(b, IRC_LT, 8, left, 0, leave);
     ir_ste(b, 8, CPU_OFF(count_left), left);
-    ir_stei(b, 4, CPU_OFF(count_tb), (int32_t)place);
-    if (note)
-        ir_emit_imm(b, IR_NOTE, 0, IR_NONE, IR_NONE, place);
+    ir_stei(b, 4, CPU_OFF(count_tb), (int32_t)t->n_tbs);
+    if (t->cfg.note_regs)
+        ir_call(b, note_regs, IRCALL_SYNC | IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+    if (t->cfg.note)
+        ir_emit_imm(b, IR_NOTE, 0, IR_NONE, IR_NONE, t->n_tbs);
 }
 
 void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pcoff)
 {
-    unsigned head = HEAD_OPS - !t->cfg.note, n_ops = b->n_ops;
+    unsigned head = 7 + t->cfg.note + t->cfg.note_regs, n_ops = b->n_ops;
     uint16_t leave = ir_label(b);
 
     if (b->overflow || n_ops + head + 3 > IR_MAX_OPS) {
@@ -46,7 +69,7 @@ void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pco
         return;
     }
     move_up(b, head);
-    emit_head(b, n_insns, t->n_tbs, t->cfg.note, leave);
+    emit_head(t, b, n_insns, leave);
     assert(b->n_ops == head);
     b->n_ops += n_ops;
     ir_set_label(b, leave);
@@ -54,14 +77,18 @@ void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pco
     ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, pcoff);
 }
 
-/* Lengths of the block's instructions: they come first and in order of the program. */
-bool count_keep(struct tcg *t, struct tb *tb, const struct ir_block *b)
+/* Lengths of the block's instructions, which come first and in order of the program, and
+ * for a trace their bytes. */
+bool count_keep(struct tcg_cpu *cpu, struct tb *tb, const struct ir_block *b, uint64_t lin)
 {
-    uint8_t *len = tcg_arena(t, tb->n_insns);
+    struct tcg *t = cpu->tcg;
+    uint8_t *len = tcg_arena(t, tb->n_insns + (size_t)(t->cfg.note ? tb->len : 0));
     unsigned n = 0;
 
     if (!len)
         return false;
+    if (t->cfg.note)
+        tcg_fetch(cpu, lin, len + tb->n_insns, tb->len, false);
     for (unsigned i = 0; i < b->n_ops && n < tb->n_insns; i++)
         if (b->ops[i].opc == IR_INSN)
             len[n++] = b->ops[i].aux;
@@ -87,7 +114,37 @@ static unsigned not_executed(const struct tcg_cpu *cpu)
 
 void count_fault(struct tcg_cpu *cpu)
 {
-    cpu->count_left += not_executed(cpu);
+    uint64_t n = not_executed(cpu);
+
+    cpu->count_left += (int64_t)n;
+    if (trace_on(cpu, TRACE_PARTIAL))
+        trace_event(cpu, TRACE_PARTIAL, &n, 1);
+}
+
+/* Instructions of the running block that are complete; 127: all. */
+static uint64_t done_in_block(const struct tcg_cpu *cpu)
+{
+    const struct tcg *t = cpu->tcg;
+
+    if (!cpu->in_code || cpu->count_tb >= t->n_tbs)
+        return 127;
+    return t->tbs[cpu->count_tb]->n_insns - not_executed(cpu);
+}
+
+void trace_event(struct tcg_cpu *cpu, unsigned kind, const uint64_t *field, unsigned n)
+{
+    uint64_t *u = cpu->note;
+
+    if (!trace_on(cpu, kind))
+        return;
+    if (u + n + 2 > cpu->note_end)   /* more than any instruction does; it has left since long */
+        return;
+    *u++ = TRACE_UNIT_EVENT | kind << 8 | n | done_in_block(cpu) << 32;
+    for (unsigned i = 0; i < n; i++)
+        *u++ = field[i];
+    cpu->note = u + !(n & 1);
+    if (cpu->note > cpu->note_soon)
+        tcg_kick(cpu);
 }
 
 bool tcg_counts(const struct tcg *t)

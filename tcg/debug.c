@@ -56,6 +56,8 @@ bool debug_page_watched(const struct tcg *t, uint64_t va)
     const struct tcg_debug *d = t->debug;
     uint64_t page = va & ~(uint64_t)PAGE_MASK;
 
+    if (t->cfg.note_mem)
+        return true;
     for (unsigned i = 0; d && i < d->n_watches; i++) {
         const struct tcg_watch *w = &d->watches[i];
 

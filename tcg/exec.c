@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
+#include "tcg/trace.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -332,6 +333,9 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
     t->stats.flushed[why]++;
     if (t->profile)
         profile_emptied(t);
+    for (struct tcg_cpu *cpu = t->cpus; t->cfg.note && cpu; cpu = cpu->next)
+        if (cpu->trace)
+            trace_forget(cpu);
     t->generation++;
     memset(t->hash, 0, sizeof(t->hash));
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
@@ -597,7 +601,7 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     if (!*len)
         return NULL;
     tb = tb_new(cpu, k, page, *len, *n, keep);
-    if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(t, tb, t->work))
+    if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(cpu, tb, t->work, k->lin))
         || !build_code(t, tb, t->work))
         return NULL;
     t->stats.translations++;

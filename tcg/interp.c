@@ -449,7 +449,8 @@ DO(STE)
 
 DO(NOTE)
 {
-    *r->cpu->note++ = (uint32_t)op->imm;
+    *r->cpu->note++ = (uint64_t)op->imm;
+    *r->cpu->note++ = r->cpu->pcbase;
     return op + 1;
 }
 

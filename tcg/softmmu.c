@@ -435,7 +435,7 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     if (kind != PHYS_RAM && kind != PHYS_ROM)
         return true;
     p->host = host + (va & PAGE_MASK);
-    if (unlikely(t->debug) && acc != ACC_EXEC && debug_page_watched(t, va)) {
+    if (unlikely(t->debug || t->cfg.note_mem) && acc != ACC_EXEC && debug_page_watched(t, va)) {
         p->has_code = acc == ACC_WRITE && kind == PHYS_RAM
                       && __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
         return true;

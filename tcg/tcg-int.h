@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include "tcg/tcg.h"
+#include "trace/format.h"
 #include "tcg/profile-int.h"
 
 /* ---- page maps ----------------------------------------------------------- */
@@ -94,7 +95,8 @@ struct tb {
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
     uint64_t born;            /* epoch in which it was made */
-    const uint8_t *insn_len;  /* of each instruction, when they are counted; else NULL */
+    const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
+                               * bytes behind them */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
     const uint8_t *code, *cold; /* executable addresses (host back end) */
     uint32_t code_len, cold_len;
@@ -334,6 +336,8 @@ bool debug_page_watched(const struct tcg *t, uint64_t va);
 bool debug_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc);
 static inline bool watch_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
 {
+    if (trace_on(cpu, TRACE_MEM))
+        trace_event(cpu, TRACE_MEM, (uint64_t[]){ va, len | (acc == ACC_WRITE) << 8 }, 2);
     return likely(!cpu->tcg->debug) || debug_access(cpu, va, len, acc);
 }
 /** tb_drop_offsets() - drop blocks with bytes at these offsets of any page */
@@ -344,8 +348,8 @@ void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n);
 /** count_head() - give a translated block of @n_insns instructions its head; @pcoff is its
  *  first. It becomes t->tbs[t->n_tbs]. Sets overflow when there is no room. */
 void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pcoff);
-/** count_keep() - note in @tb, made from @b, where its instructions are; false: no room */
-bool count_keep(struct tcg *t, struct tb *tb, const struct ir_block *b);
+/** count_keep() - note in @tb, made from @b at linear @lin, where its instructions are; false: no room */
+bool count_keep(struct tcg_cpu *cpu, struct tb *tb, const struct ir_block *b, uint64_t lin);
 /** count_fault() - the running block was left at cpu->pcoff, which is not executed */
 void count_fault(struct tcg_cpu *cpu);
 

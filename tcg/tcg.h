@@ -334,7 +334,12 @@ struct tcg_cpu {
     int64_t count_left;       /* instructions that may be begun */
     uint64_t count_end;       /* how many have been executed when that is 0 */
     uint32_t count_tb;        /* place in tcg->tbs of the block that counted last */
-    uint32_t *note;           /* where IR_NOTE writes next; room for count_left of them */
+    uint64_t *note;           /* where IR_NOTE writes next; room for count_left of them */
+    uint64_t *note_end;
+    uint64_t *note_soon;      /* behind this the vCPU is to come out of translated code */
+    struct trace_cpu *trace;  /* or NULL */
+    uint32_t trace_kinds;     /* TRACE_HAS(kind) of what is recorded; 0: nothing */
+    uint64_t reg_noted[17];   /* TRACE_REG: as the last event left them; F last */
 };
 
 /* ======================================================================== */
@@ -402,6 +407,8 @@ struct tcg_target {
     void (*mode_name)(uint32_t mode, char *buf, size_t size);
     /** exception_name() - cpu->exception, likewise */
     void (*exception_name)(uint32_t exception, char *buf, size_t size);
+    /** trace_mode() - code size and privilege of @mode as TRACE_MODE_* */
+    unsigned (*trace_mode)(uint32_t mode);
     /** log_cpu() - print registers (-d cpu) */
     void (*log_cpu)(struct tcg_cpu *cpu, FILE *f);
     /** service() - deliver cpu->exception or an interrupt, or wait while halted.
@@ -526,6 +533,8 @@ struct tcg_config {
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
     bool profile;            /* count where the time goes: tcg_profile_report() */
     bool count;              /* count instructions: tcg_count() */
+    bool note_regs;          /* with note: registers, too */
+    bool note_mem;           /* with note: every access comes by the slow path, and is noted */
     bool note;               /* with it: each block that is executed writes its place in tcg->tbs to cpu->note */
 };
 
@@ -627,6 +636,13 @@ static inline void tcg_debug_step(struct tcg_cpu *cpu, bool on)
 uint64_t tcg_count(const struct tcg_cpu *cpu);
 /** tcg_counts() - whether instructions are counted: conditional branches end blocks then */
 bool tcg_counts(const struct tcg *t);
+/** trace_event() - the trace (tcg/trace.h) gets an event of @kind with @n fields when it is to
+ *  have such; the vCPU's thread, callable with guest vector state in host registers */
+void trace_event(struct tcg_cpu *cpu, unsigned kind, const uint64_t *field, unsigned n);
+static inline bool trace_on(const struct tcg_cpu *cpu, unsigned kind)
+{
+    return unlikely(cpu->trace_kinds >> kind & 1);
+}
 /** tcg_count_until() - service() is called when @end have been executed, exactly; inside a
  *  helper: when the block ends, if that is later. Such threads as tcg_count() */
 void tcg_count_until(struct tcg_cpu *cpu, uint64_t end);

@@ -7,7 +7,7 @@
 set -eu
 
 build="gcc libc6-dev make pkg-config libcapstone-dev libsdl2-dev zlib1g-dev libslirp-dev liburing-dev libzstd-dev libcriterion-dev
-       libpng-dev libvncserver-dev libjansson-dev
+       libpng-dev libvncserver-dev libjansson-dev libdw-dev
        acpica-tools binutils seabios"
 check="gdb busybox-static cpio tshark ipxe-qemu qemu-utils util-linux grub-common grub-pc-bin xorriso mtools python3
        xserver-xorg-core xserver-xorg-video-fbdev x11-xkb-utils xkb-data xfonts-base twm xterm x11-apps

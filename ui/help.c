@@ -84,6 +84,9 @@ void options_info(const struct options *o, FILE *f)
         fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
               "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
         break;
+    case ACT_TRACE_HELP:
+        opt_trace_help(f);
+        break;
     case ACT_DISPLAY_HELP:
         fputs("Available display backend types:\nnone\n", f);
 #ifdef CONFIG_SDL

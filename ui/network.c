@@ -266,12 +266,28 @@ static int blame(const struct opt_net *n, int ret, const struct err *why, struct
     return err_set(e, ret, "%s %s: %s", opt_names[n->kind], n->val, why->msg);
 }
 
+/* For -trace net: the first eight letters of the port's name, the direction, the length. */
+static void note_frame(void *opaque, const struct netport *p, size_t len)
+{
+    struct machine *m = opaque;
+    char name[8] = "";
+
+    if (!m->trace.event)
+        return;
+    memcpy(name, p->id, MIN(strlen(p->id), sizeof name));
+    m->trace.event(m->trace.opaque, TRACE_NET, (uint64_t[]){ ldl64(name), p->is_card, len }, 3);
+}
+
 int run_netdevs(struct run *r, struct err *e)
 {
     const struct options *o = r->opt;
     int ret = 0;
 
     r->m->net = net_new(r->m->loop, &r->m->timers);
+    if (r->opt->trace.kinds & TRACE_HAS(TRACE_NET)) {
+        r->m->net->note = note_frame;
+        r->m->net->note_opaque = r->m;
+    }
     for (unsigned i = 0; i < o->n_net; i++) {
         struct err why = { "" };
 

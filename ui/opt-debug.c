@@ -1,6 +1,8 @@
 /*
- * opt-debug.c - options to look at a guest's execution: -icount
+ * opt-debug.c - options to look at a guest's execution: -icount, -trace
  */
+#define _GNU_SOURCE 1
+#include <fnmatch.h>
 #include <stdlib.h>
 #include "ui/options.h"
 
@@ -12,8 +14,124 @@ int opt_icount(struct options *o, const char *val, struct err *e)
     return ret < 0 ? err_set(e, ret, "-icount %s: %s", val, why.msg) : 0;
 }
 
+/* ---- -trace --------------------------------------------------------------------------- */
+
+static const struct { const char *name, *help; enum trace_kind kind; } events[] = {
+    { "exec", "which code is executed", TRACE_EXEC },
+    { "int", "exceptions and interrupts as they are delivered", TRACE_INT },
+    { "io", "accesses to ports", TRACE_IO },
+    { "mmio", "accesses to devices in memory", TRACE_MMIO },
+    { "mem", "addresses of all accesses to memory (slow)", TRACE_MEM },
+    { "reg", "general registers that change, block by block (slow)", TRACE_REG },
+    { "irq", "interrupt lines", TRACE_IRQ },
+    { "blk", "requests to drives", TRACE_BLK },
+    { "net", "packets of network back ends", TRACE_NET },
+};
+
+/* Take (or with "-" in front drop) all events that @pattern matches. */
+static int trace_events(struct trace_options *t, const char *pattern, struct err *e)
+{
+    const char *names[ARRAY_SIZE(events)];
+    bool off = *pattern == '-', any = false;
+
+    pattern += off;
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+        names[i] = events[i].name;
+        if (fnmatch(pattern, events[i].name, 0))
+            continue;
+        any = true;
+        t->kinds = off ? t->kinds & ~TRACE_HAS(events[i].kind) : t->kinds | TRACE_HAS(events[i].kind);
+    }
+    return any ? 0 : opt_err_near(e, pattern, names, ARRAY_SIZE(names), "", "no event '%s'", pattern);
+}
+
+/* A file of patterns, one a line; "#" begins a comment. */
+static int trace_list(struct trace_options *t, const char *path, struct err *e)
+{
+    FILE *f = fopen(path, "re");
+    char line[128];
+    int ret = 0;
+
+    if (!f)
+        return err_set(e, -errno, "events=%s: %s", path, strerror(errno));
+    while (ret == 0 && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "#\n\r \t")] = 0;
+        if (*line)
+            ret = trace_events(t, line, e);
+    }
+    fclose(f);
+    return ret;
+}
+
+static int trace_set(struct trace_options *t, const char *key, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "enable", "events", "file", "size", "ring" };
+
+    if (!strcmp(key, "enable"))
+        return trace_events(t, val, e);
+    if (!strcmp(key, "events"))
+        return trace_list(t, val, e);
+    if (!strcmp(key, "file") && *val) {
+        free(t->file);
+        t->file = xstrdup(val);
+        return 0;
+    }
+    if (!strcmp(key, "size"))
+        return parse_size(val, 1, &t->size) < 0 || !t->size
+               ? err_set(e, -EINVAL, "size=%s: bytes are wanted, with K, M or G", val) : 0;
+    if (!strcmp(key, "ring")) {
+        t->ring = !strcmp(val, "on");
+        return t->ring || !strcmp(val, "off") ? 0 : err_set(e, -EINVAL, "ring=%s: on or off is wanted", val);
+    }
+    return opt_err_near(e, key, keys, ARRAY_SIZE(keys), "", "unknown property '%s'", key);
+}
+
+int opt_trace(struct options *o, const char *val, struct err *e)
+{
+    char *copy = xstrdup(val), *rest = copy, *item;
+    struct err why = { "" };
+    int ret = 0;
+
+    if (!strcmp(val, "help") || !strcmp(val, "?"))
+        o->action = ACT_TRACE_HELP;
+    while (ret == 0 && o->action == ACT_RUN && (item = strsep(&rest, ",|"))) {
+        char *eq = strchr(item, '=');
+
+        if (eq)
+            *eq++ = 0;
+        ret = eq ? trace_set(&o->trace, item, eq, &why) : trace_events(&o->trace, item, &why);
+    }
+    free(copy);
+    return ret < 0 ? err_set(e, ret, "-trace %s: %s", val, why.msg) : 0;
+}
+
+void opt_trace_help(FILE *f)
+{
+    fputs("Events of -trace (patterns with * and ? work, too):\n", f);
+    for (size_t i = 0; i < ARRAY_SIZE(events); i++)
+        fprintf(f, "  %-6s %s\n", events[i].name, events[i].help);
+}
+
+static int trace_finish(struct options *o, struct err *e)
+{
+    struct trace_options *t = &o->trace;
+
+    if (!t->kinds && (t->file || t->size || t->ring))
+        return err_set(e, -EINVAL, "-trace: which events? ('help' lists them)");
+    if (t->ring && !t->size)
+        return err_set(e, -EINVAL, "-trace: ring=on wants size=");
+    if (t->kinds && o->accel.ops != &accel_bt)
+        return err_set(e, -ENOTSUP, "-trace: only -accel tcg can record");
+    o->accel.trace = *t;
+    return 0;
+}
+
+/* ---- together --------------------------------------------------------------------------- */
+
 int opt_debug_finish(struct options *o, struct err *e)
 {
+    if (trace_finish(o, e) < 0)
+        return -EINVAL;
     if (!o->icount.on)
         return 0;
     if (o->cfg.n_vcpus > 1)
@@ -29,4 +147,5 @@ int opt_debug_finish(struct options *o, struct err *e)
 void opt_debug_free(struct options *o)
 {
     free(o->icount.hash_file);
+    free(o->trace.file);
 }

@@ -317,6 +317,8 @@ static const struct opt_row rows[] = {
     { "dfilter", "RANGE[,RANGE...]", GRP_DEBUG, "log only code there: START+LEN, START..END", set_log_filter },
     { "icount", "[shift=]N|auto[,align=][,sleep=]...", GRP_DEBUG,
       "time is 2^N ns an instruction; hash=FILE, every=N, stop=N", opt_icount },
+    { "trace", "EVENT[,EVENT][,file=][,size=][,ring=on]", GRP_DEBUG,
+      "record to FILE for transom-trace ('help' lists)", opt_trace },
     { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },
     { "singlestep", NULL, GRP_DEBUG, NULL, set_one_insn },
 };
@@ -335,7 +337,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "spice", true, "" }, { "watchdog", true, "" }, { "watchdog-action", true, "" },
     { "mem-path", true, "" }, { "mem-prealloc", false, "" },
     { "runas", true, "" }, { "run-with", true, "" }, { "chroot", true, "" }, { "dtb", true, "" },
-    { "trace", true, "" }, { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
+    { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
     { "readconfig", true, "" }, { "semihosting", false, "" }, { "win2k-hack", false, "" },
     { "perfmap", false, "" }, { "jitdump", false, "" }, { "preconfig", false, "" }, { "shim", true, "" },
 };

@@ -21,7 +21,8 @@
 
 /** enum opt_action - what to do instead of running a machine */
 enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, ACT_ACCEL_HELP,
-                  ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP, ACT_CHARDEV_HELP };
+                  ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP, ACT_CHARDEV_HELP,
+                  ACT_TRACE_HELP };
 
 /** struct opt_net - an option about networks; @val as given (network.c) */
 enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DUMP };
@@ -87,7 +88,8 @@ struct options {
     char *pflash[2];                 /* cfg's */
     char *boot_order, *boot_once, *boot_splash; /* cfg's */
     struct opt_disks disks;
-    struct icount_options icount;    /* copied to accel */
+    struct icount_options icount;    /* copied to accel, like trace */
+    struct trace_options trace;
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
 };
@@ -140,6 +142,9 @@ int opt_name(struct options *o, const char *val, struct err *e);
 int opt_uuid(struct options *o, const char *val, struct err *e);
 /* looking at execution (opt-debug.c) */
 int opt_icount(struct options *o, const char *val, struct err *e);
+int opt_trace(struct options *o, const char *val, struct err *e);
+/** opt_trace_help() - list the events of -trace */
+void opt_trace_help(FILE *f);
 /** opt_debug_finish() - what of them depends on others; accel is chosen */
 int opt_debug_finish(struct options *o, struct err *e);
 void opt_debug_free(struct options *o);

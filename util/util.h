@@ -106,6 +106,20 @@ struct symbols *symbols_open(void);
 const char *symbols_name(const struct symbols *s, const void *addr);
 void symbols_free(struct symbols *s);
 
+/* ---- names of the guest's code (-symbols, transom-trace) ------------------------ */
+
+struct guest_symbols;
+/** guest_symbols_add() - read ELF, System.map or kallsyms from @path into *@s, which is made
+ *  when it is NULL. Returns 0 or -errno with @e naming the file; *@s is to be freed either way. */
+int guest_symbols_add(struct guest_symbols **s, const char *path, struct err *e) MUST_CHECK;
+/** guest_symbols_find() - the function that holds @addr, which begins at *@start, or NULL;
+ *  @s may be NULL */
+const char *guest_symbols_find(const struct guest_symbols *s, uint64_t addr, uint64_t *start);
+/** guest_symbols_lookup() - where function @name is; false: not there */
+bool guest_symbols_lookup(const struct guest_symbols *s, const char *name, uint64_t *addr, uint64_t *len);
+size_t guest_symbols_count(const struct guest_symbols *s);
+void guest_symbols_free(struct guest_symbols *s);
+
 /* ---- logging (-d ITEMS, -D FILE, -dfilter) --------------------------- */
 
 /* One list of categories; X(enum suffix, name on the command line, help). */

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include "hw/disk/drive.h"
+#include "trace/format.h"
 
 static void block_changed(void *opaque)
 {
@@ -128,8 +129,23 @@ static enum block_onerr on_error(const struct drive_req *r, int err)
     return how;
 }
 
+/* BLK: the drive's place in the list, operation, offset, length or what came of it */
+static void note(const struct drive_req *r, bool done, int64_t last)
+{
+    const struct machine *m = r->drive->machine;
+    unsigned n = 0;
+
+    if (likely(!m->trace.event))
+        return;
+    for (const struct drive *d = m->drives; d && d != r->drive; d = d->next)
+        n++;
+    m->trace.event(m->trace.opaque, TRACE_BLK, (uint64_t[]){ n, (unsigned)r->r.op | done << 8,
+                                                             (uint64_t)r->r.off, (uint64_t)last }, 4);
+}
+
 static void finish(struct drive_req *r, int ret)
 {
+    note(r, true, -(int64_t)ret);
     r->drive->in_flight--;
     r->cb(r, ret);
 }
@@ -167,6 +183,7 @@ void drive_submit(struct drive *d, struct drive_req *r)
     r->r.cb = on_done;
     r->next_parked = NULL;
     d->in_flight++;
+    note(r, false, (int64_t)r->r.len);
     block_submit(d->blk, &r->r);
 }
 

@@ -121,13 +121,17 @@ void gen_carry(struct gen *g, const struct ir_op *op)
 /* Leaves EFLAGS alone. */
 void gen_note(struct gen *g, const struct ir_op *op)
 {
-    int r = scratch_get(g);
-    struct opn next = { .kind = ON_MEM, .base = (int8_t)r, .index = NOREG, .disp = 4 };
+    int r = scratch_get(g), s = scratch_get(g);
+    struct opn at = { .kind = ON_MEM, .base = (int8_t)r, .index = NOREG };
 
     mov_load(&g->c, r, ENV(note));
-    ins(&g->c, 4, 0xc7, 0, (struct opn){ .kind = ON_MEM, .base = (int8_t)r, .index = NOREG });
+    mov_load(&g->c, s, ENV(pcbase));
+    ins(&g->c, 8, 0xc7, 0, at);
     e32(&g->c, (uint32_t)op->imm);
-    ins(&g->c, 8, 0x8d, r, next);
+    at.disp = 8;
+    mov_store(&g->c, at, s);
+    at.disp = 16;
+    ins(&g->c, 8, 0x8d, r, at);
     mov_store(&g->c, ENV(note), r);
 }
 
