@@ -329,5 +329,7 @@ void x86_xsave_put(struct x86_cpu *cpu, const uint8_t *img)
     cpu->tcg.zmmh_live = component_put(img, 6, cpu->z.zmmh, sizeof(cpu->z.zmmh));
     cpu->tcg.hi16_live = component_put(img, 7, cpu->z.hi16, sizeof(cpu->z.hi16));
     component_put(img, 9, pkru, sizeof(pkru));
+    cpu->x87_last.op = 0;
+    x86_x87_mode(cpu);
     x86_set_pkru(cpu, ldl32(pkru));
 }

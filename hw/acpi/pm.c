@@ -154,17 +154,21 @@ static void pm_suspend(struct pm *s)
     pm_wake(s);
 }
 
-/* 0 means off on both chips, though it is S0 on an ICH: firmware and systems made
- * for virtual machines write that without looking at \_S5. */
+/* 0 means off and 1 suspend to RAM on both chips, though on an ICH they are S0 and S1, which is not
+ * modelled: what is made for virtual machines writes them without looking at \_S5 and \_S3. */
+enum { SUS_TYP_OFF = 0, SUS_TYP_RAM = 1 };
+
 static void pm_sleep(struct pm *s)
 {
-    log_ev(LOG_PM, "pm sleep type=%u", SUS_TYP(s->pmcntrl));
-    if (SUS_TYP(s->pmcntrl) == s->typ_s5 || SUS_TYP(s->pmcntrl) == 0)
+    unsigned typ = SUS_TYP(s->pmcntrl);
+
+    log_ev(LOG_PM, "pm sleep type=%u", typ);
+    if (typ == s->typ_s5 || typ == SUS_TYP_OFF)
         machine_request_shutdown(s->m, CAUSE_GUEST_SHUTDOWN, 0);
-    else if (SUS_TYP(s->pmcntrl) == s->typ_s3)
+    else if (typ == s->typ_s3 || typ == SUS_TYP_RAM)
         pm_suspend(s);
     else
-        log_guest(LOG_PM, "pm unsupported sleep type=%u", SUS_TYP(s->pmcntrl));
+        log_guest(LOG_PM, "pm unsupported sleep type=%u", typ);
 }
 
 static void gpe_write(struct pm *s, unsigned off, uint16_t val, uint16_t mask)

@@ -239,6 +239,23 @@ Test(q35, sleep_types_are_the_ich9s)
     machine_free(m);
 }
 
+Test(q35, suspends_by_its_own_type_and_by_that_of_other_boards)
+{
+    static const unsigned types[] = { 5, 1 };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct machine *m = q35(64 * MiB);
+
+        open_pm(m);
+        port_write(m, 0x602, 1 << 10, 2);                /* RTC_EN */
+        port_write(m, 0x604, types[i] << 10 | 1 << 13, 2);
+        cr_assert_eq(m->request_reset, CAUSE_NONE);
+        pm_rtc_event(m);
+        cr_assert_eq(m->request_reset, CAUSE_WAKEUP, "SLP_TYP %u", types[i]);
+        machine_free(m);
+    }
+}
+
 Test(q35, smbus_says_that_nobody_answers)
 {
     struct machine *m = q35(64 * MiB);
