@@ -201,6 +201,16 @@ int run_consoles(struct run *r, struct err *e)
     return ret;
 }
 
+void run_console_ids(struct run *r)
+{
+    static const uint16_t ports[OPT_SERIALS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+
+    for (struct device *d = r->m->devices; d; d = d->next)
+        for (unsigned i = 0; i < OPT_SERIALS; i++)
+            if (d->port == ports[i] && !d->id && *r->opt->serial_id[i])
+                d->id = xstrdup(r->opt->serial_id[i]);
+}
+
 /* ---- monitors ------------------------------------------------------------------------- */
 
 static void hook_stop(void *opaque)

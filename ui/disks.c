@@ -11,7 +11,18 @@
 
 /* ---- drives ---------------------------------------------------------------------------- */
 
-static int open_one(struct run *r, const struct opt_drive *o, struct err *e)
+static int need_context(struct run *r, struct err *e)
+{
+    if (r->block_ctx)
+        return 0;
+    r->block_ctx = block_ctx_new(0, e);
+    if (!r->block_ctx)
+        return -EIO;
+    block_ctx_attach(r->block_ctx, r->m->loop);
+    return 0;
+}
+
+int run_open_drive(struct run *r, const struct opt_drive *o, struct err *e)
 {
     struct err why = { "" };
     struct block *blk;
@@ -19,6 +30,8 @@ static int open_one(struct run *r, const struct opt_drive *o, struct err *e)
 
     if (drive_find(r->m, o->id))
         return err_set(e, -EINVAL, "%s: id '%s' is taken", o->text, o->id);
+    if (need_context(r, e) < 0)
+        return -EIO;
     blk = block_open(r->block_ctx, &o->opts, &why);
     if (!blk)
         return err_set(e, -EIO, "%s: %s", o->text, why.msg);
@@ -34,7 +47,7 @@ static int open_one(struct run *r, const struct opt_drive *o, struct err *e)
 static int open_drives(struct run *r, struct err *e)
 {
     for (const struct opt_drive *o = r->opt->disks.drives; o; o = o->next)
-        if (!o->used && open_one(r, o, e) < 0)
+        if (!o->used && run_open_drive(r, o, e) < 0)
             return -EIO;
     return 0;
 }
@@ -167,12 +180,8 @@ static int add_devices(struct run *r, struct err *e)
 
 int run_drives(struct run *r, struct err *e)
 {
-    if (r->opt->disks.drives || r->opt->disks.devs) {
-        r->block_ctx = block_ctx_new(0, e);
-        if (!r->block_ctx)
-            return -EIO;
-        block_ctx_attach(r->block_ctx, r->m->loop);
-    }
+    if ((r->opt->disks.drives || r->opt->disks.devs) && need_context(r, e) < 0)
+        return -EIO;
     return open_drives(r, e);
 }
 

@@ -161,6 +161,7 @@ static int build(struct run *r, struct err *e)
         ret = run_drives(r, e);
     if (ret == 0)
         ret = pc_board(r->m, e);
+    run_console_ids(r);
     if (ret == 0)
         ret = run_nics(r, e);              /* first: people expect the card in slot 3 */
     if (ret == 0)
@@ -209,9 +210,9 @@ static void tear_down(struct run *r)
     loop_free(loop);
 }
 
-static int run_machine(const struct options *o, struct err *e)
+static int run_machine(struct options *o, struct err *e)
 {
-    struct run r = { .opt = o, .signal_fd = -1 };
+    struct run r = { .opt = o, .nodes = o, .signal_fd = -1 };
     int background = -1, ret = 0;
 
     if (o->daemonize && (background = daemon_start(e)) < 0)

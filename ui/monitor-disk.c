@@ -18,6 +18,18 @@ static void cmd_boot_set(struct monitor *mon, char *rest)
         monitor_printf(mon, "boot device list now set to %s\n", rest);
 }
 
+/* Images can have snapshots (transom-img makes them), but the machine's state is not saved yet. The
+ * words are those that programs look for to see that it failed. */
+static void cmd_savevm(struct monitor *mon, char *rest)
+{
+    monitor_printf(mon, "Error while creating snapshot: saving the state of a machine is not supported yet\n");
+}
+
+static void cmd_loadvm(struct monitor *mon, char *rest)
+{
+    monitor_printf(mon, "Error: loading the state of a machine is not supported yet\n");
+}
+
 /* ---- info ------------------------------------------------------------------------------- */
 
 static const char *cache_name(enum block_cache c)
@@ -115,6 +127,8 @@ const struct monitor_cmd disk_infos[] = {
 };
 
 const struct monitor_cmd disk_commands[] = {
+    { "savevm", "NAME", "save the machine's state (not supported yet)", cmd_savevm },
+    { "loadvm", "NAME", "load it (not supported yet)", cmd_loadvm },
     { "boot_set", "LETTERS", "boot order from the next reset on, as with -boot", cmd_boot_set },
     { NULL, NULL, NULL, NULL }
 };

@@ -32,6 +32,15 @@ static struct opt_drive *drive_append(struct options *o, char *text)
     return d;
 }
 
+static void drive_free_option(struct opt_drive *d)
+{
+    block_opts_free(&d->opts);
+    free(d->text);
+    free(d->id);
+    free(d->serial);
+    free(d);
+}
+
 static struct opt_drive *find_id(const struct options *o, const char *id)
 {
     struct opt_drive *d = o->disks.drives;
@@ -312,6 +321,38 @@ int opt_blockdev(struct options *o, const char *val, struct err *e)
     return ret;
 }
 
+struct opt_drive *blockdev_find(const struct options *o, const char *name)
+{
+    struct opt_drive *d = find_id(o, name);
+
+    return d && d->blockdev ? d : NULL;
+}
+
+struct opt_drive *blockdev_add(struct options *o, struct kv_list *l, struct err *e)
+{
+    struct opt_drive *d = drive_append(o, xstrdup("blockdev-add"));
+
+    if (blockdev(o, d, l, e) == 0)
+        return d;
+    blockdev_del(o, d);
+    return NULL;
+}
+
+void blockdev_del(struct options *o, struct opt_drive *d)
+{
+    struct opt_drive **p = &o->disks.drives;
+
+    /* the file under it is free for another format */
+    for (struct opt_drive *below = o->disks.drives; below; below = below->next)
+        if (below->protocol && below != d && below->opts.file && d->opts.file &&
+            !strcmp(below->opts.file, d->opts.file))
+            below->used = false;
+    while (*p != d)
+        p = &(*p)->next;
+    *p = d->next;
+    drive_free_option(d);
+}
+
 /* ---- places ------------------------------------------------------------------------------------ */
 
 static bool is_taken(const struct options *o, const struct opt_drive *self, enum drive_if interface,
@@ -497,11 +538,7 @@ void disks_options_free(struct opt_disks *d)
 
     while ((drive = d->drives)) {
         d->drives = drive->next;
-        block_opts_free(&drive->opts);
-        free(drive->text);
-        free(drive->id);
-        free(drive->serial);
-        free(drive);
+        drive_free_option(drive);
     }
     while ((dev = d->devs)) {
         d->devs = dev->next;

@@ -43,6 +43,12 @@ struct opt_disks {
     bool snapshot;               /* -snapshot: all drives */
 };
 
+/** blockdev_find() - a -blockdev or blockdev-add by node-name, or NULL */
+struct opt_drive *blockdev_find(const struct options *o, const char *name);
+/** blockdev_add() - one more node, while the machine runs; NULL with @e set. It is not opened.
+ *  blockdev_del() - forget it */
+struct opt_drive *blockdev_add(struct options *o, struct kv_list *l, struct err *e) MUST_CHECK;
+void blockdev_del(struct options *o, struct opt_drive *d);
 /** disks_device() - -device of the table in hw/user-devices.h; 1 when it is none
  *  of them, else as an option's set() */
 int disks_device(struct options *o, const char *val, struct err *e);

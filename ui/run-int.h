@@ -31,6 +31,7 @@ struct run_mon {
 /** struct run - everything between command line and exit */
 struct run {
     const struct options *opt;
+    struct options *nodes;               /* the same, for block nodes that come and go */
     struct machine *m;
     struct accel *accel;
     struct run_chr chr[RUN_CHARDEVS];    /* freed after the machine */
@@ -54,6 +55,8 @@ struct run {
  * Between machine_new() and pc_build(). 0 or -errno with @e set.
  */
 int run_consoles(struct run *r, struct err *e) MUST_CHECK;
+/** run_console_ids() - give serial ports the ids of their -device, once they are there */
+void run_console_ids(struct run *r);
 /** run_monitors() - start the monitors, once the machine is built; 0 or -errno with @e set */
 int run_monitors(struct run *r, struct err *e) MUST_CHECK;
 /** run_monitors_resume() - requests of their commands are done; whether there are new ones */
@@ -111,6 +114,8 @@ int run_drives(struct run *r, struct err *e) MUST_CHECK;
  * After pc_build(). 0 or -errno with @e set.
  */
 int run_disks(struct run *r, struct err *e) MUST_CHECK;
+/** run_open_drive() - the image of one drive; 0 or -errno with @e set */
+int run_open_drive(struct run *r, const struct opt_drive *o, struct err *e) MUST_CHECK;
 extern const struct monitor_cmd disk_infos[], disk_commands[];
 /** run_disks_free() - after the machine: close the images of @drives */
 void run_disks_free(struct run *r, struct drive *drives);

@@ -348,6 +348,8 @@ static enum atapi_what start_stop(struct ata_dev *d, const uint8_t *cdb)
     } else if (!start && !d->atapi.tray_open) {
         d->atapi.event = EVENT_REMOVED;
     }
+    if (d->atapi.tray_open == start)
+        drive_tray_moved(d->drive, !start);
     d->atapi.tray_open = !start;
     return ATAPI_DONE;
 }

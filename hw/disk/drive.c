@@ -50,7 +50,7 @@ int drive_claim(struct drive *d, struct device *owner, void (*changed)(void *opa
 
 /* ---- media ------------------------------------------------------------------------ */
 
-static int may_open(struct drive *d, bool force, struct err *e)
+int drive_may_open(struct drive *d, bool force, struct err *e)
 {
     const struct drive_tray *t = d->tray;
 
@@ -64,25 +64,44 @@ static int may_open(struct drive *d, bool force, struct err *e)
                    "wait for tray to open and try again", d->id);
 }
 
+/* An id that may stand in JSON as it is; "" for others. */
+static const char *plain(const char *id)
+{
+    return id && !id[strcspn(id, "\"\\\n\r\t")] ? id : "";
+}
+
+void drive_tray_moved(const struct drive *d, bool open)
+{
+    machine_event(d->machine, "DEVICE_TRAY_MOVED", "{\"device\": \"%s\", \"id\": \"%s\", \"tray-open\": %s}",
+                  plain(d->id), plain(d->owner ? d->owner->id : NULL), open ? "true" : "false");
+}
+
 int drive_eject(struct drive *d, bool force, struct err *e)
 {
-    int ret = may_open(d, force, e);
+    int ret = drive_may_open(d, force, e);
 
     if (ret < 0)
         return ret;
     drive_drain(d);
     ret = block_eject(d->blk);
+    if (ret == 0 && d->owner)
+        drive_tray_moved(d, true);
     return ret < 0 ? err_set(e, ret, "Device '%s': %s", d->id, strerror(-ret)) : 0;
 }
 
 int drive_change(struct drive *d, const struct block_opts *o, bool force, struct err *e)
 {
-    int ret = may_open(d, force, e);
+    int ret = drive_may_open(d, force, e);
 
     if (ret < 0)
         return ret;
     drive_drain(d);
-    return block_change(d->blk, o, e);
+    ret = block_change(d->blk, o, e);
+    if (d->owner) {
+        drive_tray_moved(d, true);
+        drive_tray_moved(d, false);
+    }
+    return ret;
 }
 
 void drive_release(struct drive *d)
@@ -93,6 +112,19 @@ void drive_release(struct drive *d)
     d->owner = NULL;
     d->changed = NULL;
     d->tray = NULL;
+}
+
+int drive_del(struct drive *d, struct err *e)
+{
+    struct drive **p = &d->machine->drives;
+
+    if (d->owner)
+        return err_set(e, -EBUSY, "Node '%s' is in use", d->id);
+    while (*p != d)
+        p = &(*p)->next;
+    *p = d->next;
+    d->next = NULL;
+    return drives_free(d, e);
 }
 
 int drives_free(struct drive *list, struct err *e)
@@ -150,6 +182,15 @@ static void finish(struct drive_req *r, int ret)
     r->cb(r, ret);
 }
 
+static void tell_error(const struct drive *d, enum block_op op, enum block_onerr how, int err)
+{
+    machine_event(d->machine, "BLOCK_IO_ERROR", "{\"device\": \"%s\", \"node-name\": \"%s\", \"operation\": "
+                  "\"%s\", \"action\": \"%s\", \"nospace\": %s, \"reason\": \"%s\"}", plain(d->id), plain(d->id),
+                  op == BLOCK_READ ? "read" : "write",
+                  how == BLOCK_ERR_IGNORE ? "ignore" : how == BLOCK_ERR_STOP ? "stop" : "report",
+                  err == -ENOSPC ? "true" : "false", strerror(-err));
+}
+
 static void on_done(struct block_req *br, int ret)
 {
     struct drive_req *r = container_of(br, struct drive_req, r);
@@ -161,6 +202,7 @@ static void on_done(struct block_req *br, int ret)
     }
     log_ev(LOG_UNIMP, "drive=%s op=%d off=%#llx len=%#llx error=%s", d->id, r->r.op,
            (unsigned long long)r->r.off, (unsigned long long)r->r.len, strerror(-ret));
+    tell_error(d, r->r.op, on_error(r, ret), ret);
     switch (on_error(r, ret)) {
     case BLOCK_ERR_IGNORE:
         finish(r, 0);

@@ -71,6 +71,13 @@ int drive_eject(struct drive *d, bool force, struct err *e) MUST_CHECK;
 int drive_change(struct drive *d, const struct block_opts *o, bool force, struct err *e) MUST_CHECK;
 /** drive_release() - drain and give it back */
 void drive_release(struct drive *d);
+/** drive_del() - close the image of a drive that no device owns, and remove it
+ *  -EBUSY with @e: one does; else the error of the last write-back */
+int drive_del(struct drive *d, struct err *e) MUST_CHECK;
+/** drive_may_open() - whether the tray may be opened, as drive_eject() would */
+int drive_may_open(struct drive *d, bool force, struct err *e) MUST_CHECK;
+/** drive_tray_moved() - tell programs (DEVICE_TRAY_MOVED) */
+void drive_tray_moved(const struct drive *d, bool open);
 /** drives_free() - after the machine's devices are gone; closes all images.
  *  Returns 0, or the first error of a write-back with @e naming the drive. */
 int drives_free(struct drive *list, struct err *e);

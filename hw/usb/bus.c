@@ -18,6 +18,12 @@ void usb_bus_init(struct usb_bus *b, struct machine *m, void (*ready)(void *opaq
     *last = b;
 }
 
+void usb_bus_rename(struct usb_bus *b, const char *id)
+{
+    if (id)
+        snprintf(b->name, sizeof b->name, "%.60s.0", id);
+}
+
 void usb_bus_free(struct usb_bus *b)
 {
     if (!b->m)

@@ -314,6 +314,7 @@ static int uhci_init(struct device *d, struct err *e)
     pci_bar_io(&s->pci, 4, IO_LEN, "uhci", &uhci_ops, s);
     timer_init(&s->timer, &d->machine->timers, tick, s);
     usb_bus_init(&s->bus, d->machine, bus_ready, s);
+    usb_bus_rename(&s->bus, d->id);
     for (unsigned n = 0; n < UHCI_PORTS; n++)
         usb_port_add(&s->bus, &s->port[n], &port_ops, s, n, NULL);
     return 0;

@@ -84,7 +84,7 @@ struct usb_port {
 /** struct usb_bus - all ports that one host controller reaches */
 struct usb_bus {
     struct machine *m;
-    char name[16];                   /* "usb-bus.0" */
+    char name[64];                   /* "usb-bus.0"; "ID.0" behind a controller with an id */
     struct usb_port *ports;
     /** ready() - some device's endpoint has news for the controller */
     void (*ready)(void *opaque);
@@ -126,6 +126,8 @@ struct usb_device {
 
 /** usb_bus_init() - join m->usb under the next free name; @ready: see the struct */
 void usb_bus_init(struct usb_bus *b, struct machine *m, void (*ready)(void *opaque), void *opaque);
+/** usb_bus_rename() - after the controller's id, which may be NULL */
+void usb_bus_rename(struct usb_bus *b, const char *id);
 /** usb_bus_free() - leave; what is still plugged in is unplugged */
 void usb_bus_free(struct usb_bus *b);
 /** usb_port_add() - @p becomes port @index of a controller, or of @hub; @p stays the caller's */
