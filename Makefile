@@ -425,14 +425,20 @@ bench-programs: all
 	$(MAKE) -C tests/bench/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC)
 	$(MAKE) -C tests/bench/events BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 
+# QEMU=COMMAND, BOCHS=COMMAND: not those found; empty: none
+bench_qemu := $(if $(filter undefined,$(origin QEMU)),,--qemu '$(QEMU)')
+bench_bochs := $(if $(filter undefined,$(origin BOCHS)),,--bochs '$(BOCHS)')
 bench: bench-programs
+	tools/install-deps.sh bench
 	tools/fetch-guest.sh $(BUILD)/demo
+	tools/debian-disk.sh $(BUILD)/demo/disk || echo "the boot to a login prompt is left out"
 	$(python3) tests/bench/run.py --transom $(abspath $(transom)) --build $(BUILD)/bench \
-		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --json $(BUILD)/bench/result.json $(BENCH_ARGS)
+		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --disk $(BUILD)/demo/disk/disk.raw \
+		--json $(BUILD)/bench/result.json $(bench_qemu) $(bench_bochs) $(BENCH_ARGS)
 
 bench-events: bench-programs
 	$(python3) tests/bench/events.py --transom $(abspath $(transom)) --image $(BUILD)/bench/events/events.bin \
-		--json $(BUILD)/bench/events.json $(BENCH_ARGS)
+		--json $(BUILD)/bench/events.json $(bench_qemu) $(BENCH_ARGS)
 
 # fio on virtio-blk in the guest; BENCH_ARGS=--qemu\ COMMAND for more to compare with
 bench-disk: $(transom)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# install-deps.sh [build|check|cross|demo|disk|bench-disk]... - the Debian packages that we need
+# install-deps.sh [build|check|cross|demo|disk|bench|bench-disk]... - the Debian packages that we need
 #
 # Installs what is missing with apt-get (through sudo when not root) and says
 # so; what is there already is left alone. Without a network, or without the
@@ -17,6 +17,8 @@ demo="busybox-static cpio"
 disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3 ovmf
       debian-installer-12-netboot-amd64"
 
+bench="python3 gcc perl zstd xz-utils gzip openssl sqlite3 git busybox-static cpio coreutils
+       debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk"
 bench_disk="fio qemu-system-x86"
 
 wanted=
@@ -27,8 +29,9 @@ for set in "${@:-build}"; do
     cross) wanted="$wanted $cross" ;;
     demo) wanted="$wanted $demo" ;;
     disk) wanted="$wanted $disk" ;;
+    bench) wanted="$wanted $bench" ;;
     bench-disk) wanted="$wanted $bench_disk" ;;
-    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, bench-disk)" >&2; exit 1 ;;
+    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, bench, bench-disk)" >&2; exit 1 ;;
     esac
 done
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 import cpio
-import guests
+from emulators import Emulator, cpu_seconds
 
 WARM = "warm up"
 JOBS = {  # name: options of fio, what is read from its terse output's fields
@@ -83,7 +83,7 @@ def one_run(emulator, args, initrd):
             result = json.loads(m.group(2)[m.group(2).index("{"):])["jobs"][0]
             way = result["read"] if result["read"]["total_ios"] else result["write"]
             figure = way["iops"] if JOBS[m.group(1)][1] == "iops" else way["bw"] / 1024
-            cpu = guests.cpu_seconds(pid)
+            cpu = cpu_seconds(pid)
             figures[m.group(1)] = (figure, figure * way["runtime"] / 1000 / (cpu - before))
             before = cpu
         if line == "finished":
@@ -108,8 +108,8 @@ def main():
         with open(image, "wb") as f:
             for _ in range(DISK_BYTES >> 20):
                 f.write(os.urandom(1 << 20))
-        emulators = [guests.Emulator("transom", args.transom, [])]
-        emulators += [guests.Emulator("qemu%d" % i, q, ["-accel", "tcg"]) for i, q in enumerate(args.qemu)]
+        emulators = [Emulator("transom", args.transom, [])]
+        emulators += [Emulator("qemu%d" % i, q, ["-accel", "tcg"]) for i, q in enumerate(args.qemu)]
         for e in emulators:
             e.options += ["-net", "none", "-drive", "file=%s,format=raw,if=virtio" % e.place(image)]
             print("%s: %s" % (e.name, e.version()), flush=True)

@@ -4,7 +4,6 @@ Every way to run them gives the same: a dictionary from (class, name) to a Sampl
 """
 import hashlib
 import os
-import select
 import shlex
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 
 import cpio
 import programs
+from emulators import Failed, cpu_seconds, memory_beyond
 
 CLASSES = ["integer", "memory", "float", "system", "jit"]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,44 +26,14 @@ class Sample:
     cpu: float      # CPU time of the host that it took, all processes and threads
     checksum: str
     host: float     # by the host's clock, from line to line
-
-
-class Failed(Exception):
-    """A guest did not come to its end."""
-
-
-def _descendants(pid):
-    """The process and all it started, dead ones left out."""
-    pids, at = [pid], 0
-    while at < len(pids):
-        try:
-            for task in os.listdir("/proc/%d/task" % pids[at]):
-                with open("/proc/%d/task/%s/children" % (pids[at], task)) as f:
-                    pids += [int(p) for p in f.read().split()]
-        except OSError:
-            pass
-        at += 1
-    return pids
-
-
-def cpu_seconds(pid):
-    """CPU time so far of all threads of a process and its descendants."""
-    total = 0
-    for p in _descendants(pid):
-        try:
-            for task in os.listdir("/proc/%d/task" % p):
-                with open("/proc/%d/task/%s/schedstat" % (p, task)) as f:
-                    total += int(f.read().split()[0])
-        except OSError:
-            pass
-    return total / 1e9
+    memory: int = None  # bytes that the emulator has besides guest RAM when it is done; None: not known
 
 
 class Reader:
     """Makes samples of the lines "begin NAME" and "NAME SECONDS CHECKSUM CPU"."""
 
-    def __init__(self, pid=None, verbose=False):
-        self.verbose = verbose
+    def __init__(self, pid=None, verbose=False, ram_mib=0, guest_clock=True):
+        self.verbose, self.ram_mib, self.guest_clock = verbose, ram_mib, guest_clock
         self.pid, self.samples, self.skipped, self.failed = pid, {}, [], []
         self.group = self.begun = None
 
@@ -83,7 +53,10 @@ class Reader:
     def _sample(self, words):
         _, host, cpu = self.begun
         cpu = cpu_seconds(self.pid) - cpu if self.pid else float(words[3])
-        self.samples[self.group, words[0]] = Sample(float(words[1]), cpu, words[2], time.monotonic() - host)
+        host = time.monotonic() - host
+        memory = memory_beyond(self.pid, self.ram_mib) if self.pid else None
+        self.samples[self.group, words[0]] = Sample(
+            float(words[1]) if self.guest_clock else host, cpu, words[2], host, memory)
         self.begun = None
 
 
@@ -144,7 +117,7 @@ class Suite:
         if self.programs:
             lines.append("echo class programs")
         lines += [shlex.join(["/bench/timeit", name] + command) for name, _, command in self.programs]
-        lines += ["echo finished", "poweroff -f", ""]
+        lines += ["echo finished", "busybox sleep 1", "poweroff -f", ""]  # a slow serial line gets it out
         return "\n".join(lines)
 
 
@@ -178,65 +151,9 @@ def _native_lines(reader, command, cwd, env):
             reader.line(line)
 
 
-class Emulator:
-    """A command that takes QEMU's options; "chroot DIR ..." gets its files in DIR."""
-
-    def __init__(self, name, command, options):
-        self.name, self.words, self.options = name, shlex.split(command), options
-        self.root = self.words[1] if os.path.basename(self.words[0]) == "chroot" else ""
-
-    def version(self):
-        out = subprocess.run(self.words + ["-version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        return out.stdout.splitlines()[0] if out.stdout else "unknown"
-
-    def place(self, path):
-        """The name under which the emulator sees a file."""
-        if not self.root:
-            return path
-        name = "/tmp/transom-bench-" + os.path.basename(path)
-        shutil.copyfile(path, self.root + name)
-        return name
-
-    def boot(self, kernel, initrd, memory, timeout):
-        """Yields the lines of the guest's console, the process first; raises Failed."""
-        command = self.words + self.options + [
-            "-kernel", self.place(kernel), "-initrd", self.place(initrd), "-m", str(memory), "-display", "none",
-            "-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0)) as p:
-            yield p
-            try:
-                yield from _lines(p.stdout.fileno(), time.monotonic() + timeout)
-            finally:
-                _end(p)
-
-
-def _end(process):
-    """Gently: it may be a profiler that has to write its file."""
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def _lines(fd, end):
-    rest = b""
-    while True:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([fd], [], [], left)[0]:
-            raise Failed("no end within the time allowed; last line: %r" % rest)
-        got = os.read(fd, 65536)
-        if not got:
-            return
-        *whole, rest = (rest + got).split(b"\n")
-        for line in whole:
-            yield line.decode(errors="replace").strip()
-
-
 def run_guest(emulator, kernel, initrd, verbose=False, memory=1024, timeout=3600):
     """Boots once and runs all; what was measured before a failure is kept."""
-    reader, last = Reader(None, verbose), ""
+    reader, last = Reader(None, verbose, memory, emulator.guest_clock), ""
     lines = emulator.boot(kernel, initrd, memory, timeout)
     reader.pid = next(lines).pid
     try:
@@ -254,15 +171,24 @@ def run_guest(emulator, kernel, initrd, verbose=False, memory=1024, timeout=3600
     return reader
 
 
-def time_boot(emulator, kernel, initrd, memory=512, timeout=300):
-    """Seconds from start to the first line of user space: (by the clock, CPU time)."""
+def time_until(lines, is_there):
+    """Seconds from start to a line of a guest that is about to be started: (by the clock, CPU time)."""
     start = time.monotonic()
-    lines = emulator.boot(kernel, initrd, memory, timeout)
     pid = next(lines).pid
     try:
         for line in lines:
-            if line == "userspace":
+            if is_there(line):
                 return time.monotonic() - start, cpu_seconds(pid)
     finally:
         lines.close()
-    raise Failed("the guest ended before user space")
+    raise Failed("the guest ended before that line")
+
+
+def time_boot(emulator, kernel, initrd, memory=512, timeout=300):
+    """To the first line of user space."""
+    return time_until(emulator.boot(kernel, initrd, memory, timeout), lambda line: line == "userspace")
+
+
+def time_login(emulator, disk, memory=512, timeout=600):
+    """To the login prompt of a Debian on disk."""
+    return time_until(emulator.boot_disk(disk, memory, timeout), lambda line: line.endswith("login:"))

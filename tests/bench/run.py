@@ -2,8 +2,8 @@
 """run.py - speed of guests against native speed: make bench, make bench-diff OLD=FILE
 
 Runs the programs of guest/ and real ones (programs.py) natively, on Transom and,
-where there is one, on QEMU, one after the other in each repetition. Prints the
-ratios to native by program and class and writes all samples to a JSON file.
+where there are any, on QEMU and Bochs, one after the other in each repetition. Prints
+the ratios to native by program and class and writes all samples to a JSON file.
 """
 import argparse
 import json
@@ -14,10 +14,14 @@ import shutil
 import statistics
 import sys
 
+import emulators
 import guests
 
 LABEL = {"integer": "integer", "memory": "memory, strings", "float": "floating point", "system": "system",
          "jit": "written code", "programs": "real programs", "boot": "boot"}
+GOAL = {"integer": 1.8, "memory": 1.6, "float": 1.5, "system": 5, "jit": 10, "programs": 3.5}  # times native
+MEMORY_GOAL_MIB = 256  # besides guest RAM, in the compiler's run
+SYSTEMS = ["transom", "qemu", "bochs"]
 
 
 def options():
@@ -25,6 +29,10 @@ def options():
     p.add_argument("--transom", default="./transom", help="command of Transom, options may follow")
     p.add_argument("--qemu", default=shutil.which("qemu-system-x86_64"),
                    help="command of QEMU, or 'chroot DIR COMMAND'; '' for none (%(default)s)")
+    p.add_argument("--bochs", default=shutil.which("bochs"), help="command of Bochs; '' for none (%(default)s)")
+    p.add_argument("--bochs-classes", default=",".join(guests.CLASSES), help="once each (%(default)s)")
+    p.add_argument("--disk", default="build/demo/disk/disk.raw",
+                   help="Debian on a disk, for the time to its login prompt; '' for none (%(default)s)")
     p.add_argument("--kernel", default="build/demo/vmlinuz", help="Linux kernel (%(default)s)")
     p.add_argument("--busybox", default="build/demo/busybox", help="static busybox (%(default)s)")
     p.add_argument("--build", default="build/bench", help="folder of the built programs (%(default)s)")
@@ -43,10 +51,14 @@ def options():
     return p.parse_args()
 
 
-def emulators(o):
-    found = [guests.Emulator("transom", o.transom, ["-cpu", o.cpu])]
+def choose_systems(o):
+    found = [emulators.Emulator("transom", o.transom, ["-cpu", o.cpu])]
     if o.qemu:
-        found.append(guests.Emulator("qemu", o.qemu, ["-accel", "tcg", "-cpu", o.cpu]))
+        found.append(emulators.Emulator("qemu", o.qemu, ["-accel", "tcg", "-cpu", o.cpu]))
+    if o.bochs and not emulators.Bochs.lacks():
+        found.append(emulators.Bochs(o.bochs))
+    elif o.bochs:
+        print("Bochs is left out, for it wants " + " ".join(emulators.Bochs.lacks()), file=sys.stderr)
     return found
 
 
@@ -56,27 +68,35 @@ def emulators(o):
 def add(result, system, reader):
     for (group, name), s in reader.samples.items():
         row = result["programs"].setdefault(group + "/" + name, {}).setdefault(system, [])
-        row.append({"wall": s.seconds, "cpu": s.cpu, "host": s.host, "checksum": s.checksum})
+        row.append({"wall": s.seconds, "cpu": s.cpu, "host": s.host, "checksum": s.checksum, "memory": s.memory})
     for group, what in reader.failed:
         print("%s: %s: failed: %s" % (system, group, what), file=sys.stderr)
         result["failed"].append([system, group, what])
     result["skipped"] = sorted(set(map(tuple, result["skipped"])) | {(system,) + s for s in reader.skipped})
 
 
+def make_suite(o, classes, image):
+    suite = guests.Suite(os.path.abspath(o.build), os.path.abspath(o.busybox), classes,
+                         [n for n in o.only.split(",") if n], o.percent)
+    initrd = os.path.join(suite.build, image)
+    suite.make_initramfs(initrd)
+    return suite, initrd
+
+
 def run_all(o, systems, result):
     classes = [c for c in o.classes.split(",") if c in guests.CLASSES + ["programs"]]
     if not classes:
         return
-    suite = guests.Suite(os.path.abspath(o.build), os.path.abspath(o.busybox), classes,
-                         [n for n in o.only.split(",") if n], o.percent)
-    initrd = os.path.join(suite.build, "initramfs.cpio")
-    suite.make_initramfs(initrd)
+    suite, initrd = make_suite(o, classes, "initramfs.cpio")
+    on_bochs = [c for c in classes if c in o.bochs_classes.split(",")]
     for rep in range(o.reps):
         print("repetition %d: native" % (rep + 1), end="", file=sys.stderr, flush=True)
         add(result, "native", guests.run_native(suite, o.verbose))
         for e in systems:
-            if e.name == "qemu" and rep >= o.qemu_reps:
+            if rep >= {"qemu": o.qemu_reps, "bochs": 1 if on_bochs else 0}.get(e.name, o.reps):
                 continue
+            if e.name == "bochs":
+                initrd = make_suite(o, on_bochs, "bochs.cpio")[1]
             print(", " + e.name, end="", file=sys.stderr, flush=True)
             add(result, e.name, guests.run_guest(e, o.kernel, initrd, o.verbose))
             save(o.json, result)
@@ -84,19 +104,30 @@ def run_all(o, systems, result):
 
 
 def run_boots(o, systems, result):
-    suite = guests.Suite(os.path.abspath(o.build), os.path.abspath(o.busybox), [], [], 100)
-    initrd = os.path.join(suite.build, "boot.cpio")
-    suite.make_initramfs(initrd)
-    row = result["programs"].setdefault("boot/userspace", {})
-    for _ in range(o.boots):
-        for e in systems:
-            try:
-                wall, cpu = guests.time_boot(e, o.kernel, initrd)
-            except guests.Failed as why:
-                result["failed"].append([e.name, "boot", str(why)])
-                continue
-            row.setdefault(e.name, []).append({"wall": wall, "cpu": cpu, "host": wall, "checksum": ""})
-    save(o.json, result)
+    initrd = make_suite(o, [], "boot.cpio")[1]
+    kinds = {"userspace": lambda e: guests.time_boot(e, o.kernel, initrd)}
+    if o.disk and os.path.exists(o.disk):
+        kinds["login"] = lambda e: guests.time_login(e, os.path.abspath(o.disk))
+    elif o.disk:
+        result["skipped"].append(["all", "boot", "login: no " + o.disk + " (tools/debian-disk.sh makes it)"])
+    for number in range(o.boots):
+        for kind, measure in kinds.items():
+            print("boot %d to %s" % (number + 1, kind), file=sys.stderr)
+            boot_all(systems, kind, measure, result)
+        save(o.json, result)
+
+
+def boot_all(systems, kind, measure, result):
+    row = result["programs"].setdefault("boot/" + kind, {})
+    for e in systems:
+        if e.name == "bochs":
+            continue
+        try:
+            wall, cpu = measure(e)
+        except guests.Failed as why:
+            result["failed"].append([e.name, "boot", "%s: %s" % (kind, why)])
+            continue
+        row.setdefault(e.name, []).append({"wall": wall, "cpu": cpu, "host": wall, "checksum": ""})
 
 
 def save(path, result):
@@ -140,15 +171,25 @@ def disagreements(result):
             yield name, {system: sorted({s["checksum"] for s in samples}) for system, samples in row.items()}
 
 
+def present(result):
+    """The emulators that there are samples of."""
+    return [s for s in SYSTEMS if any(s in row for row in result["programs"].values())]
+
+
+def show_spread(row, system, by):
+    return show(100 * spread(row[system], by) if row.get(system) else None, "%6.0f%%")
+
+
 def print_programs(result, by):
-    print("%-24s %9s %8s %8s %8s %8s %8s" % ("program (%s time)" % by, "native s", "transom", "qemu", "q/t", "spread t", "spread n"))
+    """Ratios to native, each with the spread of its samples."""
+    systems = present(result)
+    print("%-24s %9s %7s" % ("program (%s time)" % by, "native s", "spread") +
+          "".join(" %8s %8s" % (s, "spread") for s in systems) + "      q/t")
     for name, row in result["programs"].items():
         native = median(row["native"], by) if row.get("native") else None
-        print("%-24s %s %s %s %s %8s %8s" % (
-            name, show(native, "%9.4f"), show(ratio(row, "transom", "native", by)),
-            show(ratio(row, "qemu", "native", by)), show(ratio(row, "qemu", "transom", by)),
-            show(100 * spread(row["transom"], by) if row.get("transom") else None, "%6.0f%%"),
-            show(100 * spread(row["native"], by) if row.get("native") else None, "%6.0f%%")))
+        print("%-24s %s %s" % (name, show(native, "%9.4f"), show_spread(row, "native", by)) +
+              "".join(" %8s %8s" % (show(ratio(row, s, "native", by)), show_spread(row, s, by)) for s in systems) +
+              " " + show(ratio(row, "qemu", "transom", by)))
 
 
 def classes_of(result):
@@ -158,29 +199,70 @@ def classes_of(result):
     return groups
 
 
+def ratios(rows, system, base, by):
+    found = {n: ratio(r, system, base, by) for n, r in rows.items()}
+    return {n: v for n, v in found.items() if v}
+
+
+def mean_and_worst(rows, system, base, by):
+    values = ratios(rows, system, base, by)
+    if not values:
+        return None, ""
+    worst = max(values.items(), key=lambda item: item[1])
+    return geomean(values.values()), "%s %.1f" % (worst[0].split("/")[-1], worst[1])
+
+
 def print_classes(result, by):
-    print("\n%-18s %12s %12s %10s   %s" % ("class (geomean)", "transom/nat", "qemu/nat", "qemu/trans", "worst of transom"))
+    systems = present(result)
+    print("\n%-16s" % "class (geomean)" + "".join(" %8s %-20s" % (s + "/n", "worst") for s in systems) +
+          "      q/t     goal")
     for group, rows in classes_of(result).items():
-        means, worst = [], ("", 0)
-        for system, base in (("transom", "native"), ("qemu", "native"), ("qemu", "transom")):
-            both = {n: ratio(r, system, base, by) for n, r in rows.items()}
-            both = {n: v for n, v in both.items() if v}
-            means.append(geomean(both.values()) if both else None)
-            if system == "transom" and both:
-                worst = max(both.items(), key=lambda item: item[1])
-        print("%-18s %12s %12s %10s   %s" % ((LABEL.get(group, group),) + tuple(show(m) for m in means) +
-                                             ("%s %.1f" % (worst[0].split("/")[-1], worst[1]) if worst[1] else "",)))
-    slower = [(n, ratio(r, "transom", "qemu", by)) for n, r in result["programs"].items()]
-    slower = sorted([s for s in slower if s[1] and s[1] > 1], key=lambda s: -s[1])
-    print("slower than QEMU: " + (", ".join("%s %.2f" % s for s in slower) or "none"))
+        if group == "boot":
+            continue
+        line, goal = "%-16s" % LABEL.get(group, group), GOAL.get(group)
+        for s in systems:
+            mean, worst = mean_and_worst(rows, s, "native", by)
+            line += " %8s %-20s" % (show(mean), worst)
+        mean = mean_and_worst(rows, "transom", "native", by)[0]
+        verdict = "" if not goal or not mean else "met" if mean <= goal else "missed"
+        print("%s %s %8s %s" % (line, show(mean_and_worst(rows, "qemu", "transom", by)[0]), goal or "", verdict))
+    slower = ratios(result["programs"], "transom", "qemu", by)
+    slower = sorted(((n, v) for n, v in slower.items() if v > 1), key=lambda s: -s[1])
+    print("slower than QEMU (Transom's time over QEMU's): " + (", ".join("%s %.2f" % s for s in slower) or "none"))
 
 
 def print_boot(result):
-    row = result["programs"].get("boot/userspace", {})
-    for system, samples in row.items():
-        print("boot to user space, %-8s %6.2f s (%.2f to %.2f), CPU %.2f s" % (
-            system, median(samples, "wall"), min(s["wall"] for s in samples), max(s["wall"] for s in samples),
-            median(samples, "cpu")))
+    for kind in ("userspace", "login"):
+        row = result["programs"].get("boot/" + kind, {})
+        for system, samples in row.items():
+            print("boot to %-9s %-8s %6.2f s (%.2f to %.2f), CPU %.2f s" % (
+                kind, system, median(samples, "wall"), min(s["wall"] for s in samples),
+                max(s["wall"] for s in samples), median(samples, "cpu")))
+        share = ratio(row, "transom", "qemu", "cpu")
+        if share:
+            print("boot to %-9s Transom's CPU time over QEMU's %.2f" % (kind, share))
+
+
+def memory_of(result, system):
+    """MiB besides guest RAM after each program: name -> most of all samples."""
+    found = {}
+    for name, row in result["programs"].items():
+        values = [s["memory"] for s in row.get(system, []) if s.get("memory")]
+        if values:
+            found[name] = max(values) / 1048576
+    return found
+
+
+def print_memory(result):
+    for system in present(result):
+        found = memory_of(result, system)
+        if not found:
+            continue
+        most = max(found.items(), key=lambda item: item[1])
+        gcc = found.get("programs/gcc")
+        print("memory besides guest RAM, %-8s %s%.0f MiB at most (%s)" % (
+            system, "" if gcc is None else "%.0f MiB after gcc (goal of Transom: %d), " % (gcc, MEMORY_GOAL_MIB),
+            most[1], most[0]))
 
 
 def print_result(result, by):
@@ -190,6 +272,7 @@ def print_result(result, by):
     print_programs(result, by)
     print_classes(result, by)
     print_boot(result)
+    print_memory(result)
     for system, group, what in result["failed"]:
         print("FAILED on %s: %s: %s" % (system, group, what))
     for system, group, what in result["skipped"]:
@@ -240,7 +323,7 @@ def main():
     if o.diff:
         print_diff(load(o.diff[0]), load(o.diff[1]), o.by)
         return 0
-    systems = emulators(o)
+    systems = choose_systems(o)
     result = {"host": "%s, Linux %s" % (cpu_model(), platform.release()), "load": "%.2f before" % os.getloadavg()[0],
               "versions": {e.name: e.version() for e in systems}, "percent": o.percent, "repetitions": o.reps,
               "programs": {}, "failed": [], "skipped": []}
