@@ -10,7 +10,7 @@
 #define PROFILE_DISAS_DEFAULT 10
 #define PROFILE_TOP_MAX 1000000
 #define TB_MIB_MAX 2047         /* jumps in translated code reach 2 GiB */
-#define IRQCHIP_DEFAULT IRQCHIP_OFF
+#define IRQCHIP_DEFAULT IRQCHIP_SPLIT   /* leaves messages of the I/O APIC to an IOMMU */
 
 static const struct accel_ops *const accels[] = { &accel_bt, &accel_kvm };
 
@@ -125,7 +125,8 @@ static int set_telling(const char *key, const char *val, struct accel_options *o
 
 static int set_irqchip(const char *val, struct accel_options *o, struct err *e)
 {
-    if (accel_irqchip_parse(val, &o->irqchip))
+    o->irqchip_given = accel_irqchip_parse(val, &o->irqchip);
+    if (o->irqchip_given)
         return 0;
     return err_set(e, -EINVAL, "kernel-irqchip=%s: on, split or off is wanted", val);
 }
@@ -323,6 +324,7 @@ int accel_choose(char *const *args, unsigned n, const enum accel_irqchip *irqchi
 
     for (unsigned i = 0; ret < 0 && i < n; i++) {
         defaults(o);
+        o->irqchip_given = irqchip;
         if (irqchip)
             o->irqchip = *irqchip;
         memcpy(o->why, why, sizeof why);

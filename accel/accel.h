@@ -38,7 +38,8 @@ struct accel_options {
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     struct icount_options icount; /* -icount */
     struct trace_options trace; /* -trace */
-    enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off */
+    enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off; default split where there is such a thing */
+    bool irqchip_given;
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */
     char why[ACCEL_WHY];       /* reason of the choice, for "info accel" */
     char warning[ACCEL_WHY];   /* for the user, when he gets other than he asked for */

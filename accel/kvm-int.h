@@ -28,6 +28,7 @@ struct kvm_cpu {
     uint32_t in_run;            /* a kick needs a signal; atomic */
     enum x86_mp_state mp;       /* local APIC in user space */
     bool io_pending;            /* the access just served is completed by the next entry */
+    bool lapic_due;             /* hw/ has the state of its local APIC */
     bool unmasked;              /* the thread lets the kick's signal through */
     bool step;                  /* debugger: one instruction */
     uint64_t apic_base;         /* as run->apic_base was last */
@@ -74,6 +75,9 @@ void kvm_dirty_sync(struct accel *a, struct mem_region *r);
 /** kvm_state_init() - which parts of the state this KVM has; vCPU 0 exists */
 void kvm_state_init(struct kvm *k);
 int kvm_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e);
+/** kvm_get_msr()/kvm_set_msr() - one of them; false: KVM does not know it, or refuses */
+bool kvm_get_msr(const struct kvm_cpu *k, uint32_t msr, uint64_t *v);
+bool kvm_set_msr(const struct kvm_cpu *k, uint32_t msr, uint64_t v);
 int kvm_put_state(struct accel_cpu *c, const struct x86_state *s, struct err *e);
 /** kvm_before_run() - guest TSC and clock follow the machine's */
 void kvm_before_run(struct accel *a);
@@ -95,9 +99,10 @@ void kvm_edit(struct kvm_cpu *k, void (*change)(struct x86_cpu *cpu, void *arg),
 /* kvm-irq.c */
 int kvm_irqchip_create(struct kvm *k, struct err *e);
 void kvm_choose_irqchip(struct accel *a, bool on);
-/** kvm_irqchip_get()/kvm_irqchip_put() - the kernel's chips from and to those of hw/ */
-void kvm_irqchip_get(struct kvm *k);
-void kvm_irqchip_put(struct kvm *k);
+/** kvm_irqchip_reset() - the chips of hw/ have been reset */
+void kvm_irqchip_reset(struct accel *a);
+/** kvm_lapic_out() - the kernel's local APIC takes hw/'s state over; IA32_APIC_BASE is set */
+void kvm_lapic_out(struct kvm_cpu *k);
 /** kvm_before_entry() - interrupts and the like; false: the vCPU is to stop */
 bool kvm_before_entry(struct kvm_cpu *k);
 /** kvm_after_exit() - what the guest did to its local APIC without an exit of its own */

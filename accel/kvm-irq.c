@@ -4,11 +4,16 @@
  * kernel-irqchip=off: all chips are those of hw/. The vCPU stops for HLT, INIT and
  * start-up IPIs here; an external interrupt is handed to KVM when it says that the guest
  * can take one.
+ * split: the local APICs are the kernel's; the I/O APIC of hw/ sends it messages, the 8259s
+ * their interrupt as above. on: all of them are. hw/intc's pass on what devices do
+ * (struct machine_chips) and are brought up to date when the machine is handed on.
  */
 #include <stdlib.h>
 #include <time.h>
 #include "accel/kvm-int.h"
 #include "hw/intc/intc.h"
+
+enum { MSR_TSC_DEADLINE = 0x6e0 };
 
 /* ---- chips in user space ------------------------------------------------------------------ */
 
@@ -114,9 +119,31 @@ static void wait_for_event(struct kvm_cpu *k, uint32_t pending)
     __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
+/* With the kernel's local APIC only what comes from outside of it is looked at. */
+static bool before_entry_chips(struct kvm_cpu *k)
+{
+    for (;;) {
+        uint32_t pending = requests(k);
+
+        if (pending && k->io_pending && (pending & ~EXTERNAL))
+            kvm_complete(k);
+        if (pending & VCPU_INTR_EXIT)
+            return false;
+        if (pending & VCPU_INTR_STPCLK)
+            wait_for_event(k, pending);
+        else if (!take_one(k, pending))
+            break;
+    }
+    offer_interrupt(k);
+    return true;
+}
+
 bool kvm_before_entry(struct kvm_cpu *k)
 {
     struct lapic *l = k->c->vcpu.lapic;
+
+    if (k->c->a->kvm->irqchip != IRQCHIP_OFF)
+        return before_entry_chips(k);
 
     for (;;) {
         uint32_t pending = requests(k);
@@ -148,7 +175,7 @@ void kvm_after_exit(struct kvm_cpu *k)
     struct kvm_run *r = k->run;
     struct lapic *l = k->c->vcpu.lapic;
 
-    if (!l)
+    if (!l || k->c->a->kvm->irqchip != IRQCHIP_OFF)
         return;
     if (r->cr8 != lapic_get_tpr(l) >> 4)
         lapic_set_tpr(l, r->cr8 << 4);
@@ -158,21 +185,278 @@ void kvm_after_exit(struct kvm_cpu *k)
     }
 }
 
-/* ---- the kernel's ------------------------------------------------------------------------- */
+/* ---- the kernel's: while they do the work ------------------------------------------------ */
+
+/* GSIs: the 8259s' inputs, then the I/O APIC's pins. split: the pins alone, as messages. */
+enum { GSI_IOAPIC = 16, MAX_ROUTES = GSI_IOAPIC + IOAPIC_PINS };
+
+static struct kvm *vm_of(struct machine *m)
+{
+    return accel_of(m)->kvm;
+}
+
+static void drive_gsi(struct machine *m, uint32_t gsi, int level)
+{
+    struct kvm_irq_level l = { .irq = gsi, .level = (uint32_t)!!level };
+
+    kvm_ioctl(vm_of(m)->vm_fd, KVM_IRQ_LINE, &l);
+}
+
+static void set_pic(struct machine *m, int irq, int level)
+{
+    drive_gsi(m, (uint32_t)irq, level);
+}
+
+static void set_ioapic(struct machine *m, int pin, int level)
+{
+    drive_gsi(m, GSI_IOAPIC + (uint32_t)pin, level);
+}
+
+static bool message(struct machine *m, uint64_t addr, uint32_t data)
+{
+    struct kvm_msi msi = { .address_lo = (uint32_t)addr, .address_hi = addr >> 32, .data = data };
+
+    return kvm_ioctl(vm_of(m)->vm_fd, KVM_SIGNAL_MSI, &msi) > 0;
+}
+
+static void set_routes(struct kvm *k, struct kvm_irq_routing_entry *e, unsigned n)
+{
+    struct kvm_irq_routing *r = xzalloc(sizeof *r + n * sizeof *e);
+    int ret;
+
+    r->nr = n;
+    memcpy(r->entries, e, n * sizeof *e);
+    ret = kvm_ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);
+    if (ret < 0)
+        log_write("kvm: interrupt routes: %s", strerror(-ret));
+    free(r);
+}
+
+static void route_to_chips(struct kvm *k)
+{
+    struct kvm_irq_routing_entry e[MAX_ROUTES] = { { .gsi = 0 } };
+
+    for (unsigned i = 0; i < MAX_ROUTES; i++) {
+        e[i] = (struct kvm_irq_routing_entry){ .gsi = i, .type = KVM_IRQ_ROUTING_IRQCHIP };
+        e[i].u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER : i < GSI_IOAPIC ? KVM_IRQCHIP_PIC_SLAVE
+                                 : KVM_IRQCHIP_IOAPIC;
+        e[i].u.irqchip.pin = i < GSI_IOAPIC ? i & 7 : i - GSI_IOAPIC;
+    }
+    set_routes(k, e, MAX_ROUTES);
+}
+
+/* split: KVM has to know what the pins send, so that it tells the ends of these interrupts. */
+static void routes_changed(struct machine *m)
+{
+    struct kvm_irq_routing_entry e[IOAPIC_PINS];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        uint64_t addr;
+        uint32_t data;
+
+        if (!ioapic_message(m->ioapic, i, &addr, &data))
+            continue;
+        e[n] = (struct kvm_irq_routing_entry){ .gsi = i, .type = KVM_IRQ_ROUTING_MSI };
+        e[n].u.msi.address_lo = (uint32_t)addr;
+        e[n].u.msi.address_hi = addr >> 32;
+        e[n++].u.msi.data = data;
+    }
+    set_routes(vm_of(m), e, n);
+}
+
+static const struct machine_chips chips_on = { .set_pic = set_pic, .set_ioapic = set_ioapic, .message = message };
+static const struct machine_chips chips_split = { .message = message, .routes_changed = routes_changed };
 
 int kvm_irqchip_create(struct kvm *k, struct err *e)
 {
+    struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { IOAPIC_PINS } };
+    struct kvm_enable_cap ids = { .cap = KVM_CAP_X2APIC_API,
+                                  .args = { KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK } };
+    int ret;
+
+    if (k->irqchip == IRQCHIP_OFF)
+        return 0;
+    if (k->irqchip == IRQCHIP_SPLIT && !k->a->opt.irqchip_given && !kvm_cap(k, KVM_CAP_SPLIT_IRQCHIP)) {
+        k->irqchip = IRQCHIP_OFF;
+        return 0;
+    }
+    if (!kvm_cap(k, KVM_CAP_IRQCHIP) || !kvm_cap(k, KVM_CAP_SIGNAL_MSI) || !kvm_cap(k, KVM_CAP_IRQ_ROUTING)
+        || (k->irqchip == IRQCHIP_SPLIT && !kvm_cap(k, KVM_CAP_SPLIT_IRQCHIP)))
+        return err_set(e, -ENOTSUP, "kernel-irqchip=%s: this KVM has no such interrupt chips (off works)",
+                       k->irqchip == IRQCHIP_ON ? "on" : "split");
+    ret = k->irqchip == IRQCHIP_ON ? kvm_ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, NULL)
+                                   : kvm_ioctl(k->vm_fd, KVM_ENABLE_CAP, &split);
+    if (ret < 0)
+        return err_set(e, ret, "kernel-irqchip=%s: %s", k->irqchip == IRQCHIP_ON ? "on" : "split", strerror(-ret));
+    k->x2api = kvm_ioctl(k->vm_fd, KVM_ENABLE_CAP, &ids) == 0;
+    if (k->irqchip == IRQCHIP_ON)
+        route_to_chips(k);
     return 0;
 }
 
+/* ---- their state --------------------------------------------------------------------------- */
+
+enum { ICW1_IC4 = 1, ICW4_UPM = 1, ICW4_AEOI = 2, ICW4_SFNM = 0x10 };
+
+static void pic_out(struct kvm_pic_state *s, const struct pic_chip *c)
+{
+    *s = (struct kvm_pic_state){
+        .last_irr = c->lines, .irr = c->irr, .imr = c->imr, .isr = c->isr,
+        .priority_add = (c->lowest + 1) & 7, .irq_base = c->vector_base, .read_reg_select = c->read_isr,
+        .poll = c->poll, .special_mask = c->smm, .init_state = c->step, .auto_eoi = !!(c->icw4 & ICW4_AEOI),
+        .rotate_on_auto_eoi = c->rotate_aeoi, .special_fully_nested_mode = !!(c->icw4 & ICW4_SFNM),
+        .init4 = c->icw1 & ICW1_IC4, .elcr = c->elcr,
+    };
+}
+
+static void pic_in(struct pic_chip *c, const struct kvm_pic_state *s)
+{
+    c->irr = s->irr;
+    c->imr = s->imr;
+    c->isr = s->isr;
+    c->lowest = (s->priority_add - 1) & 7;
+    c->vector_base = s->irq_base;
+    c->read_isr = s->read_reg_select;
+    c->poll = s->poll;
+    c->smm = s->special_mask;
+    c->step = s->init_state;
+    c->rotate_aeoi = s->rotate_on_auto_eoi;
+    c->icw4 = ICW4_UPM | (s->auto_eoi ? ICW4_AEOI : 0) | (s->special_fully_nested_mode ? ICW4_SFNM : 0);
+    c->elcr = s->elcr;
+}
+
+#define RTE_LEVEL BIT(15)
+
+/* Lines of edge-triggered pins that are up have been heard of already. */
+static void ioapic_out(struct kvm_ioapic_state *k, const struct ioapic_state *s)
+{
+    *k = (struct kvm_ioapic_state){ .base_address = IOAPIC_BASE, .ioregsel = s->select, .id = s->id >> 24 };
+    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
+        k->redirtbl[i].bits = s->redtbl[i];
+        if ((s->redtbl[i] & RTE_LEVEL) && (s->lines >> i & 1))
+            k->irr |= 1u << i;
+    }
+}
+
+static void ioapic_in(struct ioapic_state *s, const struct kvm_ioapic_state *k)
+{
+    for (unsigned i = 0; i < IOAPIC_PINS; i++)
+        s->redtbl[i] = k->redirtbl[i].bits & ~BIT(12);   /* delivery status */
+    s->id = k->id << 24;
+    s->select = k->ioregsel;
+}
+
+static void chips_out(struct kvm *k)
+{
+    struct machine *m = k->a->m;
+    struct kvm_irqchip c = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+    struct ioapic_state s;
+
+    for (unsigned i = 0; m->pic && i < 2; i++) {
+        c.chip_id = KVM_IRQCHIP_PIC_MASTER + i;
+        pic_out(&c.chip.pic, &pic_chips(m->pic)[i]);
+        kvm_ioctl(k->vm_fd, KVM_SET_IRQCHIP, &c);
+    }
+    if (m->pic)
+        pic_silence(m->pic);
+    if (!m->ioapic)
+        return;
+    c.chip_id = KVM_IRQCHIP_IOAPIC;
+    ioapic_get_state(m->ioapic, &s);
+    ioapic_out(&c.chip.ioapic, &s);
+    kvm_ioctl(k->vm_fd, KVM_SET_IRQCHIP, &c);
+}
+
+static void chips_in(struct kvm *k)
+{
+    struct machine *m = k->a->m;
+    struct kvm_irqchip c = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+    struct ioapic_state s;
+
+    for (unsigned i = 0; i < 2; i++) {
+        c.chip_id = KVM_IRQCHIP_PIC_MASTER + i;
+        if (kvm_ioctl(k->vm_fd, KVM_GET_IRQCHIP, &c) == 0)
+            pic_in(&pic_chips(m->pic)[i], &c.chip.pic);
+    }
+    c.chip_id = KVM_IRQCHIP_IOAPIC;
+    if (kvm_ioctl(k->vm_fd, KVM_GET_IRQCHIP, &c) == 0) {
+        ioapic_get_state(m->ioapic, &s);
+        ioapic_in(&s, &c.chip.ioapic);
+        ioapic_set_state(m->ioapic, &s);
+    }
+}
+
+/* The guest's TSC as it stands still. */
+static uint64_t guest_tsc(const struct accel_cpu *c, const struct x86_state *s)
+{
+    return accel_tsc(c->a) + s->tsc_offset + s->msr[ST_TSC_ADJUST];
+}
+
+void kvm_lapic_out(struct kvm_cpu *k)
+{
+    struct lapic *l = k->c->vcpu.lapic;
+    struct kvm_lapic_state s;
+
+    if (!l || k->c->a->kvm->irqchip == IRQCHIP_OFF)
+        return;
+    lapic_get_page(l, (uint8_t *)s.regs);
+    kvm_ioctl(k->fd, KVM_SET_LAPIC, &s);
+    kvm_set_msr(k, MSR_TSC_DEADLINE, lapic_get_tsc_deadline(l));
+    lapic_silence(l);
+    k->lapic_due = false;
+}
+
+static void lapic_in(struct kvm_cpu *k)
+{
+    struct accel_cpu *c = k->c;
+    struct x86_state *s = xmalloc(sizeof *s);
+    struct kvm_lapic_state page;
+    struct err e = { "" };
+    uint64_t deadline;
+
+    if (kvm_get_state(c, s, &e) == 0 && kvm_ioctl(k->fd, KVM_GET_LAPIC, &page) == 0) {
+        lapic_set_page(c->vcpu.lapic, s->apic_base, (const uint8_t *)page.regs);
+        if (kvm_get_msr(k, MSR_TSC_DEADLINE, &deadline) && deadline)
+            lapic_set_tsc_deadline(c->vcpu.lapic, deadline, guest_tsc(c, s), c->a->model.tsc_hz);
+    }
+    free(s);
+}
+
+/* A reset gives the chips of hw/ their initial state: that is the kernel's then, too. */
+void kvm_irqchip_reset(struct accel *a)
+{
+    struct kvm *k = a->kvm;
+
+    if (k->irqchip == IRQCHIP_OFF)
+        return;
+    if (k->irqchip == IRQCHIP_ON)
+        chips_out(k);
+    else
+        routes_changed(a->m);
+    for (unsigned i = 0; i < a->n_cpus; i++)
+        k->cpus[i].lapic_due = true;
+}
+
+/* Machine lock held, vCPUs paused. */
 void kvm_choose_irqchip(struct accel *a, bool on)
 {
-}
+    struct kvm *k = a->kvm;
+    struct machine *m = a->m;
 
-void kvm_irqchip_get(struct kvm *k)
-{
-}
-
-void kvm_irqchip_put(struct kvm *k)
-{
+    if (k->irqchip == IRQCHIP_OFF)
+        return;
+    if (on) {
+        m->chips = k->irqchip == IRQCHIP_ON ? &chips_on : &chips_split;
+        if (m->ioapic)                       /* else the first reset is still to come */
+            kvm_irqchip_reset(a);
+        return;
+    }
+    m->chips = NULL;
+    for (unsigned i = 0; i < a->n_cpus; i++)
+        lapic_in(&k->cpus[i]);
+    if (k->irqchip == IRQCHIP_ON)
+        chips_in(k);
+    pic_changed(m->pic);
+    ioapic_changed(m->ioapic);
 }

@@ -3,12 +3,13 @@
  */
 #include <stdlib.h>
 #include "accel/kvm-int.h"
+#include "hw/intc/intc.h"
 
 enum { MSR_TSC = 0x10, MSR_MTRR_VAR = 0x200, MTRR_VARS = 16, X86_SHADOW_STI = 1, X86_SHADOW_SS = 2 };
 
 /* ---- MSRs ------------------------------------------------------------------------------- */
 
-static bool msr_get(const struct kvm_cpu *k, uint32_t msr, uint64_t *v)
+bool kvm_get_msr(const struct kvm_cpu *k, uint32_t msr, uint64_t *v)
 {
     struct { struct kvm_msrs h; struct kvm_msr_entry e[1]; } m = { .h.nmsrs = 1, .e[0].index = msr };
     bool ok = kvm_ioctl(k->fd, KVM_GET_MSRS, &m) == 1;
@@ -17,7 +18,7 @@ static bool msr_get(const struct kvm_cpu *k, uint32_t msr, uint64_t *v)
     return ok;
 }
 
-static bool msr_set(const struct kvm_cpu *k, uint32_t msr, uint64_t v)
+bool kvm_set_msr(const struct kvm_cpu *k, uint32_t msr, uint64_t v)
 {
     struct { struct kvm_msrs h; struct kvm_msr_entry e[1]; } m = { .h.nmsrs = 1,
                                                                    .e[0] = { .index = msr, .data = v } };
@@ -39,9 +40,9 @@ void kvm_state_init(struct kvm *k)
     uint64_t v;
 
     for (unsigned i = 0; i < ST_MSRS; i++)
-        k->msr_known[i] = msr_get(k0, x86_state_msr_number(i), &v)
-                          && msr_set(k0, x86_state_msr_number(i), v);
-    k->mtrrs_known = msr_get(k0, MSR_MTRR_VAR, &v) && msr_set(k0, MSR_MTRR_VAR, v);
+        k->msr_known[i] = kvm_get_msr(k0, x86_state_msr_number(i), &v)
+                          && kvm_set_msr(k0, x86_state_msr_number(i), v);
+    k->mtrrs_known = kvm_get_msr(k0, MSR_MTRR_VAR, &v) && kvm_set_msr(k0, MSR_MTRR_VAR, v);
     k->tsc_offset = kvm_ioctl(k0->fd, KVM_HAS_DEVICE_ATTR, &attr) == 0;
 }
 
@@ -51,13 +52,13 @@ static void get_msrs(const struct kvm_cpu *k, struct x86_state *s)
 
     for (unsigned i = 0; i < ST_MSRS; i++)
         if (vm->msr_known[i])
-            msr_get(k, x86_state_msr_number(i), &s->msr[i]);
+            kvm_get_msr(k, x86_state_msr_number(i), &s->msr[i]);
     if (!vm->mtrrs_known)
         return;
     for (unsigned i = 0; i < ARRAY_SIZE(s->mtrr_fix); i++)
-        msr_get(k, mtrr_fix_number(i), &s->mtrr_fix[i]);
+        kvm_get_msr(k, mtrr_fix_number(i), &s->mtrr_fix[i]);
     for (unsigned i = 0; i < MTRR_VARS; i++)
-        msr_get(k, MSR_MTRR_VAR + i, &s->mtrr_var[i]);
+        kvm_get_msr(k, MSR_MTRR_VAR + i, &s->mtrr_var[i]);
 }
 
 static void put_msrs(const struct kvm_cpu *k, const struct x86_state *s)
@@ -65,15 +66,15 @@ static void put_msrs(const struct kvm_cpu *k, const struct x86_state *s)
     const struct kvm *vm = k->c->a->kvm;
 
     for (unsigned i = 0; i < ST_MSRS; i++)
-        if (vm->msr_known[i] && !msr_set(k, x86_state_msr_number(i), s->msr[i]))
+        if (vm->msr_known[i] && !kvm_set_msr(k, x86_state_msr_number(i), s->msr[i]))
             log_ev(LOG_UNIMP, "kvm: cpu=%u msr=%#x val=%#llx refused", k->c->vcpu.index,
                    x86_state_msr_number(i), (unsigned long long)s->msr[i]);
     if (!vm->mtrrs_known)
         return;
     for (unsigned i = 0; i < ARRAY_SIZE(s->mtrr_fix); i++)
-        msr_set(k, mtrr_fix_number(i), s->mtrr_fix[i]);
+        kvm_set_msr(k, mtrr_fix_number(i), s->mtrr_fix[i]);
     for (unsigned i = 0; i < MTRR_VARS; i++)
-        msr_set(k, MSR_MTRR_VAR + i, s->mtrr_var[i]);
+        kvm_set_msr(k, MSR_MTRR_VAR + i, s->mtrr_var[i]);
 }
 
 /* ---- the guest's TSC ------------------------------------------------------------------------ */
@@ -94,7 +95,7 @@ static uint64_t tsc_extra(const struct kvm_cpu *k)
 
     if (vm->tsc_offset && tsc_attr(k, KVM_GET_DEVICE_ATTR, &v))
         return v + vm->tsc_base;
-    msr_get(k, MSR_TSC, &v);
+    kvm_get_msr(k, MSR_TSC, &v);
     return v - (accel_host_tsc() - vm->tsc_base);
 }
 
@@ -104,7 +105,7 @@ static void set_tsc_extra(const struct kvm_cpu *k, uint64_t extra)
     uint64_t offset = extra - vm->tsc_base;
 
     if (!vm->tsc_offset || !tsc_attr(k, KVM_SET_DEVICE_ATTR, &offset))
-        msr_set(k, MSR_TSC, accel_host_tsc() + offset);
+        kvm_set_msr(k, MSR_TSC, accel_host_tsc() + offset);
 }
 
 void kvm_before_run(struct accel *a)
@@ -288,7 +289,7 @@ static int put_debugregs(const struct kvm_cpu *k, const struct x86_state *s)
 /* ---- events ------------------------------------------------------------------------------------------ */
 
 static const uint32_t mp_kvm[] = { [MP_RUNNING] = KVM_MP_STATE_RUNNABLE, [MP_HALTED] = KVM_MP_STATE_HALTED,
-                                   [MP_WAIT_SIPI] = KVM_MP_STATE_UNINITIALIZED,
+                                   [MP_WAIT_SIPI] = KVM_MP_STATE_INIT_RECEIVED,
                                    [MP_SHUTDOWN] = KVM_MP_STATE_RUNNABLE };
 
 static void get_mp(struct kvm_cpu *k, struct x86_state *s)
@@ -385,8 +386,8 @@ int kvm_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e)
     get_msrs(k, s);
     s->tsc_offset = tsc_extra(k) - s->msr[ST_TSC_ADJUST];
     get_mp(k, s);
-    if (c->vcpu.index == 0)
-        kvm_irqchip_get(c->a->kvm);
+    if (c->a->kvm->irqchip != IRQCHIP_OFF && c->vcpu.lapic)
+        lapic_follow(c->vcpu.lapic, s->apic_base, (uint8_t)(s->cr8 << 4));
     return 0;
 }
 
@@ -412,7 +413,7 @@ int kvm_put_state(struct accel_cpu *c, const struct x86_state *s, struct err *e)
     k->apic_base = s->apic_base;
     k->run->ready_for_interrupt_injection = 0;
     k->run->if_flag = !!(s->rflags & EF_IF);
-    if (c->vcpu.index == 0)
-        kvm_irqchip_put(c->a->kvm);
+    if (k->lapic_due)
+        kvm_lapic_out(k);
     return 0;
 }

@@ -308,7 +308,7 @@ const struct accel_ops accel_kvm = {
     .name = "kvm", .help = "the Linux kernel's virtual machines",
     .probe = probe, .measure = kvm_probe_guest, .limit_model = limit_model, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
     .free_vcpu = free_vcpu, .run = run, .kick = kick, .get_state = kvm_get_state,
-    .put_state = kvm_put_state, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
+    .put_state = kvm_put_state, .reset = kvm_irqchip_reset, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
     .ram_written = ram_written, .watch = watch, .watching = watching,
     .dirty_sync = kvm_dirty_sync, .choose_irqchip = kvm_choose_irqchip,
     .debug_set = kvm_debug_set, .debug_step = kvm_debug_step, .info = info,

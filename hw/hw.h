@@ -404,6 +404,22 @@ struct machine_trace {
     void *opaque;
 };
 
+/**
+ * struct machine_chips - interrupt chips that the accelerator has itself
+ * Those of hw/intc pass on what they get and keep nothing but the levels of their lines;
+ * their state comes back when the accelerator hands it over. A NULL member: that chip
+ * is hw/intc's. The local APICs are the accelerator's whenever there is such a struct.
+ */
+struct machine_chips {
+    void (*set_pic)(struct machine *m, int irq, int level);
+    void (*set_ioapic)(struct machine *m, int pin, int level);
+    /** message() - a message to the local APICs: @addr as for lapic_msi(), the destination's
+     *  bits 31..8 in its upper half. Returns whether one took it. */
+    bool (*message)(struct machine *m, uint64_t addr, uint32_t data);
+    /** routes_changed() - a redirection entry of hw/intc's I/O APIC was written */
+    void (*routes_changed)(struct machine *m);
+};
+
 /** struct machine - everything there is; no other global mutable state */
 struct machine {
     pthread_mutex_t lock;       /* recursive; guards all device state */
@@ -423,6 +439,7 @@ struct machine {
     unsigned n_vcpus;
     struct pic *pic;            /* 8259 pair */
     struct ioapic *ioapic;
+    const struct machine_chips *chips;  /* NULL: all are hw/intc's */
     struct pci_bus *pci;
     struct iommu *iommu;        /* hw/dma/iommu.h, or NULL */
     struct fw_cfg *fw_cfg;

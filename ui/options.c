@@ -442,7 +442,8 @@ static int choose_accel(struct options *o, struct err *e)
 /* The kernel's chips need the kernel's vCPUs. */
 static int check_irqchip(const struct options *o, struct err *e)
 {
-    if (o->irqchip_given && o->irqchip == IRQCHIP_ON && o->accel.ops == &accel_bt)
+    if (o->irqchip_given && o->irqchip == IRQCHIP_ON && o->accel.ops == &accel_bt
+        && !o->accel.switchable)
         return err_set(e, -EINVAL, "-machine kernel-irqchip=on: only with KVM%s%s",
                        o->accel.why[0] ? "; " : "", o->accel.why);
     return 0;

@@ -68,10 +68,21 @@ static struct lapic *arbitrate(struct machine *m, const struct apic_msg *msg)
     return best;
 }
 
+/* As a write to the window of messages, for local APICs that are the accelerator's. */
+static bool hand_over(struct machine *m, const struct apic_msg *msg)
+{
+    uint64_t addr = LAPIC_BASE | (uint64_t)(msg->dest & 0xff) << 12 | (msg->destmode ? 4 : 0);
+    uint32_t data = msg->vector | (uint32_t)msg->delivery << 8 | (msg->trigger ? 0xc000 : 0);
+
+    return m->chips->message(m, addr | (uint64_t)(msg->dest & 0xffffff00u) << 32, data);
+}
+
 static bool deliver(struct machine *m, const struct apic_msg *msg)
 {
     bool any = false;
 
+    if (m->chips)
+        return hand_over(m, msg);
     if (!m->vcpus)
         return false;
     if (msg->delivery == APIC_LOWEST) {

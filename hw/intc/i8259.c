@@ -27,20 +27,6 @@ enum {
 /* what the next write to the odd port is */
 enum icw_step { STEP_OCW1, STEP_ICW2, STEP_ICW3, STEP_ICW4 };
 
-struct pic_chip {
-    uint8_t lines;       /* input levels */
-    uint8_t irr, isr, imr;
-    uint8_t elcr;
-    uint8_t vector_base; /* ICW2, low three bits 0 */
-    uint8_t icw1, icw3, icw4;
-    uint8_t step;        /* enum icw_step */
-    uint8_t lowest;      /* IR with the lowest priority */
-    uint8_t read_isr;    /* OCW3: even port reads ISR instead of IRR */
-    uint8_t poll;        /* next read is a poll */
-    uint8_t smm;         /* special mask mode */
-    uint8_t rotate_aeoi;
-};
-
 struct pic {
     struct device dev;
     struct pic_chip chip[2]; /* 0: master */
@@ -137,6 +123,25 @@ void pic_set_irq(struct pic *p, int irq, int level)
     if (level && !(p->chip[irq >> 3].lines >> (irq & 7) & 1))
         p->raised[irq]++;
     chip_line(&p->chip[irq >> 3], irq & 7, level);
+    if (p->dev.machine->chips && p->dev.machine->chips->set_pic)
+        p->dev.machine->chips->set_pic(p->dev.machine, irq, level);
+    else
+        update(p);
+}
+
+struct pic_chip *pic_chips(struct pic *p)
+{
+    return p->chip;
+}
+
+void pic_changed(struct pic *p)
+{
+    update(p);
+}
+
+void pic_silence(struct pic *p)
+{
+    p->chip[0].irr = p->chip[1].irr = 0;
     update(p);
 }
 

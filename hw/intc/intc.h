@@ -15,6 +15,27 @@
 struct pic;
 extern const struct device_type i8259_type; /* one device: master and slave */
 
+/** struct pic_chip - state of one of the two */
+struct pic_chip {
+    uint8_t lines;       /* input levels */
+    uint8_t irr, isr, imr;
+    uint8_t elcr;
+    uint8_t vector_base; /* ICW2, low three bits 0 */
+    uint8_t icw1, icw3, icw4;
+    uint8_t step;        /* enum icw_step */
+    uint8_t lowest;      /* IR with the lowest priority */
+    uint8_t read_isr;    /* OCW3: even port reads ISR instead of IRR */
+    uint8_t poll;        /* next read is a poll */
+    uint8_t smm;         /* special mask mode */
+    uint8_t rotate_aeoi;
+};
+
+/** pic_chips() - both, master first, for whoever takes their work over or gives it back:
+ *  pic_silence() after the one, pic_changed() after the other */
+struct pic_chip *pic_chips(struct pic *p);
+void pic_silence(struct pic *p);
+void pic_changed(struct pic *p);
+
 /**
  * pic_set_irq() - drive one ISA input of the pair
  * @irq: 0..15 (2 is the cascade and is ignored); others are ignored
@@ -45,6 +66,20 @@ bool pic_intr(const struct pic *p);
 
 struct ioapic;
 extern const struct device_type ioapic_type;
+
+/** struct ioapic_state - registers; @lines: levels of the pins */
+struct ioapic_state {
+    uint64_t redtbl[IOAPIC_PINS];
+    uint32_t lines, id;
+    uint8_t select;
+};
+/** ioapic_get_state()/ioapic_set_state() - for whoever takes its work over; set acts on
+ *  nothing, the levels excepted: ioapic_changed() does */
+void ioapic_get_state(const struct ioapic *io, struct ioapic_state *s);
+void ioapic_set_state(struct ioapic *io, const struct ioapic_state *s);
+void ioapic_changed(struct ioapic *io);
+/** ioapic_message() - what pin @pin sends: false: it is masked */
+bool ioapic_message(const struct ioapic *io, unsigned pin, uint64_t *addr, uint32_t *data);
 
 /** ioapic_set_irq() - drive pin @pin (others are ignored); @io may be NULL */
 void ioapic_set_irq(struct ioapic *io, int pin, int level);
@@ -131,6 +166,18 @@ void lapic_mmio_write(struct lapic *a, uint64_t off, uint64_t val, unsigned size
  */
 void lapic_route_by_vcpu(struct machine *m,
                          struct vcpu *(*current)(struct machine *m));
+
+/** lapic_get_page()/lapic_set_page() - all registers as the xAPIC page shows them (with x2APIC:
+ *  the 32-bit ID, ICR's upper half at 310h), 1 KiB, for whoever takes the APIC's work over */
+enum { LAPIC_PAGE_BYTES = 0x400 };
+void lapic_get_page(const struct lapic *a, uint8_t *page);
+/** @base: IA32_APIC_BASE. The timer goes on from the current count, unless its mode is
+ *  TSC deadline. */
+void lapic_set_page(struct lapic *a, uint64_t base, const uint8_t *page);
+/** lapic_follow() - meanwhile: its base and TPR are these, for who looks; nothing follows */
+void lapic_follow(struct lapic *a, uint64_t base, uint8_t tpr);
+/** lapic_silence() - somebody else does its work now: no timer, no requests */
+void lapic_silence(struct lapic *a);
 
 /** lapic_set_lint() - drive LINT0 (@n 0: the 8259's INTR) or LINT1 (@n 1: NMI) */
 void lapic_set_lint(struct lapic *a, unsigned n, int level);

@@ -55,11 +55,12 @@ static void pin_send(struct ioapic *io, unsigned n)
 {
     uint64_t rte = io->redtbl[n];
     bool level = is_level(rte), ok;
+    uint64_t addr;
+    uint32_t data;
 
     log_ev(LOG_APIC, "ioapic send pin=%u rte=%#llx", n, (unsigned long long)rte);
-    ok = bus_message(io->dev.machine, RID_IOAPIC,
-                     LAPIC_BASE | rte >> RTE_ADDR_POS << 4 | (rte & RTE_LOGICAL ? 4 : 0),
-                     (rte & RTE_DATA) | (level ? MSI_LEVEL : 0));
+    ioapic_message(io, n, &addr, &data);
+    ok = bus_message(io->dev.machine, RID_IOAPIC, addr, data);
     if (level && ok)
         io->redtbl[n] |= RTE_REMOTE_IRR;
 }
@@ -72,6 +73,17 @@ static void pin_check_level(struct ioapic *io, unsigned n)
         pin_send(io, n);
 }
 
+/* To a chip that does this one's work. */
+static bool passes_on(const struct ioapic *io, int pin, int level)
+{
+    const struct machine_chips *chips = io->dev.machine->chips;
+
+    if (!chips || !chips->set_ioapic)
+        return false;
+    chips->set_ioapic(io->dev.machine, pin, level);
+    return true;
+}
+
 void ioapic_set_irq(struct ioapic *io, int pin, int level)
 {
     bool rise;
@@ -81,10 +93,13 @@ void ioapic_set_irq(struct ioapic *io, int pin, int level)
     rise = level && !(io->lines & BIT(pin));
     if (!level) {
         io->lines &= ~BIT(pin);
+        passes_on(io, pin, 0);
         return;
     }
     io->lines |= BIT(pin);
     io->raised[pin] += rise;
+    if (passes_on(io, pin, 1))
+        return;
     if (is_level(io->redtbl[pin]))
         pin_check_level(io, pin);
     else if (rise && !(io->redtbl[pin] & RTE_MASKED))
@@ -138,7 +153,40 @@ static void redtbl_write(struct ioapic *io, unsigned reg, uint32_t val)
         io->redtbl[n] &= ~RTE_REMOTE_IRR; /* edge pins await no EOI */
     log_ev(LOG_APIC, "ioapic write pin=%u rte=%#llx", n,
            (unsigned long long)io->redtbl[n]);
+    if (io->dev.machine->chips && io->dev.machine->chips->routes_changed)
+        io->dev.machine->chips->routes_changed(io->dev.machine);
     pin_check_level(io, n);
+}
+
+void ioapic_get_state(const struct ioapic *io, struct ioapic_state *s)
+{
+    memcpy(s->redtbl, io->redtbl, sizeof s->redtbl);
+    s->lines = io->lines;
+    s->id = io->id;
+    s->select = io->select;
+}
+
+void ioapic_set_state(struct ioapic *io, const struct ioapic_state *s)
+{
+    memcpy(io->redtbl, s->redtbl, sizeof s->redtbl);
+    io->lines = s->lines;
+    io->id = s->id;
+    io->select = s->select;
+}
+
+void ioapic_changed(struct ioapic *io)
+{
+    for (unsigned n = 0; n < IOAPIC_PINS; n++)
+        pin_check_level(io, n);
+}
+
+bool ioapic_message(const struct ioapic *io, unsigned pin, uint64_t *addr, uint32_t *data)
+{
+    uint64_t rte = io->redtbl[pin];
+
+    *addr = LAPIC_BASE | rte >> RTE_ADDR_POS << 4 | (rte & RTE_LOGICAL ? 4 : 0);
+    *data = (rte & RTE_DATA) | (is_level(rte) ? MSI_LEVEL : 0);
+    return !(rte & RTE_MASKED);
 }
 
 static uint32_t window_read(const struct ioapic *io)

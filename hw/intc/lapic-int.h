@@ -79,6 +79,7 @@ uint8_t lapic_ppr(const struct lapic *a);
 void lapic_update(struct lapic *a);
 void lapic_update_extint(struct lapic *a);
 void lapic_end_interrupt(struct lapic *a);
+void lapic_move_page(struct lapic *a);
 void lapic_tpr_write(struct lapic *a, uint8_t val);
 
 /* lapic-regs.c */
@@ -91,6 +92,8 @@ void lapic_timer_reset(struct lapic *a);
 uint32_t lapic_timer_current(const struct lapic *a);
 void lapic_timer_set_initial(struct lapic *a, uint32_t val);
 void lapic_timer_set_divide(struct lapic *a, uint32_t val);
+/** lapic_timer_restore() - counts down from @current; 0: it stands still */
+void lapic_timer_restore(struct lapic *a, uint32_t init, uint32_t current, uint32_t divide);
 void lapic_timer_set_lvt(struct lapic *a, uint32_t val);
 
 /* apic-msg.c */

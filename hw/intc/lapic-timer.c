@@ -163,6 +163,16 @@ void lapic_timer_set_lvt(struct lapic *a, uint32_t val)
     arm(a);
 }
 
+void lapic_timer_restore(struct lapic *a, uint32_t init, uint32_t current, uint32_t divide)
+{
+    a->timer_init = init;
+    a->timer_divide = divide & 0xb;
+    a->timer_next_ns = 0;
+    if (current && timer_mode(a) != LVT_TIMER_DEADLINE)
+        a->timer_next_ns = now_ns(a) + ((int64_t)current << divide_shift(a));
+    arm(a);
+}
+
 /** lapic_get_tsc_deadline() - IA32_TSC_DEADLINE; 0 when none is pending */
 uint64_t lapic_get_tsc_deadline(struct lapic *a)
 {

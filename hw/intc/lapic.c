@@ -187,7 +187,9 @@ static bool lint0_passes_extint(const struct lapic *a)
  *  ExtINT or the APIC is off */
 void lapic_update_extint(struct lapic *a)
 {
-    if ((a->extint_msg && lapic_enabled(a)) || ((a->lint & 1) && lint0_passes_extint(a)))
+    bool wire = a->lint & 1;
+
+    if (a->dev.machine->chips ? wire : (a->extint_msg && lapic_enabled(a)) || (wire && lint0_passes_extint(a)))
         vcpu_intr_raise(a->vcpu, VCPU_INTR_PIC);
     else
         vcpu_intr_lower(a->vcpu, VCPU_INTR_PIC);
@@ -230,6 +232,11 @@ void lapic_set_lint(struct lapic *a, unsigned n, int level)
     a->lint = level ? a->lint | bit : a->lint & ~bit;
     if (n == 0)
         lapic_update_extint(a);
+    if (a->dev.machine->chips) {             /* the pins are what is left of this one */
+        if (rise && n == 1)
+            vcpu_intr_raise(a->vcpu, VCPU_INTR_NMI);
+        return;
+    }
     if (rise && lapic_enabled(a))
         lapic_lvt_event(a, LVT_LINT0 + n);
     else if (rise && n == 1)
@@ -291,7 +298,7 @@ static bool base_legal(uint64_t old, uint64_t val)
 }
 
 /* The register page of vCPU 0 is the one in the memory map. */
-static void move_page(struct lapic *a)
+void lapic_move_page(struct lapic *a)
 {
     if (a->region.ops && a->region.base != (a->base & BASE_ADDR)) {
         a->region.base = a->base & BASE_ADDR;
@@ -319,7 +326,7 @@ bool lapic_set_base(struct lapic *a, uint64_t val)
         }
         lapic_update(a);
         lapic_update_extint(a);
-        move_page(a);
+        lapic_move_page(a);
     }
     machine_unlock(a->dev.machine);
     return ok;
@@ -381,7 +388,7 @@ static void lapic_reset(struct device *d)
     if (bsp)
         a->lvt[LVT_LINT0] = APIC_EXTINT << LVT_DELMOD_POS;
     lapic_update_extint(a);
-    move_page(a);
+    lapic_move_page(a);
 }
 
 static int lapic_init(struct device *d, struct err *e)

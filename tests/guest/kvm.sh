@@ -41,7 +41,7 @@ boot_menu() {
     end $pid
 }
 
-for chips in ${CHIPS:-off}; do
+for chips in ${CHIPS:-off split on}; do
     boot_menu "$chips"
 done
 bash tests/guest/compare-system.sh -e transom-kvm real || true

@@ -59,6 +59,6 @@ one() {
     fi
 }
 
-for chips in ${CHIPS:-off}; do
+for chips in ${CHIPS:-off split on}; do
     one "$chips"
 done
