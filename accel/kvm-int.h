@@ -31,8 +31,8 @@ struct kvm_cpu {
     bool lapic_due;             /* hw/ has the state of its local APIC */
     bool unmasked;              /* the thread lets the kick's signal through */
     bool step;                  /* debugger: one instruction */
+    bool debugged;              /* KVM has been told of a debugger */
     uint64_t apic_base;         /* as run->apic_base was last */
-    uint64_t rip;               /* of the last dump, so that a loop says it once */
 };
 
 /** struct kvm - the virtual machine */
@@ -49,10 +49,10 @@ struct kvm {
     bool msr_known[ST_MSRS];
     bool mtrrs_known;
     uint64_t tsc_base;          /* struct accel's, as the offsets in force were made with */
-    uint64_t clock_ns;          /* kvmclock when the vCPUs stopped */
-    bool clock_valid;
     uint64_t stepped;           /* instructions that the translator had to execute */
-    struct kvm_guest_debug debug;
+    struct tcg_break breaks[TCG_BREAKS_MAX];
+    unsigned n_breaks;
+    bool compare;               /* breakpoints are compared with, step by step */
     struct kvm_break { uint64_t lin; uint8_t kind, len; } hw[KVM_HW_BREAKS];
     unsigned n_hw;
 };

@@ -167,7 +167,7 @@ static void info_kvm(struct monitor *mon, char *rest)
 static void cmd_accel(struct monitor *mon, char *rest)
 {
     struct run *r = run_of(mon);
-    bool running = r->m->run_state == RUN_RUNNING;
+    bool running = r->m->run_state == RUN_RUNNING, held;
     struct err e = { "" };
 
     if (!*rest) {
@@ -175,7 +175,9 @@ static void cmd_accel(struct monitor *mon, char *rest)
         return;
     }
     machine_unlock(r->m);
-    if (!accel_hold(r->accel)) {
+    for (int tries = 50; !(held = accel_hold(r->accel)) && tries; tries--)
+        accel_release(r->accel);     /* on a busy host that takes its time */
+    if (!held) {
         monitor_printf(mon, "accel %s: a vCPU does not stop; try again\n", rest);
     } else {
         if (running)

@@ -337,6 +337,17 @@ static void each(void (*test)(void), unsigned cpus, const uint8_t *code, size_t 
     }
 }
 
+/* On KVM. Watchpoints are left out: a KVM without hardware behind it has none. */
+static void on_kvm(void (*test)(void), const char *accel, const uint8_t *code, size_t len)
+{
+    setenv("TRANSOM_KVM_PROBE", "fast", 1);
+    if (access("/dev/kvm", R_OK | W_OK))
+        cr_skip_test("no /dev/kvm");
+    start_with(accel, 1, code, len);
+    test();
+    rig_free(rig);
+}
+
 static void breakpoints(void)
 {
     expect("qSupported:swbreak+;hwbreak+", "PacketSize=4000;qXfer:features:read+;qXfer:memory-map:read+;"
@@ -388,6 +399,38 @@ static void watchpoints(void)
     expect("vCont;c", "T05thread:01;");
     cr_assert_eq(reg("eip"), 0xf0005);
 }
+
+static void kvm_points(void)
+{
+    static char text[32];
+
+    breakpoints();
+    expect("z1,f0005,1", "OK");
+    snprintf(text, sizeof(text), "P%x=78563412", reg_no("eax"));
+    expect(text, "OK");                      /* a register changed from outside */
+    expect("vCont;s", "T05thread:01;");
+    cr_assert_eq(reg("eip"), 0xf0008);
+    cr_assert_eq(reg("eax"), 0x12345678);
+    cr_assert_eq(reg("ecx"), 5);
+}
+
+static void kvm_many_breakpoints(void)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        static const unsigned at[5] = { 0x08, 0x0c, 0x0f, 0x12, 0x13 };
+        char text[32];
+
+        snprintf(text, sizeof(text), "Z0,f00%02x,1", at[i]);
+        expect(text, "OK");
+    }
+    ask("vCont;c");
+    cr_assert_eq(reg("eip"), 0xf0008);
+    ask("vCont;s");
+    cr_assert_eq(reg("eip"), 0xf000c);
+}
+
+Test(gdb_kvm, points, .timeout = 60) { on_kvm(kvm_points, "kvm", loop_code, sizeof(loop_code)); }
+Test(gdb_kvm, more_than_the_cpu_has, .timeout = 60) { on_kvm(kvm_many_breakpoints, "kvm", loop_code, sizeof(loop_code)); }
 
 Test(gdb_cpu, watchpoints, .timeout = 60) { each(watchpoints, 1, loop_code, sizeof(loop_code)); }
 
