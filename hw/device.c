@@ -43,7 +43,7 @@ struct device *machine_device_by_id(struct machine *m, const char *id)
 {
     struct device *d = m->devices;
 
-    while (d && (d->gone || !d->id || strcmp(d->id, id)))
+    while (d && (!d->id || strcmp(d->id, id)))
         d = d->next;
     return d;
 }

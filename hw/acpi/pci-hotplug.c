@@ -136,6 +136,8 @@ int pci_hotplug_remove(struct pci_device *p, struct err *e)
     if (!h || p->dev.machine->cfg.no_acpi || !removable(p))
         return err_set(e, -EOPNOTSUPP, "%s cannot be taken out while the machine runs",
                        p->dev.type->name);
+    if (p->dev.gone)
+        return 0;                    /* the main loop is about to */
     h->down |= 1u << PCI_SLOT(p->devfn);
     h->up &= ~h->down;
     pm_gpe_event(h->m, HOTPLUG_GPE);

@@ -223,7 +223,8 @@ static void find_windows(struct fuzz *f)
     static const struct { uint16_t base, len; } ports[] = {
         { 0, 0x20 }, { 0x20, 2 }, { 0xa0, 2 }, { 0x40, 4 }, { 0x60, 8 }, { 0x70, 2 }, { 0x80, 16 },
         { 0xc0, 0x20 }, { 0x1f0, 8 }, { 0x170, 8 }, { 0x3f0, 8 }, { 0x3b0, 0x30 }, { 0x1ce, 4 },
-        { 0x510, 12 }, { 0x600, 0x40 }, { 0xb2, 2 }, { 0xcf8, 8 }, { 0x92, 1 }, { 0x4d0, 2 }, { 0xaf00, 0x20 },
+        { 0x510, 12 }, { 0x600, 0x40 }, { 0xb2, 2 }, { 0xcf8, 8 }, { 0x92, 1 }, { 0x4d0, 2 }, { 0xae00, 0x10 },
+        { 0xaf00, 0x20 },
     };
     uint16_t io_at = 0xc000;
 
@@ -296,6 +297,7 @@ static void one_op(struct fuzz *f, const struct window *favourite)
         break;
     case 1:
         block_ctx_wait(f->ctx, 0);
+        machine_remove_gone(f->m);          /* cards that were ejected */
         break;
     case 2:
         cfg_wr(f, pick(f, 128), pick(f, 256), (uint32_t)value(f), 1u << pick(f, 3));
