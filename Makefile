@@ -41,7 +41,7 @@ endif
 
 src_util := util/clock.c util/err.c util/guest-symbols.c util/log.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/exec.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
+	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
@@ -65,7 +65,7 @@ src_kvm_x86_64 := accel/kvm.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit
 	accel/kvm-mem.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt-profile.c accel/bt-trace.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
+	accel/bt-profile.c accel/bt-trace.c accel/bt-verify.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/pc.c hw/prop.c \
 	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \

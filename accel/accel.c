@@ -159,6 +159,13 @@ static bool lists(const char *list, const char *name)
 }
 
 /* @names: the accelerators it is for */
+/* Tests want to see that a wrong CPU is noticed. */
+static int set_bug(const char *val, struct accel_options *o, struct err *e)
+{
+    o->bug = !strcmp(val, "sbb") ? TCG_BUG_SBB : !strcmp(val, "sar") ? TCG_BUG_SAR : TCG_BUG_NONE;
+    return o->bug ? 0 : err_set(e, -EINVAL, "x-seed-bug=%s: sbb or sar is wanted", val);
+}
+
 static int set_option(const char *names, const char *key, const char *val, struct accel_options *o,
                       struct err *e)
 {
@@ -184,6 +191,8 @@ static int set_option(const char *names, const char *key, const char *val, struc
         return set_tb_size(val, o, e);
     if (!strcmp(key, "thread"))
         return check_thread(val, e);
+    if (!strcmp(key, "x-seed-bug"))
+        return set_bug(val, o, e);
     if (!strcmp(key, "kernel-irqchip") && !lists(names, "kvm"))
         return err_set(e, -EINVAL, "%s: only with kvm", key);
     if (!strcmp(key, "kernel-irqchip"))

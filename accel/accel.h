@@ -14,6 +14,7 @@
 #include "target-x86/x86.h"
 #include "accel/icount.h"
 #include "trace/file.h"
+#include "accel/verify.h"
 
 struct accel;
 struct accel_ops;
@@ -38,6 +39,8 @@ struct accel_options {
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     struct icount_options icount; /* -icount */
     struct trace_options trace; /* -trace */
+    struct verify_options verify; /* -verify */
+    enum tcg_bug bug;          /* x-seed-bug=sbb|sar: host code is wrong on purpose, for tests */
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off; default split where there is such a thing */
     bool irqchip_given;
     bool switchable;           /* switch=on: CPU features that both have, so that it can be moved */

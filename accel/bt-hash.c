@@ -63,8 +63,12 @@ static uint64_t hash_registers(struct bt *bt)
 
 void bt_hash_write(struct bt_hash *h, struct bt *bt, uint64_t count)
 {
+    uint64_t ram = bt->icount->ram_sum = hash_ram(h, bt);
+
+    if (!h->f)
+        return;
     fprintf(h->f, "%llu %016llx %016llx\n", (unsigned long long)count,
-            (unsigned long long)hash_registers(bt), (unsigned long long)hash_ram(h, bt));
+            (unsigned long long)hash_registers(bt), (unsigned long long)ram);
 }
 
 int bt_hash_new(struct bt_hash **out, struct bt *bt, const char *path, struct err *e)
@@ -72,8 +76,8 @@ int bt_hash_new(struct bt_hash **out, struct bt *bt, const char *path, struct er
     struct bt_hash *h = xzalloc(sizeof *h);
 
     *out = h;
-    h->f = fopen(path, "we");
-    if (!h->f)
+    h->f = path ? fopen(path, "we") : NULL;
+    if (path && !h->f)
         return err_set(e, -errno, "-icount hash=%s: %s", path, strerror(errno));
     bt->n_hashed = (uint32_t)(bt->m->cfg.ram_bytes / PAGE);
     bt->hash_written = xmalloc(bt->n_hashed);

@@ -270,7 +270,7 @@ int bt_icount_new(struct bt *bt, const struct icount_options *o, struct err *e)
     ic->shift = o->shift;
     ic->next_hash = o->hash_every;
     bt->m->clock.by_count = true;
-    if (o->hash_file)
+    if (o->hash_file || bt->a->opt.verify.shared)
         ret = bt_hash_new(&ic->hash, bt, o->hash_file, e);
     return ret;
 }

@@ -19,6 +19,7 @@ struct bt_icount {
     bool timers_moved;           /* by another thread; bt_cpu.lock */
     struct bt_hash *hash;
     uint64_t next_hash;          /* count at which a hash is due */
+    uint64_t ram_sum;            /* of RAM, at the last */
     int64_t start_ns, start_host_ns;
     int64_t adapted_ns, adapted_host_ns;
 };
@@ -45,6 +46,13 @@ bool bt_icount_random(void *opaque, uint64_t *v);
 /** bt_icount_halt() - bt_halt() */
 void bt_icount_halt(struct bt_cpu *c);
 
+/* ---- lockstep (bt-verify.c) ------------------------------------------------------------- */
+
+/** bt_verify_config() - have @cfg compare, when the options want it; bt_verify_close() - the
+ *  parent waits for the child and says what came of it; a difference ends the process */
+void bt_verify_config(struct bt *bt, struct tcg_config *cfg);
+void bt_verify_close(struct bt *bt);
+
 /* ---- binary trace (bt-trace.c) ------------------------------------------------------- */
 
 /** bt_trace_open() - create the file that @bt's options want, if any; 0 or -errno with @e
@@ -61,7 +69,7 @@ uint64_t bt_trace_room(struct bt *bt);
 /** bt_trace_access() - TRACE_IO or TRACE_MMIO, when there is a trace */
 void bt_trace_access(struct bt_cpu *c, unsigned kind, uint64_t at, unsigned size, bool write, uint64_t v);
 
-/** bt_hash_new() - lines "COUNT REGISTERS RAM" go to @path; the machine has its RAM, not yet more */
+/** bt_hash_new() - lines "COUNT REGISTERS RAM" go to @path, if any; icount->ram_sum is kept; the machine has its RAM, not yet more */
 int bt_hash_new(struct bt_hash **h, struct bt *bt, const char *path, struct err *e) MUST_CHECK;
 void bt_hash_free(struct bt_hash *h, struct bt *bt);
 /** bt_hash_write() - a line for the state now */

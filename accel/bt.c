@@ -150,10 +150,11 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
                               .count = o->icount.on || o->trace.kinds, .jitdump = o->jitdump,
                               .note = o->trace.kinds,
                               .note_regs = o->trace.kinds & TRACE_HAS(TRACE_REG),
-                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM) };
+                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM), .bug = o->bug };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
+    bt_verify_config(bt, &cfg);
     bt_phys_init(&bt->phys, bt->m);
     phys.n_ram_pages = bt->phys.max_pages;
     phys.note_write = bt_note_write;
@@ -193,6 +194,7 @@ static void bt_close(struct accel *a)
 
     if (!bt)
         return;
+    bt_verify_close(bt);
     if (bt->tcg)
         tcg_free(bt->tcg);
     bt_phys_free(&bt->phys);

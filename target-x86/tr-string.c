@@ -113,6 +113,8 @@ static void rep_string(struct xlat *x, unsigned size)
     ir_brcmpi(x->b, IRC_NE, 8, r, 0, again);
     xt_goto(x, x->next_off, 0);
     ir_set_label(x->b, again);
+    if (tcg_counts(x->cpu->tcg.tcg))
+        ir_call(x->b, tcg_count_again, IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
     xt_exit(x, x->pcoff);
 }
 

@@ -10,6 +10,7 @@
 
 #define FETCH_CHUNK 128u
 #define MAX_INSN 15u
+#define OP_PUSHF 0x9c
 /* room one instruction and the block's end may take */
 #define RESERVE_OPS 100
 #define RESERVE_VALS 60
@@ -340,7 +341,8 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
         pos += len;
         n++;
     } while (!x.ended && n < max_insns && pos < f.page_left && room_left(&x)
-             && !tcg_break_offset(tc->tcg, (k->lin & 0xfff) + pos));
+             && !tcg_break_offset(tc->tcg, (k->lin & 0xfff) + pos)
+             && !(tcg_ends_before_pushf(tc->tcg) && f.have > pos && f.buf[pos] == OP_PUSHF));
     if (!n)
         return 0;
     if (x.sti)

@@ -7,8 +7,8 @@
  * then, so a block is left early only by a fault; the run loop gives back what was not executed.
  * The back ends know nothing of it, and both count alike. Without the option nothing is generated.
  *
- * An instruction counts when it completes: a faulting one when it is executed again. A string
- * instruction that is interrupted counts at each attempt.
+ * An instruction counts when it completes: one that faults, or a string instruction that has more
+ * to do, when it is executed for the last time.
  */
 #include "tcg/tcg-int.h"
 #include "tcg/trace.h"
@@ -145,6 +145,21 @@ void trace_event(struct tcg_cpu *cpu, unsigned kind, const uint64_t *field, unsi
     cpu->note = u + !(n & 1);
     if (cpu->note > cpu->note_soon)
         tcg_kick(cpu);
+}
+
+uint64_t tcg_count_again(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t one = 1;
+
+    cpu->count_left++;
+    if (trace_on(cpu, TRACE_PARTIAL))
+        trace_event(cpu, TRACE_PARTIAL, &one, 1);
+    return 0;
+}
+
+bool tcg_ends_before_pushf(const struct tcg *t)
+{
+    return t->cfg.before_block != NULL;
 }
 
 bool tcg_counts(const struct tcg *t)

@@ -381,10 +381,8 @@ static void log_guest_code(struct tcg_cpu *cpu, const struct tb_key *k, unsigned
     log_unlock();
 }
 
-static void log_host_code(const struct tb *tb)
+void tcg_list_host_code(const struct tb *tb, FILE *f)
 {
-    FILE *f = log_lock();
-
     fprintf(f, "OUT: [size=%u]\n", tb->code_len + tb->cold_len);
     tcg_disas(f, tb->code, tb->code_len, (uintptr_t)tb->code, 0);
     if (tb->cold_len) {
@@ -392,6 +390,11 @@ static void log_host_code(const struct tb *tb)
         tcg_disas(f, tb->cold, tb->cold_len, (uintptr_t)tb->cold, 0);
     }
     fputc('\n', f);
+}
+
+static void log_host_code(const struct tb *tb)
+{
+    tcg_list_host_code(tb, log_lock());
     log_unlock();
 }
 
@@ -467,7 +470,24 @@ static unsigned make_ir(struct tcg_cpu *cpu, const struct tb_key *k, unsigned ma
     check_ir(b, "after optimisation");
     if (log_on(LOG_OP_OPT) && log_in_filter(k->lin))
         log_ir(b, k, "OP after optimization");
+    if (t->cfg.bug && t->host)
+        ir_seed_bug(b, t->cfg.bug);
     return len;
+}
+
+void tcg_list_block(struct tcg_cpu *cpu, const struct tb *tb, uint64_t pcbase)
+{
+    struct tb_key k = { .pc = pcbase + tb->off, .cs_base = tb->cs_base, .cs_limit = tb->cs_limit,
+                        .mode = tb->mode, .flat = tb->flat, .pc_bytes = 8 };
+    uint32_t mask = log_mask;
+    unsigned n;
+
+    k.lin = k.pc + (tb->flat ? 0 : tb->cs_base);
+    log_mask = LOG_IN_ASM | LOG_OP | LOG_OP_OPT;
+    tcg_lock(cpu->tcg);
+    (void)make_ir(cpu, &k, tb->n_insns, false, &n);
+    tcg_unlock(cpu->tcg);
+    log_mask = mask;
 }
 
 /* RAM page of what follows the page of @k; NO_PAGE: not there. */
@@ -604,6 +624,10 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(cpu, tb, t->work, k->lin))
         || !build_code(t, tb, t->work))
         return NULL;
+    if (t->cfg.before_block) {
+        tb->undefined_fl = ir_undefined_flags(t->work);
+        tb->has_vectors = ir_has_vectors(t->work);
+    }
     t->stats.translations++;
     t->stats.guest_bytes += *len;
     t->stats.host_bytes += tb->code_len + tb->cold_len;
@@ -890,16 +914,18 @@ static void run_blocks(struct tcg_cpu *cpu)
             profile_end(cpu, before);
             if (!tb)
                 return;
-            if (!alone)
+            if (!alone && !t->cfg.before_block)
                 jc_fill(cpu, &k, tb);
         }
         if (unlikely(t->cfg.count) && cpu->count_left < tb->n_insns && !count_fits(cpu, &tb))
             return;
         /* not in a variable of our own: making @tb may have flushed the cache */
-        if (cpu->exit_tb && !log_on(LOG_NOCHAIN))
+        if (cpu->exit_tb && !log_on(LOG_NOCHAIN) && !t->cfg.before_block)
             tb_chain(cpu, cpu->exit_tb, cpu->exit_slot, tb);
         if (log_on(LOG_EXEC | LOG_CPU))
             log_exec(cpu, tb);
+        if (unlikely(t->cfg.before_block != NULL))
+            t->cfg.before_block(t->cfg.before_block_opaque, cpu, tb);
         if (likely(!cpu->prof))
             run_tb(cpu, tb);
         else

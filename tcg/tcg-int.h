@@ -95,6 +95,8 @@ struct tb {
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
     uint64_t born;            /* epoch in which it was made */
+    bool has_vectors;         /* with before_block: more than registers and memory may have changed */
+    uint32_t undefined_fl;    /* with it: bits of F that are undefined at its end, as in cpu->fl */
     const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
                                * bytes behind them */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
@@ -352,6 +354,20 @@ void count_head(struct tcg *t, struct ir_block *b, unsigned n_insns, int64_t pco
 bool count_keep(struct tcg_cpu *cpu, struct tb *tb, const struct ir_block *b, uint64_t lin);
 /** count_fault() - the running block was left at cpu->pcoff, which is not executed */
 void count_fault(struct tcg_cpu *cpu);
+
+/* ---- lockstep (lockstep.c) ------------------------------------------------------------ */
+
+/** ir_undefined_flags() - bits of cpu->fl that no manual defines at the end of @b */
+uint32_t ir_undefined_flags(const struct ir_block *b);
+/** ir_has_vectors() - may @b change more than general registers, F and memory? */
+bool ir_has_vectors(const struct ir_block *b);
+/** ir_seed_bug() - make @b wrong, for tests */
+void ir_seed_bug(struct ir_block *b, enum tcg_bug bug);
+/** tcg_list_block() - guest code, IR and optimised IR of @tb, which was entered with @pcbase, to
+ *  the log; @cpu is as it was then but for registers */
+void tcg_list_block(struct tcg_cpu *cpu, const struct tb *tb, uint64_t pcbase);
+/** tcg_list_host_code() - its host code */
+void tcg_list_host_code(const struct tb *tb, FILE *f);
 
 /* ---- code cache (cache.c) ------------------------------------------------------ */
 /** cache_init() - @nameless: memory that perf looks up in its map file */

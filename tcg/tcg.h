@@ -523,6 +523,8 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
 /* Blocks, cache, run loop (tcg/exec.c, tcg/cache.c)                              */
 
 enum tcg_backend { TCG_BACKEND_HOST, TCG_BACKEND_INTERP };
+/** enum tcg_bug - mistakes that tests seed: SBB forgets the borrow, SAR by 5 shifts by 4 */
+enum tcg_bug { TCG_BUG_NONE, TCG_BUG_SBB, TCG_BUG_SAR };
 struct tcg_config {
     enum tcg_backend backend;
     bool optimise;           /* false: passes that change code are off */
@@ -535,6 +537,10 @@ struct tcg_config {
     bool count;              /* count instructions: tcg_count() */
     bool note_regs;          /* with note: registers, too */
     bool note_mem;           /* with note: every access comes by the slow path, and is noted */
+    /** before_block() - @tb is next; blocks are not chained then. May be NULL */
+    void (*before_block)(void *opaque, struct tcg_cpu *cpu, const struct tb *tb);
+    void *before_block_opaque;
+    enum tcg_bug bug;        /* host code is to be wrong */
     bool note;               /* with it: each block that is executed writes its place in tcg->tbs to cpu->note */
 };
 
@@ -636,6 +642,9 @@ static inline void tcg_debug_step(struct tcg_cpu *cpu, bool on)
 uint64_t tcg_count(const struct tcg_cpu *cpu);
 /** tcg_counts() - whether instructions are counted: conditional branches end blocks then */
 bool tcg_counts(const struct tcg *t);
+/** tcg_ends_before_pushf() - blocks are compared with another engine's: flags that are undefined
+ *  must not be stored before that */
+bool tcg_ends_before_pushf(const struct tcg *t);
 /** trace_event() - the trace (tcg/trace.h) gets an event of @kind with @n fields when it is to
  *  have such; the vCPU's thread, callable with guest vector state in host registers */
 void trace_event(struct tcg_cpu *cpu, unsigned kind, const uint64_t *field, unsigned n);
@@ -643,6 +652,9 @@ static inline bool trace_on(const struct tcg_cpu *cpu, unsigned kind)
 {
     return unlikely(cpu->trace_kinds >> kind & 1);
 }
+/** tcg_count_again() - IR helper (IRCALL_NOVEC): the block's last instruction is not complete and
+ *  is going to be executed again; where it is interrupted is an engine's own affair */
+uint64_t tcg_count_again(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c);
 /** tcg_count_until() - service() is called when @end have been executed, exactly; inside a
  *  helper: when the block ends, if that is later. Such threads as tcg_count() */
 void tcg_count_until(struct tcg_cpu *cpu, uint64_t end);

@@ -248,7 +248,9 @@ int main(int argc, char **argv)
         options_info(&o, stdout);
     } else if (ret == 0 && (ret = options_log(&o, &e)) == 0) {
         hint(&o);
-        ret = run_machine(&o, &e);
+        ret = opt_verify_start(&o, &e);
+        if (ret == 0)
+            ret = run_machine(&o, &e);
     }
     if (ret < 0)
         ret = complain(&o, e.msg);

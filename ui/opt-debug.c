@@ -1,10 +1,13 @@
 /*
- * opt-debug.c - options to look at a guest's execution: -icount, -trace
+ * opt-debug.c - options to look at a guest's execution: -icount, -trace, -verify
  */
 #define _GNU_SOURCE 1
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <time.h>
 #include "ui/options.h"
+
+#define VERIFY_RAM_EVERY 1000000     /* instructions between two looks at all of RAM */
 
 int opt_icount(struct options *o, const char *val, struct err *e)
 {
@@ -126,11 +129,74 @@ static int trace_finish(struct options *o, struct err *e)
     return 0;
 }
 
+/* ---- -verify ---------------------------------------------------------------------------- */
+
+int opt_verify(struct options *o, const char *val, struct err *e)
+{
+    if (!strcmp(val, "kvm"))
+        return err_set(e, -ENOTSUP, "-verify kvm: not supported yet (-verify interp is)");
+    if (strcmp(val, "interp"))
+        return err_set(e, -EINVAL, "-verify %s: interp is wanted", val);
+    o->verify = true;
+    return 0;
+}
+
+/* Nothing may come from outside, and nothing be written twice. */
+static int verify_finish(struct options *o, struct err *e)
+{
+    if (!o->verify)
+        return 0;
+    if (o->accel.ops != &accel_bt || o->accel.backend != TCG_BACKEND_HOST)
+        return err_set(e, -EINVAL, "-verify: what is verified is -accel tcg,backend=host");
+    if (o->cfg.n_vcpus > 1 || o->daemonize || o->n_net || o->trace.kinds || o->icount.automatic || o->icount.hash_file)
+        return err_set(e, -ENOTSUP, "-verify: not together with several vCPUs, -daemonize, networks, -trace, "
+                       "-icount shift=auto or hash=");
+    for (const struct opt_drive *d = o->disks.drives; d; d = d->next)
+        if (d->opts.file && !d->opts.snapshot && !d->opts.readonly)
+            return err_set(e, -EINVAL, "-verify: with disks only together with -snapshot");
+    if (!o->icount.on)
+        o->icount = (struct icount_options){ .on = true, .shift = 1, .hash_every = VERIFY_RAM_EVERY };
+    if (!o->cfg.rtc_base_set) {
+        o->cfg.rtc_base_set = true;
+        o->cfg.rtc_base_s = time(NULL);
+    }
+    return 0;
+}
+
+/* The child says and hears nothing. */
+static void verify_child(struct options *o)
+{
+    for (unsigned i = 0; i < o->n_serial; i++)
+        if (strcmp(o->serial[i], "none"))
+            o->serial[i] = "null";
+    o->monitor = "none";
+    o->debugcon = o->debugcon ? "null" : NULL;
+    o->gdb = o->pidfile = o->vnc = NULL;
+    o->accel.backend = TCG_BACKEND_INTERP;
+    o->accel.bug = TCG_BUG_NONE;
+    log_mask = 0;
+}
+
+int opt_verify_start(struct options *o, struct err *e)
+{
+    struct verify_options *v = &o->accel.verify;
+
+    if (!o->verify)
+        return 0;
+    fflush(NULL);
+    v->shared = verify_fork(&v->child, &v->pid, e);
+    if (!v->shared)
+        return -EIO;
+    if (v->child)
+        verify_child(o);
+    return 0;
+}
+
 /* ---- together --------------------------------------------------------------------------- */
 
 int opt_debug_finish(struct options *o, struct err *e)
 {
-    if (trace_finish(o, e) < 0)
+    if (trace_finish(o, e) < 0 || verify_finish(o, e) < 0)
         return -EINVAL;
     if (!o->icount.on)
         return 0;
