@@ -97,7 +97,7 @@ src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/
 	ui/chr-socket.c ui/chr-telnet.c ui/chr-tty.c ui/json.c ui/json-parse.c ui/console.c ui/disks.c \
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
 	ui/gdb.c ui/help.c \
-	ui/command.c ui/commands.c ui/kv.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
+	ui/build.c ui/command.c ui/commands.c ui/kv.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
 	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c \
 	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-block.c \
 	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c \
@@ -148,7 +148,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -280,7 +280,10 @@ endif
 ifeq ($(HAVE_VNC),yes)
 fuzz_vnc := tests/fuzz/vnc.c
 endif
-fuzz_srcs := $(fuzz_vnc) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c
+ifeq ($(HAVE_JANSSON),yes)
+fuzz_monitor := tests/fuzz/monitor.c
+endif
+fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
@@ -291,6 +294,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(if $(fuzz_vnc),$(emulator) $(BUILD)/tests/fuzz/vnc)
 	$(emulator) $(BUILD)/tests/fuzz/disks
 	$(emulator) $(BUILD)/tests/fuzz/gdb
+	$(if $(fuzz_monitor),$(emulator) $(BUILD)/tests/fuzz/monitor)
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
@@ -340,7 +344,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -461,7 +465,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-monitor, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"

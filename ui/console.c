@@ -163,7 +163,7 @@ static int open_monitors(struct run *r, struct err *e)
     for (unsigned i = 0; i < o->n_mon; i++) {
         const struct opt_mon *m = &o->mon[i];
         struct chardev *chr;
-        char label[24];
+        char label[32];
 
         snprintf(label, sizeof(label), "compat_monitor%u", i);
         if (open_one(r, m->option, m->spec, label, &chr, e) < 0)
@@ -187,7 +187,7 @@ int run_consoles(struct run *r, struct err *e)
     int ret = open_chardevs(r, e);
 
     for (unsigned i = 0; ret == 0 && i < o->n_serial; i++) {
-        char label[24];
+        char label[32];
 
         snprintf(label, sizeof label, "serial%u", i);
         if (o->serial[i])
@@ -235,14 +235,18 @@ struct monitor_hooks run_monitor_hooks(struct run *r)
     return hooks;
 }
 
-static void add_tables(struct monitor *mon)
+static void add_tables(struct monitor *mon, bool with_vcpus)
 {
     static const struct monitor_cmd *const commands[] = {
-        network_commands, disk_commands, display_commands, vcpu_commands, machine_commands,
+        network_commands, disk_commands, display_commands, machine_commands,
     }, *const infos[] = {
-        network_infos, disk_infos, display_infos, device_infos, cpu_infos, machine_infos, bus_infos,
+        network_infos, disk_infos, display_infos, device_infos, machine_infos, bus_infos,
     };
 
+    if (with_vcpus) {
+        monitor_add_commands(mon, vcpu_commands);
+        monitor_add_info(mon, cpu_infos);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         monitor_add_commands(mon, commands[i]);
     for (size_t i = 0; i < ARRAY_SIZE(infos); i++)
@@ -257,7 +261,7 @@ struct monitor *run_monitor_new(struct run *r, struct chardev *chr)
     struct monitor_hooks hooks = run_monitor_hooks(r);
     struct monitor *mon = monitor_new(r->m, chr, &hooks);
 
-    add_tables(mon);
+    add_tables(mon, r->accel);
     return mon;
 }
 

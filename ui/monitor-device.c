@@ -20,6 +20,8 @@ int run_device_add(struct machine *m, struct kv_list *l, struct err *e)
     name = kv_get(l, "driver");
     if (!name)
         return err_set(e, -EINVAL, "DRIVER[,id=ID][,prop=value] is wanted");
+    if (!m->pci)
+        return err_set(e, -ENODEV, "there is no machine to plug it into");
     if (!(u = user_device_find(name)))
         return err_set(e, -ENODEV, "there is no device '%s'", name);
     props = xzalloc((l->n + 1) * sizeof *props);

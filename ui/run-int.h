@@ -50,6 +50,11 @@ struct run {
     int exit_code;
 };
 
+/** run_build() - from @r->opt to a machine that stands still; monitors come after it. 0 or
+ *  -errno with @e set; run_tear_down() either way */
+int run_build(struct run *r, struct err *e) MUST_CHECK;
+void run_tear_down(struct run *r);
+
 /**
  * run_consoles() - open serial ports, debug console and monitors (console.c)
  * Between machine_new() and pc_build(). 0 or -errno with @e set.
@@ -138,6 +143,8 @@ extern const struct monitor_cmd display_infos[], display_commands[];
 
 /** run_prepare() - what the loop needs of machine and signals; 0 or -errno */
 int run_prepare(struct run *r, struct err *e) MUST_CHECK;
+/** run_requests() - do what devices and monitors asked for since; main thread, without the lock */
+void run_requests(struct run *r);
 /** run_loop() - reset, start, serve until the end; returns the exit code */
 int run_loop(struct run *r);
 

@@ -217,7 +217,7 @@ static int32_t take(int32_t *request)
 }
 
 /* The loop is woken for each, so one round a wake is enough. */
-static void do_requests(struct run *r)
+void run_requests(struct run *r)
 {
     uint32_t want = __atomic_exchange_n(&r->want, 0, __ATOMIC_SEQ_CST);
     int32_t why;
@@ -297,7 +297,7 @@ int run_loop(struct run *r)
 
         loop_run_once(r->m->loop, left, lock, unlock, r->m);
         do {
-            do_requests(r);
+            run_requests(r);
         } while (!r->quit && resume_monitors(r));
     }
     return r->exit_code;
