@@ -208,7 +208,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
-	tests/target-x86/decode_simd.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
+	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/limits.c tests/target-x86/misc.c \
 	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c \
@@ -225,7 +225,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/gdb.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c
-capstone_tests := $(addprefix tests/target-x86/,decode.c decode_simd.c tr_simd.c)
+capstone_tests := $(addprefix tests/target-x86/,decode.c decode_simd.c decode_evex.c tr_simd.c)
 ifneq ($(HAVE_CAPSTONE),yes)
 test_srcs := $(filter-out $(capstone_tests),$(test_srcs))
 left_out := $(capstone_tests) (no Capstone for this host);
@@ -311,9 +311,14 @@ check-ifuzz: $(BUILD)/tests/fuzz/ifuzz
 	$< --count 60000 --cases $(BUILD)
 	$< --count 200000 --mode 64 --seed-bug flag --show 1
 	$< --count 200000 --mode 64 --seed-bug shift --show 1
+else ifeq ($(HOST_CPU)-$(CROSS)$(SAN),x86_64-yes)
+# a wild address would find the sanitizer's shadow (2 GiB to 16 TiB) in the child
+check-ifuzz: $(BUILD)/tests/fuzz/ifuzz
+	@echo "ifuzz: under a sanitizer: the interpreter in the host CPU's place"
+	$< --count 6000 --against interpreter
 else
 check-ifuzz:
-	@echo "ifuzz: skipped, no x86-64 CPU to compare with, or its low memory is a sanitizer's"
+	@echo "ifuzz: skipped, no x86-64 CPU to compare with"
 endif
 
 # Host code of short guest sequences, compared with what is stored; "make golden" stores it

@@ -162,7 +162,7 @@ static bool get_evex(struct dec *d)
     in->map = p0 & 7;
     in->w = p1 >> 7;
     in->rex = 0x40 | (wide ? in->w << 3 | (~p0 >> 5 & 7) : 0);
-    in->vvvv = (~p1 >> 3 & 15) | (~p2 << 1 & 16);
+    in->vvvv = (~p1 >> 3 & 15) | (~p2 >> 3 & 1) << 4;
     if (!wide)
         in->vvvv &= 7 | 16;         /* V' must be 1, too: set_evex_regs() */
     in->pp = p1 & 3;

@@ -262,20 +262,20 @@ static const struct model_row *find_model(const char *name, bool *no_tsx)
     return NULL;
 }
 
-/* no feature of @what without @need */
-static const struct { const char *need, *what; } dependents[] = {
-    { "apic", "x2apic tsc-deadline" },
-    { "fxsr", "sse" },
-    { "sse", "sse2" },
-    { "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni gfni" },
-    { "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku" },
-    { "avx", "avx2 f16c fma vaes vpclmulqdq avx-vnni avx512f" },
-    { "avx2", "avx-vnni avx512f" },
+/* no feature of @what without @need; @or_asked: unless it is asked for by name, which QEMU's machines may be, too */
+static const struct { const char *need, *what; bool or_asked; } dependents[] = {
+    { "apic", "x2apic tsc-deadline", false },
+    { "fxsr", "sse", false },
+    { "sse", "sse2", false },
+    { "sse2", "pni ssse3 sse4.1 sse4.2 aes pclmulqdq sha-ni gfni", false },
+    { "xsave", "avx xsaveopt xsavec xgetbv1 xsaves pku", false },
+    { "avx", "avx2 f16c fma vaes vpclmulqdq avx-vnni avx512f", false },
+    { "avx2", "avx-vnni avx512f", false },
     { "avx512f", "avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512vbmi2 "
-                 "avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16" },
-    { "avx512bw", "avx512vbmi avx512vbmi2 avx512bitalg avx512-bf16" },
-    { "lm", "pcid fsgsbase lahf-lm syscall pku pks" },
-    { "pcid", "invpcid" },
+                 "avx512vnni avx512bitalg avx512-vpopcntdq avx512-bf16", false },
+    { "avx512bw", "avx512vbmi avx512vbmi2 avx512bitalg avx512-bf16", false },
+    { "lm", "pcid fsgsbase lahf-lm syscall pku pks", false },
+    { "pcid", "invpcid", true },
 };
 
 static bool has_feature(const struct x86_model *m, const struct feature *f)
@@ -291,11 +291,15 @@ static int drop_dependents(const struct request *q, struct err *e)
         if (has_feature(q->m, find_feature(dependents[i].need)))
             continue;
         put_words(&what, dependents[i].what, true);
-        for (unsigned k = 0; k < ARRAY_SIZE(features); k++)
-            if (has_feature(&what, &features[k]) && has_feature(&q->asked, &features[k]))
-                return err_set(e, -EINVAL, "-cpu: '%s' needs '%s', which is off", features[k].name,
-                               dependents[i].need);
-        put_words(q->m, dependents[i].what, false);
+        for (unsigned k = 0; k < ARRAY_SIZE(features); k++) {
+            const struct feature *f = &features[k];
+            if (!has_feature(&what, f))
+                continue;
+            if (!has_feature(&q->asked, f))
+                q->m->feat[f->word] &= ~BIT(f->bit);
+            else if (!dependents[i].or_asked)
+                return err_set(e, -EINVAL, "-cpu: '%s' needs '%s', which is off", f->name, dependents[i].need);
+        }
     }
     return 0;
 }

@@ -124,6 +124,19 @@ Test(models, suffixes_are_whole_words)
     cr_expect_str_eq(m.name, "EPYC-Rome");
 }
 
+Test(models, what_rests_on_a_feature_goes_with_it)
+{
+    struct x86_model m;
+    struct err e;
+
+    cr_assert_eq(x86_model_parse("max,-pcid", &m, &e), 0);
+    cr_expect_not(m.feat[FEAT_7_EBX] >> 10 & 1, "INVPCID");
+    cr_assert_eq(x86_model_parse("qemu64,-pcid,+invpcid", &m, &e), 0, "but can be had alone");
+    cr_expect(m.feat[FEAT_7_EBX] >> 10 & 1);
+    cr_expect_not(m.feat[FEAT_1_ECX] >> 17 & 1);
+    cr_expect_eq(x86_model_parse("qemu64,-xsave,+avx", &m, &e), -EINVAL);
+}
+
 Test(models, amd_says_what_it_is_its_own_way)
 {
     struct sys_rig *r = sr_protected();
