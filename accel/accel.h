@@ -87,7 +87,8 @@ void accel_release(struct accel *a);
 /**
  * accel_switch() - another implementation takes the machine over, as it is
  * @name: as on the command line
- * All vCPUs are paused. Returns 0, also when it is that one already, or -errno with
+ * All vCPUs are paused. With the one that it is already, the state goes to the common form
+ * and back. Returns 0, or -errno with
  * @e saying why not; the machine is unchanged then.
  */
 int accel_switch(struct accel *a, const char *name, struct err *e) MUST_CHECK;

@@ -49,18 +49,26 @@ static int read_all(struct accel *a, struct x86_state *s, struct err *e)
     return ret;
 }
 
+static int put_all(struct accel *a, const struct accel_ops *ops, const struct x86_state *s, struct err *e)
+{
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < a->n_cpus; i++)
+        ret = ops->put_state(a->cpus[i], &s[i], e);
+    return ret;
+}
+
 static int hand_over(struct accel *a, const struct accel_ops *ops, const struct x86_state *s,
                      struct err *e)
 {
     const struct accel_ops *old = a->ops;
-    int ret = 0;
+    int ret;
 
     if (old->choose_irqchip)
         old->choose_irqchip(a, false);
     if (ops->choose_irqchip)
         ops->choose_irqchip(a, true);
-    for (unsigned i = 0; ret == 0 && i < a->n_cpus; i++)
-        ret = ops->put_state(a->cpus[i], &s[i], e);
+    ret = put_all(a, ops, s, e);
     if (ret == 0)
         return 0;
     if (ops->choose_irqchip)
@@ -72,16 +80,16 @@ static int hand_over(struct accel *a, const struct accel_ops *ops, const struct 
 
 int accel_switch(struct accel *a, const char *name, struct err *e)
 {
-    const struct accel_ops *ops = find(name);
+    const struct accel_ops *ops = find(name), *old = a->ops;
     struct x86_state *s;
     int ret;
 
     if (!ops)
         return err_set(e, -EINVAL, "%s: unknown accelerator (tcg or kvm)", name);
-    if (ops == a->ops)
-        return 0;
-    if (a->opt.icount.on)
+    if (ops != a->ops && a->opt.icount.on)
         return err_set(e, -ENOTSUP, "%s: instructions are counted (-icount)", name);
+    if (ops != a->ops && a->opt.trace.kinds)
+        return err_set(e, -ENOTSUP, "%s: a trace is being recorded (-trace)", name);
     ret = open_late(a, ops, e);
     if (ret < 0)
         return ret;
@@ -90,13 +98,15 @@ int accel_switch(struct accel *a, const char *name, struct err *e)
     if (a->ops->dirty_sync)
         accel_sync_dirty(a);
     ret = read_all(a, s, e);
-    if (ret == 0)
+    if (ret == 0 && ops == old)
+        ret = put_all(a, ops, s, e);
+    else if (ret == 0)
         ret = hand_over(a, ops, s, e);
     if (ret == 0) {
         if (ops != &accel_bt)
             ops->map_changed(a);
         __atomic_store_n(&a->ops, ops, __ATOMIC_RELEASE);
-        a->switches++;
+        a->switches += ops != old;
         for (unsigned i = 0; i < a->n_cpus; i++) {
             a->cpus[i]->view = VIEW_SAME;
             ops->debug_step(a->cpus[i], false);

@@ -428,12 +428,12 @@ static int choose_accel(struct options *o, struct err *e)
     struct err why = { "" };
     int ret;
 
-    if (!o->n_accels && !o->icount.on) {
+    if (!o->n_accels && !o->icount.on && !o->trace.kinds) {
         accel_default(&o->accel);
         return 0;
     }
     if (!o->n_accels)
-        return accel_parse("tcg", &o->accel, e);   /* what counts instructions */
+        return accel_parse("tcg", &o->accel, e);   /* what counts and records */
     ret = accel_choose(o->accels, o->n_accels, o->irqchip_given ? &o->irqchip : NULL, &o->accel, &why);
     if (ret < 0)
         return err_set(e, ret, "-accel %s", why.msg);

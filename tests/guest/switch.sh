@@ -62,3 +62,37 @@ one() {
 for chips in ${CHIPS:-off split on}; do
     one "$chips"
 done
+
+# The translator's own state through the common form and back, while Linux boots and works on two vCPUs.
+linux() {
+    local name="Debian, two vCPUs, state through the common form again and again" log=$work/switch-linux.log want n
+    if ! tools/fetch-guest.sh "$BUILD/demo" > "$work/fetch.log" 2>&1; then
+        skip "$name" "$(tail -n 1 "$work/fetch.log")"
+        return
+    fi
+    want=$(sha256sum < "$BUILD/demo/busybox")
+    tools/mkinitramfs.sh "$BUILD/demo/busybox" "$work/switch.cpio" 'for i in 1 2 3 4; do sha256sum < /bin/busybox & sha256sum < /bin/busybox; wait; done; dmesg | grep -ciE "lockup|stall|bug:"' || {
+        fail "$name" "no initramfs"
+        return
+    }
+    rm -f "$work/switch.in" "$log"
+    mkfifo "$work/switch.in"
+    timeout -k 5 300 "$TRANSOM" -accel tcg -smp 2 -kernel "$BUILD/demo/vmlinuz" -initrd "$work/switch.cpio" -m 512 \
+        -append "console=ttyS0 panic=-1" -display none -serial "file:$log" -no-reboot -monitor stdio \
+        < "$work/switch.in" > "$log.monitor" 2>&1 &
+    local pid=$!
+    exec 3> "$work/switch.in"
+    for ((n = 0; n < 20000; n++)); do
+        kill -0 $pid 2> /dev/null && echo "accel tcg" >&3 2> /dev/null || break
+        sleep "0.0$((RANDOM % 30 + 10))"
+    done
+    exec 3>&-
+    wait $pid
+    if [ "$(tr -d '\r' < "$log" | grep -cF "$want")" = 8 ] && tr -d '\r' < "$log" | grep -qx 0 && ! grep -aq 'accel tcg: ' "$log.monitor"; then
+        pass "$name; $n times"
+    else
+        fail "$name" "$(grep -a 'accel tcg: ' "$log.monitor" | head -n 1) $(tail_of "$log")"
+    fi
+}
+trap '' PIPE
+linux
