@@ -20,6 +20,9 @@ uint64_t io_read(const struct io_ops *ops, void *opaque, uint64_t len,
 void io_write(const struct io_ops *ops, void *opaque, uint64_t len,
               uint64_t off, uint64_t val, unsigned size);
 
+/** ram_map() - @bytes of host memory as m->cfg wants them, and m->ram_fd; NULL with @e set */
+uint8_t *ram_map(struct machine *m, uint64_t bytes, struct err *e);
+void ram_unmap(struct machine *m);
 /** machine_irq_init() - connect the 16 ISA lines to both interrupt controllers */
 void machine_irq_init(struct machine *m);
 /** ports_init()/ports_free() - the port table of a machine */

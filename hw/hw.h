@@ -369,6 +369,8 @@ enum board { BOARD_PC, BOARD_Q35 };     /* i440FX and PIIX3; Q35 and ICH9 */
 struct machine_config {
     enum board board;
     uint64_t ram_bytes;
+    const char *mem_path;                  /* -mem-path: file or directory behind RAM; or NULL */
+    bool mem_prealloc, no_mem_merge;
     unsigned n_vcpus;                      /* 1..MAX_VCPUS */
     unsigned max_vcpus;                    /* places in the topology; 0: n_vcpus */
     unsigned dies, cores, threads;         /* a socket, a die, a core; 0: one, all, one */
@@ -430,7 +432,7 @@ struct machine {
     struct mem_map mem;
     struct mem_region ram_low, ram_high;  /* below / above 4 GiB */
     uint8_t *ram;
-    int ram_fd;                 /* memfd behind ram, or -1 */
+    int ram_fd;                 /* file behind ram (-mem-path), or -1 */
     struct port_range **ports;  /* [65536], owned by hw/core */
     struct port_range *port_list;
     struct device *devices;

@@ -17,33 +17,9 @@
                  "/usr/local/share/qemu", "/usr/share/vgabios"
 
 #define RAM_MIN      MiB
-#define HUGE_PAGE    (2 * MiB)
 #define ROM_FILE_MAX (16 * MiB)
 
 /* ---- RAM --------------------------------------------------------------------- */
-
-/* Anonymous memory aligned so that the host can back it with huge pages. */
-static uint8_t *ram_map(uint64_t bytes)
-{
-    uint64_t span = bytes + HUGE_PAGE;
-    uint8_t *p, *ram;
-
-    if (span < bytes || span > SIZE_MAX / 2) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    p = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    ram = (uint8_t *)align_up((uintptr_t)p, HUGE_PAGE);
-    if (ram > p)
-        munmap(p, ram - p);
-    if (p + span > ram + bytes)
-        munmap(ram + bytes, p + span - (ram + bytes));
-    madvise(ram, bytes, MADV_HUGEPAGE);    /* a hint; refusal is no error */
-    madvise(ram, bytes, MADV_DONTFORK);
-    return ram;
-}
 
 static void ram_region(struct machine *m, struct mem_region *r, const char *name,
                        gpa_t base, uint64_t offset, uint64_t len)
@@ -63,10 +39,9 @@ static int ram_init(struct machine *m, struct err *e)
         return err_set(e, -EINVAL, "-m: %llu bytes of RAM: a PC has at least 1 MiB",
                        (unsigned long long)m->cfg.ram_bytes);
     m->cfg.ram_bytes = bytes;
-    m->ram = ram_map(bytes);
+    m->ram = ram_map(m, bytes, e);
     if (!m->ram)
-        return err_set(e, -ENOMEM, "-m: cannot get %llu MiB of guest RAM: %s",
-                       (unsigned long long)(bytes / MiB), strerror(errno));
+        return -ENOMEM;
     ram_region(m, &m->ram_low, "ram-low", 0, 0, low);
     if (bytes > low)
         ram_region(m, &m->ram_high, "ram-high", 4 * GiB, low, bytes - low);
@@ -139,7 +114,7 @@ void machine_free(struct machine *m)
     input_free(m);
     ports_free(m);
     mem_map_free(&m->mem);
-    munmap(m->ram, m->cfg.ram_bytes);
+    ram_unmap(m);
     if (m->loop)
         loop_free(m->loop);
     pthread_mutex_destroy(&m->lock);

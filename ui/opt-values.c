@@ -196,7 +196,7 @@ static int machine_switch(struct options *o, const char *val, const struct item 
                                         "kernel", "initrd", "append", "pflash0", "pflash1",
                                         "memory-backend" };
     static const char *const must_be_off[] = { "smm", "vmport" };
-    static const char *const no_effect[] = { "dump-guest-core", "mem-merge", "graphics" };
+    static const char *const no_effect[] = { "dump-guest-core", "graphics" };
     bool on;
 
     if (!strcmp(it->key, "pflash0") || !strcmp(it->key, "pflash1")) {
@@ -226,7 +226,7 @@ static int machine_switch(struct options *o, const char *val, const struct item 
     for (size_t i = 0; i < ARRAY_SIZE(no_effect); i++)
         if (!strcmp(it->key, no_effect[i]) && to_bool(it->val, &on))
             return 0;
-    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet") && strcmp(it->key, "pit") &&
+    if (strcmp(it->key, "acpi") && strcmp(it->key, "hpet") && strcmp(it->key, "pit") && strcmp(it->key, "mem-merge") &&
         strcmp(it->key, "usb"))
         return unknown_key(e, "-machine", val, it, keys, ARRAY_SIZE(keys));
     if (!to_bool(it->val, &on))
@@ -235,6 +235,7 @@ static int machine_switch(struct options *o, const char *val, const struct item 
         o->cfg.usb = on;
     else
         *(!strcmp(it->key, "acpi") ? &o->cfg.no_acpi
+          : !strcmp(it->key, "mem-merge") ? &o->cfg.no_mem_merge
           : !strcmp(it->key, "hpet") ? &o->cfg.no_hpet : &o->cfg.no_pit) = !on;
     return 0;
 }

@@ -33,12 +33,14 @@ CFG_TEXT(kernel)
 CFG_TEXT(initrd)
 CFG_TEXT(append)
 CFG_TEXT(bios)
+CFG_TEXT(mem_path)
 FLAG(nodefaults)
 FLAG(paused)
 FLAG(daemonize)
 CFG_FLAG(no_reboot)
 CFG_FLAG(no_shutdown)
 CFG_FLAG(no_hpet)
+CFG_FLAG(mem_prealloc)
 CFG_FLAG(no_acpi)
 
 static int set_help(struct options *o, const char *v, struct err *e)
@@ -245,6 +247,8 @@ static const struct opt_row rows[] = {
     { "smp", "[cpus=]N[,sockets=][,dies=]...", GRP_STANDARD,
       "vCPUs, 1 to 64 (1); cores=, threads=, maxcpus=", opt_smp },
     { "m", "[size=]MIB", GRP_STANDARD, "RAM, suffixes K M G (default 128M)", opt_memory },
+    { "mem-path", "PATH", GRP_STANDARD, "guest RAM from there, such as a hugetlbfs", set_mem_path },
+    { "mem-prealloc", NULL, GRP_STANDARD, "get all of guest RAM at the start", set_mem_prealloc },
     { "bios", "FILE", GRP_STANDARD, "firmware (default bios-256k.bin)", set_bios },
     { "L", "DIR", GRP_STANDARD, "look for firmware there first; repeatable ('help' lists)", set_rom_dir },
     { "boot", "[order=]LETTERS[,once=][,menu=][,strict=]...", GRP_STANDARD,
@@ -336,7 +340,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
     { "virtfs", true, "" }, { "fsdev", true, "" }, { "tpmdev", true, "" }, { "numa", true, "" },
     { "spice", true, "" }, { "watchdog", true, "" }, { "watchdog-action", true, "" },
-    { "mem-path", true, "" }, { "mem-prealloc", false, "" },
+    
     { "runas", true, "" }, { "run-with", true, "" }, { "chroot", true, "" }, { "dtb", true, "" },
     { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
     { "readconfig", true, "" }, { "semihosting", false, "" }, { "win2k-hack", false, "" },

@@ -4,13 +4,13 @@ set -u
 . "$(dirname "$0")/common.sh"
 unset DISPLAY WAYLAND_DISPLAY
 
-# wrong NAME PATTERN ARG...: the line must match PATTERN
+# wrong NAME PATTERN ARG...: the line must match PATTERN. as: words to start the emulator with
 wrong() {
     local name=$1 pattern=$2 lines
     shift 2
     echo "# $name: one line, status 1"
     status=0
-    timeout -k 5 20 "$TRANSOM" -display none "$@" < /dev/null > "$work/wrong.out" 2> "$work/wrong.err" || status=$?
+    timeout -k 5 20 ${as:-} "$TRANSOM" -display none "$@" < /dev/null > "$work/wrong.out" 2> "$work/wrong.err" || status=$?
     lines=$(wc -l < "$work/wrong.err")
     if [ "$status" != 1 ]; then
         fail "$name" "status $status: $(tail_of "$work/wrong.err")"
@@ -52,6 +52,16 @@ fi
 wrong "-initrd without -kernel" 'initrd|kernel' -initrd "$work/empty"
 wrong "-bios missing" 'no-such-file' -bios "$work/no-such-file"
 wrong "-bios empty" 'empty' -bios "$work/empty"
+wrong "-mem-path missing" 'no-such-dir/file' -mem-path "$work/no-such-dir/file"
+wrong "kernel-irqchip without KVM" 'only with kvm' -accel tcg,kernel-irqchip=split
+wrong "kernel-irqchip of another kind" 'on, split or off' -accel kvm,kernel-irqchip=yes
+TRANSOM_KVM_PROBE=none wrong "KVM that cannot be had" 'not there' -accel kvm
+nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
+if [ -e /dev/kvm ] && $nobody test -x "$TRANSOM" 2> /dev/null && ! $nobody test -w /dev/kvm; then
+    (unset TRANSOM_KVM_PROBE; as=$nobody; wrong "no permission on /dev/kvm" 'no permission on /dev/kvm' -accel kvm)
+else
+    skip "no permission on /dev/kvm" "no such file, or nobody is forbidden to use it"
+fi
 wrong "unknown option" "kernl.*-kernel" -kernl x
 wrong "option without its argument" 'kernel' -kernel
 wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
