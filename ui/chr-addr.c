@@ -35,6 +35,8 @@ static char *copy(const char *s)
 static int parse_fd(struct sock_addr *a, const struct chr_spec *s, struct err *e)
 {
     const char *text = chr_text(s, "fd");
+    struct sockaddr_un sa = { .sun_family = AF_UNSPEC };
+    socklen_t len = sizeof(sa) - 1;
     struct stat st;
     char *end;
     long fd;
@@ -47,6 +49,8 @@ static int parse_fd(struct sock_addr *a, const struct chr_spec *s, struct err *e
         return err_set(e, -EINVAL, "%s: fd=%s is no open socket", s->what, text);
     a->fd = (int)fd;
     fcntl(a->fd, F_SETFD, FD_CLOEXEC);
+    if (getsockname(a->fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX)
+        snprintf(a->shown, sizeof(a->shown), "%.*s", (int)sizeof(sa.sun_path), sa.sun_path);
     return 0;
 }
 
@@ -116,6 +120,7 @@ static int unix_listen(struct sock_addr *a)
     struct sockaddr_un sa;
     struct stat st;
     int fd = unix_socket(a, &sa, 0), ret;
+    char *full;
 
     if (fd < 0)
         return fd;
@@ -127,6 +132,11 @@ static int unix_listen(struct sock_addr *a)
         return ret;
     }
     a->unlink = true;
+    full = realpath(a->path, NULL);    /* -daemonize changes the directory */
+    if (full) {
+        free(a->path);
+        a->path = full;
+    }
     return fd;
 }
 
@@ -243,6 +253,6 @@ char *sock_addr_describe(const struct sock_addr *a, bool server, bool telnet)
     if (a->path)
         return xasprintf("unix:%s%s", a->path, s);
     if (!a->port)
-        return xasprintf("fd:%s", server ? "server=on" : "");
+        return *a->shown ? xasprintf("unix:%s%s", a->shown, s) : xasprintf("fd:%s", server ? "server=on" : "");
     return xasprintf("%s:%s:%s%s", telnet ? "telnet" : "tcp", a->host ? a->host : "", a->port, s);
 }

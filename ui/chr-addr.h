@@ -10,6 +10,7 @@
 struct sock_addr {
     char *path, *host, *port;    /* owned; NULL: not that */
     int fd;                      /* inherited, until it is used; -1: none */
+    char shown[112];             /* Unix path of that, or "" */
     unsigned to;                 /* a server takes the first free port up to this */
     bool ipv4, ipv6;             /* false: not that family */
     bool unlink;                 /* a Unix server's path goes with it */

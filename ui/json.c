@@ -230,10 +230,18 @@ void jw_strf(struct jw *o, const char *key, const char *fmt, ...)
         free(text);
 }
 
+/* Text with lines of its own gets the indentation of where it stands; strings have none. */
 void jw_raw(struct jw *o, const char *key, const char *text)
 {
     lead(o, key);
-    puts_out(o, text);
+    for (size_t n; *text; text += n) {
+        n = strcspn(text, "\n");
+        put(o, text, n);
+        if (text[n]) {
+            new_line(o);
+            n++;
+        }
+    }
 }
 
 void jw_int(struct jw *o, const char *key, int64_t val)

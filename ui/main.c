@@ -91,7 +91,8 @@ static void daemon_ready(int fd)
     close(fd);
 }
 
-static int write_pidfile(const char *path, struct err *e)
+/* Its name from the root in *@full, owned by the caller: -daemonize goes there. */
+static int write_pidfile(const char *path, char **full, struct err *e)
 {
     FILE *f = fopen(path, "we");
 
@@ -100,6 +101,7 @@ static int write_pidfile(const char *path, struct err *e)
     fprintf(f, "%d\n", (int)getpid());
     if (fclose(f))
         return err_set(e, -EIO, "-pidfile %s: %s", path, strerror(errno));
+    *full = realpath(path, NULL);
     return 0;
 }
 
@@ -121,6 +123,7 @@ static int run_machine(struct options *o, struct err *e)
 {
     struct run r = { .opt = o, .nodes = o, .signal_fd = -1 };
     int background = -1, ret = 0;
+    char *pidfile = NULL;
 
     if (o->daemonize && (background = daemon_start(e)) < 0)
         return -1;
@@ -129,7 +132,7 @@ static int run_machine(struct options *o, struct err *e)
     set_signals();
     ret = run_build(&r, e);
     if (ret == 0 && o->pidfile)
-        ret = write_pidfile(o->pidfile, e);
+        ret = write_pidfile(o->pidfile, &pidfile, e);
     if (ret == 0) {
         ret = run_monitors(&r, e);
         if (ret == 0)
@@ -139,11 +142,12 @@ static int run_machine(struct options *o, struct err *e)
         if (background >= 0)
             daemon_ready(background);
         ret = run_loop(&r);
-        if (o->pidfile)
-            unlink(o->pidfile);
+        if (pidfile)
+            unlink(pidfile);
         set_signals();                     /* from here they end us at once */
     }
     run_tear_down(&r);
+    free(pidfile);
     return ret;
 }
 

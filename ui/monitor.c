@@ -263,7 +263,7 @@ struct monitor *monitor_new(struct machine *m, struct chardev *chr,
     chr->event = monitor_event;
     chr->front = mon;
     chr->poll_input(chr);
-    if (chardev_has_focus(chr))
+    if (chardev_has_focus(chr) && chardev_is_open(chr)) /* else when somebody comes */
         monitor_prompt(mon);
     return mon;
 }

@@ -148,8 +148,8 @@ else
     round e1000 'e1000 10.0.2.1.' eth ,netdev=n0,addr=1f
     round virtio-blk-pci 'vd. virtio-blk disk' vd ,drive=d0
     round nvme 'nvme nvme disk here.' nvme ,drive=d1,serial=1
-    says "no such device" "device_add virtio-nett" "device_add: there is no device 'virtio-nett'"
-    says "no name" "device_add" "device_add: DRIVER\[,id=ID\]\[,prop=value\] is wanted"
+    says "no such device" "device_add virtio-nett" "Error: there is no device 'virtio-nett'"
+    says "no name" "device_add" "usage: device_add device"
     says "no such property" "device_add e1000,mak=1" "no property 'mak' \(did you mean mac\?\)"
     says "a wrong address" "device_add e1000,addr=1" "slots 3 to 1f"
     says "a slot in use" "device_add e1000,addr=9" "PCI slot 9 is taken by VGA"
@@ -158,7 +158,7 @@ else
     says "no netdev" "device_add e1000,netdev=n9" "there is no netdev 'n9'"
     says "no drive" "device_add nvme,drive=d9,serial=1" "there is no drive 'd9'"
     says "an id in use" "device_add e1000,id=vga1" "id 'vga1' is taken"
-    says "removal of nothing" "device_del c0" "there is no device 'c0'"
+    says "removal of nothing" "device_del c0" "Error: Device 'c0' not found"
     echo quit >&8
     exec 8>&-
     wait $pid || fail hotplug "exit status $?: $(tail_of "$monitor")"

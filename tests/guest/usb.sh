@@ -128,7 +128,7 @@ several() {
     expect "the rest of it" 'event=mouse 2 0 46'
     echo "device_del t1" >&8
     expect "device_del" 'gone=tablet'
-    says "device_del of nothing" "device_del t1" "device_del: there is no device 't1'"
+    says "device_del of nothing" "device_del t1" "Error: Device 't1' not found"
     echo "device_add usb-tablet,id=t2" >&8
     expect "device_add" 'listening=tablet, number 2'
     echo "mouse_move 77 88" >&8
