@@ -148,7 +148,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -214,7 +214,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/log.c tests/util/loo
 	tests/target-x86/native.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
-	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/icount.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
+	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/icount.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
 	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hotplug.c tests/hw/hpet.c \
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
@@ -254,7 +254,7 @@ endif
 
 $(BUILD)/tests/%.o: CFLAGS_ALL += $(test_flags)
 
-$(BUILD)/tests/unit: $(test_objs) $(objs) $(block_objs)
+$(BUILD)/tests/unit: $(test_objs) $(objs) $(block_objs) $(BUILD)/trace/tool/reader.o
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(test_libs) $(LDLIBS)
 
 check-unit: $(BUILD)/tests/unit
@@ -283,8 +283,9 @@ endif
 ifeq ($(HAVE_JANSSON),yes)
 fuzz_monitor := tests/fuzz/monitor.c
 endif
-fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c
+fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c tests/fuzz/trace.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
+$(BUILD)/tests/fuzz/trace: $(BUILD)/trace/tool/reader.o
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
 	$(call quiet,LD)$(CC) $(SAN_FLAGS) $(OPT) -o $@ $^ $(LDLIBS)
 
@@ -295,6 +296,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/disks
 	$(emulator) $(BUILD)/tests/fuzz/gdb
 	$(if $(fuzz_monitor),$(emulator) $(BUILD)/tests/fuzz/monitor)
+	$(emulator) $(BUILD)/tests/fuzz/trace
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
@@ -349,7 +351,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -470,7 +472,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-monitor, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"

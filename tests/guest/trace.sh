@@ -1,0 +1,109 @@
+#!/bin/bash
+# trace.sh - binary traces of bare-metal programs, and lockstep
+set -u
+. "$(dirname "$0")/common.sh"
+
+READER=${READER:-$(dirname "$TRANSOM")/transom-trace}
+prot=$BUILD/tests/guest/prot.bin
+[ -f "$prot" ] || { skip "traces" "no $prot: bare.sh makes it"; exit 0; }
+[ -x "$READER" ] || { skip "traces" "no $READER"; exit 0; }
+
+# traced NAME EVENTS ACCEL [ARG]...: one counted run of prot.bin
+traced() {
+    local name=$1 events=$2 accel=$3
+    shift 3
+    run_for 120 "$work/trace-$name.log" -accel "$accel" -icount shift=1,sleep=off,stop=3000000 \
+        -trace "$events,file=$work/$name.trace" -rtc base=2026-01-01 -m 64 -display none -no-reboot \
+        -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$prot" "$@"
+}
+
+# check NAME COMMAND...: it succeeds
+check() {
+    local name=$1
+    shift
+    if "$@" > "$work/trace-check.log" 2>&1; then pass "$name"; else fail "$name" "$(tail_of "$work/trace-check.log")"; fi
+}
+
+recorded() { "$READER" info "$work/$1.trace" | sed -n 's/^cpu 0: .* to \([0-9]*\), .*/\1/p'; }
+
+echo "# the same run twice: translated and interpreted"
+traced host exec,int tcg
+traced interp exec,int tcg,backend=interp
+if [ "$(recorded host)" = 3000000 ] && [ "$(recorded interp)" = 3000000 ]; then
+    pass "trace: counts of both back ends"
+else
+    fail "trace: counts of both back ends" "$(recorded host), $(recorded interp): $(tail_of "$work/trace-host.log")"
+fi
+check "trace: the same instructions in both" "$READER" diff "$work/host.trace" "$work/interp.trace"
+
+echo "# a CPU whose SBB forgets the borrow: the first wrong result is named"
+traced right exec,reg tcg,one-insn-per-tb=on
+traced wrong exec,reg tcg,one-insn-per-tb=on,x-seed-bug=sbb
+"$READER" diff "$work/right.trace" "$work/wrong.trace" > "$work/trace-diff.log"
+if [ $? = 1 ] && grep -q '^the instruction: .* sbb ' "$work/trace-diff.log"; then
+    pass "trace: diff names the instruction"
+else
+    fail "trace: diff names the instruction" "$(tail_of "$work/trace-diff.log")"
+fi
+
+echo "# what comes out of a trace"
+check "trace: callgrind" "$READER" stats --format callgrind -o "$work/callgrind.out" "$work/host.trace"
+check "trace: folded stacks add up" sh -c "'$READER' stats --format folded '$work/host.trace' |
+    awk '{ n += \$NF } END { exit n != 3000000 }'"
+check "trace: drcov" sh -c "'$READER' coverage '$work/host.trace' | head -1 | grep -q '^DRCOV VERSION: 2'"
+if command -v python3 > /dev/null; then
+    "$READER" export --limit 20000 -o "$work/trace.json" "$work/host.trace"
+    check "trace: JSON is JSON" python3 -c "import json, sys
+e = json.load(open(sys.argv[1]))['traceEvents']
+assert len(e) > 1000 and all(x['ph'] in 'BEMi' for x in e)" "$work/trace.json"
+else
+    skip "trace: JSON is JSON" "no python3"
+fi
+check "trace: a filter by address" sh -c "'$READER' print --pc 0xfffffff0..0xffffffff '$work/host.trace' | grep -q ': .*jmp'"
+
+echo "# a ring of 3 MiB"
+traced ring "exec,reg,mmio,io,size=3M,ring=on" tcg
+if [ "$(stat -c %s "$work/ring.trace")" -le $((3 * 1024 * 1024)) ] && [ "$(recorded ring)" = 3000000 ] &&
+    "$READER" print --insns 2999990..2999999 "$work/ring.trace" | grep -q '^0 2999999 '; then
+    pass "trace: ring"
+else
+    fail "trace: ring" "$(stat -c %s "$work/ring.trace") bytes, $("$READER" info "$work/ring.trace" | tail -1)"
+fi
+
+echo "# coverage by line of a program with DWARF"
+if "${X86_CC:-gcc}" -m32 -g -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none -o "$work/cover.elf" \
+    -x assembler-with-cpp "$here/cover.S" 2> "$work/cover.log"; then
+    run_for 60 "$work/cover-run.log" -kernel "$work/cover.elf" -display none -no-reboot -m 32 \
+        -device isa-debug-exit,iobase=0x501 -trace "exec,file=$work/cover.trace"
+    if "$READER" coverage --format lcov --elf "$work/cover.elf" "$work/cover.trace" > "$work/cover.info" 2> "$work/cover.log"; then
+        # the lines say themselves how often they are executed
+        want=$(grep -n 'times [0-9]' "$here/cover.S" | sed -E 's/^([0-9]+):.*times ([0-9]+).*/DA:\1,\2/')
+        missing=$(comm -23 <(sort <<< "$want") <(sort "$work/cover.info"))
+        if [ -z "$missing" ]; then pass "trace: lcov"; else fail "trace: lcov" "no $missing"; fi
+    elif grep -q 'without libdw' "$work/cover.log"; then
+        skip "trace: lcov" "built without libdw"
+    else
+        fail "trace: lcov" "$(tail_of "$work/cover.log") $(tail_of "$work/cover-run.log")"
+    fi
+else
+    skip "trace: lcov" "$(tail_of "$work/cover.log")"
+fi
+
+echo "# lockstep"
+verify() {
+    run_for 120 "$work/verify.log" -accel "$1" -verify interp -rtc base=2026-01-01 -m 64 -display none -no-reboot \
+        -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$prot"
+}
+verify tcg
+if grep -q 'no difference in [0-9]* blocks' "$work/verify.log" && [ "$status" = 33 ]; then
+    pass "lockstep: $(sed -n 's/.*\(no difference.*\)/\1/p' "$work/verify.log")"
+else
+    fail "lockstep" "status $status, $(tail_of "$work/verify.log")"
+fi
+verify tcg,x-seed-bug=sbb
+if [ "$status" = 1 ] && grep -q -- '-verify: difference behind the block at' "$work/verify.log" &&
+    grep -q '^OP after optimization' "$work/verify.log" && grep -q '^OUT: ' "$work/verify.log"; then
+    pass "lockstep: a wrong SBB is caught"
+else
+    fail "lockstep: a wrong SBB is caught" "status $status, $(tail_of "$work/verify.log")"
+fi
