@@ -157,7 +157,10 @@ int kvm_set_cpuid(struct kvm_cpu *k, struct err *e)
         add_leaf(l, cpu, leaf);
     for (uint32_t leaf = 0x80000000; cpu->model->xlevel && leaf <= cpu->model->xlevel; leaf++)
         add_leaf(l, cpu, leaf);
-    add_kvm_leaves(l, can, cpu);
+    if (k->c->a->opt.switchable)
+        add(l, cpu, 0x40000000, 0, false), add(l, cpu, 0x40000010, 0, false);
+    else
+        add_kvm_leaves(l, can, cpu);
     ret = kvm_ioctl(k->fd, KVM_SET_CPUID2, l);
     free(l);
     free(can);
