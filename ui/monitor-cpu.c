@@ -175,8 +175,8 @@ static void cmd_accel(struct monitor *mon, char *rest)
         return;
     }
     machine_unlock(r->m);
-    for (int tries = 50; !(held = accel_hold(r->accel)) && tries; tries--)
-        accel_release(r->accel);     /* on a busy host that takes its time */
+    for (int tries = 300; !(held = accel_hold(r->accel)) && tries; tries--)
+        ;                            /* on a busy host that takes its time */
     if (!held) {
         monitor_printf(mon, "accel %s: a vCPU does not stop; try again\n", rest);
     } else {
