@@ -332,6 +332,10 @@ static void extended_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub
         if (x86_has(cpu, FEAT_80000001_ECX, 22))
             leaf_core_ids(cpu, out);
         break;
+    case 0x80000021:                     /* SRSO_NO; TSA_SQ_NO, TSA_L1_NO: see model-table.c */
+        if (amd(cpu))
+            set(out, 1u << 29, 0, 1 << 1 | 1 << 2, 0);
+        break;
     }
 }
 

@@ -19,9 +19,10 @@
 
 /* ---- words ------------------------------------------------------------------------ */
 
-#define QEMU64_FEATURES \
+#define K8_FEATURES \
     "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse " \
-    "sse2 pni cx16 hypervisor syscall nx lm lahf-lm"
+    "sse2 pni hypervisor syscall nx lm"
+#define QEMU64_FEATURES K8_FEATURES " cx16 lahf-lm"
 #define NO_SPECULATION " spec-ctrl stibp ssbd flush-l1d md-clear arch-capabilities"
 
 /* of the emulated system rather than of an instruction set */
@@ -109,7 +110,7 @@ const struct model_row x86_models[] = {
           .features = ICE_LAKE, .absent = TSX " la57", .suffixes = "-v1",
           .no_tsx = "-v2 -v3 -v4 -v5 -v6 -v7 -noTSX"),
     AMD("Opteron_G1", "AMD Opteron 240 (Gen 1 Class Opteron)", "2003: SSE3", 15, 6, 1, 5, 0x80000008,
-        .features = QEMU64_FEATURES, .suffixes = "-v1"),
+        .features = K8_FEATURES, .suffixes = "-v1"),
     AMD("EPYC", "AMD EPYC Processor", "2017: AVX2, SHA", 23, 1, 2, 0xd, 0x8000001f,
         .features = ZEN, .absent = ZEN_ABSENT, .suffixes = "-v1 -v2 -v3 -v4 -IBPB"),
     AMD("EPYC-Rome", "AMD EPYC-Rome Processor", "2019: CLWB, UMIP", 23, 49, 0, 0x10, 0x80000020,

@@ -207,15 +207,22 @@ static bool rd_mc_bank(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
     return true;
 }
 
-/** wr_mc_bank() - CTL is all on or all off, STATUS can only be cleared, ADDR and MISC
- *  keep anything (SDM vol. 3, 15.3.2) */
+/** wr_mc_bank() - CTL is all on or all off (AMD: bit by bit, APM vol. 2, 9.3.2.1), STATUS can only be cleared,
+ *  ADDR and MISC keep anything (SDM vol. 3, 15.3.2) */
 static bool wr_mc_bank(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
 {
     enum { CTL, STATUS };
 
-    if (((msr & 3) == CTL && v != 0 && v != ~0ull) || ((msr & 3) == STATUS && v != 0))
+    if (((msr & 3) == CTL && v != 0 && v != ~0ull && x86_is_intel(cpu)) || ((msr & 3) == STATUS && v != 0))
         return false;
     cpu->mc_bank[msr - 0x400] = v;
+    return true;
+}
+
+/** rd_hwcr() - AMD's HWCR: from family 10h on the TSC counts with the frequency of P0 (TscFreqSel) */
+static bool rd_hwcr(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
+{
+    *v = cpu->model->family >= 0x10 ? BIT(24) : 0;
     return true;
 }
 
@@ -343,7 +350,8 @@ static const struct msr_row rows[] = {
     /* AMD: system configuration, hardware configuration, TOP_MEM, erratum switches */
     { 0xc0010000, 8, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010010, 1, .flags = M_ZERO | M_AMD, ALWAYS },
-    { 0xc0010015, 16, .flags = M_ZERO | M_AMD, ALWAYS },
+    { 0xc0010015, 1, .flags = M_AMD, .read = rd_hwcr, .write = wr_ignore, ALWAYS },
+    { 0xc0010016, 15, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010055, 1, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010061, 12, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010111, 7, .flags = M_ZERO | M_AMD, ALWAYS },

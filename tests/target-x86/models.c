@@ -150,6 +150,11 @@ Test(models, amd_says_what_it_is_its_own_way)
     cr_expect_eq(o[0], r->cpu->apic_id, "TOPOEXT");
     x86_cpuid(r->cpu, 0x80000008, 0, o);
     cr_expect_eq(o[1] & 1, 1, "CLZERO");
+    cr_expect(x86_msr_read(r->cpu, 0xc0010015, &v) && v >> 24 & 1, "HWCR: the TSC counts with P0's frequency");
+    cr_expect(x86_msr_write(r->cpu, 0x410, ~0x400ull), "machine-check banks bit by bit");
+    cr_assert_eq(x86_model_parse("EPYC-Milan,check=off", &r->model, NULL), 0);
+    x86_cpuid(r->cpu, 0x80000021, 0, o);
+    cr_expect(o[0] >> 29 & 1 && (o[2] & 6) == 6, "SRSO_NO, TSA_SQ_NO, TSA_L1_NO");
     cr_assert_eq(x86_model_parse("EPYC-Rome,check=off", &r->model, NULL), 0);
     cr_expect(x86_msr_read(r->cpu, 0x48, &v));
     cr_assert_eq(x86_model_parse("max", &r->model, NULL), 0);
