@@ -149,7 +149,7 @@ endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
 	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
-	check-cross-run demo bench bench-disk bench-programs bench-events bench-diff block-stress clean help
+	check-cross-run demo bench bench-disk bench-net bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -458,6 +458,13 @@ bench-disk: $(transom)
 	$(python3) tests/bench/disk.py --transom $(abspath $(transom)) --kernel $(BUILD)/demo/vmlinuz \
 		--package $(BUILD)/demo/linux-image-*.deb --busybox $(BUILD)/demo/busybox --qemu qemu-system-x86_64 $(BENCH_ARGS)
 
+# iperf3 on virtio-net, user networking and tap, in a network namespace of its own (root)
+bench-net: $(transom)
+	tools/install-deps.sh bench-net
+	tools/fetch-guest.sh $(BUILD)/demo
+	$(python3) tests/bench/net.py --transom $(abspath $(transom)) --kernel $(BUILD)/demo/vmlinuz \
+		--package $(BUILD)/demo/linux-image-*.deb --busybox $(BUILD)/demo/busybox --qemu qemu-system-x86_64 $(BENCH_ARGS)
+
 NEW ?= $(BUILD)/bench/result.json
 bench-diff:
 	@test -n "$(OLD)" || { echo "usage: make bench-diff OLD=FILE [NEW=FILE]" >&2; exit 1; }
@@ -483,6 +490,7 @@ help:
 	@echo "make check-display  pictures of guests, the window, a VNC viewer"
 	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
+	@echo "make bench-disk   fio on virtio-blk    make bench-net    iperf3 on virtio-net, beside QEMU"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"
 	@echo "TSAN=1            with the thread sanitizer, interpreting (build-tsan/); make TSAN=1 check-threads"

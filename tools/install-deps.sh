@@ -1,5 +1,5 @@
 #!/bin/bash
-# install-deps.sh [build|check|cross|demo|disk|bench|bench-disk]... - the Debian packages that we need
+# install-deps.sh [build|check|cross|demo|disk|bench|bench-disk|bench-net]... - the Debian packages that we need
 #
 # Installs what is missing with apt-get (through sudo when not root) and says
 # so; what is there already is left alone. Without a network, or without the
@@ -20,6 +20,7 @@ disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3
 bench="python3 gcc perl zstd xz-utils gzip openssl sqlite3 git busybox-static cpio coreutils
        debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk"
 bench_disk="fio qemu-system-x86"
+bench_net="iperf3 iproute2 util-linux qemu-system-x86"
 
 wanted=
 for set in "${@:-build}"; do
@@ -31,7 +32,8 @@ for set in "${@:-build}"; do
     disk) wanted="$wanted $disk" ;;
     bench) wanted="$wanted $bench" ;;
     bench-disk) wanted="$wanted $bench_disk" ;;
-    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, bench, bench-disk)" >&2; exit 1 ;;
+    bench-net) wanted="$wanted $bench_net" ;;
+    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, bench, bench-disk, bench-net)" >&2; exit 1 ;;
     esac
 done
 

@@ -38,9 +38,9 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", out)
 
 
-def modules(package, folder):
+def modules(package, folder, wanted):
     names = subprocess.run("dpkg-deb --fsys-tarfile '%s' | tar -C '%s' -xv --wildcards %s" % (
-        package, folder, " ".join("'*/kernel/drivers/*/%s.ko'" % m for m in MODULES)),
+        package, folder, " ".join("'*/kernel/*/%s.ko'" % m for m in wanted)),
         shell=True, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
     return {os.path.basename(n)[:-3]: os.path.join(folder, n) for n in names}
 
@@ -54,7 +54,7 @@ def make_initrd(args, folder):
         a.copy(lib)
     for name in ("lib", "lib64"):
         a.link(name, "usr/" + name)
-    found = modules(args.package, folder)
+    found = modules(args.package, folder, MODULES)
     for m in MODULES:
         a.copy(found[m], "mod/%s.ko" % m)
     script = ["#!/bin/busybox sh", "/bin/busybox mkdir -p /proc /sys /dev /tmp", "/bin/busybox mount -t proc none /proc",

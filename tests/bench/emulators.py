@@ -112,6 +112,7 @@ class Emulator:
 
     def __init__(self, name, command, options):
         self.name, self.words, self.options = name, shlex.split(command), options
+        self.fds = []  # descriptors that it inherits
         self.root = self.words[1] if os.path.basename(self.words[0]) == "chroot" else ""
 
     def version(self):
@@ -135,6 +136,7 @@ class Emulator:
         command = self.words + self.options + options + [
             "-m", str(memory), "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              pass_fds=self.fds,
                               preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0)) as p:
             yield p
             try:
