@@ -148,7 +148,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-lists check-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-net bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -283,7 +283,7 @@ endif
 ifeq ($(HAVE_JANSSON),yes)
 fuzz_monitor := tests/fuzz/monitor.c
 endif
-fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/gdb.c tests/fuzz/trace.c
+fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/frames.c tests/fuzz/gdb.c tests/fuzz/trace.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/trace: $(BUILD)/trace/tool/reader.o
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
@@ -295,6 +295,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(if $(fuzz_vnc),$(emulator) $(BUILD)/tests/fuzz/vnc)
 	$(emulator) $(BUILD)/tests/fuzz/disks
 	$(emulator) $(BUILD)/tests/fuzz/gdb
+	$(emulator) $(BUILD)/tests/fuzz/frames
 	$(if $(fuzz_monitor),$(emulator) $(BUILD)/tests/fuzz/monitor)
 	$(emulator) $(BUILD)/tests/fuzz/trace
 
@@ -351,7 +352,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -385,6 +386,11 @@ check-real: $(transom)
 check-net: $(transom)
 	tools/install-deps.sh check
 	NET_MIB=$(or $(NET_MIB),200) TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run net
+
+# Two guests and the host, joined by every kind of network back end (root, for bridge and tap)
+check-net-long: $(transom)
+	tools/install-deps.sh check net
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run backends
 
 # Several vCPUs, long: a hundred times the rounds of the short run
 check-smp: $(transom)
@@ -479,7 +485,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-gdb, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
@@ -488,6 +494,7 @@ help:
 	@echo "make check-disk-kill  SIGKILL under a guest's writes (ROUNDS=30 SEED=1), then qemu-img check"
 	@echo "make check-real   memory testers, boot loaders, network boot, installers: all of them"
 	@echo "make check-display  pictures of guests, the window, a VNC viewer"
+	@echo "make check-net-long  every kind of network back end between two guests and the host"
 	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-disk   fio on virtio-blk    make bench-net    iperf3 on virtio-net, beside QEMU"

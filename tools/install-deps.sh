@@ -1,5 +1,5 @@
 #!/bin/bash
-# install-deps.sh [build|check|cross|demo|disk|bench|bench-disk|bench-net]... - the Debian packages that we need
+# install-deps.sh [build|check|cross|demo|disk|net|bench|bench-disk|bench-net]... - the Debian packages that we need
 #
 # Installs what is missing with apt-get (through sudo when not root) and says
 # so; what is there already is left alone. Without a network, or without the
@@ -19,6 +19,7 @@ disk="debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk python3
 
 bench="python3 gcc perl zstd xz-utils gzip openssl sqlite3 git busybox-static cpio coreutils
        debootstrap grub-common grub-pc-bin xorriso mtools e2fsprogs fdisk"
+net="ethtool iproute2 qemu-system-common"
 bench_disk="fio qemu-system-x86"
 bench_net="iperf3 iproute2 util-linux qemu-system-x86"
 
@@ -30,10 +31,11 @@ for set in "${@:-build}"; do
     cross) wanted="$wanted $cross" ;;
     demo) wanted="$wanted $demo" ;;
     disk) wanted="$wanted $disk" ;;
+    net) wanted="$wanted $net" ;;
     bench) wanted="$wanted $bench" ;;
     bench-disk) wanted="$wanted $bench_disk" ;;
     bench-net) wanted="$wanted $bench_net" ;;
-    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, bench, bench-disk, bench-net)" >&2; exit 1 ;;
+    *) echo "install-deps: no such set '$set' (build, check, cross, demo, disk, net, bench, bench-disk, bench-net)" >&2; exit 1 ;;
     esac
 done
 

@@ -107,7 +107,7 @@ def report(results):
     for column, what in enumerate(("Gbit/s, median", "per CPU second")):
         print("\n%-22s" % what + "".join("%12s" % n for n in names) + "".join("%12s" % ("/" + n) for n in names[1:]))
         for job in JOBS:
-            mid = {n: statistics.median(r[job][column] for r in results[n]) for n in names}
+            mid = {n: statistics.median(r[job][column] for r in results[n] if job in r) for n in names}
             print("%-22s" % job + "".join("%12.2f" % mid[n] for n in names) +
                   "".join("%11.2fx" % (mid[names[0]] / mid[n]) for n in names[1:]))
 
