@@ -56,6 +56,20 @@ static void set_signals(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* timeout(1) sends its signal twice; what has come by now has been obeyed. */
+static void forget_signals(void)
+{
+    const struct timespec now = { 0, 0 };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    while (sigtimedwait(&set, NULL, &now) > 0)
+        ;
+}
+
 /* The parent waits here until the child is ready, and ends. Returns the pipe's
  * end through which daemon_ready() tells it; -1 with @e set. */
 static int daemon_start(struct err *e)
@@ -144,6 +158,7 @@ static int run_machine(struct options *o, struct err *e)
         ret = run_loop(&r);
         if (pidfile)
             unlink(pidfile);
+        forget_signals();
         set_signals();                     /* from here they end us at once */
     }
     run_tear_down(&r);
