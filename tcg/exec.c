@@ -817,12 +817,13 @@ static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
 static void run_tb_counted(struct tcg_cpu *cpu, struct tb *tb)
 {
     enum profile_time before = profile_begin(cpu, PT_CODE);
+    bool flat = tb->flat && !tb->once;   /* it may be gone afterwards */
 
     if (!cpu->tcg->host)
         profile_ran(cpu, tb);
     run_tb(cpu, tb);
     profile_end(cpu, before);
-    profile_left(cpu);
+    profile_left(cpu, flat);
 }
 
 /* @tb gets entry @i of some vCPU's jump cache. */

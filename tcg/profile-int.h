@@ -32,11 +32,11 @@
 /* ways out of the code cache */
 #define PROFILE_EXITS(X) \
     X(UNCHAINED,   "direct jump, not chained yet") \
-    X(UNCHAINABLE, "direct jump, never chained") \
+    X(UNCHAINABLE, "direct jump, never chained: segments, one run only") \
     X(JC_EMPTY,    "indirect jump, first time") \
     X(JC_OTHER,    "indirect jump, entry taken by another target") \
     X(JC_CHANGED,  "indirect jump, mapping or mode has changed") \
-    X(JC_BYPASSED, "indirect jump, from code that has no cache") \
+    X(JC_BYPASSED, "indirect jump, past the cache: segments, one run only") \
     X(POLL,        "asked to leave: interrupt, timer, another thread") \
     X(TARGET,      "new program counter, not in the cache") \
     X(EXCEPTION,   "guest exception") \
@@ -127,8 +127,8 @@ void profile_cpu_free(struct tcg_cpu *cpu);
 uint64_t profile_ticks(const struct tcg *t);
 /** profile_switch() - @cpu is doing @what now; returns what it did. Only with cpu->prof. */
 enum profile_time profile_switch(struct tcg_cpu *cpu, enum profile_time what);
-/** profile_left() - a block was left for the run loop */
-void profile_left(struct tcg_cpu *cpu);
+/** profile_left() - a block was left for the run loop; @flat: as all that were chained to it are */
+void profile_left(struct tcg_cpu *cpu, bool flat);
 /** profile_ran() - the interpreter enters a block; translated code counts by itself */
 void profile_ran(struct tcg_cpu *cpu, const struct tb *tb);
 /** profile_missed() - translated code's access @acc was resolved as @why */

@@ -30,11 +30,13 @@ enum profile_time profile_switch(struct tcg_cpu *cpu, enum profile_time what)
     return was;
 }
 
-/* Why the jump cache did not know cpu->pc. */
-static enum profile_exit jc_reason(const struct tcg_cpu *cpu)
+/* Why the jump cache did not know cpu->pc; code that is not flat does not ask it. */
+static enum profile_exit jc_reason(const struct tcg_cpu *cpu, bool flat)
 {
     const struct jump_cache_entry *j = &cpu->jc[jc_index(cpu->pc)];
 
+    if (!flat)
+        return PX_JC_BYPASSED;
     if (j->pc == ~0ull)
         return PX_JC_EMPTY;
     if (j->pc != cpu->pc)
@@ -61,14 +63,14 @@ static enum profile_exit direct_reason(const struct tcg_cpu *cpu)
     return linkable ? PX_UNCHAINED : PX_UNCHAINABLE;
 }
 
-void profile_left(struct tcg_cpu *cpu)
+void profile_left(struct tcg_cpu *cpu, bool flat)
 {
     bool asked = !__atomic_load_n(&cpu->run, __ATOMIC_RELAXED);
     enum profile_exit why;
 
     switch (cpu->exit_reason) {
     case TCG_EXIT_NEXT: why = direct_reason(cpu); break;
-    case TCG_EXIT_LOOKUP: why = asked ? PX_POLL : jc_reason(cpu); break;
+    case TCG_EXIT_LOOKUP: why = asked ? PX_POLL : jc_reason(cpu, flat); break;
     case TCG_EXIT_PC: why = asked ? PX_POLL : PX_TARGET; break;
     case TCG_EXIT_EXCEPTION: why = exception_reason(cpu); break;
     default: why = PX_POLL;
