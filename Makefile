@@ -453,6 +453,14 @@ bench: bench-programs
 		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --disk $(BUILD)/demo/disk/disk.raw \
 		--json $(BUILD)/bench/result.json $(bench_qemu) $(bench_bochs) $(BENCH_ARGS)
 
+# Where the time of the programs chosen by BENCH_ARGS goes: BENCH_ARGS='--classes programs --only gcc'
+.PHONY: bench-profile
+bench-profile: bench-programs
+	tools/install-deps.sh bench
+	tools/fetch-guest.sh $(BUILD)/demo
+	$(python3) tests/bench/run.py --transom $(abspath $(transom)) --build $(BUILD)/bench \
+		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --profile $(BUILD)/bench/profile.txt $(BENCH_ARGS)
+
 bench-events: bench-programs
 	$(python3) tests/bench/events.py --transom $(abspath $(transom)) --image $(BUILD)/bench/events/events.bin \
 		--json $(BUILD)/bench/events.json $(bench_qemu) $(BENCH_ARGS)

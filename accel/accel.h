@@ -68,6 +68,8 @@ void accel_free(struct accel *a);
 void accel_info(struct accel *a, FILE *f);
 /** accel_profile() - where the translator's time went, see tcg_profile_report(); false: not counted */
 bool accel_profile(struct accel *a, FILE *f, unsigned top, unsigned disas);
+/** accel_profile_restart() - it begins now; false: not counted */
+bool accel_profile_restart(struct accel *a);
 /** accel_name() - "tcg" or "kvm" */
 const char *accel_name(const struct accel *a);
 /**

@@ -32,6 +32,11 @@ void bt_profile_close(struct accel *a)
     bt->profile = NULL;
 }
 
+bool accel_profile_restart(struct accel *a)
+{
+    return tcg_profile_restart(a->bt->tcg);
+}
+
 bool accel_profile(struct accel *a, FILE *f, unsigned top, unsigned disas)
 {
     return tcg_profile_report(a->bt->tcg, f, top, disas);

@@ -6,6 +6,7 @@
  * unwinding: an operation changes nothing before it can no longer fault.
  */
 #include "tcg/interp-int.h"
+#include "tcg/profile-int.h"
 
 #define DO(N) const struct ir_op *ir_do_##N(struct ir_run *r, const struct ir_op *op)
 
@@ -421,8 +422,9 @@ DO(VEC)
 
 DO(CALL)
 {
-    uint64_t v = ((ir_helper)op->fn)(r->cpu, ir_in(r, op, op->a), ir_in(r, op, op->b),
-                                     ir_in(r, op, op->c));
+    uint64_t a = ir_in(r, op, op->a), b = ir_in(r, op, op->b), c = ir_in(r, op, op->c);
+    ir_helper fn = (ir_helper)op->fn;
+    uint64_t v = likely(!r->cpu->prof) ? fn(r->cpu, a, b, c) : profile_call(r->cpu, a, b, c, fn);
 
     if ((op->callf & IRCALL_FAULT) && unlikely(r->cpu->exception))
         return leave_fault(r);

@@ -39,6 +39,7 @@ void profile_free(struct tcg *t)
         munmap(p->of_tb, t->max_tbs * sizeof(*p->of_tb));
     pthread_mutex_destroy(&p->lock);
     free(p->block);
+    free(p->before);
     free(p->hash);
     free(p);
     t->profile = NULL;

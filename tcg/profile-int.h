@@ -98,6 +98,7 @@ struct profile_block {
     uint32_t translations;
     uint32_t host_bytes, cold_bytes; /* of the last translation */
     uint64_t runs;           /* of translations that are gone */
+    uint64_t runs_before;    /* at tcg_profile_restart() */
     const struct tb *tb;     /* last translation; NULL: gone */
     uint8_t *bytes;          /* guest code; owned */
     uint32_t next;           /* index + 1, same hash */
@@ -108,6 +109,8 @@ struct tcg_profile {
     pthread_mutex_t lock;    /* for all that follows; who prints is another thread. A leaf. */
     uint64_t start_ticks;
     int64_t start_ns;
+    struct cpu_profile *before; /* sums at tcg_profile_restart(), which reports leave out; or NULL */
+    struct tcg_stats stats_before;
     struct profile_block *block;
     uint32_t n_blocks, room;
     uint32_t *hash;          /* index + 1 */

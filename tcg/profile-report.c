@@ -31,6 +31,8 @@ struct report {
     struct hot *hot;         /* by instructions executed */
     uint32_t n_hot;
     uint64_t insns, runs;
+    struct tcg_stats stats;  /* since the last restart */
+    uint64_t again, again_bytes;
 };
 
 /* ---- adding up ------------------------------------------------------------------------ */
@@ -72,6 +74,30 @@ static void add_cpu(struct report *r, const struct cpu_profile *p)
             add_helper(sum, &p->helper[i]);
 }
 
+static void subtract(uint64_t *from, const uint64_t *n, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        from[i] -= MIN(n[i], from[i]);
+}
+#define SUBTRACT(from, n, what) subtract((uint64_t *)(from)->what, (const uint64_t *)(n)->what, \
+                                         sizeof((from)->what) / sizeof(uint64_t))
+
+/* What had been when counting was restarted. */
+static void leave_out(struct cpu_profile *sum, const struct cpu_profile *before)
+{
+    SUBTRACT(sum, before, ticks);
+    SUBTRACT(sum, before, exits);
+    SUBTRACT(sum, before, misses);
+    SUBTRACT(sum, before, walks);
+    SUBTRACT(sum, before, exceptions);
+    for (unsigned i = 0; i <= PROFILE_HELPERS; i++)
+        for (unsigned k = 0; k <= PROFILE_HELPERS && before->helper[k].calls; k++)
+            if (sum->helper[i].fn == before->helper[k].fn) {
+                sum->helper[i].calls -= MIN(before->helper[k].calls, sum->helper[i].calls);
+                sum->helper[i].ticks -= MIN(before->helper[k].ticks, sum->helper[i].ticks);
+            }
+}
+
 static int by_insns(const void *a, const void *b)
 {
     const struct hot *x = a, *y = b;
@@ -92,6 +118,7 @@ static void collect_blocks(struct report *r)
     for (uint32_t i = 0; i < p->n_tbs; i++)
         r->hot[p->of_tb[i]].runs += profile_runs(r->t, i);
     for (uint32_t i = 0; i < p->n_blocks; i++) {
+        r->hot[i].runs -= MIN(p->block[i].runs_before, r->hot[i].runs);
         r->hot[i].insns = r->hot[i].runs * r->hot[i].b->n_insns;
         r->insns += r->hot[i].insns;
         r->runs += r->hot[i].runs;
@@ -124,14 +151,13 @@ static void print_times(const struct report *r)
 
 static void print_translation(const struct report *r)
 {
-    const struct tcg_stats *s = tcg_get_stats(r->t);
-    const struct tcg_profile *p = r->t->profile;
+    const struct tcg_stats *s = &r->stats;
     double ns = (double)r->sum->ticks[PT_TRANSLATE] * r->ns;
 
     fprintf(r->f, "\nTranslation: %.3f s, %" PRIu64 " blocks, %" PRIu64 " guest bytes, %.1f ns a guest byte\n",
             ns / 1e9, s->translations, s->guest_bytes, s->guest_bytes ? ns / (double)s->guest_bytes : 0.0);
     fprintf(r->f, "  of code that had been translated before: %" PRIu64 " blocks, %" PRIu64 " guest bytes\n",
-            p->again, p->again_bytes);
+            r->again, r->again_bytes);
     fprintf(r->f, "  host bytes %" PRIu64 ", of them out of line %" PRIu64 "; %.1f a guest byte\n", s->host_bytes,
             s->cold_bytes, s->guest_bytes ? (double)s->host_bytes / (double)s->guest_bytes : 0.0);
     fprintf(r->f, "  look-ups by the run loop %" PRIu64 "\n", s->lookups);
@@ -260,6 +286,41 @@ static void print_code(const struct report *r, const struct hot *h)
     tcg_disas(r->f, b->tb->code, b->tb->code_len, (uintptr_t)b->tb->code, 0);
 }
 
+/* Under the profile's lock: everything since the translator was made. */
+static void add_up(struct report *r)
+{
+    r->sum = xzalloc(sizeof(*r->sum));
+    for (const struct tcg_cpu *cpu = r->t->cpus; cpu; cpu = cpu->next)
+        if (cpu->prof)
+            add_cpu(r, cpu->prof);
+    r->stats = *tcg_get_stats(r->t);
+    r->again = r->t->profile->again;
+    r->again_bytes = r->t->profile->again_bytes;
+}
+
+bool tcg_profile_restart(struct tcg *t)
+{
+    struct report r = { .t = t };
+    struct tcg_profile *p = t->profile;
+
+    if (!p)
+        return false;
+    pthread_mutex_lock(&p->lock);
+    add_up(&r);
+    free(p->before);
+    p->before = r.sum;
+    p->stats_before = r.stats;
+    p->again = p->again_bytes = 0;
+    for (uint32_t i = 0; i < p->n_blocks; i++)
+        p->block[i].runs_before = p->block[i].runs;
+    for (uint32_t i = 0; i < p->n_tbs; i++)
+        p->block[p->of_tb[i]].runs_before += profile_runs(t, i);
+    p->start_ticks = profile_ticks(t);
+    p->start_ns = host_monotonic_ns();
+    pthread_mutex_unlock(&p->lock);
+    return true;
+}
+
 bool tcg_profile_report(struct tcg *t, FILE *f, unsigned top, unsigned disas)
 {
     struct report r = { .t = t, .f = f };
@@ -267,13 +328,14 @@ bool tcg_profile_report(struct tcg *t, FILE *f, unsigned top, unsigned disas)
 
     if (!p)
         return false;
-    r.sum = xzalloc(sizeof(*r.sum));
     pthread_mutex_lock(&p->lock);
     double ticks = (double)(profile_ticks(t) - p->start_ticks), ns = (double)(host_monotonic_ns() - p->start_ns);
     r.ns = ticks > 0 ? ns / ticks : 1;
-    for (const struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next)
-        if (cpu->prof)
-            add_cpu(&r, cpu->prof);
+    add_up(&r);
+    if (p->before) {
+        leave_out(r.sum, p->before);
+        subtract((uint64_t *)&r.stats, (const uint64_t *)&p->stats_before, sizeof(r.stats) / sizeof(uint64_t));
+    }
     collect_blocks(&r);
     fprintf(f, "Transom: where the time went, %.3f s of the host's clock\n", ns / 1e9);
     print_times(&r);
@@ -282,8 +344,8 @@ bool tcg_profile_report(struct tcg *t, FILE *f, unsigned top, unsigned disas)
     print_exceptions(&r);
     print_misses(&r);
     print_helpers(&r);
-    print_counts(&r, "Blocks dropped", drop_names, t->stats.dropped, TCG_DROP_COUNT);
-    print_counts(&r, "Code cache emptied", flush_names, t->stats.flushed, TCG_FLUSH_COUNT);
+    print_counts(&r, "Blocks dropped", drop_names, r.stats.dropped, TCG_DROP_COUNT);
+    print_counts(&r, "Code cache emptied", flush_names, r.stats.flushed, TCG_FLUSH_COUNT);
     print_blocks(&r, top);
     for (uint32_t i = 0; i < MIN(disas, r.n_hot) && r.hot[i].runs; i++)
         print_code(&r, &r.hot[i]);

@@ -684,11 +684,13 @@ static inline uint64_t tcg_cur_pc(const struct tcg_cpu *cpu)
 /** tcg_get_stats() - counts since the start; valid until the next call */
 const struct tcg_stats *tcg_get_stats(struct tcg *t);
 /**
- * tcg_profile_report() - print where the time went since tcg_new()
+ * tcg_profile_report() - print where the time went since tcg_new() or the last restart
  * @top: how many of the hottest blocks; @disas: how many of them with their code
  * Any thread, also while vCPUs run. False: tcg_config.profile was not set.
  */
 bool tcg_profile_report(struct tcg *t, FILE *f, unsigned top, unsigned disas);
+/** tcg_profile_restart() - later reports leave out all that has been so far; likewise */
+bool tcg_profile_restart(struct tcg *t);
 
 /** ir_interp() - run @b from its first op; returns when it ends or faults,
  *  leaving what a back end leaves: exit_reason, pcbase/pcoff or pc, exit_tb/slot.

@@ -156,6 +156,12 @@ static void info_profile(struct monitor *mon, char *rest)
     free(text);
 }
 
+static void cmd_profile_restart(struct monitor *mon, char *rest)
+{
+    if (!accel_profile_restart(run_of(mon)->accel))
+        monitor_printf(mon, "nothing is counted without -accel tcg,profile=on\n");
+}
+
 static void info_kvm(struct monitor *mon, char *rest)
 {
     bool on = !strcmp(accel_name(run_of(mon)->accel), "kvm");
@@ -358,6 +364,7 @@ static void info_mem(struct monitor *mon, char *rest)
 
 const struct monitor_cmd vcpu_commands[] = {
     { "accel", "[tcg|kvm]", "what runs the vCPUs: tell, or have another take over", cmd_accel },
+    { "profile-restart", "", "info profile leaves out all that has been so far", cmd_profile_restart },
     { NULL, NULL, NULL, NULL }
 };
 

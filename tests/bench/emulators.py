@@ -134,7 +134,9 @@ class Emulator:
 
     def _run(self, options, memory, timeout):
         command = self.words + self.options + options + [
-            "-m", str(memory), "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
+            "-m", str(memory), "-display", "none", "-serial", "stdio", "-no-reboot"]
+        if "-monitor" not in command:
+            command += ["-monitor", "none"]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               pass_fds=self.fds,
                               preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, 0)) as p:

@@ -151,13 +151,17 @@ def _native_lines(reader, command, cwd, env):
             reader.line(line)
 
 
-def run_guest(emulator, kernel, initrd, verbose=False, memory=1024, timeout=3600):
-    """Boots once and runs all; what was measured before a failure is kept."""
+def run_guest(emulator, kernel, initrd, verbose=False, memory=1024, timeout=3600, at_first=None):
+    """Boots once and runs all; what was measured before a failure is kept. at_first() is
+    called before the first program."""
     reader, last = Reader(None, verbose, memory, emulator.guest_clock), ""
     lines = emulator.boot(kernel, initrd, memory, timeout)
     reader.pid = next(lines).pid
     try:
         for line in lines:
+            if at_first and line.startswith("class "):
+                at_first()
+                at_first = None
             reader.line(line)
             last = line or last
             if line == "finished":

@@ -11,8 +11,10 @@ import math
 import os
 import platform
 import shutil
+import socket
 import statistics
 import sys
+import tempfile
 
 import emulators
 import guests
@@ -47,6 +49,8 @@ def options():
                    help="ratios of the host's CPU time, or of the clocks' time (%(default)s)")
     p.add_argument("--json", default="build/bench/result.json", help="(%(default)s)")
     p.add_argument("--verbose", action="store_true", help="show the guests' lines as they come")
+    p.add_argument("--profile", metavar="FILE",
+                   help="instead: once on Transom, counting from the first program on; FILE: where its time went")
     p.add_argument("--diff", nargs=2, metavar=("OLD", "NEW"), help="compare two results and end")
     return p.parse_args()
 
@@ -101,6 +105,33 @@ def run_all(o, systems, result):
             add(result, e.name, guests.run_guest(e, o.kernel, initrd, o.verbose))
             save(o.json, result)
         print(file=sys.stderr)
+
+
+def run_profile(o):
+    """Where the time of the chosen programs goes, the guest's boot left out."""
+    name = os.path.abspath(o.profile)
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = os.path.join(folder, "monitor")
+        profiled = emulators.Emulator("transom", o.transom, [
+            "-cpu", o.cpu, "-accel", "tcg,profile=on,profile-file=" + name,
+            "-monitor", "unix:%s,server=on,wait=off" % monitor])
+        initrd = make_suite(o, o.classes.split(","), "initramfs.cpio")[1]
+        reader = guests.run_guest(profiled, o.kernel, initrd, o.verbose, at_first=lambda: restart_profile(monitor))
+    for group, what in reader.failed:
+        print("%s: failed: %s" % (group, what), file=sys.stderr)
+    print(open(name).read().split("\nBlocks by heat")[0])
+    print("\nthe hottest blocks are in " + name)
+    return 1 if reader.failed else 0
+
+
+def restart_profile(monitor):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(monitor)
+        s.sendall(b"profile-restart\n")
+        s.settimeout(10)
+        got = b""
+        while got.count(b"(") < 2:  # the prompt that comes first, and that after the command
+            got += s.recv(4096)
 
 
 def run_boots(o, systems, result):
@@ -323,6 +354,8 @@ def main():
     if o.diff:
         print_diff(load(o.diff[0]), load(o.diff[1]), o.by)
         return 0
+    if o.profile:
+        return run_profile(o)
     systems = choose_systems(o)
     result = {"host": "%s, Linux %s" % (cpu_model(), platform.release()), "load": "%.2f before" % os.getloadavg()[0],
               "versions": {e.name: e.version() for e in systems}, "percent": o.percent, "repetitions": o.reps,

@@ -48,13 +48,12 @@ for backend in host interp; do
     [ "$status" = 33 ] || fail "profile $backend" "the loop ended with status $status: $(tail_of "$log")"
     expect "profile $backend: runs of the loop" "$out" "0x0+f0006 16 real +$((rounds - 1)) +3 +8 "
     expect "profile $backend: instructions" "$out" "$((rounds + 2)) runs, $((rounds * 3 + 6)) instructions"
+    expect "profile $backend: helper by name" "$out" '^  h_out +1 '
     expect "profile $backend: code of the hottest" "$out" 'add +eax, 3|built without Capstone'
 done
-run_rom -accel "tcg,profile=on,profile-file=$out"
-expect "profile: helper by name" "$out" '^  h_out +1 '
 
 echo "# the monitor, while it runs"
-printf 'info profile 3 1\ninfo jit\nquit\n' | timeout -k 5 60 "$TRANSOM" -accel "tcg,profile=on,profile-file=$out" \
+printf 'profile-restart\ninfo profile 3 1\ninfo jit\nquit\n' | timeout -k 5 60 "$TRANSOM" -accel "tcg,profile=on,profile-file=$out" \
     -m 16 -display none -S -monitor stdio > "$log" 2>&1
 expect "info profile" "$log" 'where the time went'
 printf 'info profile\nquit\n' | timeout -k 5 60 "$TRANSOM" -m 16 -display none -S -monitor stdio > "$log" 2>&1

@@ -127,6 +127,27 @@ Test(profile, runs_outlive_a_flush)
     }
 }
 
+Test(profile, restart)
+{
+    struct guest *g = counted(TCG_BACKEND_INTERP);
+    char *text;
+
+    memcpy(g->ram + 0x100, loop, sizeof(loop));
+    run_real(g, 0x100);
+    cr_assert(tcg_profile_restart(g->tcg));
+    text = report(g);
+    cr_assert(strstr(text, "3 pieces of code, 0 runs, 0 instructions"), "%s", text);
+    cr_assert(strstr(text, "s, 0 blocks, 0 guest bytes"), "%s", text);
+    free(text);
+    tcg_flush_all(g->tcg, TCG_FLUSH_RESET);      /* runs go to the records */
+    run_real(g, 0x103);
+    text = report(g);
+    cr_assert(strstr(text, "3 pieces of code, 65537 runs, 196609 instructions"), "%s", text);
+    cr_assert(strstr(text, "translated before: 2 blocks"), "%s", text);
+    free(text);
+    guest_free(g);
+}
+
 Test(profile, report_has_the_figures)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
@@ -155,23 +176,26 @@ Test(profile, nothing_without_the_option)
     guest_free(g);
 }
 
-#ifdef __x86_64__
-
-/* mov cx, 50; 103: cpuid; mov cx, si; dec si; jnz 103; hlt */
+/* xor eax; cpuid; dec si; jnz: 50 times */
 Test(profile, helpers_by_name)
 {
     static const uint8_t code[] = { 0xbe, 50, 0, 0x31, 0xc0, 0x0f, 0xa2, 0x4e, 0x75, 0xf9, 0xf4 };
-    struct guest *g = counted(TCG_BACKEND_HOST);
-    char *text;
 
-    memcpy(g->ram + 0x100, code, sizeof(code));
-    run_real(g, 0x100);
-    cr_assert_eq(calls_of(g, "h_cpuid"), 50);
-    text = report(g);
-    cr_assert(strstr(text, "h_cpuid "), "%s", text);
-    free(text);
-    guest_free(g);
+    for (unsigned i = 0; i < ARRAY_SIZE(backends); i++) {
+        struct guest *g = counted(backends[i]);
+        char *text;
+
+        memcpy(g->ram + 0x100, code, sizeof(code));
+        run_real(g, 0x100);
+        cr_assert_eq(calls_of(g, "h_cpuid"), 50);
+        text = report(g);
+        cr_assert(strstr(text, "h_cpuid "), "%s", text);
+        free(text);
+        guest_free(g);
+    }
 }
+
+#ifdef __x86_64__
 
 static uint64_t misses(const struct guest *g, enum profile_miss why, unsigned write)
 {
