@@ -251,6 +251,8 @@ static void fpu_write(struct x86_cpu *cpu, unsigned n, uint32_t v)
     case 6: fx->fdp = v; break;
     default: fx->fop = v & 0x7ff;
     }
+    if (n == 0)
+        x86_x87_mode(cpu);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
