@@ -215,11 +215,8 @@ static int query_vnc(struct call *c, struct err *e)
         jw_strf(c->out, "service", "%d", 5900 + (colon ? atoi(colon + 1) : 0));
         jw_str(c->out, "family", *spec == '[' ? "ipv6" : "ipv4");
     }
-    if (spec) {
+    if (spec)
         jw_str(c->out, "auth", strstr(spec, "password=on") || strstr(spec, ",password") ? "vnc" : "none");
-        jw_open_array(c->out, "clients");
-        jw_close(c->out);
-    }
     jw_close(c->out);
     return 0;
 }

@@ -167,7 +167,9 @@ static void reset(struct run *r, enum shutdown_cause why)
     machine_reset(m);
     m->accel->reset_all(m);
     machine_unlock(m);
-    if (why)
+    if (why == CAUSE_WAKEUP)
+        event(r, "WAKEUP");
+    else if (why)
         event_reason(r, "RESET", by_guest(why), reason(why, true));
     if (m->run_state == RUN_RUNNING)
         m->accel->resume_all(m);

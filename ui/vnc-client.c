@@ -11,6 +11,7 @@
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -330,6 +331,34 @@ static bool process(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr 
     return !c->gone;
 }
 
+/* One end of the connection as programs are told of it: numbers only, so plain JSON. */
+static void end_text(char *text, size_t size, const struct sockaddr_storage *a, socklen_t len)
+{
+    const struct sockaddr *sa = (const struct sockaddr *)a;
+    bool inet = a->ss_family == AF_INET || a->ss_family == AF_INET6;
+    char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "0";
+
+    if (inet)
+        getnameinfo(sa, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(text, size, "\"host\": \"%.60s\", \"service\": \"%.8s\", \"family\": \"%s\", \"websocket\": false",
+             host, port, a->ss_family == AF_INET6 ? "ipv6" : inet ? "ipv4" : "unix");
+}
+
+/* VNC_CONNECTED, VNC_INITIALIZED, VNC_DISCONNECTED; takes the machine lock */
+static void tell(const struct vnc_client *c, const char *event)
+{
+    struct sockaddr_storage here = { .ss_family = AF_UNIX }, there = here;
+    socklen_t here_len = sizeof here, there_len = sizeof there;
+    char server[160], client[160];
+
+    getsockname(c->fd, (struct sockaddr *)&here, &here_len);
+    getpeername(c->fd, (struct sockaddr *)&there, &there_len);
+    end_text(server, sizeof server, &here, here_len);
+    end_text(client, sizeof client, &there, there_len);
+    machine_event(c->vnc->m, event, "{\"server\": {%s, \"auth\": \"%s\"}, \"client\": {%s}}", server,
+                  c->vnc->need_password ? "vnc" : "none", client);
+}
+
 static void serve(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr cl)
 {
     int64_t deadline_ms = now_ms() + HANDSHAKE_MS;
@@ -344,8 +373,10 @@ static void serve(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr cl
         /* sizes of our choice only: the library's scaled copies do not follow ours */
         if (cl->scaledScreen != screen)
             break;
-        if (cl->state == RFB_NORMAL && !c->watching)
+        if (cl->state == RFB_NORMAL && !c->watching) {
             watch(c);
+            tell(c, "VNC_INITIALIZED");
+        }
     }
 }
 
@@ -358,6 +389,7 @@ static void *client_thread(void *opaque)
 
     sigfillset(&all);            /* SIGPIPE; others are the main thread's */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    tell(c, "VNC_CONNECTED");
     screen = make_screen(c);
     if (screen)
         cl = rfbNewClient(screen, c->rfb_fd);
@@ -377,6 +409,7 @@ static void *client_thread(void *opaque)
     }
     free(c->pixels);
     c->pixels = NULL;
+    tell(c, "VNC_DISCONNECTED");
     shutdown(c->fd, SHUT_RDWR);
     __atomic_store_n(&c->finished, true, __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&c->stop, __ATOMIC_SEQ_CST))

@@ -151,6 +151,7 @@ static void pm_suspend(struct pm *s)
         rtc_set_cmos(rtc, CMOS_SHUTDOWN, CMOS_RESUME);
     s->asleep = true;
     stop_clocks(s->m, true);
+    machine_event(s->m, "SUSPEND", NULL);
     pm_wake(s);
 }
 

@@ -92,5 +92,18 @@ wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
 end "$busy"
 wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
 wrong "serial to a socket nobody serves" 'nobody' -serial "unix:$work/nobody"
+wrong "-chardev of an unknown kind" "did you mean 'socket'" -chardev sokcet,id=a
+wrong "-chardev without id" 'id= is wanted' -chardev null
+wrong "two character devices of one id" "id 'a' is taken" -chardev null,id=a -chardev null,id=a
+wrong "-mon without its character device" "-mon chardev:nothing: there is no" -mon nothing
+wrong "-mon of an unknown mode" 'mode is readline or control' -chardev null,id=a -mon a,mode=x
+wrong "two users of one character device" 'in use \(mux=on' -chardev null,id=a -mon a -serial chardev:a
+wrong "-qmp nowhere" 'No such file' -qmp unix:/no/where,server=on,wait=off
+wrong "TLS" 'tls-creds is not supported' -chardev socket,id=a,port=1,server=on,tls-creds=t
+wrong "serial port in use is named" 'port [0-9]+ is already in use' \
+    -serial tcp:127.0.0.1:45678,server=on,wait=off -serial tcp:127.0.0.1:45678,server=on,wait=off
+wrong "memory of another size" '-m says' -object memory-backend-ram,id=r,size=1M -machine memory-backend=r -m 32
+wrong "an object of an unknown kind" "kind 'iothread' is not supported" -object iothread,id=t
+wrong "a secret that is not there" 'No such file' -object secret,id=s,file=/no/where
 wrong "log file that cannot open" 'nowhere' -D /nowhere/log -d int
 wrong "a KVM flag on the translator" 'kvm' -cpu max,kvm=on -accel tcg
