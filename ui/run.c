@@ -84,7 +84,7 @@ static void timer_moved(void *opaque)
     struct run *r = opaque;
     const struct timer *t = r->m->timers.head;
 
-    if (!t || t->deadline_ns >= r->wake_at_ns)
+    if (!t || t->deadline_ns >= r->wake_at_ns || !r->m->loop)   /* no loop: it is all ending */
         return;
     r->wake_at_ns = t->deadline_ns;
     loop_wake(r->m->loop);

@@ -97,7 +97,7 @@ says() {
 }
 
 tablet() {
-    start tablet -usbdevice tablet
+    start tablet -usbdevice tablet -vnc "unix:$dir/vnc"
     expect "the kernel finds the controller" 'hub 1-0:1.0: 2 ports detected'
     expect "the kernel finds the tablet" 'listening=tablet,'
     says "info usb" "info usb" 'Device 0\.[0-9]+, Port 1, Speed 12 Mb/s, Product USB Tablet'
@@ -110,6 +110,9 @@ tablet() {
     echo "mouse_move 32767 0 1" >&8
     expect "the edge" 'event=tablet 3 0 32767'
     expect "the wheel" 'event=tablet 2 8 -1'
+    set -- $(python3 "$here/pointer.py" "$dir/vnc" 2>&1)
+    expect "X of a VNC client's pointer ($*)" "event=tablet 3 0 $1[^0-9]"
+    expect "Y of a VNC client's pointer" "event=tablet 3 1 $2[^0-9]"
     says "mouse_set of nothing" "mouse_set 7" 'there is no mouse #7'
     finish
 }

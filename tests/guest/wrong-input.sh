@@ -66,6 +66,10 @@ wrong "unknown option" "kernl.*-kernel" -kernl x
 wrong "option without its argument" 'kernel' -kernel
 wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
 wrong "unknown device property" 'iobas' -device isa-debug-exit,iobas=1
+wrong "USB device without a controller" 'no USB controller' -device usb-tablet
+wrong "USB port that is not there" 'no port 5' -usb -device usb-tablet,port=5
+wrong "unknown USB device" 'did you mean tablet' -usbdevice tablets
+wrong "an id twice" "id 'x' is taken" -usb -device usb-tablet,id=x -device usb-mouse,id=x
 wrong "unknown CPU model" 'qemu65' -cpu qemu65
 wrong "a CPU flag nobody has" 'not emulated: la57' -cpu max,+la57
 wrong "a model that lacks something, enforced" 'not emulated: hle, rtm' -cpu Haswell,enforce
