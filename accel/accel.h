@@ -39,6 +39,7 @@ struct accel_options {
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     struct icount_options icount; /* -icount */
     struct trace_options trace; /* -trace */
+    const struct guest_symbols *symbols; /* -symbols, or NULL */
     struct verify_options verify; /* -verify */
     enum tcg_bug bug;          /* x-seed-bug=sbb|sar: host code is wrong on purpose, for tests */
     enum accel_irqchip irqchip; /* kernel-irqchip=on|split|off; default split where there is such a thing */
@@ -85,6 +86,9 @@ struct x86_cpu *accel_cpu(struct accel *a, unsigned i);
  */
 bool accel_hold(struct accel *a);
 void accel_release(struct accel *a);
+/** accel_retranslate() - forget all translations; between accel_hold(), which succeeded, and
+ *  accel_release() */
+void accel_retranslate(struct accel *a);
 
 /**
  * accel_switch() - another implementation takes the machine over, as it is

@@ -66,3 +66,8 @@ void bt_debug_step(struct accel_cpu *c, bool step)
     c->cpu->tcg.watch_kinds = 0;
     tcg_debug_step(&c->cpu->tcg, step);
 }
+
+void accel_retranslate(struct accel *a)
+{
+    tcg_flush_all(a->bt->tcg, TCG_FLUSH_BREAKS);
+}

@@ -150,7 +150,7 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
                               .count = o->icount.on || o->trace.kinds, .jitdump = o->jitdump,
                               .note = o->trace.kinds,
                               .note_regs = o->trace.kinds & TRACE_HAS(TRACE_REG),
-                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM), .bug = o->bug };
+                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM), .bug = o->bug, .symbols = o->symbols };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 

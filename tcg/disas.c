@@ -45,7 +45,30 @@ void tcg_disas(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned b
     cs_close(&h);
 }
 
+unsigned tcg_disas_one(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits)
+{
+    csh h = open_for(bits);
+    cs_insn *in = h ? cs_malloc(h) : NULL;
+    unsigned n = 0;
+
+    if (in && cs_disasm_iter(h, &code, &len, &pc, in)) {
+        fprintf(f, "%s %s", in->mnemonic, in->op_str);
+        n = in->size;
+    }
+    if (in)
+        cs_free(in, 1);
+    if (h)
+        cs_close(&h);
+    return n;
+}
+
 #else
+
+unsigned tcg_disas_one(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits)
+{
+    fprintf(f, "(built without Capstone)");
+    return len ? 1 : 0;
+}
 
 void tcg_disas(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits)
 {

@@ -369,13 +369,28 @@ static void log_ir(const struct ir_block *b, const struct tb_key *k, const char 
     log_unlock();
 }
 
+#define SYMBOL_CHARS 256
+/* "name" or "name+0x12" of -symbols, or "" */
+static const char *symbol_at(const struct tcg *t, uint64_t lin, char *buf, size_t size)
+{
+    uint64_t start = 0;
+    const char *name = guest_symbols_find(t->cfg.symbols, lin, &start);
+
+    if (name && start == lin)
+        snprintf(buf, size, "%s", name);
+    else
+        snprintf(buf, size, name ? "%s+%#llx" : "", name, (unsigned long long)(lin - start));
+    return buf;
+}
+
 static void log_guest_code(struct tcg_cpu *cpu, const struct tb_key *k, unsigned len)
 {
     uint8_t buf[1024];
     unsigned n = tcg_fetch(cpu, k->lin, buf, MIN(len, sizeof(buf)), false);
+    char name[SYMBOL_CHARS];
     FILE *f = log_lock();
 
-    fprintf(f, "----------------\nIN: \n");
+    fprintf(f, "----------------\nIN: %s\n", symbol_at(cpu->tcg, k->lin, name, sizeof name));
     tcg_disas(f, buf, n, k->lin, cpu->tcg->target->disas_bits(k));
     fputc('\n', f);
     log_unlock();
@@ -789,14 +804,16 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
 
 static void log_exec(struct tcg_cpu *cpu, const struct tb *tb)
 {
+    char name[SYMBOL_CHARS];
     FILE *f;
 
     if (!log_in_filter(cpu->pc))
         return;
     f = log_lock();
     if (log_on(LOG_EXEC))
-        fprintf(f, "Trace 0: %p [%016llx/%016llx/%08x/%08x]\n", (const void *)tb->code,
-                (unsigned long long)tb->cs_base, (unsigned long long)cpu->pc, tb->mode, tb->n_insns);
+        fprintf(f, "Trace 0: %p [%016llx/%016llx/%08x/%08x] %s\n", (const void *)tb->code,
+                (unsigned long long)tb->cs_base, (unsigned long long)cpu->pc, tb->mode, tb->n_insns,
+                symbol_at(cpu->tcg, cpu->pc + (tb->flat ? 0 : tb->cs_base), name, sizeof name));
     if (log_on(LOG_CPU))
         cpu->tcg->target->log_cpu(cpu, f);
     log_unlock();

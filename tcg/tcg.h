@@ -541,6 +541,7 @@ struct tcg_config {
     void (*before_block)(void *opaque, struct tcg_cpu *cpu, const struct tb *tb);
     void *before_block_opaque;
     enum tcg_bug bug;        /* host code is to be wrong */
+    const struct guest_symbols *symbols; /* for listings, or NULL */
     bool note;               /* with it: each block that is executed writes its place in tcg->tbs to cpu->note */
 };
 
@@ -658,6 +659,10 @@ uint64_t tcg_count_again(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c
 /** tcg_count_until() - service() is called when @end have been executed, exactly; inside a
  *  helper: when the block ends, if that is later. Such threads as tcg_count() */
 void tcg_count_until(struct tcg_cpu *cpu, uint64_t end);
+
+/** tcg_disas_one() - list the instruction at @code without its address, symbols or newline;
+ *  @bits: 16, 32, 64. Returns its bytes, 0: none of at most @len */
+unsigned tcg_disas_one(FILE *f, const uint8_t *code, size_t len, uint64_t pc, unsigned bits);
 
 /* ---- many vCPUs (tcg/smp.c) -------------------------------------------------------- */
 

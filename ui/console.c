@@ -231,6 +231,8 @@ struct monitor_hooks run_monitor_hooks(struct run *r)
         hooks.registers = run_hook_registers;
         hooks.translate = run_hook_translate;
         hooks.reg = run_hook_reg;
+        hooks.list = run_hook_list;
+        hooks.log_changed = run_hook_log_changed;
     }
     return hooks;
 }

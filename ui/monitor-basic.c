@@ -87,6 +87,8 @@ static void cmd_log(struct monitor *mon, char *rest)
         monitor_printf(mon, "log: which items? (none, all, or as -d help lists them)\n");
     else if (log_set_items(rest, &e) < 0)
         monitor_printf(mon, "log: %s\n", e.msg);
+    else if (monitor_hooks(mon)->log_changed)
+        monitor_hooks(mon)->log_changed(monitor_hooks(mon)->opaque);
 }
 
 static void cmd_logfile(struct monitor *mon, char *rest)

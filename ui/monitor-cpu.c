@@ -57,6 +57,39 @@ bool run_hook_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa)
     return ok;
 }
 
+unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t *code, unsigned n, char *buf,
+                       size_t size)
+{
+    struct run *r = opaque;
+    unsigned bits = 16u << (run_hold_cpu(r, cpu)->mode & MODE_CODE_MASK), len = 0;
+    uint64_t start = 0;
+    const char *name = guest_symbols_find(r->opt->symbols, addr, &start);
+    FILE *f = fmemopen(buf, size, "w");
+
+    run_release_cpu(r);
+    if (!f)
+        return 0;
+    fputs("  ", f);
+    len = tcg_disas_one(f, code, n, addr, bits);
+    if (name)
+        fprintf(f, "  <%s+%#llx>", name, (unsigned long long)(addr - start));
+    fclose(f);
+    buf[size - 1] = 0;
+    return len;
+}
+
+/* What is executed was translated for what was logged before. */
+void run_hook_log_changed(void *opaque)
+{
+    struct run *r = opaque;
+
+    machine_unlock(r->m);
+    if (accel_hold(r->accel))
+        accel_retranslate(r->accel);
+    accel_release(r->accel);
+    machine_lock(r->m);
+}
+
 static bool find_reg(const struct x86_cpu *cpu, const char *name, uint64_t *val)
 {
     static const char *const names[16] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

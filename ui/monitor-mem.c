@@ -158,11 +158,13 @@ int monitor_eval(struct monitor *mon, const char **s, uint64_t *val, struct err 
     return x.rc;
 }
 
+#define INSN_BYTES 15
+
 /* ---- formats ---------------------------------------------------------------------- */
 
 struct format {
     unsigned count, bytes;
-    char letter;        /* x d u o c */
+    char letter;        /* x d u o c i */
 };
 
 /* "/4xw " and the like at *@s; without a slash the defaults stay. */
@@ -188,7 +190,7 @@ static int parse_format(const char **s, struct format *f, struct err *e)
 
         if (size)
             f->bytes = 1u << (size - sizes);
-        else if (strchr("xduoc", *p))
+        else if (strchr("xduoci", *p))
             f->letter = *p;
         else
             return err_set(e, -EINVAL, "unknown format letter '%c'", *p);
@@ -259,6 +261,39 @@ static void dump(struct monitor *mon, const struct format *f, uint64_t addr, boo
         monitor_printf(mon, "\n");
 }
 
+/* As many bytes as there are, up to @n. */
+static unsigned read_code(struct monitor *mon, uint64_t addr, uint8_t *buf, unsigned n, bool physical)
+{
+    unsigned got = 0;
+
+    if (physical) {
+        mem_read(&monitor_machine(mon)->mem, addr, buf, n);
+        return n;
+    }
+    while (got < n && read_virtual(mon, addr + got, buf + got, 1))
+        got++;
+    return got;
+}
+
+static void list_code(struct monitor *mon, unsigned count, uint64_t addr, bool physical)
+{
+    const struct monitor_hooks *h = monitor_hooks(mon);
+
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t code[INSN_BYTES];
+        unsigned got = read_code(mon, addr, code, sizeof code, physical), len = 0;
+        char text[400] = "";
+
+        if (got && h->list)
+            len = h->list(h->opaque, monitor_cpu(mon), addr, code, got, text, sizeof text);
+        monitor_printf(mon, "0x%08llx: %s%s\n", (unsigned long long)addr, text,
+                       !got ? " not mapped" : !h->list ? " no disassembler here" : len ? "" : " (bad)");
+        if (!got || !h->list)
+            return;
+        addr += len ? len : 1;
+    }
+}
+
 static void dump_command(struct monitor *mon, const char *rest, bool physical)
 {
     struct format f = { .count = 1, .bytes = 4, .letter = 'x' };
@@ -273,6 +308,8 @@ static void dump_command(struct monitor *mon, const char *rest, bool physical)
         monitor_printf(mon, "%s\n", e.msg);
     else if (*rest)
         monitor_printf(mon, "unexpected '%s'\n", rest);
+    else if (f.letter == 'i')
+        list_code(mon, f.count, addr, physical);
     else
         dump(mon, &f, addr, physical);
 }

@@ -1,5 +1,5 @@
 /*
- * opt-debug.c - options to look at a guest's execution: -icount, -trace, -verify
+ * opt-debug.c - options to look at a guest's execution: -icount, -trace, -symbols, -verify
  */
 #define _GNU_SOURCE 1
 #include <fnmatch.h>
@@ -192,10 +192,19 @@ int opt_verify_start(struct options *o, struct err *e)
     return 0;
 }
 
+int opt_symbols(struct options *o, const char *val, struct err *e)
+{
+    struct err why = { "" };
+    int ret = guest_symbols_add(&o->symbols, val, &why);
+
+    return ret < 0 ? err_set(e, ret, "-symbols %s", why.msg) : 0;
+}
+
 /* ---- together --------------------------------------------------------------------------- */
 
 int opt_debug_finish(struct options *o, struct err *e)
 {
+    o->accel.symbols = o->symbols;
     if (trace_finish(o, e) < 0 || verify_finish(o, e) < 0)
         return -EINVAL;
     if (!o->icount.on)
@@ -214,4 +223,5 @@ void opt_debug_free(struct options *o)
 {
     free(o->icount.hash_file);
     free(o->trace.file);
+    guest_symbols_free(o->symbols);
 }

@@ -323,6 +323,7 @@ static const struct opt_row rows[] = {
       "time is 2^N ns an instruction; hash=FILE, every=N, stop=N", opt_icount },
     { "trace", "EVENT[,EVENT][,file=][,size=][,ring=on]", GRP_DEBUG,
       "record to FILE for transom-trace ('help' lists)", opt_trace },
+    { "symbols", "FILE", GRP_DEBUG, "names of guest code for -d, x/i: ELF, System.map, kallsyms; repeatable", opt_symbols },
     { "verify", "interp", GRP_DEBUG, "hold translated code against the interpreter, block by block", opt_verify },
     { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },
     { "singlestep", NULL, GRP_DEBUG, NULL, set_one_insn },

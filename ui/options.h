@@ -91,6 +91,7 @@ struct options {
     struct icount_options icount;    /* copied to accel, like trace */
     struct trace_options trace;
     bool verify;                     /* -verify interp */
+    struct guest_symbols *symbols;   /* -symbols, or NULL */
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
 };
@@ -144,6 +145,7 @@ int opt_uuid(struct options *o, const char *val, struct err *e);
 /* looking at execution (opt-debug.c) */
 int opt_icount(struct options *o, const char *val, struct err *e);
 int opt_trace(struct options *o, const char *val, struct err *e);
+int opt_symbols(struct options *o, const char *val, struct err *e);
 int opt_verify(struct options *o, const char *val, struct err *e);
 /** opt_verify_start() - with -verify: become two processes; @o is then what each is to run */
 int opt_verify_start(struct options *o, struct err *e);

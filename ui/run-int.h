@@ -88,6 +88,9 @@ void run_chr_release(struct run *r, struct chardev *chr);
 /* what monitors ask of the vCPUs (monitor-cpu.c): struct monitor_hooks */
 void run_hook_registers(void *opaque, struct monitor *mon, bool all);
 bool run_hook_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa);
+unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t *code, unsigned n, char *buf,
+                       size_t size);
+void run_hook_log_changed(void *opaque);
 bool run_hook_reg(void *opaque, unsigned cpu, const char *name, uint64_t *val);
 /** run_hold_cpu() - vCPU @n standing still, for a look; run_release_cpu() goes with it */
 struct x86_cpu *run_hold_cpu(struct run *r, unsigned n);

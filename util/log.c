@@ -29,18 +29,30 @@ struct range {
 uint32_t log_mask;
 static pthread_mutex_t log_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static FILE *log_stream; /* NULL: stderr */
+static char *log_path;   /* of -D, as given; NULL: none */
+static bool log_tid;     /* a file for each thread */
+static _Thread_local FILE *log_own; /* this thread's */
+
+/* Other names of items: QEMU's that say no more than ours. */
+static const struct { const char *name; uint32_t bits; const char *help; } log_aliases[] = {
+    { "op_ind", LOG_OP, "the same as op: there are no indirect globals to be lowered" },
+    { "vpu", LOG_FPU, "the same as fpu" },
+};
 static struct range *log_ranges;
 static size_t n_log_ranges;
 
 static int unknown_item(const char *name, struct err *e)
 {
-    const char *names[LOG_BIT_COUNT + 2];
+    const char *names[LOG_BIT_COUNT + 3 + ARRAY_SIZE(log_aliases)];
     const char *near;
 
     for (size_t i = 0; i < LOG_BIT_COUNT; i++)
         names[i] = log_items[i].name;
     names[LOG_BIT_COUNT] = "all";
     names[LOG_BIT_COUNT + 1] = "none";
+    names[LOG_BIT_COUNT + 2] = "tid";
+    for (size_t i = 0; i < ARRAY_SIZE(log_aliases); i++)
+        names[LOG_BIT_COUNT + 3 + i] = log_aliases[i].name;
     near = nearest_word(name, names, ARRAY_SIZE(names));
     if (near)
         return err_set(e, -EINVAL, "unknown log item '%s', did you mean '%s'?", name, near);
@@ -48,8 +60,17 @@ static int unknown_item(const char *name, struct err *e)
 }
 
 /* Bits of one item; false when there is no such item. */
-static bool item_bits(const char *name, uint32_t *mask)
+static bool item_bits(const char *name, uint32_t *mask, bool *tid)
 {
+    if (!strcmp(name, "tid")) {
+        *tid = true;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(log_aliases); i++)
+        if (!strcmp(name, log_aliases[i].name)) {
+            *mask |= log_aliases[i].bits;
+            return true;
+        }
     if (!strcmp(name, "none")) {
         *mask = 0;
         return true;
@@ -72,19 +93,22 @@ int log_set_items(const char *items, struct err *e)
 {
     char *copy = xstrdup(items), *rest = copy, *name;
     uint32_t mask = 0;
+    bool tid = false;
     int rc = 0;
 
     while (!rc && (name = strsep(&rest, ",")))
-        if (*name && !item_bits(name, &mask))
+        if (*name && !item_bits(name, &mask, &tid))
             rc = unknown_item(name, e);
-    if (!rc)
+    if (!rc) {
         log_mask = mask;
+        log_tid = tid;
+    }
     free(copy);
     return rc;
 }
 
 /* @path with its first %d replaced; NULL for any other conversion. */
-static char *expand_pid(const char *path)
+static char *expand_id(const char *path, int id)
 {
     const char *pct = strchr(path, '%');
 
@@ -92,7 +116,7 @@ static char *expand_pid(const char *path)
         return xstrdup(path);
     if (pct[1] != 'd' || strchr(pct + 1, '%'))
         return NULL;
-    return xasprintf("%.*s%d%s", (int)(pct - path), path, (int)getpid(), pct + 2);
+    return xasprintf("%.*s%d%s", (int)(pct - path), path, id, pct + 2);
 }
 
 int log_set_file(const char *path, struct err *e)
@@ -100,7 +124,7 @@ int log_set_file(const char *path, struct err *e)
     FILE *f = NULL;
 
     if (path) {
-        char *name = expand_pid(path);
+        char *name = expand_id(path, (int)getpid());
 
         if (!name)
             return err_set(e, -EINVAL, "-D %s: only one %%d is understood", path);
@@ -118,8 +142,25 @@ int log_set_file(const char *path, struct err *e)
     if (log_stream)
         fclose(log_stream);
     log_stream = f;
+    free(log_path);
+    log_path = path ? xstrdup(path) : NULL;
     pthread_mutex_unlock(&log_mutex);
     return 0;
+}
+
+/* -d tid: this thread's file, "%d" being its number; without such a file the common one. */
+static FILE *own_stream(void)
+{
+    char *name;
+
+    if (log_own || !log_path || !strchr(log_path, '%'))
+        return log_own;
+    name = expand_id(log_path, gettid());
+    log_own = name ? fopen(name, "we") : NULL;
+    if (log_own)
+        setvbuf(log_own, NULL, _IOLBF, 65536);
+    free(name);
+    return log_own;
 }
 
 /* One of "a+len", "a-len", "a..b". */
@@ -185,7 +226,10 @@ void log_help(FILE *f)
     fputs("Log items (comma separated):\n", f);
     for (size_t i = 0; i < LOG_BIT_COUNT; i++)
         fprintf(f, "%-14s %s\n", log_items[i].name, log_items[i].help);
-    fputs("all            everything except nochain\n"
+    for (size_t i = 0; i < ARRAY_SIZE(log_aliases); i++)
+        fprintf(f, "%-14s %s\n", log_aliases[i].name, log_aliases[i].help);
+    fputs("tid            a file for each thread: the %d of -D is the thread's number\n"
+          "all            everything except nochain\n"
           "none           nothing\n", f);
 }
 
@@ -217,8 +261,11 @@ void log_write(const char *fmt, ...)
 
 FILE *log_lock(void)
 {
+    FILE *own;
+
     pthread_mutex_lock(&log_mutex);
-    return log_stream ? log_stream : stderr;
+    own = unlikely(log_tid) ? own_stream() : NULL;
+    return own ? own : log_stream ? log_stream : stderr;
 }
 
 void log_unlock(void)
