@@ -77,11 +77,14 @@ struct tb_link {
     uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
     uint32_t guard_off;       /* of the page identity compared first; 0: same page */
     uint32_t stub_off;        /* where an unchained jump goes */
+    uint32_t save_off;        /* where a jump goes that has to save F first; 0: it is saved */
+    uint32_t save_jmp;        /* of the rel32 from there on */
+    uint32_t f_from;          /* globals that F can be made from until then, a bit each */
     bool alone;               /* leads to a block of KEY_ALONE */
 };
 
 struct tb {
-    uint64_t pcbase, cs_base, cs_limit;   /* significant when !flat */
+    struct tb *hash_next;     /* first what look-ups read */
     uint32_t mode;
     uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
     uint16_t off, len;        /* in page; guest bytes */
@@ -94,6 +97,7 @@ struct tb {
     bool once;                /* for one run: every exit goes to the run loop */
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
+    uint64_t pcbase, cs_base, cs_limit;   /* significant when !flat */
     uint64_t born;            /* epoch in which it was made */
     bool has_vectors;         /* with before_block: more than registers and memory may have changed */
     uint32_t undefined_fl;    /* with it: bits of F that are undefined at its end, as in cpu->fl */
@@ -103,13 +107,13 @@ struct tb {
     const uint8_t *code, *cold; /* executable addresses (host back end) */
     uint32_t code_len, cold_len;
     struct ir_block *ir;      /* interpreter */
-    struct tb *hash_next;
     struct tb *page_next[2];
     uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     const struct tb_site *sites; /* host faults: sorted by op */
     uint32_t n_sites;
     uint32_t place;           /* in tcg->tbs */
     uint32_t n_links;
+    uint32_t f_spoils;        /* globals it changes before it has replaced F; ~0: it may read F */
     struct tb_link link[];    /* by slot */
 };
 

@@ -38,6 +38,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->spill_used = 0;
     flags_lost(g);
     g->fl_mem = true;
+    g->f_late = true;
     g->rec.kind = REC_NONE;
     g->vec_ok = g->zmm_ok = g->x87_ok = g->fail = false;
     g->n_fix = g->n_stubs = g->n_sites = g->skip = 0;
@@ -92,6 +93,7 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     struct gen *g = t->host_priv;
 
     gen_start(g, t, tb, b);
+    tb->f_spoils = flags_spoils(b);
     if (g->c.p + 2 * GEN_MARGIN > g->end)
         return false;
     if (t->profile)
@@ -126,6 +128,10 @@ static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb 
     if (!to && l->guard_off)
         patch_word(rw + l->guard_off, 0xffffffff);
     const uint8_t *target = to ? to->code : tb->code + l->stub_off;
+    if (to && l->save_off && to->f_spoils & l->f_from) {
+        patch_word(rw + l->save_jmp, (uint32_t)(target - (tb->code + l->save_jmp + 4)));
+        target = tb->code + l->save_off;
+    }
     patch_word(rw + l->jmp_off, (uint32_t)(target - (tb->code + l->jmp_off + 4)));
     if (to && l->guard_off)
         patch_word(rw + l->guard_off, to->page + 1);
@@ -197,6 +203,7 @@ static void x86_enter(struct tcg_cpu *cpu, const void *code)
         running = cpu;
     }
     ((void (*)(struct tcg_cpu *, const void *))(uintptr_t)(t->cache.rx + t->thunk[TH_ENTER]))(cpu, code);
+    flags_pay(cpu);
 }
 
 /* ---- choice ------------------------------------------------------------------------- */

@@ -4,10 +4,16 @@
  * In EFLAGS right after the operation that made them. When something destroys
  * EFLAGS, F is made again if it is asked for: from a recipe as long as the values
  * of that operation are still in guest registers, which costs nothing until a fault
- * wants to see F; else it is saved to env->fl by LAHF + SETO first. At the end of a
- * block and where control meets F is in env->fl.
+ * wants to see F; else it is saved to env->fl by LAHF + SETO first. Where control meets F
+ * is in env->fl.
+ *
+ * At a chained exit env->fl may hold the recipe instead (FL_OWED): most blocks replace F
+ * before anybody asks for it. Such an exit leads to the next block directly only if that is
+ * one of those, and keeps the recipe's values until then; else by way of a stub that
+ * saves F. What leaves translated code meanwhile pays the debt on the way: flags_pay().
  */
 #include "tcg/host-x86_64/gen-int.h"
+#include "tcg/interp-int.h"
 
 void flags_lost(struct gen *g)
 {
@@ -80,7 +86,7 @@ void flags_clobber(struct gen *g, uint8_t live)
 void flags_set(struct gen *g)
 {
     g->fl_host = true;
-    g->fl_mem = false;
+    g->fl_mem = g->f_late = false;
     g->rec.kind = REC_NONE;
 }
 
@@ -221,4 +227,111 @@ void flags_settle(struct gen *g, const struct ir_op *op)
 {
     if (!g->rec_new && g->rec.kind != REC_NONE && (recipe_uses(g, op->d) || recipe_uses(g, op->e)))
         g->rec.kind = REC_NONE;
+}
+
+/* The low @n bits of @v as a signed number */
+static int64_t sext_bits(int64_t v, unsigned n) { return (int64_t)((uint64_t)v << (64 - n)) >> (64 - n); }
+
+/* ---- recipes that outlive their block -------------------------------------------------- */
+
+/*
+ * env->fl says that it holds a recipe by a bit that is 0 in F; around it, from the top: 3 bits
+ * kind, 2 log2 of size, 5 d, 1 is_k, 20 k or b. (LAHF + SETO leave what they like in the
+ * high half.)
+ */
+#define LAZY_K_BITS 20
+#define LAZY_LOW (FL_OWED - 1)
+
+static uint32_t around_mark(uint32_t v) { return (v & ~LAZY_LOW) << 1 | FL_OWED | (v & LAZY_LOW); }
+static uint32_t without_mark(uint32_t v) { return (v >> 1 & ~LAZY_LOW) | (v & LAZY_LOW); }
+
+static bool lazy_code(const struct recipe *r, uint32_t *code)
+{
+    bool two = r->kind == REC_CMP || r->kind == REC_TEST || r->kind == REC_ADD || r->kind == REC_SUB;
+    uint32_t last = 0;
+
+    if (r->kind == REC_NONE || r->kind == REC_INC || r->kind == REC_DEC)
+        return false;        /* the latter two need C from env->fl */
+    if (two && r->is_k) {
+        if (r->k != sext_bits(r->k, LAZY_K_BITS))
+            return false;
+        last = (uint32_t)r->k & ((1u << LAZY_K_BITS) - 1);
+    } else if (two) {
+        last = r->b;
+    }
+    *code = around_mark((uint32_t)r->kind << 28 | (uint32_t)__builtin_ctz(r->size) << 26 | (uint32_t)r->d << 21
+                        | (uint32_t)(two && r->is_k) << LAZY_K_BITS | last);
+    return true;
+}
+
+uint32_t recipe_globals(const struct recipe *r)
+{
+    return 1u << r->d | (r->is_k || r->b == IR_NONE ? 0 : 1u << r->b);
+}
+
+bool recipe_leave(struct gen *g, const struct recipe *r)
+{
+    uint32_t code;
+
+    if (!lazy_code(r, &code))
+        return false;
+    mov_env_imm32(&g->c, offsetof(struct tcg_cpu, fl), code);
+    return true;
+}
+
+bool flags_leave(struct gen *g, struct recipe *r)
+{
+    if (!g->fl_mem && recipe_leave(g, &g->rec)) {
+        *r = g->rec;
+        return true;
+    }
+    flags_save(g);
+    return false;
+}
+
+uint32_t flags_spoils(const struct ir_block *b)
+{
+    uint32_t spoils = 0;
+
+    for (unsigned i = 0; i < b->n_ops; i++) {
+        const struct ir_op *op = &b->ops[i];
+        uint8_t attr = ir_op_info(op->opc)->attr;
+
+        if (ir_op_reads_flags(b, op) || op->opc == IR_CALL || op->opc == IR_LABEL || op->opc == IR_BR
+            || op->opc == IR_BRCMP || attr & IRA_END)
+            return ~0u;
+        if (op->wf)
+            return op->lf & ~ir_op_kills_flags(b, op) ? ~0u : spoils;
+        if (op->d < b->target->n_globals)
+            spoils |= 1u << op->d;
+        if (op->e < b->target->n_globals)
+            spoils |= 1u << op->e;
+    }
+    return ~0u;
+}
+
+static uint64_t global_now(const struct tcg_cpu *cpu, unsigned g)
+{
+    return ldl64((const uint8_t *)cpu + cpu->tcg->target->globals[g].offset);
+}
+
+void flags_pay(struct tcg_cpu *cpu)
+{
+    uint32_t code = without_mark(cpu->fl);
+    unsigned size = 1u << (code >> 26 & 3);
+    uint64_t d, b, mask = size_mask(size);
+
+    if (likely(!(cpu->fl & FL_OWED)))
+        return;
+    d = global_now(cpu, code >> 21 & 31) & mask;
+    b = code >> LAZY_K_BITS & 1 ? (uint64_t)sext_bits(code, LAZY_K_BITS) : global_now(cpu, code & 31);
+    b &= mask;
+    switch (code >> 28 & 7) {
+    case REC_CMP: cpu->fl = fl_sub(size, d, b, 0); break;
+    case REC_TEST: cpu->fl = fl_szp(size, d & b); break;
+    case REC_RESULT: cpu->fl = fl_szp(size, d); break;
+    case REC_ADD: cpu->fl = fl_add(size, (d - b) & mask, b, 0); break;
+    case REC_SUB: cpu->fl = fl_sub(size, (d + b) & mask, b, 0); break;
+    default: cpu->fl = fl_sub(size, 0, -d & mask, 0); break;     /* NEG */
+    }
 }

@@ -253,7 +253,7 @@ void align_link(struct code *c, unsigned before)
     }
 }
 
-void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32, bool alone)
+struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32)
 {
     struct stub *s = stub_new(g, STUB_LINK);
 
@@ -261,8 +261,17 @@ void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32, bool
     s->pcoff = (int32_t)pcoff;
     s->from[0] = rel32;
     g->tb->link[s->slot].jmp_off = (uint32_t)(rel32 - g->start);
-    g->tb->link[s->slot].alone = alone;
+    return s;
 }
+
+void link_owes(struct gen *g, struct stub *s, const struct recipe *r)
+{
+    s->owes_f = true;
+    s->rec = *r;
+    g->tb->link[s->slot].f_from = recipe_globals(r);
+}
+
+static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *owed);
 
 static bool stays_in_page(const struct ir_op *go)
 {
@@ -284,19 +293,31 @@ static bool is_branch_pair(const struct gen *g, const struct ir_op *op)
     return true;
 }
 
+static void gen_branch_pair(struct gen *g, const struct ir_op *op)
+{
+    unsigned cc = need_cc(g, op->cc);
+    struct recipe r;
+    bool owes = flags_leave(g, &r);
+    struct stub *s;
+
+    align_link(&g->c, 2);
+    s = link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc));
+    if (owes)
+        link_owes(g, s, &r);
+    g->skip = 3;
+    goto_tb(g, &op[1], owes ? &r : NULL);
+}
+
 void gen_brcc(struct gen *g, const struct ir_op *op)
 {
+    if (is_branch_pair(g, op)) {
+        gen_branch_pair(g, op);
+        return;
+    }
     settle(g);
     bool had = g->fl_host;
     unsigned cc = need_cc(g, op->cc);
 
-    if (is_branch_pair(g, op)) {
-        align_link(&g->c, 2);
-        link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc), false);
-        g->skip = 3;
-        gen_goto_tb(g, &op[1]);
-        return;
-    }
     branch_to(g, jcc32(&g->c, cc), op->label);
     if (!had && cc != op->cc)
         flags_lost(g);
@@ -345,7 +366,7 @@ void gen_leavecc(struct gen *g, const struct ir_op *op)
 
     if (g->fl_mem) {
         align_link(&g->c, 2);
-        link_here(g, op->aux, op->imm, jcc32(&g->c, cc), false);
+        link_here(g, op->aux, op->imm, jcc32(&g->c, cc));
     } else {
         s = stub_new(g, STUB_SIDE);
         s->slot = op->aux;
@@ -367,23 +388,26 @@ void sides_emit(struct gen *g)
         if (s->kind != STUB_SIDE)
             continue;
         patch32(s->from[0], g->c.p);
-        if (s->save_host)
+        bool owes = recipe_leave(g, &s->rec);
+        if (!owes && s->save_host)
             flags_store(g);
-        else
+        else if (!owes)
             recipe_save(g, &s->rec);
         align_link(&g->c, 1);
-        link_here(g, s->slot, s->pcoff, jmp32(&g->c), false);
+        struct stub *l = link_here(g, s->slot, s->pcoff, jmp32(&g->c));
+        if (owes)
+            link_owes(g, l, &s->rec);
     }
 }
 
-void gen_goto_tb(struct gen *g, const struct ir_op *op)
+/* @owed: env->fl holds this recipe; NULL: it holds F */
+static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *owed)
 {
     struct code *c = &g->c;
     struct tb_link *l = &g->tb->link[op->aux];
     bool cross = !stays_in_page(op);
     struct stub *s;
 
-    flags_save(g);
     flags_lost(g);
     if (op->poll) {
         struct stub *i = stub_new(g, STUB_FAULT);
@@ -415,6 +439,18 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
     align_link(c, 1);
     s->from[0] = jmp32(c);
     l->jmp_off = (uint32_t)(s->from[0] - g->start);
+    if (owed)
+        link_owes(g, s, owed);
+}
+
+void gen_goto_tb(struct gen *g, const struct ir_op *op)
+{
+    struct recipe r;
+
+    if (flags_leave(g, &r))
+        goto_tb(g, op, &r);
+    else
+        goto_tb(g, op, NULL);
 }
 
 #define JC_ENTRY_LOG2 5

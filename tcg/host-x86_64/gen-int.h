@@ -26,6 +26,7 @@ enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_P
 #define N_PIN 12
 extern const int8_t pin_reg[N_PIN];
 
+#define FL_OWED (1u << 11)   /* env->fl: no F but how to make it; see flags.c */
 #define N_SCRATCH 3          /* RAX, RCX, RDX: their numbers are 0..2 */
 #define MAX_STUBS 700
 #define GEN_MARGIN 512       /* bytes that one IR operation's code never exceeds */
@@ -69,6 +70,8 @@ struct stub {
     uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub; 0: none */
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
     bool alone;              /* LINK: to a block without groups */
+    bool owes_f;             /* LINK: env->fl says how to make F, from rec */
+    bool late;               /* MEM: the block may have been entered in that state and still be */
 };
 
 struct tval {
@@ -97,6 +100,7 @@ struct gen {
     uint8_t fl_part;         /* bits of F that EFLAGS has though it does not have all */
     struct recipe rec;       /* how F can be made again */
     bool rec_new;            /* by the current operation */
+    bool f_late;             /* F has not been replaced since the block was entered */
     bool vec_ok, zmm_ok, x87_ok; /* known loaded */
     bool fail;
     int32_t pcoff;
@@ -143,6 +147,14 @@ void flags_lost(struct gen *g);              /* EFLAGS no longer hold F */
 void flags_for_fault(struct gen *g);         /* a fault may show F: in memory, or a recipe */
 void flags_guard(struct gen *g, const struct ir_op *op); /* before @op may change the recipe's values */
 void flags_settle(struct gen *g, const struct ir_op *op); /* after it */
+/* F for a chained exit: in env->fl, or there is how to make it (true: from *r); EFLAGS kept */
+bool flags_leave(struct gen *g, struct recipe *r);
+bool recipe_leave(struct gen *g, const struct recipe *r); /* likewise when @r is all there is */
+uint32_t recipe_globals(const struct recipe *r);
+/* tb->f_spoils of @b */
+uint32_t flags_spoils(const struct ir_block *b);
+/* after translated code: F from what env->fl says, if it is not F */
+void flags_pay(struct tcg_cpu *cpu);
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
 void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
@@ -157,7 +169,8 @@ struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool
 struct opn mem_begin_vec(struct gen *g, const struct ir_op *op, const struct ir_vec *v);
 void mem_end(struct gen *g);
 struct stub *stub_new(struct gen *g, enum stub_kind k);
-void link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32, bool alone);
+struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32);
+void link_owes(struct gen *g, struct stub *s, const struct recipe *r);  /* it leaves with flags_leave() true */
 void align_link(struct code *c, unsigned before);
 uint8_t *stubs_emit(struct gen *g);           /* returns the end of the block's cold part */
 void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);

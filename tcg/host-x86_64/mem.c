@@ -139,6 +139,7 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
 
     g->mem = s;
     s->lead = op->grp == GRP_LEAD;
+    s->late = g->f_late;
     s->slot = op->aux;
     if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
@@ -260,7 +261,8 @@ static void call_slow(struct gen *g, const struct stub *s)
 static void emit_lead_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *fault = NULL;
+    uint8_t *fault = NULL, *owed = NULL;
+    struct stub *l;
 
     patch32(s->from[1], c->p);
     site_add(g, s->op, c->p, 0);
@@ -272,8 +274,15 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
     patch32(jcc32(c, 5), s->op);
     patch32(s->from[0], c->p);
     recipe_save(g, &s->rec);
+    if (s->late) {           /* F may be owed by the block before: ask the run loop, which pays */
+        ins(c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
+        e8(c, FL_OWED >> 8);
+        owed = jcc32(c, 5);
+    }
     align_link(c, 1);
-    link_here(g, s->slot, s->pcoff, jmp32(c), true);
+    l = link_here(g, s->slot, s->pcoff, jmp32(c));
+    l->from[1] = owed;
+    g->tb->link[s->slot].alone = true;
     if (fault) {
         patch32(fault, c->p);
         recipe_save(g, &s->rec);
@@ -342,6 +351,14 @@ static void emit_link_stub(struct gen *g, struct stub *s)
     mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     mov_imm(c, RAX, (uint64_t)((char *)g->tb - g->t->arena) | s->slot);
     jmp_to(c, thunk_rw(g, TH_LEAVE_NEXT));
+    if (s->owes_f) {
+        struct tb_link *l = &g->tb->link[s->slot];
+
+        l->save_off = (uint32_t)(c->p - g->start);
+        recipe_save(g, &s->rec);
+        align_link(c, 1);
+        l->save_jmp = (uint32_t)(jmp32(c) - g->start);
+    }
 }
 
 static void emit_fault_stub(struct gen *g, struct stub *s)

@@ -1,0 +1,99 @@
+/* owed.c - flags that one block makes and a fault in the next one shows: the back end as the interpreter */
+#include <unistd.h>
+
+#include "tests/target-x86/guest.h"
+#include "tcg/tcg-int.h"
+
+#ifdef __x86_64__
+
+/*
+ * From 0: the operation under test; jmp to 0x10. There: the spoiler; div si; add di, 1; dec si;
+ * jmp to 0. SI counts down: after 40 rounds, all chained, the division faults, and
+ * that ends it, because there is no IDT.
+ */
+enum { ROUNDS = 40 };
+
+static void put_code(struct guest *g, const char *op, const char *spoiler)
+{
+    uint8_t *p = g->ram;
+
+    memset(p, 0x90, 0x1000);
+    memcpy(p, op, strlen(op));
+    p += strlen(op);
+    *p = 0xeb;
+    p[1] = (uint8_t)(g->ram + 0x10 - (p + 2));
+    p = g->ram + 0x10;
+    memcpy(p, spoiler, strlen(spoiler));
+    p += strlen(spoiler);
+    memcpy(p, "\xf7\xf6\x83\xc7\x01\x4e\xeb", 7);
+    p[7] = (uint8_t)(g->ram - (p + 8));
+}
+
+struct result {
+    uint64_t regs[8];
+    uint64_t ip, flags;
+};
+
+static struct result run(enum tcg_backend backend, const char *op, const char *spoiler, uint16_t bx, uint16_t cx)
+{
+    struct guest *g = guest_new_on(backend, true);
+    struct tcg_cpu *tc = &g->cpu->tcg;
+    struct result r;
+    struct tb_key k;
+
+    put_code(g, op, spoiler);
+    guest_key(g, &k, GUEST_REAL, 0);
+    tcg_mode_changed(tc, GUEST_REAL);
+    tc->va_mask = 0xffffffff;
+    tc->regs[G_RBX] = bx;
+    tc->regs[G_RCX] = cx;
+    tc->regs[G_RSI] = ROUNDS;
+    tc->run = 1;
+    alarm(60);
+    tcg_run(tc);
+    alarm(0);
+    cr_assert(g->faulted);
+    memcpy(r.regs, tc->regs, sizeof(r.regs));
+    r.ip = tc->pc;
+    r.flags = x86_get_eflags(g->cpu);
+    guest_free(g);
+    return r;
+}
+
+static void same(const char *op, const char *spoiler, uint16_t bx, uint16_t cx)
+{
+    struct result a = run(TCG_BACKEND_INTERP, op, spoiler, bx, cx), b = run(TCG_BACKEND_HOST, op, spoiler, bx, cx);
+
+    cr_assert_eq(a.regs[G_RSI], 0, "the division did not fault when it should");
+    cr_assert_eq(a.ip, 0x10 + strlen(spoiler));
+    cr_assert_eq(a.ip, b.ip);
+    cr_assert_eq(a.flags, b.flags, "%02x..: %#x %#x: flags %#x, not %#x", (uint8_t)op[0], bx, cx,
+                 (unsigned)b.flags, (unsigned)a.flags);
+    cr_assert_arr_eq(a.regs, b.regs, sizeof(a.regs));
+}
+
+static const uint16_t values[][2] = {
+    { 0, 0 }, { 0, 1 }, { 1, 0 }, { 0x8000, 1 }, { 0x7fff, 0xffff }, { 0x80, 0x7f }, { 0x10, 1 }, { 0xffff, 1 },
+};
+
+static void all_values(const char *op, const char *spoiler)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
+        same(op, spoiler, values[i][0], values[i][1]);
+}
+
+Test(owed, compare) { all_values("\x39\xcb", ""); }                      /* cmp bx, cx */
+Test(owed, compare_bytes) { all_values("\x38\xcb", ""); }                /* cmp bl, cl */
+Test(owed, compare_with_small) { all_values("\x83\xfb\x05", ""); }       /* cmp bx, 5 */
+Test(owed, compare_with_large) { all_values("\x66\x81\xfb\x78\x56\x34\x12", ""); }
+Test(owed, test) { all_values("\x85\xcb", ""); }
+Test(owed, logic) { all_values("\x83\xe3\x7f", ""); }                    /* and bx, 7fh */
+Test(owed, sum) { all_values("\x01\xcb", ""); }
+Test(owed, difference) { all_values("\x29\xcb", ""); }
+Test(owed, negation) { all_values("\xf7\xdb", ""); }
+Test(owed, increment_keeps_carry) { all_values("\x39\xcb\x43", ""); }    /* cmp bx, cx; inc bx */
+Test(owed, what_it_is_made_from_changes) { all_values("\x39\xcb", "\x89\xf3"); }   /* mov bx, si */
+Test(owed, asked_for_next) { all_values("\x39\xcb", "\x9f\x31\xc0"); } /* lahf; xor ax, ax: the quotient stays small */
+Test(owed, a_part_asked_for_next) { all_values("\x39\xcb", "\x11\xed"); }  /* adc bp, bp */
+
+#endif
