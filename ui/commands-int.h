@@ -14,6 +14,8 @@ extern const struct command query_commands[], cpu_commands[], qom_commands[], ch
 /** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
  *  caller. @suffix is appended */
 char *device_path(struct machine *m, const struct device *d, const char *suffix);
+/** each_feature() - call @put for every CPUID feature that has a name, in order of its bit */
+void each_feature(const struct x86_model *m, void (*put)(void *opaque, const char *name, bool on), void *opaque);
 /** flat_kv() - members of JSON object @args as the command line would have them, nested ones as
  *  "outer.inner"; those named in @skip (NULL-terminated, or NULL) are left out */
 void flat_kv(struct kv_list *l, const struct jv *args, const char *const *skip);

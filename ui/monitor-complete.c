@@ -184,7 +184,8 @@ static void offer_typed(struct monitor *mon, struct found *f, const struct comma
         if (a.type == 'f' || a.no_hmp)
             continue;
         if (!n--) {
-            offer_type(mon, f, a.type);
+            /* a list as on the command line begins with what it is about */
+            offer_type(mon, f, a.type == 'S' && !strcmp(a.name, "device") ? 'T' : a.type);
             return;
         }
     }

@@ -181,22 +181,6 @@ static void cmd_mouse_set(struct monitor *mon, char *rest)
 
 /* ---- VNC ---------------------------------------------------------------------------------------- */
 
-static void cmd_set_password(struct monitor *mon, char *rest)
-{
-    char *protocol = next_word(&rest), *password = next_word(&rest);
-    struct displays *d = displays_of(mon);
-    struct err e = { "" };
-
-    if (!protocol || !password) {
-        monitor_printf(mon, "set_password: vnc PASSWORD is wanted\n");
-        return;
-    }
-    if (strcmp(protocol, "vnc"))
-        monitor_printf(mon, "set_password: %s: only vnc has a password\n", protocol);
-    else if (displays_vnc_password(d, password, &e) < 0)
-        monitor_printf(mon, "set_password: %s\n", e.msg);
-}
-
 static void info_vnc(struct monitor *mon, char *rest)
 {
     char *text = NULL;
@@ -218,7 +202,6 @@ const struct monitor_cmd display_commands[] = {
       cmd_mouse_move },
     { "mouse_button", "STATE", "hold buttons: 1 left, 2 right, 4 middle", cmd_mouse_button },
     { "mouse_set", "N", "use this mouse from now on", cmd_mouse_set },
-    { "set_password", "vnc PASSWORD", "password of the VNC server", cmd_set_password },
     { NULL, NULL, NULL, NULL }
 };
 

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "target-x86/cpu-features.h"
 #include "ui/commands-int.h"
 #include "ui/monitor-int.h"
 
@@ -51,11 +50,21 @@ static int query_cpus_fast(struct call *c, struct err *e)
 
 /* ---- models -------------------------------------------------------------------------- */
 
-static const struct { const char *name; uint8_t word, bit; } features[] = {
-#define X(w, b, n, k) { n, FEAT_##w, b },
-    X86_FEATURES(X)
-#undef X
-};
+void each_feature(const struct x86_model *m, void (*put)(void *opaque, const char *name, bool on), void *opaque)
+{
+    for (unsigned word = 0; word < FEAT_WORDS; word++)
+        for (unsigned bit = 0; bit < 32; bit++) {
+            const char *name = x86_feature_name(word, bit);
+
+            if (name)
+                put(opaque, name, m->feat[word] >> bit & 1);
+        }
+}
+
+static void write_feature(void *opaque, const char *name, bool on)
+{
+    jw_bool(opaque, name, on);
+}
 
 static void write_missing(struct jw *w, const char *words)
 {
@@ -134,8 +143,7 @@ static int query_cpu_model_expansion(struct call *c, struct err *e)
     jw_open(c->out, "model");
     jw_str(c->out, "name", strcmp(type, "static") ? jv_text(model, "name") : "base");
     jw_open(c->out, "props");
-    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-        jw_bool(c->out, features[i].name, m.feat[features[i].word] >> features[i].bit & 1);
+    each_feature(&m, write_feature, c->out);
     jw_close(c->out);
     jw_close(c->out);
     jw_close(c->out);

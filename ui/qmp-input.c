@@ -160,6 +160,7 @@ const struct command input_commands[] = {
     { .qmp = "send-key", .args = "keys:j,hold-time:i?", .run = cmd_send_key },
     { .qmp = "input-send-event", .args = "events:j,device:s?,head:i?", .run = cmd_input_send_event },
     { .qmp = "screendump", .args = "filename:F,head:i?,format:s?", .run = cmd_screendump },
-    { .qmp = "set_password", .args = "protocol:s,password:s", .run = cmd_set_password },
+    { .hmp = "set_password", .qmp = "set_password", .args = "protocol:s,password:s",
+      .help = "password of the VNC server: vnc PASSWORD", .run = cmd_set_password },
     { .hmp = NULL }
 };

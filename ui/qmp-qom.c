@@ -8,7 +8,6 @@
 #define _GNU_SOURCE 1
 #include <stdlib.h>
 #include "hw/disk/drive.h"
-#include "target-x86/cpu-features.h"
 #include "ui/commands-int.h"
 #include "ui/options.h"
 
@@ -17,15 +16,21 @@
 
 /* ---- paths ------------------------------------------------------------------------ */
 
+/* Named by the user; what firmware.c calls a ROM image is none. */
+static bool is_named(const struct device *d)
+{
+    return d->id && strcmp(d->type->name, "firmware-rom");
+}
+
 /* vCPUs come first among the devices without id. */
 char *device_path(struct machine *m, const struct device *d, const char *suffix)
 {
     unsigned n = m->n_vcpus;
 
-    if (d->id)
+    if (is_named(d))
         return xasprintf(PERIPHERAL "/%s%s", d->id, suffix);
     for (const struct device *i = m->devices; i && i != d; i = i->next)
-        n += !i->id;
+        n += !is_named(i);
     return xasprintf(UNATTACHED "/device[%u]%s", n, suffix);
 }
 
@@ -40,7 +45,7 @@ struct object {
 static const struct device *by_id(struct machine *m, const char *id, size_t n)
 {
     for (const struct device *d = m->devices; d; d = d->next)
-        if (d->id && strlen(d->id) == n && !strncmp(d->id, id, n))
+        if (is_named(d) && strlen(d->id) == n && !strncmp(d->id, id, n))
             return d;
     return NULL;
 }
@@ -56,7 +61,7 @@ static struct object by_number(struct machine *m, unsigned long n)
     }
     n -= m->n_vcpus;
     for (const struct device *d = m->devices; d; d = d->next)
-        if (!d->id && !n--) {
+        if (!is_named(d) && !n--) {
             o.kind = OBJ_DEVICE;
             o.dev = d;
             break;
@@ -170,18 +175,12 @@ static const struct dev_prop *real_prop(const struct device_type *t, const char 
 
 /* ---- qom-list, qom-get, qom-list-get ------------------------------------------------------ */
 
-static const struct { const char *name; uint8_t word, bit; } features[] = {
-#define X(w, b, n, k) { n, FEAT_##w, b },
-    X86_FEATURES(X)
-#undef X
-};
-
 static const char *cpu_model(const struct run *r)
 {
     return r->opt->model.name ? r->opt->model.name : "qemu64";
 }
 
-/** struct member - called for each property: value() writes it, or is not wanted */
+/** struct visit - listing the properties of an object, with or without their values */
 struct visit {
     struct jw *w;
     struct call *c;
@@ -211,6 +210,11 @@ static void member_bool(struct visit *v, const char *name, bool value)
     jw_close(v->w);
 }
 
+static void member_feature(void *opaque, const char *name, bool on)
+{
+    member_bool(opaque, name, on);
+}
+
 static void child(struct visit *v, const char *name, const char *type, const char *path)
 {
     char *text = xasprintf("child<%s>", type);
@@ -235,7 +239,7 @@ static void list_devices(struct visit *v, bool named)
     for (const struct device *d = m->devices; d; d = d->next) {
         char *path;
 
-        if (!d->id == named)
+        if (is_named(d) != named)
             continue;
         path = device_path(m, d, "");
         snprintf(name, sizeof(name), "device[%u]", n++);
@@ -246,13 +250,11 @@ static void list_devices(struct visit *v, bool named)
 
 static void list_cpu(struct visit *v, unsigned n)
 {
-    const struct x86_model *model = &v->c->run->opt->model;
     char *type = xasprintf("%s-x86_64-cpu", cpu_model(v->c->run));
 
     member_str(v, "type", "string", type);
     member_bool(v, "realized", true);
-    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-        member_bool(v, features[i].name, model->feat[features[i].word] >> features[i].bit & 1);
+    each_feature(&v->c->run->opt->model, member_feature, v);
     free(type);
 }
 
@@ -332,14 +334,30 @@ static int qom_list_get(struct call *c, struct err *e)
     return 0;
 }
 
+/** struct wanted - a feature that is looked for */
+struct wanted {
+    const char *name;
+    bool found, on;
+};
+
+static void find_feature(void *opaque, const char *name, bool on)
+{
+    struct wanted *f = opaque;
+
+    if (!strcmp(name, f->name)) {
+        f->found = true;
+        f->on = on;
+    }
+}
+
 static bool get_cpu(struct call *c, const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-        if (!strcmp(features[i].name, name)) {
-            jw_bool(c->out, NULL, c->run->opt->model.feat[features[i].word] >> features[i].bit & 1);
-            return true;
-        }
-    return false;
+    struct wanted f = { .name = name };
+
+    each_feature(&c->run->opt->model, find_feature, &f);
+    if (f.found)
+        jw_bool(c->out, NULL, f.on);
+    return f.found;
 }
 
 static int qom_get(struct call *c, struct err *e)

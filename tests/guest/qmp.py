@@ -338,6 +338,22 @@ def character_devices(c):
     ours.close()
 
 
+def power_off(c):
+    """The guest's own end, under -no-shutdown; a write to the ACPI registers, which are there once
+    firmware has placed them, does what a guest does."""
+    c.value('cont')
+    c.events = []
+    deadline = time.time() + WAIT
+    while c.value('query-status')['status'] != 'shutdown' and time.time() < deadline:
+        c.value('human-monitor-command', **{'command_line': 'o /w 0x604 0x2000'})
+        time.sleep(0.02)
+    check('power-off is told', c.wait_event('SHUTDOWN')['data'], {'guest': True, 'reason': 'guest-shutdown'})
+    check('and stops the machine', c.wait_event('STOP')['event'], 'STOP')
+    check('cont does not help', (c.value('cont'), c.value('query-status')['status']), ({}, 'shutdown'))
+    check('a reset does', (c.value('system_reset'), c.value('cont'), c.value('query-status')['status']),
+          ({}, {}, 'running'))
+
+
 def people(hmp_path, c):
     """The other monitor, a line after the other."""
     s = socket.socket(socket.AF_UNIX)
@@ -427,6 +443,7 @@ def machine():
         media(c, second)
         character_devices(c)
         people(hmp, c)
+        power_off(c)
         c.events = []
         vm.send_signal(signal.SIGTERM)
         check('SIGTERM is told', c.wait_event('SHUTDOWN')['data'], {'guest': False, 'reason': 'host-signal'})
