@@ -4,6 +4,7 @@
  */
 #include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
+#include "hw/timer/timer.h"
 #include "trace/format.h"
 
 enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
@@ -222,6 +223,41 @@ static uint64_t bus_tsc(void *opaque)
     return accel_tsc(c->bt->a);
 }
 
+/* What the guest has for the time of day: the CMOS clock, else the host's. */
+static int64_t bus_wall_ns(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+    struct device *rtc;
+    int64_t ns;
+
+    machine_lock(c->bt->m);
+    rtc = machine_find_device(c->bt->m, mc146818_type.name);
+    ns = rtc ? rtc_time_ns(rtc) : host_monotonic_ns();
+    machine_unlock(c->bt->m);
+    return ns;
+}
+
+static void *bus_ram(void *opaque, gpa_t gpa, uint64_t len)
+{
+    struct bt_cpu *c = opaque;
+    uint64_t there = len;
+    void *p;
+
+    machine_lock(c->bt->m);
+    p = mem_host(&c->bt->m->mem, gpa, &there, true);
+    machine_unlock(c->bt->m);
+    return there == len ? p : NULL;
+}
+
+static void bus_ram_done(void *opaque, gpa_t gpa, uint64_t len)
+{
+    struct bt_cpu *c = opaque;
+
+    machine_lock(c->bt->m);
+    mem_dirtied(&c->bt->m->mem, gpa, len);
+    machine_unlock(c->bt->m);
+}
+
 void bt_bus_init(struct bt_cpu *c)
 {
     c->bus = (struct x86_bus){
@@ -229,7 +265,8 @@ void bt_bus_init(struct bt_cpu *c)
         .intr = bt_intr, .intr_clear = bus_intr_clear, .sipi_vector = bus_sipi_vector,
         .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
-        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .opaque = c,
+        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns,
+        .ram = bus_ram, .ram_done = bus_ram_done, .opaque = c,
     };
     if (c->bt->icount)
         c->bus.random = bt_icount_random;

@@ -90,6 +90,7 @@ static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct e
     if (c->vcpu.index == 0)
         tcg_flush_all(c->a->bt->tcg, TCG_FLUSH_HANDOVER);
     x86_state_put(c->cpu, s);
+    x86_pv_clock_update(c->cpu);
     return 0;
 }
 

@@ -131,16 +131,28 @@ static void add_leaf(struct cpuid_list *l, const struct x86_cpu *cpu, uint32_t l
         add(l, cpu, leaf, i, true);
 }
 
-/* KVM's own leaves, with what it offers; those of the model say how fast the TSC is. */
-static void add_kvm_leaves(struct cpuid_list *l, const struct cpuid_list *can, const struct x86_cpu *cpu)
+/*
+ * KVM's own leaves, unless they are hidden (kvm=off), with what it offers, or, in a machine
+ * that may be moved, with what the translator has too. The model says how fast the TSC is.
+ */
+static void add_kvm_leaves(struct cpuid_list *l, const struct cpuid_list *can, const struct accel_cpu *c)
 {
+    const struct x86_cpu *cpu = c->cpu;
     const struct kvm_cpuid_entry2 *f = find(can, KVM_CPUID_FEATURES, 0), *s = find(can, KVM_CPUID_SIGNATURE, 0);
 
     if (!f || !s || !(cpu->model->feat[FEAT_1_ECX] >> HYPERVISOR & 1) || l->h.nent + 3 > MAX_ENTRIES)
         return;
+    if (!cpu->model->pv) {
+        add(l, cpu, 0x40000000, 0, false);
+        add(l, cpu, 0x40000010, 0, false);
+        return;
+    }
     l->e[l->h.nent] = *s;
     l->e[l->h.nent++].eax = 0x40000010;
-    l->e[l->h.nent++] = *f;
+    l->e[l->h.nent] = *f;
+    if (c->a->opt.switchable)
+        l->e[l->h.nent].eax &= cpu->model->pv;
+    l->h.nent++;
     add(l, cpu, 0x40000010, 0, false);
 }
 
@@ -157,10 +169,7 @@ int kvm_set_cpuid(struct kvm_cpu *k, struct err *e)
         add_leaf(l, cpu, leaf);
     for (uint32_t leaf = 0x80000000; cpu->model->xlevel && leaf <= cpu->model->xlevel; leaf++)
         add_leaf(l, cpu, leaf);
-    if (k->c->a->opt.switchable)
-        add(l, cpu, 0x40000000, 0, false), add(l, cpu, 0x40000010, 0, false);
-    else
-        add_kvm_leaves(l, can, cpu);
+    add_kvm_leaves(l, can, k->c);
     ret = kvm_ioctl(k->fd, KVM_SET_CPUID2, l);
     free(l);
     free(can);

@@ -111,6 +111,7 @@ static void set_tsc_extra(const struct kvm_cpu *k, uint64_t extra)
 void kvm_before_run(struct accel *a)
 {
     struct kvm *k = a->kvm;
+    struct kvm_clock_data clock = { .flags = 0 };
     uint64_t *extra;
 
     if (!a->tsc_running || a->tsc_base == k->tsc_base)
@@ -119,6 +120,8 @@ void kvm_before_run(struct accel *a)
     for (unsigned i = 0; i < a->n_cpus; i++)
         extra[i] = tsc_extra(&k->cpus[i]);
     k->tsc_base = a->tsc_base;
+    clock.clock = x86_pv_ns(&a->model, accel_tsc(a));
+    kvm_ioctl(k->vm_fd, KVM_SET_CLOCK, &clock);
     for (unsigned i = 0; i < a->n_cpus; i++)
         set_tsc_extra(&k->cpus[i], extra[i]);
     free(extra);

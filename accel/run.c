@@ -334,6 +334,8 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
     a->opt = *o;
     a->n_cpus = MAX(m->cfg.n_vcpus, 1u);
     a->model = *model;
+    if (o->icount.on)
+        a->model.pv = 0;         /* whose time is another */
     a->paused = true;
     set_topology(a);
     accel_tsc_init(a);

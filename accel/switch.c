@@ -90,9 +90,9 @@ int accel_switch(struct accel *a, const char *name, struct err *e)
         return err_set(e, -ENOTSUP, "%s: instructions are counted (-icount)", name);
     if (ops != a->ops && a->opt.trace.kinds)
         return err_set(e, -ENOTSUP, "%s: a trace is being recorded (-trace)", name);
-    if (old == &accel_kvm && ops != old && !a->opt.switchable && (a->model.feat[FEAT_1_ECX] & BIT(31)))
-        return err_set(e, -ENOTSUP, "%s: the guest may use KVM's own interfaces (-accel kvm,switch=on or "
-                       "-cpu ...,-hypervisor leave them out)", name);
+    if (old == &accel_kvm && ops != old && !a->opt.switchable && a->model.pv)
+        return err_set(e, -ENOTSUP, "%s: the guest may use interfaces that only KVM has (-accel kvm,switch=on or "
+                       "-cpu ...,kvm=off leave them out)", name);
     ret = open_late(a, ops, e);
     if (ret < 0)
         return ret;

@@ -255,12 +255,15 @@ static void basic_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, u
 
 static void hypervisor_leaf(const struct x86_cpu *cpu, uint32_t leaf, uint32_t out[4])
 {
-    static const char sig[13] = "TransomEmul ";
+    static const char own[13] = "TransomEmul ", kvm[13] = "KVMKVMKVM\0\0\0";
+    const char *sig = cpu->model->pv ? kvm : own;
 
     if (!x86_has(cpu, FEAT_1_ECX, 31))
         return;
     if (leaf == 0x40000000)
         set(out, 0x40000010, ldl32(sig), ldl32(sig + 4), ldl32(sig + 8));
+    else if (leaf == 0x40000001)
+        set(out, cpu->model->pv, 0, 0, 0);
     else if (leaf == 0x40000010)         /* TSC and local APIC clock in kHz */
         set(out, cpu->model->tsc_hz / 1000, LAPIC_HZ / 1000, 0, 0);
 }

@@ -214,6 +214,7 @@ static void model_init(struct request *q, const struct model_row *r)
 
     memset(m, 0, sizeof(*m));
     m->name = r->name;
+    m->pv = PV_ALL;
     snprintf(m->vendor, sizeof(m->vendor), "%s", r->vendor);
     snprintf(m->brand, sizeof(m->brand), "%s", r->brand);
     m->family = r->family;
@@ -345,10 +346,28 @@ static bool kvm_only(const char *w)
            !strcmp(w, "vmware-cpuid-freq") || !strcmp(w, "host-cache-info");
 }
 
+/** set_pv() - "kvm", or one of what the translator has of it, too; false: neither */
+static bool set_pv(struct x86_model *m, const char *name, bool on)
+{
+    static const struct { const char *name; uint32_t bits; } names[] = {
+        { "kvm", PV_ALL }, { "kvmclock", PV_CLOCK_OLD | PV_CLOCK }, { "kvm-nopiodelay", PV_NOP_IO_DELAY },
+        { "kvm_nopiodelay", PV_NOP_IO_DELAY }, { "kvmclock-stable-bit", PV_CLOCK_STABLE },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(names[i].name, name)) {
+            m->pv = on ? m->pv | names[i].bits : m->pv & ~names[i].bits;
+            return true;
+        }
+    return false;
+}
+
 static int set_feature(struct request *q, const char *name, bool on, struct err *e)
 {
     const struct feature *f = find_feature(name);
 
+    if (set_pv(q->m, name, on))
+        return 0;
     if (kvm_only(name)) {
         /* switching them off asks for what we do anyway */
         return on ? err_set(e, -EINVAL, "-cpu: '%s' needs KVM", name) : 0;

@@ -19,6 +19,7 @@ enum {
     M_RO = 2,        /* #GP on write */
     M_ZERO = 4,      /* reads 0, writes are dropped */
     M_AMD = 8,       /* exists with AMD's vendor string only */
+    M_PV = 16,       /* a paravirtual one */
 };
 
 /**
@@ -70,7 +71,25 @@ static bool rd_tsc(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
 static bool wr_tsc(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
 {
     cpu->tsc_adjust += v - x86_tsc(cpu);
+    x86_pv_clock_update(cpu);
     return true;
+}
+
+static bool wr_tsc_adjust(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    cpu->tsc_adjust = v;
+    x86_pv_clock_update(cpu);
+    return true;
+}
+
+static bool wr_system_time(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    return x86_pv_set_system_time(cpu, v);
+}
+
+static bool wr_wall_clock(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    return x86_pv_set_wall_clock(cpu, v);
 }
 
 static bool rd_efer(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
@@ -308,7 +327,7 @@ static const struct msr_row rows[] = {
     { 0x49, 1, .read = no_read, .write = wr_command, WITH(FEAT_80000008_EBX, 12) },   /* IBPB */
     { 0x10b, 1, .read = no_read, .write = wr_command, WITH(FEAT_7_EDX, F7D_L1D_FLUSH) },
     { 0x10, 1, .read = rd_tsc, .write = wr_tsc, ALWAYS },
-    { 0x3b, 1, AT(tsc_adjust), 0, ANY, WITH(FEAT_7_EBX, F7B_TSC_ADJUST) },
+    { 0x3b, 1, AT(tsc_adjust), .write = wr_tsc_adjust, WITH(FEAT_7_EBX, F7B_TSC_ADJUST) },
     { 0xc0000080, 1, .read = rd_efer, .write = wr_efer, ALWAYS },
     { 0xc0000081, 1, AT(star), 0, ANY, ALWAYS },
     { 0xc0000082, 1, AT(lstar), M_CANON, ANY, WITH(FEAT_80000001_EDX, F81D_LM) },
@@ -347,6 +366,10 @@ static const struct msr_row rows[] = {
     { 0x1db, 4, .flags = M_ZERO, ALWAYS },                      /* last branch, last interrupt */
     { 0x6e1, 1, AT(pkrs), .write = wr_pkrs, WITH(FEAT_7_ECX, F7C_PKS) },
     { 0xda0, 1, AT(xss), 0, 0, WITH(FEAT_XSAVE, 3) },           /* no supervisor states */
+    { 0x4b564d01, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, ALWAYS },
+    { 0x4b564d00, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, ALWAYS },
+    { 0x12, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, ALWAYS },
+    { 0x11, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, ALWAYS },
     /* AMD: system configuration, hardware configuration, TOP_MEM, erratum switches */
     { 0xc0010000, 8, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010010, 1, .flags = M_ZERO | M_AMD, ALWAYS },
@@ -364,7 +387,7 @@ static const struct msr_row *find(const struct x86_cpu *cpu, uint32_t msr)
         const struct msr_row *r = &rows[i];
         bool amd_only = r->flags & M_AMD;
         if (msr - r->first < r->n && (r->word == FEAT_WORDS || x86_has(cpu, r->word, r->bit)) &&
-            !(amd_only && x86_is_intel(cpu)))
+            !(amd_only && x86_is_intel(cpu)) && !((r->flags & M_PV) && !cpu->model->pv))
             return r;
     }
     return NULL;

@@ -134,6 +134,7 @@ struct x86_model {
     unsigned n_vcpus;
     unsigned dies, cores, threads;      /* a socket, a die, a core; 0: one, all, one */
     uint64_t arch_caps;                 /* IA32_ARCH_CAPABILITIES */
+    uint32_t pv;                        /* PV_*: leaf 0x40000001; 0: no word of KVM */
 };
 
 /* ---- the vCPU ---------------------------------------------------------------- */
@@ -158,6 +159,10 @@ struct x86_bus {
     void (*set_ferr)(void *opaque, int level);    /* FERR# -> IRQ13 when CR0.NE = 0 */
     uint64_t (*tsc)(void *opaque);                /* guest TSC before IA32_TSC_ADJUST/offset */
     uint64_t (*a20_mask)(void *opaque);
+    int64_t (*wall_ns)(void *opaque);             /* time of day since 1970; NULL like ram: no kvmclock */
+    /** ram() - guest RAM for a few bytes to be written, NULL: it is none; ram_done() after it */
+    void *(*ram)(void *opaque, gpa_t gpa, uint64_t len);
+    void (*ram_done)(void *opaque, gpa_t gpa, uint64_t len);
     /** random() - for RDRAND and RDSEED, or NULL: the host's; false: none at the moment */
     bool (*random)(void *opaque, uint64_t *v);
     void *opaque;
@@ -213,6 +218,7 @@ struct x86_cpu {
     uint64_t mtrr_def, mtrr_fix[11], mtrr_var[16];
     uint64_t mcg_status, mcg_ctl, smbase, bios_sign;
     uint64_t mc_bank[40];
+    uint64_t kvm_wall_clock, kvm_system_time;
     uint64_t pkrs;            /* rights of the 16 protection keys: supervisor pages; */
     uint32_t pkru;            /* user pages. x86_set_pkru() changes it */
 
@@ -463,6 +469,17 @@ enum { X86_XSAVE_BYTES = 2696 };
  *  components, legacy area in the 64-bit format; put initialises what XSTATE_BV leaves out */
 void x86_xsave_get(const struct x86_cpu *cpu, uint8_t *img);
 void x86_xsave_put(struct x86_cpu *cpu, const uint8_t *img);
+
+/* ---- paravirtual interfaces (pv.c) ---------------------------------------------- */
+enum { PV_CLOCK_OLD = 1 << 0, PV_NOP_IO_DELAY = 1 << 1, PV_CLOCK = 1 << 3, PV_CLOCK_STABLE = 1 << 24,
+       PV_ALL = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_CLOCK_STABLE };
+/** x86_pv_clock_update() - the guest's clock page follows its TSC, when there is one */
+void x86_pv_clock_update(struct x86_cpu *cpu);
+/** x86_pv_ns() - what the clock shows at @ticks of the machine's TSC */
+uint64_t x86_pv_ns(const struct x86_model *m, uint64_t ticks);
+/** MSR writes; true */
+bool x86_pv_set_system_time(struct x86_cpu *cpu, uint64_t v);
+bool x86_pv_set_wall_clock(struct x86_cpu *cpu, uint64_t v);
 
 /* ---- CPUID and models (cpuid.c) --------------------------------------------------- */
 void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);

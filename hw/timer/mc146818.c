@@ -385,6 +385,11 @@ static void rtc_write(void *op, uint64_t off, uint64_t val, unsigned size)
 
 /* ---- for the board --------------------------------------------------------------------------- */
 
+int64_t rtc_time_ns(struct device *d)
+{
+    return clock_ns(container_of(d, struct rtc, dev));
+}
+
 void rtc_set_cmos(struct device *d, uint8_t reg, uint8_t val)
 {
     struct rtc *r = container_of(d, struct rtc, dev);

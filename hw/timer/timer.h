@@ -30,6 +30,8 @@ extern const struct device_type mc146818_type;
  *  not changed. */
 void rtc_set_cmos(struct device *rtc, uint8_t reg, uint8_t val);
 uint8_t rtc_get_cmos(struct device *rtc, uint8_t reg);
+/** rtc_time_ns() - the clock now, since 1970 as the guest keeps it (UTC mostly) */
+int64_t rtc_time_ns(struct device *rtc);
 /** rtc_gate_irq() - connect (@on) or cut the interrupt line, as i8254_gate_irq() */
 void rtc_gate_irq(struct device *rtc, bool on);
 /** rtc_nmi_masked() - bit 7 of port 0x70 */

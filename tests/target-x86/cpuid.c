@@ -32,6 +32,11 @@ Test(cpuid, kvm_only_flags_are_refused)
     cr_assert(strstr(e.msg, "KVM"), "%s", e.msg);
     cr_assert_eq(parse("max,hv-relaxed=on", &m, &e), -EINVAL);
     cr_assert_eq(parse("max,kvm=off", &m, &e), 0);
+    cr_assert_eq(m.pv, 0);
+    cr_assert_eq(parse("max", &m, &e), 0);
+    cr_assert_eq(m.pv, PV_ALL);
+    cr_assert_eq(parse("max,-kvmclock", &m, &e), 0);
+    cr_assert_eq(m.pv, PV_NOP_IO_DELAY | PV_CLOCK_STABLE);
 }
 
 Test(cpuid, features_and_properties)
@@ -161,7 +166,7 @@ Test(cpuid, beyond_the_last_leaf)
     x86_cpuid(r->cpu, 0x80000009, 0, o);
     cr_assert_eq(o[0] | o[1] | o[2] | o[3], 0);
     x86_cpuid(r->cpu, 0x40000000, 0, o);
-    cr_assert(!memcmp(&o[1], "TransomEmul ", 12));
+    cr_assert(!memcmp(&o[1], r->cpu->model->pv ? "KVMKVMKVM\0\0\0" : "TransomEmul ", 12));
     sr_free(r);
 }
 
