@@ -1,11 +1,11 @@
 /*
  * uhci.c - PIIX3 function 2: universal host controller with two ports
  *
- * Frames are not made one a millisecond but when somebody could notice: at every access
- * to a register those that are due are carried out first, a device with news has them
- * carried out at once, and while transactions move a timer does it every frame. After QUIET_FRAMES without any, the timer
- * comes every LAZY_FRAMES only, and a descriptor that the guest has linked meanwhile
- * without touching a register waits that long. A stopped controller has no timer.
+ * Frames are not carried out one a millisecond but when somebody could notice: those that
+ * are due before every access to a register and when a device has news, and while
+ * transactions move every millisecond by a timer. After QUIET_FRAMES without any the timer
+ * comes every LAZY_FRAMES only: a descriptor that the guest has linked meanwhile without
+ * touching a register waits that long. A stopped controller has no timer.
  *
  * Departures: no over-current, no bandwidth errors; SOF timing is constant; legacy
  * keyboard emulation (0xc0) is a register without effect.
