@@ -30,7 +30,12 @@ come() {
         udhcpc -i $2 -n -q -t 20 -T 2 -s /dhcp > /dev/null 2>&1
         echo "come=$(basename $(readlink $1/device/driver)) $(cat /tmp/ip.$2)" ;;
     *)
-        echo "come=${2%%[0-9]*} $(head -c 15 /dev/$2)" ;;
+        # its entry in /sys comes before it can be opened
+        until text=$(head -c 15 /dev/$2 2> /dev/null) && [ -n "$text" ]; do
+            [ -e $1 ] || return
+            sleep 0.1
+        done
+        echo "come=${2%%[0-9]*} $text" ;;
     esac
 }
 there=
