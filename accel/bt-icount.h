@@ -52,6 +52,8 @@ void bt_icount_halt(struct bt_cpu *c);
  *  parent waits for the child and says what came of it; a difference ends the process */
 void bt_verify_config(struct bt *bt, struct tcg_config *cfg);
 void bt_verify_close(struct bt *bt);
+/** bt_verify_before() - compare before x86_service() delivers anything */
+void bt_verify_before(struct bt_cpu *c);
 
 /* ---- binary trace (bt-trace.c) ------------------------------------------------------- */
 

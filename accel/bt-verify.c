@@ -264,26 +264,37 @@ static void compare(struct bt_verify *v, struct tcg_cpu *cpu, uint64_t ram)
 
 /* ---- both ------------------------------------------------------------------------------------------- */
 
-static void before_block(void *opaque, struct tcg_cpu *cpu, const struct tb *tb)
+/* Compare where the CPU stands, unless that was done already. */
+static void look(struct bt_verify *v, struct tcg_cpu *cpu)
 {
-    struct bt_verify *v = opaque;
-    struct bt_icount *ic = v->bt->icount;
-    uint64_t ram = 0;
+    uint64_t count = tcg_count(cpu), ram = v->bt->icount->ram_sum;
 
     /* how often an instruction is begun that does not complete is each engine's own affair */
-    if (v->prev.n_insns && cpu->pc == v->prev_pc && tcg_count(cpu) == v->prev_count)
+    if (v->prev.n_insns && cpu->pc == v->prev_pc && count == v->prev_count)
         return;
-    ram = ic->ram_sum;
     if (v->child)
         compare(v, cpu, ram);
     else
         write_record(v, cpu, ram);
+    v->prev_pc = cpu->pc;
+    v->prev_count = count;
+}
+
+static void before_block(void *opaque, struct tcg_cpu *cpu, const struct tb *tb)
+{
+    struct bt_verify *v = opaque;
+
+    look(v, cpu);
     v->prev = *tb;
     v->undefined_fl |= tb->undefined_fl;
-    v->prev_pc = cpu->pc;
-    v->prev_count = tcg_count(cpu);
     v->prev_place = tb->place;
     v->prev_pcbase = cpu->pcbase;
+}
+
+/* An interrupt's frame must not hold what is undefined. */
+void bt_verify_before(struct bt_cpu *c)
+{
+    look(c->bt->verify, &c->ac.cpu->tcg);
 }
 
 void bt_verify_config(struct bt *bt, struct tcg_config *cfg)

@@ -46,6 +46,8 @@ static bool bt_service(struct tcg_cpu *tc)
         bt_do_work(c);
     if (unlikely(c->single))
         return single_service(c);
+    if (unlikely(c->bt->verify != NULL))
+        bt_verify_before(c);
     if (unlikely(c->bt->trace))
         bt_trace_before(c);
     if (unlikely(c->bt->icount))

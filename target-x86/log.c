@@ -76,8 +76,8 @@ static void log_system(const struct x86_cpu *cpu, FILE *f, bool wide)
     fprintf(f, "CR0=%08x CR2=%0*llx CR3=%0*llx CR4=%08x\n", (uint32_t)cpu->cr0, w, (ull)cpu->cr2,
             w, (ull)cpu->cr3, (uint32_t)cpu->cr4);
     for (unsigned i = 0; i < 4; i++)
-        fprintf(f, "DR%u=%0*llx%c", i, w, (ull)cpu->dr[i], i == 3 ? '\n' : ' ');
-    fprintf(f, "DR6=%0*llx DR7=%0*llx\n", w, (ull)cpu->dr[6], w, (ull)cpu->dr[7]);
+        fprintf(f, "DR%u=%016llx %s", i, (ull)cpu->dr[i], i == 3 ? "\n" : "");
+    fprintf(f, "DR6=%016llx DR7=%016llx\n", (ull)cpu->dr[6], (ull)cpu->dr[7]);
     fprintf(f, "EFER=%016llx\n", (ull)cpu->efer);
 }
 

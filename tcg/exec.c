@@ -804,16 +804,17 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
 
 static void log_exec(struct tcg_cpu *cpu, const struct tb *tb)
 {
+    uint64_t lin = tb->flat ? cpu->pc : (uint32_t)(cpu->pc + tb->cs_base);
     char name[SYMBOL_CHARS];
     FILE *f;
 
-    if (!log_in_filter(cpu->pc))
+    if (!log_in_filter(lin))
         return;
     f = log_lock();
     if (log_on(LOG_EXEC))
         fprintf(f, "Trace 0: %p [%016llx/%016llx/%08x/%08x] %s\n", (const void *)tb->code,
-                (unsigned long long)tb->cs_base, (unsigned long long)cpu->pc, tb->mode, tb->n_insns,
-                symbol_at(cpu->tcg, cpu->pc + (tb->flat ? 0 : tb->cs_base), name, sizeof name));
+                (unsigned long long)tb->cs_base, (unsigned long long)lin, tb->mode, tb->n_insns,
+                symbol_at(cpu->tcg, lin, name, sizeof name));
     if (log_on(LOG_CPU))
         cpu->tcg->target->log_cpu(cpu, f);
     log_unlock();
