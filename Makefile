@@ -454,12 +454,16 @@ bench: bench-programs
 		--json $(BUILD)/bench/result.json $(bench_qemu) $(bench_bochs) $(BENCH_ARGS)
 
 # Where the time of the programs chosen by BENCH_ARGS goes: BENCH_ARGS='--classes programs --only gcc'
-.PHONY: bench-profile
+.PHONY: bench-profile bench-tables
 bench-profile: bench-programs
 	tools/install-deps.sh bench
 	tools/fetch-guest.sh $(BUILD)/demo
 	$(python3) tests/bench/run.py --transom $(abspath $(transom)) --build $(BUILD)/bench \
 		--kernel $(BUILD)/demo/vmlinuz --busybox $(BUILD)/demo/busybox --profile $(BUILD)/bench/profile.txt $(BENCH_ARGS)
+
+# The last results as the tables of docs/performance.md
+bench-tables:
+	@$(python3) tests/bench/tables.py $(BUILD)/bench/result.json $(wildcard $(BUILD)/bench/events.json)
 
 bench-events: bench-programs
 	$(python3) tests/bench/events.py --transom $(abspath $(transom)) --image $(BUILD)/bench/events/events.bin \
@@ -506,6 +510,7 @@ help:
 	@echo "make check-net    200 MiB to and from a guest with each network card"
 	@echo "make bench        benchmarks          make bench-diff OLD=FILE  compared with a stored result"
 	@echo "make bench-disk   fio on virtio-blk    make bench-net    iperf3 on virtio-net, beside QEMU"
+	@echo "make bench-profile  where the time of benchmark programs goes    make bench-tables  results for the documents"
 	@echo "make bench-events costs of faults, interrupts, exits; BENCH_ARGS=--help shows the options"
 	@echo "make clean        remove what was built"
 	@echo "TSAN=1            with the thread sanitizer, interpreting (build-tsan/); make TSAN=1 check-threads"
