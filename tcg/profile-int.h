@@ -38,6 +38,7 @@
     X(JC_CHANGED,  "indirect jump, mapping or mode has changed") \
     X(JC_BYPASSED, "indirect jump, past the cache: segments, one run only") \
     X(POLL,        "asked to leave: interrupt, timer, another thread") \
+    X(SERVICE,     "instruction after which the target looks: STI and the like") \
     X(TARGET,      "new program counter, not in the cache") \
     X(EXCEPTION,   "guest exception") \
     X(RESTART,     "store into code: instruction on its own") \

@@ -173,7 +173,7 @@ static void print_counts(const struct report *r, const char *title, const char *
     fprintf(r->f, "\n%s: %" PRIu64 "\n", title, all);
     for (unsigned i = 0; i < count; i++)
         if (n[i])
-            fprintf(r->f, "  %-52s %12" PRIu64 " %5.1f%%\n", names[i], n[i], PERCENT(n[i], all));
+            fprintf(r->f, "  %-60s %12" PRIu64 " %5.1f%%\n", names[i], n[i], PERCENT(n[i], all));
 }
 
 static void print_misses(const struct report *r)

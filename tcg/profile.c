@@ -73,7 +73,7 @@ void profile_left(struct tcg_cpu *cpu, bool flat)
     case TCG_EXIT_LOOKUP: why = asked ? PX_POLL : jc_reason(cpu, flat); break;
     case TCG_EXIT_PC: why = asked ? PX_POLL : PX_TARGET; break;
     case TCG_EXIT_EXCEPTION: why = exception_reason(cpu); break;
-    default: why = PX_POLL;
+    default: why = asked ? PX_POLL : PX_SERVICE;
     }
     profile_bump(&cpu->prof->exits[why]);
 }
