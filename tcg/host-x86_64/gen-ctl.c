@@ -260,6 +260,7 @@ struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel
     s->slot = (uint8_t)slot;
     s->pcoff = (int32_t)pcoff;
     s->from[0] = rel32;
+    assert(((uintptr_t)rel32 & 3) == 0);
     g->tb->link[s->slot].jmp_off = (uint32_t)(rel32 - g->start);
     return s;
 }
@@ -278,14 +279,17 @@ static bool stays_in_page(const struct ir_op *go)
     return !(go->imm & ~(int64_t)PAGE_MASK);
 }
 
+/* May the conditional jump before it be this exit's link? */
+static bool is_plain(const struct ir_op *go) { return !go->poll && stays_in_page(go); }
+
 /* BRCC L; GOTO_TB; L: GOTO_TB, where L has no other way in: the conditional jump
- * itself can be the link. */
+ * itself can be the link, that of the second exit, or inverted that of the first. */
 static bool is_branch_pair(const struct gen *g, const struct ir_op *op)
 {
     const struct ir_block *b = g->b;
 
     if (op + 3 != b->ops + b->n_ops - 1 || op[1].opc != IR_GOTO_TB || op[2].opc != IR_LABEL
-        || op[2].imm != op->label || op[3].opc != IR_GOTO_TB || op[3].poll || !stays_in_page(&op[3]))
+        || op[2].imm != op->label || op[3].opc != IR_GOTO_TB || !(is_plain(&op[3]) || is_plain(&op[1])))
         return false;
     for (unsigned i = 0; i < g->n_fix; i++)
         if (g->fix[i].label == op->label)
@@ -295,17 +299,18 @@ static bool is_branch_pair(const struct gen *g, const struct ir_op *op)
 
 static void gen_branch_pair(struct gen *g, const struct ir_op *op)
 {
-    unsigned cc = need_cc(g, op->cc);
+    const struct ir_op *by_jcc = is_plain(&op[3]) ? &op[3] : &op[1];
+    unsigned cc = need_cc(g, op->cc) ^ (by_jcc == &op[1]);
     struct recipe r;
     bool owes = flags_leave(g, &r);
     struct stub *s;
 
     align_link(&g->c, 2);
-    s = link_here(g, op[3].aux, op[3].imm, jcc32(&g->c, cc));
+    s = link_here(g, by_jcc->aux, by_jcc->imm, jcc32(&g->c, cc));
     if (owes)
         link_owes(g, s, &r);
     g->skip = 3;
-    goto_tb(g, &op[1], owes ? &r : NULL);
+    goto_tb(g, by_jcc == &op[1] ? &op[3] : &op[1], owes ? &r : NULL);
 }
 
 void gen_brcc(struct gen *g, const struct ir_op *op)
@@ -400,6 +405,28 @@ void sides_emit(struct gen *g)
     }
 }
 
+static struct stub *intr_stub(struct gen *g, const struct ir_op *op)
+{
+    struct stub *s = stub_new(g, STUB_FAULT);
+
+    s->pcoff = (int32_t)op->imm;
+    s->thunk = TH_LEAVE_INTR;
+    return s;
+}
+
+/* The end of a loop, most often: the poll's jump is the link. */
+static void goto_if_running(struct gen *g, const struct ir_op *op, const struct recipe *owed)
+{
+    struct stub *s, *i = intr_stub(g, op);
+
+    align_link(&g->c, 5 + 2);
+    alu_imm(&g->c, 4, ALU_CMP, ENV(run), 0);
+    s = link_here(g, op->aux, op->imm, jcc32(&g->c, 5));
+    i->from[0] = jmp32(&g->c);
+    if (owed)
+        link_owes(g, s, owed);
+}
+
 /* @owed: env->fl holds this recipe; NULL: it holds F */
 static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *owed)
 {
@@ -409,12 +436,12 @@ static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *
     struct stub *s;
 
     flags_lost(g);
-    if (op->poll) {
-        struct stub *i = stub_new(g, STUB_FAULT);
-        i->pcoff = (int32_t)op->imm;
-        i->thunk = TH_LEAVE_INTR;
-        gen_poll(g, i);
+    if (op->poll && !cross) {
+        goto_if_running(g, op, owed);
+        return;
     }
+    if (op->poll)
+        gen_poll(g, intr_stub(g, op));
     s = stub_new(g, STUB_LINK);
     s->slot = op->aux;
     s->pcoff = (int32_t)op->imm;
