@@ -14,6 +14,8 @@ extern const struct command query_commands[], cpu_commands[], qom_commands[], ch
 /** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
  *  caller. @suffix is appended */
 char *device_path(struct machine *m, const struct device *d, const char *suffix);
+/** prop_write() - the value that property @p of @d has now */
+void prop_write(struct jw *w, const char *key, const struct device *d, const struct dev_prop *p);
 /** each_feature() - call @put for every CPUID feature that has a name, in order of its bit */
 void each_feature(const struct x86_model *m, void (*put)(void *opaque, const char *name, bool on), void *opaque);
 /** flat_kv() - members of JSON object @args as the command line would have them, nested ones as

@@ -3,7 +3,6 @@
  */
 #define _GNU_SOURCE 1
 #include <stdlib.h>
-#include "hw/disk/drive.h"
 #include "hw/pci/pci.h"
 #include "hw/prop.h"
 #include "ui/commands-int.h"
@@ -160,40 +159,11 @@ const struct command bus_commands[] = {
 
 static void print_prop(struct monitor *mon, const struct device *d, const struct dev_prop *p)
 {
-    const void *at = (const char *)d + p->offset;
+    struct jw w = { .text = NULL };
 
-    monitor_printf(mon, "      %s = ", p->name);
-    switch (p->type) {
-    case PROP_BOOL:
-        monitor_printf(mon, "%s\n", *(const bool *)at ? "true" : "false");
-        break;
-    case PROP_ON_OFF_AUTO:
-        monitor_printf(mon, "%s\n", *(const uint8_t *)at == ON_OFF_AUTO_ON ? "\"on\""
-                       : *(const uint8_t *)at == ON_OFF_AUTO_OFF ? "\"off\"" : "\"auto\"");
-        break;
-    case PROP_U16:
-        monitor_printf(mon, "%u (0x%x)\n", *(const uint16_t *)at, *(const uint16_t *)at);
-        break;
-    case PROP_U32:
-        monitor_printf(mon, "%u (0x%x)\n", *(const uint32_t *)at, *(const uint32_t *)at);
-        break;
-    case PROP_U64: case PROP_SIZE:
-        monitor_printf(mon, "%llu (0x%llx)\n", (unsigned long long)*(const uint64_t *)at,
-                       (unsigned long long)*(const uint64_t *)at);
-        break;
-    case PROP_I32:
-        monitor_printf(mon, "%d\n", *(const int32_t *)at);
-        break;
-    case PROP_STRING:
-        monitor_printf(mon, "\"%s\"\n", *(char *const *)at ? *(char *const *)at : "");
-        break;
-    case PROP_DRIVE:
-        monitor_printf(mon, "\"%s\"\n", *(struct drive *const *)at ? (*(struct drive *const *)at)->id : "");
-        break;
-    default:
-        monitor_printf(mon, "\"\"\n");
-        break;
-    }
+    prop_write(&w, NULL, d, p);
+    monitor_printf(mon, "      %s = %s\n", p->name, w.text);
+    jw_free(&w);
 }
 
 static void print_device(struct monitor *mon, const struct device *d)

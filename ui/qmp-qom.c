@@ -126,7 +126,7 @@ static const char *qom_type(enum prop_type t)
     return names[t];
 }
 
-static void write_value(struct jw *w, const char *key, const struct device *d, const struct dev_prop *p)
+void prop_write(struct jw *w, const char *key, const struct device *d, const struct dev_prop *p)
 {
     static const char *const onoff[] = { "auto", "on", "off" };
     const void *at = (const char *)d + p->offset;
@@ -267,7 +267,7 @@ static void list_device(struct visit *v, const struct device *d)
             continue;
         member_begin(v, p->name, qom_type(p->type));
         if (v->values)
-            write_value(v->w, "value", d, p);
+            prop_write(v->w, "value", d, p);
         jw_close(v->w);
     }
     if (!strncmp(d->type->name, "virtio-", 7))
@@ -375,7 +375,7 @@ static int qom_get(struct call *c, struct err *e)
     else if (o.kind == OBJ_DEVICE && !strcmp(name, "type"))
         jw_str(c->out, NULL, o.dev->type->name);
     else if (o.kind == OBJ_DEVICE && (p = real_prop(o.dev->type, name)))
-        write_value(c->out, NULL, o.dev, p);
+        prop_write(c->out, NULL, o.dev, p);
     else if (o.kind != OBJ_CPU || !get_cpu(c, name))
         return err_set(e, -EINVAL, "Property '%.64s' not found", name);
     return 0;
