@@ -28,6 +28,12 @@ run_for() {
     timeout -k 5 "$seconds" "$TRANSOM" "$@" > "$log" 2>&1 < /dev/null || status=$?
 }
 
+# why_no_kvm: prints why KVM cannot be had here, nothing where it can
+why_no_kvm() {
+    (unset TRANSOM_KVM_PROBE
+     echo quit | timeout 60 "$TRANSOM" -accel kvm -m 16 -display none -S -monitor stdio 2>&1 > /dev/null | grep -v warning: | head -n 1)
+}
+
 # wait_for SECONDS FILE PATTERN PID: until a line matches; fails when the process ends before
 wait_for() {
     local deadline=$((SECONDS + $1))

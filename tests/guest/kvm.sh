@@ -17,8 +17,9 @@ choice wrong tcg
 choice none tcg
 echo "# $("$TRANSOM" -accel help | tail -n 1)"
 
-if [ ! -w /dev/kvm ]; then
-    skip "guests on KVM" "no /dev/kvm"
+why=$(why_no_kvm)
+if [ -n "$why" ]; then
+    skip "guests on KVM" "$why"
     exit 0
 fi
 

@@ -31,11 +31,6 @@ wait_rounds() {
     echo "$before" > "$log.before"
 }
 
-why=$("$TRANSOM" -accel kvm -version 2>&1 > /dev/null; [ -w /dev/kvm ] || echo "no /dev/kvm")
-if [ -n "$why" ]; then
-    skip "live switch" "$why"
-    exit 0
-fi
 make -s -C tests/guest BUILD="$BUILD" X86_CC="${X86_CC:-gcc}" > "$work/make.log" 2>&1 || {
     fail "bare-metal programs" "$(tail_of "$work/make.log")"
     exit 0
@@ -59,9 +54,14 @@ one() {
     fi
 }
 
-for chips in ${CHIPS:-off split on}; do
-    one "$chips"
-done
+why=$(why_no_kvm)
+if [ -n "$why" ]; then
+    skip "live switch" "$why"
+else
+    for chips in ${CHIPS:-off split on}; do
+        one "$chips"
+    done
+fi
 
 # The translator's own state through the common form and back, while Linux boots and works on two vCPUs.
 linux() {
