@@ -58,7 +58,7 @@ def command(row, suite):
     if "-cpu" not in more:
         cmd += ["-cpu", "max"]
     if "test_args" in row:
-        cmd += ["-append", row["test_args"].strip("'\"")]
+        cmd += ["-append", row["test_args"].strip("'\"").replace("`date +%s`", str(int(time.time())))]
     return cmd + more
 
 
