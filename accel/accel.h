@@ -39,6 +39,7 @@ struct accel_options {
     char profile_file[256];    /* profile-file=FILE: where the report goes; "stderr" */
     struct icount_options icount; /* -icount */
     struct trace_options trace; /* -trace */
+    bool magic_break;          /* -magic-break */
     const struct guest_symbols *symbols; /* -symbols, or NULL */
     struct verify_options verify; /* -verify */
     enum tcg_bug bug;          /* x-seed-bug=sbb|sar: host code is wrong on purpose, for tests */

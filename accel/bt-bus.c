@@ -258,6 +258,15 @@ static void bus_ram_done(void *opaque, gpa_t gpa, uint64_t len)
     machine_unlock(c->bt->m);
 }
 
+/* As a breakpoint of the debugger: behind the instruction everything stops. */
+static void bus_magic(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    fprintf(stderr, "transom: magic breakpoint on CPU %u\n", c->ac.vcpu.index);
+    accel_stop_debugged(&c->ac, (struct accel_stop){ .kind = STOP_STEP });
+}
+
 void bt_bus_init(struct bt_cpu *c)
 {
     c->bus = (struct x86_bus){
@@ -268,6 +277,8 @@ void bt_bus_init(struct bt_cpu *c)
         .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns,
         .ram = bus_ram, .ram_done = bus_ram_done, .opaque = c,
     };
+    if (c->bt->a->opt.magic_break)
+        c->bus.magic = bus_magic;
     if (c->bt->icount)
         c->bus.random = bt_icount_random;
 }

@@ -304,6 +304,14 @@ uint64_t h_cmpxchg16b(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 0;
 }
 
+uint64_t h_magic(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    const struct x86_bus *bus = X86(tc)->bus;
+
+    bus->magic(bus->opaque);
+    return 0;
+}
+
 /* ---- RDRAND, RDSEED --------------------------------------------------------------------- */
 
 /** h_rdrand() - @a = size; C = 1 and a random value, or C = 0 and 0 when the

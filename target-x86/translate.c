@@ -174,6 +174,15 @@ static bool runs_past_limit(const struct xlat *x)
     return !x->k->flat && const_pc(x, x->pcoff) + x->in->len - 1 > x->k->cs_limit;
 }
 
+/* XCHG BX, BX: with -magic-break what follows is looked at by somebody */
+static bool is_magic(const struct xlat *x)
+{
+    const struct x86_insn *in = x->in;
+
+    return x->cpu->bus && x->cpu->bus->magic && !in->map && in->opcode == 0x87 && in->modrm == 0xdb
+           && in->opsize == 2 && !in->rex && in->enc == ENC_LEGACY && !in->err;
+}
+
 static void translate_insn(struct xlat *x)
 {
     const struct x86_row *r = x->in->row;
@@ -189,7 +198,10 @@ static void translate_insn(struct xlat *x)
         xt_raise_ud(x);
     else if (ROW_HAS(r, CPL0) && (x->mode & (MODE_CPL3 | MODE_CPL12 | MODE_VM86)))
         xt_raise_gp(x);
-    else
+    else if (unlikely(is_magic(x))) {
+        ir_call(x->b, h_magic, IRCALL_SYNC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+        x->want_exit = true;
+    } else
         r->tr(x);
     if (!x->ended && (ROW_HAS(r, ENDS_BLOCK) || x->want_exit))
         xt_exit(x, x->next_off);

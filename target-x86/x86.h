@@ -165,6 +165,8 @@ struct x86_bus {
     void (*ram_done)(void *opaque, gpa_t gpa, uint64_t len);
     /** random() - for RDRAND and RDSEED, or NULL: the host's; false: none at the moment */
     bool (*random)(void *opaque, uint64_t *v);
+    /** magic() - XCHG BX, BX is executed: stop behind it; NULL: it is an instruction like others */
+    void (*magic)(void *opaque);
     void *opaque;
 };
 
@@ -386,6 +388,7 @@ HELPER(h_rsm);            /* (pc) */
  * its EXIT or EXIT_PC: a = the block's mode. Ends the interrupt shadow, notes the single-step trap, has
  * x86_service() called. Not SYNC, not FAULT. */
 HELPER(h_step_end);
+HELPER(h_magic);         /* the magic breakpoint is executed */
 HELPER(h_align_check);    /* a = linear address, b = bytes | write << 8: #AC(0) when not a multiple */
 HELPER(h_dr_check);       /* a = linear address, b = size | write << 8: data breakpoint trap noted;
                            * b = 1 << 9: instruction breakpoint (before the instruction): may raise #DB */

@@ -205,6 +205,9 @@ int opt_symbols(struct options *o, const char *val, struct err *e)
 int opt_debug_finish(struct options *o, struct err *e)
 {
     o->accel.symbols = o->symbols;
+    o->accel.magic_break = o->magic_break;
+    if (o->magic_break && o->accel.ops != &accel_bt)
+        return err_set(e, -ENOTSUP, "-magic-break: only with -accel tcg");
     if (trace_finish(o, e) < 0 || verify_finish(o, e) < 0)
         return -EINVAL;
     if (!o->icount.on)

@@ -34,6 +34,7 @@ CFG_TEXT(initrd)
 CFG_TEXT(append)
 CFG_TEXT(bios)
 CFG_TEXT(mem_path)
+FLAG(magic_break)
 FLAG(nodefaults)
 FLAG(paused)
 FLAG(daemonize)
@@ -323,6 +324,7 @@ static const struct opt_row rows[] = {
       "time is 2^N ns an instruction; hash=FILE, every=N, stop=N", opt_icount },
     { "trace", "EVENT[,EVENT][,file=][,size=][,ring=on]", GRP_DEBUG,
       "record to FILE for transom-trace ('help' lists)", opt_trace },
+    { "magic-break", NULL, GRP_DEBUG, "XCHG BX, BX stops the machine, for gdb or the monitor", set_magic_break },
     { "symbols", "FILE", GRP_DEBUG, "names of guest code for -d, x/i: ELF, System.map, kallsyms; repeatable", opt_symbols },
     { "verify", "interp", GRP_DEBUG, "hold translated code against the interpreter, block by block", opt_verify },
     { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },

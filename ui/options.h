@@ -90,6 +90,7 @@ struct options {
     struct opt_disks disks;
     struct icount_options icount;    /* copied to accel, like trace */
     struct trace_options trace;
+    bool magic_break;                /* -magic-break */
     bool verify;                     /* -verify interp */
     struct guest_symbols *symbols;   /* -symbols, or NULL */
     const char *log_items, *log_file, *log_filter;

@@ -107,3 +107,33 @@ if [ "$status" = 1 ] && grep -q -- '-verify: difference behind the block at' "$w
 else
     fail "lockstep: a wrong SBB is caught" "status $status, $(tail_of "$work/verify.log")"
 fi
+
+echo "# the magic breakpoint: stopped behind it, then on to the end"
+printf '%s\n' '.text' '.global _start' '.align 4' '.long 0x1badb002, 0, -0x1badb002' '_start: mov $0x1234, %eax' \
+    'xchg %bx, %bx' 'mov $0x501, %edx' 'mov $0x10, %al' 'out %al, %dx' '1: hlt' 'jmp 1b' > "$work/magic.S"
+if "${X86_CC:-gcc}" -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none -o "$work/magic.elf" \
+    "$work/magic.S" 2> "$work/magic.log"; then
+    rm -f "$work/magic.in"
+    mkfifo "$work/magic.in"
+    timeout -k 5 60 "$TRANSOM" -magic-break -kernel "$work/magic.elf" -display none -monitor stdio -no-reboot \
+        -device isa-debug-exit,iobase=0x501 < "$work/magic.in" > "$work/magic.log" 2>&1 &
+    pid=$!
+    exec 3> "$work/magic.in"
+    wait_for 30 "$work/magic.log" 'magic breakpoint on CPU 0' "$pid"
+    # the stop itself is carried out by another thread
+    for _ in $(seq 100); do
+        echo 'info status' >&3
+        wait_for 1 "$work/magic.log" 'paused' "$pid" && break
+    done
+    printf 'x/1i $eip\ncont\n' >&3
+    wait "$pid"
+    status=$?
+    exec 3>&-
+    if grep -aq 'mov edx, 0x501' "$work/magic.log" && [ "$status" = 33 ]; then
+        pass "magic breakpoint"
+    else
+        fail "magic breakpoint" "status $status, $(tail_of "$work/magic.log")"
+    fi
+else
+    skip "magic breakpoint" "$(tail_of "$work/magic.log")"
+fi
