@@ -490,7 +490,7 @@ bench-diff:
 	$(python3) tests/bench/run.py --diff $(OLD) $(NEW)
 
 clean:
-	rm -rf build build-san build-aarch64 build-aarch64-san transom transom-img
+	rm -rf build build-san build-aarch64 build-aarch64-san transom transom-img transom-trace
 
 help:
 	@echo "make              build ./transom (runs ./configure when that has not been done)"
