@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "tcg/tcg-int.h"
+#include "tcg/mmu-int.h"
 #include "tcg/trace.h"
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -772,6 +773,15 @@ static struct tb *tb_make_counted(struct tcg_cpu *cpu, const struct tb_key *k, u
     return tb;
 }
 
+/* RAM page to execute @lin from, or NO_PAGE; without a walk when the map knows. Several vCPUs
+ * want to know where it is. */
+static uint32_t page_of(struct tcg_cpu *cpu, uint64_t lin, uint8_t **host)
+{
+    uint32_t hit = cpu->tcg->smp || !canonical(lin) ? 0 : mmu_exec_hit(cpu, lin);
+
+    return hit ? hit - 1 : mmu_exec_page(cpu, lin, host, true);
+}
+
 /* The block for cpu->pc, @alone: without groups; NULL: an exception is pending. */
 static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
 {
@@ -784,7 +794,7 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
         k->mode |= KEY_ALONE;
     cpu->pcbase = k->pc - (k->lin & PAGE_MASK);
     cpu->pcoff = (int32_t)(k->lin & PAGE_MASK);
-    uint32_t page = mmu_exec_page(cpu, k->lin, &host, true);
+    uint32_t page = page_of(cpu, k->lin, &host);
     if (cpu->exception)
         return NULL;
     if (unlikely(cpu->tcg->debug) && keep && debug_break_at(cpu->tcg, k->lin)) {
