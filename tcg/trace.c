@@ -91,7 +91,7 @@ static void chunk_end(struct trace_cpu *t)
 static void put_code(struct trace_cpu *t, unsigned code)
 {
     put_bits(&t->out, 0, 2);
-    put_bits(&t->out, code, code_bits(t->n_known));
+    put_bits(&t->out, code, trace_code_bits(t->n_known));
 }
 
 static void put_event(struct trace_cpu *t, enum trace_kind kind, unsigned at, const uint64_t *field,

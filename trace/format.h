@@ -157,8 +157,8 @@ static inline uint64_t get_var(struct bit_in *i)
     return v;
 }
 
-/** code_bits() - width of a code when @known blocks are known */
-static inline unsigned code_bits(unsigned known)
+/** trace_code_bits() - width of a code when @known blocks are known */
+static inline unsigned trace_code_bits(unsigned known)
 {
     return 32 - (unsigned)__builtin_clz(known + 1);
 }

@@ -25,7 +25,7 @@ static inline void make_begin(struct maker *m)
 static inline void make_code(struct maker *m, unsigned code)
 {
     put_bits(&m->out, 0, 2);
-    put_bits(&m->out, code, code_bits(m->known));
+    put_bits(&m->out, code, trace_code_bits(m->known));
 }
 
 /* a new block of @n NOPs at @pc, in 64-bit code of CPL 0 */

@@ -293,7 +293,7 @@ static int get_item(struct trace_iter *it)
     } else if (get_bits(&it->in, 1)) {
         id = p ? p->after[1] : NO_ID;
     } else {
-        code = (unsigned)get_bits(&it->in, code_bits(it->n_known));
+        code = (unsigned)get_bits(&it->in, trace_code_bits(it->n_known));
         if (code == it->n_known + 1)
             return get_event(it) ? -1 : -2;
         if (code == it->n_known && !get_definition(it))
