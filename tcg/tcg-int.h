@@ -310,7 +310,7 @@ void mmu_protect_page(struct tcg_cpu *cpu, uint32_t ram_page);
 /** mmu_protect_all() - drop all pages from them */
 void mmu_protect_all(struct tcg_cpu *cpu);
 
-/* ---- blocks (exec.c) --------------------------------------------------------- */
+/* ---- blocks (blocks.c, make.c) ------------------------------------------------- */
 
 /**
  * tb_make() - translate the block at @k

@@ -520,7 +520,7 @@ uint64_t tcg_phys_load(struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
 bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t old, uint64_t new_);
 
 /* ======================================================================== */
-/* Blocks, cache, run loop (tcg/exec.c, tcg/cache.c)                              */
+/* Blocks, cache, run loop (tcg/blocks.c, make.c, cache.c, exec.c)                 */
 
 enum tcg_backend { TCG_BACKEND_HOST, TCG_BACKEND_INTERP };
 /** enum tcg_bug - mistakes that tests seed: SBB forgets the borrow, SAR by 5 shifts by 4 */

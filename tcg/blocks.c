@@ -1,0 +1,352 @@
+/*
+ * blocks.c - the blocks there are: finding, chaining and dropping them
+ *
+ * A block is known by the RAM page and offset of its first byte and by the mode
+ * bits; where the code segment is not flat also by its base, limit and pcbase.
+ * Chained jumps and the jump cache only ever shorten that look-up.
+ *
+ * Chaining and dropping want tcg_lock(); look-ups do without: see smp.c.
+ */
+#include "tcg/blocks-int.h"
+#include "tcg/trace.h"
+
+/* ---- memory that lives until the next flush -------------------------------- */
+
+void *tcg_arena(struct tcg *t, size_t bytes)
+{
+    bytes = align_up(bytes, 16);
+    if (t->arena_used + bytes > t->arena_bytes)
+        return NULL;
+    void *p = t->arena + t->arena_used;
+    t->arena_used += bytes;
+    return p;
+}
+
+/* ---- look-up ------------------------------------------------------------------ */
+
+static inline unsigned tb_hash(uint32_t page, unsigned off, uint32_t mode)
+{
+    uint64_t h = ((uint64_t)page << 12 | off) * 0x9e3779b97f4a7c15ull;
+    return (unsigned)((h >> 40) ^ (mode * 0x9e3779b1u >> 12)) & ((1u << TB_HASH_BITS) - 1);
+}
+
+static inline bool tb_matches(const struct tb *tb, const struct tb_key *k, uint32_t page)
+{
+    if (tb->page != page || tb->off != (k->lin & PAGE_MASK) || tb->mode != k->mode
+        || tb->flat != k->flat)
+        return false;
+    return k->flat || (tb->pcbase == k->pc - (k->lin & PAGE_MASK)
+                       && tb->cs_base == k->cs_base && tb->cs_limit == k->cs_limit);
+}
+
+/* The second page of a block must still be the one it was made from. */
+static bool tb_page2_ok(struct tcg_cpu *cpu, const struct tb *tb, const struct tb_key *k)
+{
+    uint8_t *host;
+
+    if (tb->page2 == NO_PAGE)
+        return true;
+    uint64_t va = ((k->lin & ~(uint64_t)PAGE_MASK) + PAGE_SIZE) & cpu->va_mask;
+    return mmu_exec_page(cpu, va, &host, false) == tb->page2;
+}
+
+struct tb *tb_lookup(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page)
+{
+    struct tcg *t = cpu->tcg;
+    struct tb *tb = __atomic_load_n(&t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)], __ATOMIC_ACQUIRE);
+
+    __atomic_store_n(&cpu->lookups, cpu->lookups + 1, __ATOMIC_RELAXED);
+    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
+        if (tb_matches(tb, k, page) && tb_page2_ok(cpu, tb, k))
+            return tb;
+    return NULL;
+}
+
+struct tb *tb_made(struct tcg *t, const struct tb_key *k, uint32_t page, uint32_t page2)
+{
+    struct tb *tb = t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)];
+
+    while (tb && !(tb_matches(tb, k, page) && (tb->page2 == NO_PAGE || tb->page2 == page2)))
+        tb = tb->hash_next;
+    return tb;
+}
+
+struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
+{
+    bool cold = t->cache.bytes && pc >= t->cache.rx + t->cache.cold;
+    uint32_t lo = 0, hi = __atomic_load_n(&t->n_tbs, __ATOMIC_ACQUIRE);
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        struct tb *tb = t->tbs[mid];
+        const uint8_t *code = cold ? tb->cold : tb->code;
+        if (pc < code)
+            hi = mid;
+        else if (pc >= code + (cold ? tb->cold_len : tb->code_len))
+            lo = mid + 1;
+        else
+            return tb;
+    }
+    return NULL;
+}
+
+/* ---- pages with code -------------------------------------------------------------- */
+
+static uint64_t granules(unsigned off, unsigned len)
+{
+    unsigned a = off >> 6, b = (off + len - 1) >> 6;
+
+    return (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
+}
+
+/* Bytes of @tb in page @which (0: first, 1: second). */
+static uint64_t tb_granules(const struct tb *tb, unsigned which)
+{
+    unsigned in_first = MIN(tb->len, PAGE_SIZE - tb->off);
+
+    return which == 0 ? granules(tb->off, in_first) : granules(0, tb->len - in_first);
+}
+
+static void page_add_tb(struct tcg *t, struct tb *tb, unsigned which)
+{
+    uint32_t page = which ? tb->page2 : tb->page;
+    struct ram_page *pg = &t->pages[page];
+
+    tb->page_next[which] = pg->first;
+    pg->first = tb;
+    if (!pg->code_bits)
+        smp_protect(t, page);
+    __atomic_store_n(&pg->code_bits, pg->code_bits | tb_granules(tb, which), __ATOMIC_RELAXED);
+}
+
+static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
+{
+    struct ram_page *pg = &t->pages[page];
+    struct tb **pp = &pg->first;
+    uint64_t left = 0;
+
+    while (*pp) {
+        struct tb *it = *pp;
+        unsigned which = it->page == page ? 0 : 1;
+        if (it == tb) {
+            *pp = it->page_next[which];
+            continue;
+        }
+        left |= tb_granules(it, which);
+        pp = &it->page_next[which];
+    }
+    __atomic_store_n(&pg->code_bits, left, __ATOMIC_RELAXED);
+}
+
+void tb_enlist(struct tcg *t, struct tb *tb)
+{
+    unsigned h = tb_hash(tb->page, tb->off, tb->mode);
+
+    page_add_tb(t, tb, 0);
+    if (tb->page2 != NO_PAGE)
+        page_add_tb(t, tb, 1);
+    tb->born = tcg_epoch(t);
+    tb->hash_next = t->hash[h];
+    __atomic_store_n(&t->hash[h], tb, __ATOMIC_RELEASE);
+}
+
+/* ---- chaining ------------------------------------------------------------------------ */
+
+#define SLOT_MASK ((uintptr_t)15)    /* blocks are aligned to 16 bytes */
+_Static_assert(TB_LINKS <= SLOT_MASK + 1, "slot numbers fit beside block addresses");
+
+static inline struct tb *in_tb(uintptr_t v) { return (struct tb *)(v & ~SLOT_MASK); }
+
+/* Could exit @slot of @tb be chained to @to? */
+static bool tb_chainable(struct tcg *t, const struct tb *tb, unsigned slot, const struct tb *to)
+{
+    const struct tb_link *l = &tb->link[slot];
+
+    if (__atomic_load_n(&l->to, __ATOMIC_RELAXED) || tb_is_dead(tb) || tb_is_dead(to)
+        || (tb->mode ^ to->mode) & ~KEY_ALONE || tb->flat != to->flat || to->brk
+        || l->alone != !!(to->mode & KEY_ALONE))
+        return false;
+    if (t->smp && (!tb_is_settled(tb) || !tb_is_settled(to)))
+        return false;
+    if (t->host)
+        return l->jmp_off;
+    return tb->page == to->page && to->page2 == NO_PAGE;   /* the interpreter has no guards */
+}
+
+void tb_chain(struct tcg_cpu *cpu, struct tb *tb, unsigned slot, struct tb *to)
+{
+    struct tcg *t = cpu->tcg;
+    struct tb_link *l = &tb->link[slot];
+
+    if (!tb_chainable(t, tb, slot, to))
+        return;
+    tcg_lock(t);
+    /* after it led elsewhere, nobody may be between its guard and the jump any more */
+    if (tb_chainable(t, tb, slot, to) && (!l->free_from || tcg_passed(t, l->free_from, cpu))) {
+        __atomic_store_n(&l->to, to, __ATOMIC_RELAXED);
+        l->next_in = (struct tb *)to->incoming;
+        to->incoming = (uintptr_t)tb | slot;
+        if (t->host)
+            t->host->set_link(t, tb, slot, to);
+    }
+    tcg_unlock(t);
+}
+
+static void tb_unchain(struct tcg *t, struct tb *tb, unsigned slot)
+{
+    struct tb_link *l = &tb->link[slot];
+    struct tb *to = l->to;
+
+    if (!to)
+        return;
+    uintptr_t *pp = &to->incoming;
+    while (*pp && *pp != ((uintptr_t)tb | slot))
+        pp = (uintptr_t *)&in_tb(*pp)->link[*pp & SLOT_MASK].next_in;
+    if (*pp)
+        *pp = (uintptr_t)l->next_in;
+    __atomic_store_n(&l->to, NULL, __ATOMIC_RELAXED);
+    l->next_in = NULL;
+    if (t->host)
+        t->host->set_link(t, tb, slot, NULL);
+    if (t->smp && l->guard_off)
+        l->free_from = tcg_epoch(t);
+}
+
+/*
+ * No entry of a jump cache may lead to a dropped block. Only its own vCPU fills an
+ * entry and jumps through it; others take the address away that it is found by.
+ */
+static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
+{
+    unsigned at = __atomic_load_n(&tb->jc_at, __ATOMIC_SEQ_CST);
+    bool more = __atomic_load_n(&tb->jc_more, __ATOMIC_SEQ_CST);
+    unsigned from = more ? 0 : at, to = more ? (1u << JC_BITS) - 1 : at;
+
+    if (at == JC_NONE)
+        return;
+    for (unsigned i = from; i <= to; i++)
+        if (__atomic_load_n(&cpu->jc[i].tb, __ATOMIC_RELAXED) == tb)
+            __atomic_store_n(&cpu->jc[i].pc, ~0ull, __ATOMIC_RELAXED);
+}
+
+void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
+{
+    struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
+
+    while (*pp && *pp != tb)
+        pp = &(*pp)->hash_next;
+    if (*pp)
+        __atomic_store_n(pp, tb->hash_next, __ATOMIC_RELEASE);
+    __atomic_store_n(&tb->dead, true, __ATOMIC_SEQ_CST);   /* then the jump caches: see jc_fill() */
+    page_remove_tb(t, tb, tb->page);
+    if (tb->page2 != NO_PAGE)
+        page_remove_tb(t, tb, tb->page2);
+    for (unsigned i = 0; i < tb->n_links; i++)
+        tb_unchain(t, tb, i);
+    while (tb->incoming)
+        tb_unchain(t, in_tb(tb->incoming), tb->incoming & SLOT_MASK);
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
+        jc_forget(cpu, tb);
+        if (!t->smp && cpu->exit_tb == tb)
+            cpu->exit_tb = NULL;
+    }
+    t->stats.invalidations++;
+    t->stats.dropped[why]++;
+}
+
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
+{
+    uint64_t hit = granules(off, len);
+    struct tb *next;
+
+    tcg_lock(t);
+    for (struct tb *tb = t->pages[page].first; tb; tb = next) {
+        unsigned which = tb->page == page ? 0 : 1;
+        next = tb->page_next[which];
+        if (tb_granules(tb, which) & hit)
+            tb_drop(t, tb, why);
+    }
+    tcg_unlock(t);
+}
+
+static bool tb_has_offset(const struct tb *tb, const uint16_t *offs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (((offs[i] - tb->off) & PAGE_MASK) < tb->len)
+            return true;
+    return false;
+}
+
+void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n)
+{
+    tcg_lock(t);
+    for (uint32_t i = 0; i < t->n_tbs; i++)
+        if (!t->tbs[i]->dead && tb_has_offset(t->tbs[i], offs, n))
+            tb_drop(t, t->tbs[i], TCG_DROP_DEBUGGER);
+    tcg_unlock(t);
+}
+
+bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len)
+{
+    const struct tb *tb = from ? tb_find_by_code(t, from) : NULL;
+    uint64_t hit = granules(off, len);
+
+    if (!tb)
+        return true;
+    return (tb->page == page && (tb_granules(tb, 0) & hit))
+           || (tb->page2 == page && (tb_granules(tb, 1) & hit));
+}
+
+void tcg_invalidate_phys(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    if (page < t->phys.n_ram_pages && len && tb_store_hits_code(t, page, off, len))
+        tb_invalidate_range(t, page, off, len, TCG_DROP_OUTSIDE);
+}
+
+/* The translating thread says so before it reads the bytes and enlists the block before
+ * it says that it has ended; here they are written before both are looked at. */
+bool tcg_may_hold_code(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    if (page >= t->phys.n_ram_pages || !len)
+        return false;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint32_t making = __atomic_load_n(&t->making, __ATOMIC_ACQUIRE);
+    return making == page + 1 || making == MAKING_ANY || tb_store_hits_code(t, page, off, len);
+}
+
+void jc_clear(struct tcg_cpu *cpu)
+{
+    for (unsigned i = 0; i < 1u << JC_BITS; i++)
+        cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
+}
+
+void tcg_flush_all(struct tcg *t, enum tcg_flush why)
+{
+    t->stats.flushes++;
+    t->stats.flushed[why]++;
+    if (t->profile)
+        profile_emptied(t);
+    for (struct tcg_cpu *cpu = t->cpus; t->cfg.note && cpu; cpu = cpu->next)
+        if (cpu->trace)
+            trace_forget(cpu);
+    t->generation++;
+    memset(t->hash, 0, sizeof(t->hash));
+    memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
+    t->n_tbs = 0;
+    t->arena_used = 0;
+    cache_empty(&t->cache);
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next) {
+        jc_clear(cpu);
+        cpu->exit_tb = NULL;
+        cpu->cur_tb = NULL;
+    }
+    if (t->host) {
+        struct err e;
+        int r = t->host->init(t, &e);
+        assert(r == 0);
+        if (t->perf) {
+            perf_emptied(t);
+            perf_thunks(t);
+        }
+    }
+}
