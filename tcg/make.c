@@ -3,6 +3,7 @@
  */
 #include "tcg/blocks-int.h"
 #include "tcg/trace.h"
+#include <stdlib.h>
 
 #define MAX_BLOCK_INSNS 64
 #define MAX_INSN_BYTES 15
