@@ -57,7 +57,7 @@ struct stub {
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
-    bool site, fpe;          /* record host-fault sites */
+    bool fpe;                /* FAULT: a host fault at op comes here */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
     bool lock;               /* MEM: atomic */

@@ -1,7 +1,7 @@
 /*
  * mem.c - guest memory operands: inline page-map look-up, out-of-line misses
  *
- *   [test  t, size-1 ; jnz misaligned]         sizes over 1
+ *   [test  t, size-1 ; jnz misaligned]         sizes over 1, unless the operation itself wants alignment
  * lookup:
  *   rorx  c, t, 7 ; and c, [mask]              page number of a 48-bit address, times 32
  *   mov   c, gs:[c + kind*8]                   host - guest, or 0
@@ -78,7 +78,6 @@ static struct stub *mem_stub(struct gen *g, int t, int d)
 
     s->t = (int8_t)t;
     s->c = (int8_t)d;
-    s->site = true;
     if (!g->fl_mem)
         s->rec = g->rec;
     return s;
