@@ -50,3 +50,15 @@ end() {
     kill "$1" 2> /dev/null || true
     wait "$1" 2> /dev/null || true
 }
+
+# unpack MODULE...: from the kernel's package in $demo into root/lib of an initial RAM disk made anew in $dir
+unpack() {
+    local deb m pattern=()
+    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
+    [ -n "$deb" ] || return 1
+    for m; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
+    rm -rf "$dir"
+    mkdir -p "$dir/root/bin" "$dir/root/lib"
+    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
+    for m; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/lib/"; done
+}

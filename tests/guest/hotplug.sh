@@ -64,18 +64,6 @@ END
     (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/hotplug.cpio"
 }
 
-# unpack MODULE...: from the kernel's package into the initial RAM disk
-unpack() {
-    local deb m pattern=()
-    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
-    [ -n "$deb" ] || return 1
-    for m; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
-    rm -rf "$dir"
-    mkdir -p "$dir/root/bin" "$dir/root/lib"
-    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
-    for m; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/lib/"; done
-}
-
 start() {
     log=$dir/log monitor=$dir/monitor
     : > "$log"

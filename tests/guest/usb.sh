@@ -47,18 +47,6 @@ END
     (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/usb.cpio"
 }
 
-# unpack MODULE...: from the kernel's package into the initial RAM disk
-unpack() {
-    local deb m pattern=()
-    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
-    [ -n "$deb" ] || return 1
-    for m; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
-    rm -rf "$dir"
-    mkdir -p "$dir/root/bin" "$dir/root/lib"
-    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
-    for m; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/lib/"; done
-}
-
 # start NAME ARG...: a guest with a monitor on fd 8; its console goes to $log
 start() {
     name=$1 log=$dir/$1.log monitor=$dir/$1.monitor
