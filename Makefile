@@ -100,11 +100,11 @@ src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/
 	ui/build.c ui/command.c ui/commands.c ui/kv.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
 	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c \
 	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-block.c ui/qmp-capture.c \
-	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c \
+	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c ui/qmp-vnc.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
 ifeq ($(HAVE_VNC),yes)
-src_vnc := ui/vnc.c ui/vnc-client.c
+src_vnc := ui/vnc.c ui/vnc-client.c ui/vnc-info.c ui/vnc-open.c
 endif
 ifeq ($(HAVE_SDL),yes)
 src_sdl := ui/sdl.c
@@ -412,7 +412,7 @@ check-switch: $(transom)
 # Pictures of real guests, the window and a VNC viewer
 check-display: $(transom)
 	tools/install-deps.sh check
-	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run display viewers
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run display vnc viewers
 
 # "check" may have to install packages and to configure first, so it starts anew
 check:

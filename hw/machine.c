@@ -209,7 +209,7 @@ void machine_request_stop(struct machine *m)
 
 void machine_event(struct machine *m, const char *name, const char *fmt, ...)
 {
-    char data[512];
+    char data[2048];
     va_list ap;
 
     if (!m->event)

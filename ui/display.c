@@ -8,7 +8,10 @@
 
 /* ---- VNC, when it is not built in ----------------------------------------------- */
 
-#ifndef CONFIG_VNC
+#ifdef CONFIG_VNC
+static const bool vnc_built = true;
+#else
+static const bool vnc_built = false;
 struct vnc *vnc_new(struct machine *m, const char *spec, const char *name, struct err *e)
 {
     err_set(e, -ENOTSUP, "%s: not built in (LibVNCServer was not there)", spec);
@@ -16,7 +19,12 @@ struct vnc *vnc_new(struct machine *m, const char *spec, const char *name, struc
 }
 void vnc_free(struct vnc *v) { }
 int vnc_password(struct vnc *v, const char *password, struct err *e) { return -ENOTSUP; }
+int vnc_password_expires(struct vnc *v, int64_t when, struct err *e) { return -ENOTSUP; }
+bool vnc_is(const struct vnc *v, const char *id) { return false; }
+void vnc_serve(struct vnc *v, int fd, bool skip_auth) { }
 void vnc_info(struct vnc *v, FILE *f) { }
+void vnc_describe(struct vnc *v, struct jw *w) { }
+void vnc_describe_server(struct vnc *v, struct jw *w) { }
 #endif
 
 #ifndef CONFIG_SDL
@@ -29,23 +37,6 @@ struct sdl *sdl_new(struct machine *m, const char *spec, const char *title,
 void sdl_free(struct sdl *s) { }
 bool sdl_available(void) { return false; }
 #endif
-
-int displays_vnc_password(struct displays *d, const char *password, struct err *e)
-{
-    if (!d || !d->vnc)
-        return err_set(e, -ENOENT, "there is no VNC server (-vnc)");
-    if (!password)
-        return err_set(e, -EINVAL, "a password is wanted");
-    return vnc_password(d->vnc, password, e);
-}
-
-void displays_vnc_info(struct displays *d, FILE *f)
-{
-    if (d && d->vnc)
-        vnc_info(d->vnc, f);
-    else
-        fprintf(f, "Server: disabled\n");
-}
 
 /* ---- life ---------------------------------------------------------------------------- */
 
@@ -96,7 +87,7 @@ int run_displays(struct run *r, struct err *e)
     r->displays = xzalloc(sizeof *r->displays);
     r->displays->m = r->m;
     timer_init(&r->displays->release, &r->m->timers, release_keys, r->displays);
-    if (r->opt->vnc)
+    if (r->opt->vnc && (vnc_built || strcmp(r->opt->vnc, "none")))
         ret = open_vnc(r, e);
     if (ret == 0 && r->opt->sdl)
         ret = open_window(r, e);

@@ -8,6 +8,7 @@
 
 #define HELD_MAX 16
 
+struct jw;
 struct sdl;
 struct vnc;
 
@@ -26,17 +27,12 @@ void displays_press(struct displays *d, const unsigned *key, unsigned n, unsigne
 /** screendump() - picture of console @head into @file; @format: "png", "ppm" or NULL (ppm).
  *  0 or -errno with @e set */
 int screendump(struct machine *m, unsigned head, const char *file, const char *format, struct err *e);
-/** displays_vnc_password() - needs -vnc ...,password=on; 0 or -errno with @e set */
-int displays_vnc_password(struct displays *d, const char *password, struct err *e);
-/** displays_vnc_info() - as "info vnc" prints it; @d may be NULL */
-void displays_vnc_info(struct displays *d, FILE *f);
-
-/* ---- VNC (vnc.c) -------------------------------------------------------------- */
+/* ---- VNC (vnc*.c) -------------------------------------------------------------- */
 
 /**
  * vnc_new() - serve console 0 of @m
- * @spec: [HOST]:N or unix:PATH, then password=on|off, to=N, websocket=on|[HOST:]PORT,
- *   share=allow-exclusive|force-shared|ignore, connections=N
+ * @spec: [HOST]:N, unix:PATH or none, then password=on|off, to=N, websocket=on|[HOST:]PORT,
+ *   share=allow-exclusive|force-shared|ignore, connections=N, id=NAME, ipv4=on, ipv6=on
  * @name: desktop name; copied
  *
  * Returns NULL with @e set to "SPEC: why". Clients have threads of their own, so a slow
@@ -47,9 +43,19 @@ struct vnc *vnc_new(struct machine *m, const char *spec, const char *name, struc
 void vnc_free(struct vnc *v);
 /** vnc_password() - from now on; at most 8 bytes count. -EINVAL: it asks for none */
 int vnc_password(struct vnc *v, const char *password, struct err *e) MUST_CHECK;
+/** vnc_password_expires() - from @when on, in seconds since 1970, it lets nobody in. -EINVAL: it
+ *  asks for none */
+int vnc_password_expires(struct vnc *v, int64_t when, struct err *e) MUST_CHECK;
+/** vnc_is() - whether @id names this server */
+bool vnc_is(const struct vnc *v, const char *id);
+/** vnc_serve() - take over a connected socket as a client; closed on failure
+ *  @skip_auth: let it in without a password */
+void vnc_serve(struct vnc *v, int fd, bool skip_auth);
+/** vnc_info() - for people; vnc_describe(), vnc_describe_server(): the objects of query-vnc and
+ *  query-vnc-servers */
 void vnc_info(struct vnc *v, FILE *f);
-/** vnc_serve() - take over a connected socket as a client; closed on failure */
-void vnc_serve(struct vnc *v, int fd);
+void vnc_describe(struct vnc *v, struct jw *w);
+void vnc_describe_server(struct vnc *v, struct jw *w);
 
 /* ---- SDL (sdl.c) ---------------------------------------------------------------- */
 

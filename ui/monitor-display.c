@@ -183,13 +183,16 @@ static void cmd_mouse_set(struct monitor *mon, char *rest)
 
 static void info_vnc(struct monitor *mon, char *rest)
 {
+    struct displays *d = displays_of(mon);
     char *text = NULL;
     size_t len;
-    FILE *f = open_memstream(&text, &len);
+    FILE *f = d && d->vnc ? open_memstream(&text, &len) : NULL;
 
-    if (!f)
+    if (!f) {
+        monitor_printf(mon, "Server: disabled\n");
         return;
-    displays_vnc_info(displays_of(mon), f);
+    }
+    vnc_info(d->vnc, f);
     fclose(f);
     monitor_printf(mon, "%s", text);
     free(text);

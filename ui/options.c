@@ -142,7 +142,7 @@ static int set_nographic(struct options *o, const char *v, struct err *e)
 
 static int set_vnc(struct options *o, const char *v, struct err *e)
 {
-    o->vnc = strcmp(v, "none") ? v : NULL;
+    o->vnc = v;
     o->display_given = true;
     return 0;
 }

@@ -303,7 +303,9 @@ static int change_vnc(struct call *c, struct err *e)
 
     if (strcmp(what, "password") && strcmp(what, "passwd"))
         return err_set(e, -EINVAL, "vnc password PASSWORD is wanted");
-    return displays_vnc_password(c->run->displays, password, e);
+    if (!password)
+        return err_set(e, -EINVAL, "a password is wanted");
+    return vnc_set_password(c, password, e);
 }
 
 /* At the prompt "change vnc password ..." is another thing. */
@@ -319,7 +321,7 @@ static int cmd_change_qmp(struct call *c, struct err *e)
     struct drive *d;
 
     if (!strcmp(device, "vnc") && (!strcmp(target, "password") || !strcmp(target, "passwd")))
-        return displays_vnc_password(c->run->displays, arg, e);
+        return arg ? vnc_set_password(c, arg, e) : err_set(e, -EINVAL, "a password is wanted");
     d = find(c, e);
     return d ? put_medium(d, target, arg, NULL, false, e) : -ENODEV;
 }

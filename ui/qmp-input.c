@@ -138,7 +138,7 @@ static int cmd_input_send_event(struct call *c, struct err *e)
     return 0;
 }
 
-/* ---- pictures, VNC ---------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------- */
 
 static int cmd_screendump(struct call *c, struct err *e)
 {
@@ -149,18 +149,9 @@ static int cmd_screendump(struct call *c, struct err *e)
     return screendump(c->m, (unsigned)head, jv_text(c->args, "filename"), jv_text(c->args, "format"), e);
 }
 
-static int cmd_set_password(struct call *c, struct err *e)
-{
-    if (strcmp(jv_text(c->args, "protocol"), "vnc"))
-        return err_set(e, -EINVAL, "only vnc has a password");
-    return displays_vnc_password(c->run->displays, jv_text(c->args, "password"), e);
-}
-
 const struct command input_commands[] = {
     { .qmp = "send-key", .args = "keys:j,hold-time:i?", .run = cmd_send_key },
     { .qmp = "input-send-event", .args = "events:j,device:s?,head:i?", .run = cmd_input_send_event },
     { .qmp = "screendump", .args = "filename:F,head:i?,format:s?", .run = cmd_screendump },
-    { .hmp = "set_password", .qmp = "set_password", .args = "protocol:s,password:s",
-      .help = "password of the VNC server: vnc PASSWORD", .run = cmd_set_password },
     { .hmp = NULL }
 };

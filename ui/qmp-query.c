@@ -174,7 +174,7 @@ static int query_balloon(struct call *c, struct err *e)
     return err_set(e, -ENODEV, "No balloon device has been activated");
 }
 
-/* ---- pointer, VNC ---------------------------------------------------------------------------- */
+/* ---- pointer ---------------------------------------------------------------------------- */
 
 static void write_pointer(void *opaque, const struct input_pointer *p)
 {
@@ -192,31 +192,6 @@ static int query_mice(struct call *c, struct err *e)
 {
     jw_open_array(c->out, NULL);
     input_list(c->m, write_pointer, c->out);
-    jw_close(c->out);
-    return 0;
-}
-
-static int query_vnc(struct call *c, struct err *e)
-{
-    const char *spec = c->run->displays && c->run->displays->vnc ? c->run->opt->vnc : NULL;
-    size_t n = spec ? strcspn(spec, ",") : 0, host;
-    const char *colon;
-
-    jw_open(c->out, NULL);
-    jw_bool(c->out, "enabled", spec != NULL);
-    if (spec && !strncmp(spec, "unix:", 5)) {
-        jw_strf(c->out, "host", "%.*s", (int)n - 5, spec + 5);
-        jw_str(c->out, "service", "0");
-        jw_str(c->out, "family", "unix");
-    } else if (spec) {
-        colon = memrchr(spec, ':', n);
-        host = colon ? (size_t)(colon - spec) : 0;
-        jw_strf(c->out, "host", "%.*s", host ? (int)host : 7, host ? spec : "0.0.0.0");
-        jw_strf(c->out, "service", "%d", 5900 + (colon ? atoi(colon + 1) : 0));
-        jw_str(c->out, "family", *spec == '[' ? "ipv6" : "ipv4");
-    }
-    if (spec)
-        jw_str(c->out, "auth", strstr(spec, "password=on") || strstr(spec, ",password") ? "vnc" : "none");
     jw_close(c->out);
     return 0;
 }
@@ -372,7 +347,6 @@ const struct command query_commands[] = {
     { .qmp = "query-tpm-types", .returns = "any", .run = query_none },
     { .qmp = "query-balloon", .returns = "any", .run = query_balloon },
     { .qmp = "query-mice", .returns = "any", .run = query_mice },
-    { .qmp = "query-vnc", .returns = "any", .run = query_vnc },
     { .qmp = "query-command-line-options", .args = "option:s?", .returns = "any", .run = query_options },
     { .qmp = "query-migrate", .run = query_migrate },
     { .qmp = "query-migrate-capabilities", .returns = "any", .run = query_migrate_capabilities },

@@ -11,13 +11,13 @@
  */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <rfb/rfb.h>
 #include "hw/input/input.h"
@@ -118,7 +118,8 @@ static rfbBool on_password(rfbClientPtr cl, const char *response, int len)
     pthread_mutex_lock(&v->lock);
     memcpy(want, cl->authChallenge, sizeof want);
     rfbEncryptBytes(want, v->password);
-    ok = v->password_set && len == sizeof want && !memcmp(want, response, sizeof want);
+    ok = v->password_set && time(NULL) < v->expires && len == sizeof want &&
+         !memcmp(want, response, sizeof want);
     pthread_mutex_unlock(&v->lock);
     return ok;
 }
@@ -277,7 +278,7 @@ static rfbScreenInfoPtr make_screen(struct vnc_client *c)
     s->kbdAddEvent = on_key;
     s->ptrAddEvent = on_pointer;
     s->newClientHook = on_new;
-    if (v->need_password) {
+    if (v->need_password && !c->skip_auth) {
         s->authPasswdData = v;
         s->passwordCheck = on_password;
     }
@@ -331,34 +332,6 @@ static bool process(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr 
     return !c->gone;
 }
 
-/* One end of the connection as programs are told of it: numbers only, so plain JSON. */
-static void end_text(char *text, size_t size, const struct sockaddr_storage *a, socklen_t len)
-{
-    const struct sockaddr *sa = (const struct sockaddr *)a;
-    bool inet = a->ss_family == AF_INET || a->ss_family == AF_INET6;
-    char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "0";
-
-    if (inet)
-        getnameinfo(sa, len, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(text, size, "\"host\": \"%.60s\", \"service\": \"%.8s\", \"family\": \"%s\", \"websocket\": false",
-             host, port, a->ss_family == AF_INET6 ? "ipv6" : inet ? "ipv4" : "unix");
-}
-
-/* VNC_CONNECTED, VNC_INITIALIZED, VNC_DISCONNECTED; takes the machine lock */
-static void tell(const struct vnc_client *c, const char *event)
-{
-    struct sockaddr_storage here = { .ss_family = AF_UNIX }, there = here;
-    socklen_t here_len = sizeof here, there_len = sizeof there;
-    char server[160], client[160];
-
-    getsockname(c->fd, (struct sockaddr *)&here, &here_len);
-    getpeername(c->fd, (struct sockaddr *)&there, &there_len);
-    end_text(server, sizeof server, &here, here_len);
-    end_text(client, sizeof client, &there, there_len);
-    machine_event(c->vnc->m, event, "{\"server\": {%s, \"auth\": \"%s\"}, \"client\": {%s}}", server,
-                  c->vnc->need_password ? "vnc" : "none", client);
-}
-
 static void serve(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr cl)
 {
     int64_t deadline_ms = now_ms() + HANDSHAKE_MS;
@@ -375,9 +348,17 @@ static void serve(struct vnc_client *c, rfbScreenInfoPtr screen, rfbClientPtr cl
             break;
         if (cl->state == RFB_NORMAL && !c->watching) {
             watch(c);
-            tell(c, "VNC_INITIALIZED");
+            vnc_tell(c, "VNC_INITIALIZED");
         }
     }
+}
+
+/* Which of both it is, is known once the library has seen the first bytes. */
+static void note_websocket(struct vnc_client *c, rfbClientPtr cl)
+{
+    pthread_mutex_lock(&c->vnc->lock);
+    c->peer.websocket = c->server.websocket = cl && cl->wsctx;
+    pthread_mutex_unlock(&c->vnc->lock);
 }
 
 static void *client_thread(void *opaque)
@@ -389,12 +370,13 @@ static void *client_thread(void *opaque)
 
     sigfillset(&all);            /* SIGPIPE; others are the main thread's */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
-    tell(c, "VNC_CONNECTED");
     screen = make_screen(c);
     if (screen)
         cl = rfbNewClient(screen, c->rfb_fd);
     else
         close(c->rfb_fd);
+    note_websocket(c, cl);
+    vnc_tell(c, "VNC_CONNECTED");
     if (cl && !c->gone)
         serve(c, screen, cl);
     unwatch(c);
@@ -409,7 +391,7 @@ static void *client_thread(void *opaque)
     }
     free(c->pixels);
     c->pixels = NULL;
-    tell(c, "VNC_DISCONNECTED");
+    vnc_tell(c, "VNC_DISCONNECTED");
     shutdown(c->fd, SHUT_RDWR);
     __atomic_store_n(&c->finished, true, __ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&c->stop, __ATOMIC_SEQ_CST))
@@ -417,13 +399,18 @@ static void *client_thread(void *opaque)
     return NULL;
 }
 
-int vnc_client_start(struct vnc *v, int fd)
+int vnc_client_start(struct vnc *v, int fd, const struct vnc_end *server, bool skip_auth)
 {
     struct vnc_client *c = xzalloc(sizeof *c);
+    struct sockaddr_storage there = { 0 };
+    socklen_t len = sizeof there;
     int room = SEND_BYTES;
 
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-    *c = (struct vnc_client){ .vnc = v, .rfb_fd = fd };
+    *c = (struct vnc_client){ .vnc = v, .rfb_fd = fd, .server = *server, .skip_auth = skip_auth };
+    if (getpeername(fd, (struct sockaddr *)&there, &len) < 0)
+        len = 0;
+    vnc_end_fill(&c->peer, &there, len);
     c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&c->lock, NULL);

@@ -75,7 +75,7 @@ static int connected(struct vnc *v)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
         die("socketpair");
-    vnc_serve(v, sp[0]);
+    vnc_serve(v, sp[0], false);
     return sp[1];
 }
 

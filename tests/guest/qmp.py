@@ -4,7 +4,6 @@ programs use it, with a client of our own. Prints ok and FAIL lines.
 
   qmp.py TRANSOM DIRECTORY
 """
-import array
 import json
 import os
 import signal
@@ -13,115 +12,8 @@ import subprocess
 import sys
 import time
 
-TRANSOM, DIR = sys.argv[1], sys.argv[2]
-WAIT = 60          # longest time that anything may take
-
-
-class Client:
-    """One connection; events are kept in order of arrival."""
-
-    def __init__(self, path, greet=True):
-        deadline = time.time() + WAIT
-        while True:
-            self.sock = socket.socket(socket.AF_UNIX)
-            try:
-                self.sock.connect(path)
-                break
-            except OSError:
-                self.sock.close()
-                if time.time() > deadline:
-                    raise
-                time.sleep(0.02)
-        self.sock.settimeout(WAIT)
-        self.buf = b''
-        self.events = []
-        self.greeting = self.read() if greet else None
-        if greet:
-            self('qmp_capabilities')
-
-    def read(self):
-        while True:
-            line, sep, rest = self.buf.partition(b'\r\n')
-            if sep:
-                try:
-                    value = json.loads(line)
-                except ValueError:      # a pretty one: more lines belong to it
-                    line, sep, rest = self.buf.partition(b'\r\n')
-                    value = json.loads(line)
-                self.buf = rest
-                return value
-            data = self.sock.recv(65536)
-            if not data:
-                raise EOFError('connection closed')
-            self.buf += data
-
-    def answer(self):
-        while True:
-            value = self.read()
-            if 'event' not in value:
-                return value
-            self.events.append(value)
-
-    def __call__(self, name, **args):
-        request = {'execute': name}
-        if args:
-            request['arguments'] = {k.replace('_', '-') if k != 'node_name' else 'node-name': v
-                                    for k, v in args.items()}
-        self.sock.sendall(json.dumps(request).encode() + b'\n')
-        return self.answer()
-
-    def value(self, name, **args):
-        return self(name, **args).get('return')
-
-    def error(self, name, **args):
-        return self(name, **args).get('error', {}).get('class')
-
-    def names(self):
-        names = [e['event'] for e in self.events]
-        self.events = []
-        return names
-
-    def wait_event(self, name):
-        for i, e in enumerate(self.events):
-            if e['event'] == name:
-                return self.events.pop(i)
-        while True:
-            value = self.read()
-            if value.get('event') == name:
-                return value
-            self.events.append(value)
-
-    def send_fd(self, fd, text):
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fd]))]
-        self.sock.sendmsg([text], rights)
-
-    def close(self):
-        self.sock.close()
-
-
-failed = False
-
-
-def check(name, got, want=True):
-    global failed
-    if got == want:
-        print(f'ok qmp: {name}')
-    else:
-        failed = True
-        print(f'FAIL qmp: {name}: {got!r} instead of {want!r}'[:600])
-    sys.stdout.flush()
-
-
-def path(name):
-    p = os.path.join(DIR, name)
-    if os.path.exists(p):
-        os.unlink(p)
-    return p
-
-
-def start(*args, **kw):
-    err = open(os.path.join(DIR, 'qmp.err'), 'wb')
-    return subprocess.Popen([TRANSOM, *args], stdin=subprocess.DEVNULL, stdout=err, stderr=err, **kw)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
+from qmpclient import Client, DIR, TRANSOM, WAIT, check, path, run_parts, start  # noqa: E402
 
 
 # ---- what management programs ask an emulator without a machine -------------------------
@@ -472,9 +364,4 @@ def pretty():
         vm.wait()
 
 
-for part in probe, pretty, machine:
-    try:
-        part()
-    except Exception as why:           # a lost connection is a failed test
-        check(f'{part.__name__} went to its end', repr(why), 'no exception')
-sys.exit(failed)
+sys.exit(run_parts(probe, pretty, machine))

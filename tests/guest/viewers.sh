@@ -118,13 +118,26 @@ if start window -display sdl; then
 fi
 finish
 
-if start vnc -vnc "unix:$shots/vnc,password=on"; then
+# seen_with ENCODING: a viewer that prefers this one is sent pictures in it (the server counts them when
+# the viewer is gone) and shows what the guest shows
+seen_with() {
+    name=vnc-$1
+    start "$name" -vnc "unix:$shots/vnc,password=on" -d display -D "$shots/$name.log" || return
     echo "set_password vnc sesame" >&8
-    tigervncpasswd -f <<< sesame > "$shots/passwd"
-    xtigervncviewer -passwd "$shots/passwd" -RemoteResize=0 "$shots/vnc" > "$shots/viewer.log" 2>&1 &
+    xtigervncviewer -passwd "$shots/passwd" -RemoteResize=0 -AutoSelect=0 -PreferredEncoding="$1" -QualityLevel=9 \
+        "$shots/vnc" > "$shots/$name.viewer" 2>&1 &
     viewer=$!
-    window 'QEMU \(vnc\)' && type_and_look
+    window "QEMU \\($name\\)" && type_and_look
     end "$viewer"
-fi
-finish
+    if wait_for 20 "$shots/$name.log" "vnc:  $2 *: *[1-9]" "$pid"; then
+        pass "viewers: $name: the picture came as $2"
+    else
+        fail "viewers: $name: the picture came as $2" "$(tail_of "$shots/$name.log")"
+    fi
+    finish
+}
+
+tigervncpasswd -f <<< sesame > "$shots/passwd"
+seen_with ZRLE ZRLE
+seen_with Tight tight
 end "$server"

@@ -86,12 +86,19 @@ wrong "unknown property of a window" 'grap-mod' -display sdl,grap-mod=rctrl
 wrong "unknown display adapter" 'cirrus' -vga cirrus
 wrong "VNC without a display number" 'DISPLAY' -vnc localhost
 wrong "unknown VNC property" 'did you mean password' -vnc :7,pasword=on
+wrong "VNC password neither on nor off" 'password=maybe: on or off' -vnc :7,password=maybe
+wrong "VNC display beyond all ports" 'DISPLAY' -vnc :70000
+wrong "VNC share= that is none" 'allow-exclusive, force-shared or ignore' -vnc :7,share=all
+wrong "VNC WebSocket at a port that is none" 'a port or HOST:PORT' -vnc :7,websocket=x
+wrong "VNC WebSocket without a port" 'websocket goes with' -vnc unix:x,websocket=on
+wrong "VNC with TLS" 'tls-creds: not supported' -vnc :7,tls-creds=x
 wrong "VNC at a host that is none" 'nowhere.invalid' -vnc nowhere.invalid:1
 wrong "VNC socket that cannot be" 'nowhere' -vnc unix:/nowhere/at/all
 python3 -c 'import socket, time
-s = socket.socket(); s.bind(("127.0.0.1", 5997)); s.listen(); time.sleep(20)' 2> /dev/null &
+s = socket.socket(); s.bind(("127.0.0.1", 5997)); s.listen(); print("listening", flush=True)
+time.sleep(60)' > "$work/busy" 2> /dev/null &
 busy=$!
-sleep 1
+wait_for 30 "$work/busy" listening "$busy"
 wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
 end "$busy"
 wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
