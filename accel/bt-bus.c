@@ -2,8 +2,10 @@
  * bt-bus.c - what the translated CPU sees of the machine: ports, devices in
  * memory, its local APIC, interrupts, time
  */
+#include <sys/random.h>
 #include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
+#include "hw/outside.h"
 #include "hw/timer/timer.h"
 #include "trace/format.h"
 
@@ -216,6 +218,18 @@ static bool bus_apic_msr(void *opaque, uint32_t msr, uint64_t *v, bool write)
 
 /* ---- time ------------------------------------------------------------------------------------- */
 
+static bool bus_random(void *opaque, uint64_t *v)
+{
+    struct bt_cpu *c = opaque;
+
+    if (c->bt->icount)
+        *v = bt_icount_random(c->bt);
+    else if (getrandom(v, sizeof *v, GRND_NONBLOCK) != (ssize_t)sizeof *v)
+        return false;
+    *v = outside_value(c->bt->m, OUTSIDE_ENTROPY, 0, *v);
+    return true;
+}
+
 static uint64_t bus_tsc(void *opaque)
 {
     struct bt_cpu *c = opaque;
@@ -232,7 +246,7 @@ static int64_t bus_wall_ns(void *opaque)
 
     machine_lock(c->bt->m);
     rtc = machine_find_device(c->bt->m, mc146818_type.name);
-    ns = rtc ? rtc_time_ns(rtc) : host_monotonic_ns();
+    ns = rtc ? rtc_time_ns(rtc) : clock_now_ns(&c->bt->m->clock);
     machine_unlock(c->bt->m);
     return ns;
 }
@@ -275,10 +289,8 @@ void bt_bus_init(struct bt_cpu *c)
         .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
         .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns,
-        .ram = bus_ram, .ram_done = bus_ram_done, .opaque = c,
+        .random = bus_random, .ram = bus_ram, .ram_done = bus_ram_done, .opaque = c,
     };
     if (c->bt->a->opt.magic_break)
         c->bus.magic = bus_magic;
-    if (c->bt->icount)
-        c->bus.random = bt_icount_random;
 }

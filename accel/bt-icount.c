@@ -15,6 +15,7 @@
 #include <time.h>
 #include "accel/bt-int.h"
 #include "accel/bt-icount.h"
+#include "hw/outside.h"
 
 #define NS_PER_S 1000000000ll
 #define SLICE (1u << 24)         /* instructions between two looks when there is no timer */
@@ -87,15 +88,13 @@ void bt_icount_leave(struct bt_cpu *c)
 }
 
 /* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-bool bt_icount_random(void *opaque, uint64_t *v)
+uint64_t bt_icount_random(struct bt *bt)
 {
-    struct bt_cpu *c = opaque;
-    uint64_t z = c->bt->icount->random += 0x9e3779b97f4a7c15ull;
+    uint64_t z = bt->icount->random += 0x9e3779b97f4a7c15ull;
 
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    *v = z ^ z >> 31;
-    return true;
+    return z ^ z >> 31;
 }
 
 /* ---- against the host's clock ------------------------------------------------------------ */
@@ -122,27 +121,35 @@ static void adapt(struct bt *bt)
         ic->shift--;
     else if (-ahead > ns - ic->adapted_ns && ic->shift < ICOUNT_SHIFT_MAX)
         ic->shift++;
+    ic->shift = (uint8_t)outside_value(bt->m, OUTSIDE_TIME, OUTSIDE_RATE, ic->shift);
     ic->adapted_ns = ns;
     ic->adapted_host_ns = host;
 }
 
-/* Wait @ns of the host's time, or until something is asked of the vCPU. */
-static void doze(struct bt_cpu *c, int64_t ns)
+/* Wait @ns of the host's time (-1: for ever), or until something is asked of the vCPU.
+ * Returns how long: @ns when nothing was. */
+static int64_t doze(struct bt_cpu *c, int64_t ns)
 {
+    int64_t start = host_monotonic_ns(), left = ns;
     struct timespec until;
+    bool woken;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ns / NS_PER_S;
-    until.tv_nsec += ns % NS_PER_S;
-    until.tv_sec += until.tv_nsec / NS_PER_S;
-    until.tv_nsec %= NS_PER_S;
+    left += until.tv_nsec;
+    until.tv_sec += left / NS_PER_S;
+    until.tv_nsec = left % NS_PER_S;
     pthread_mutex_lock(&c->ac.lock);
     __atomic_store_n(&c->ac.sleeping, 1, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) && !c->bt->icount->timers_moved)
-        if (pthread_cond_timedwait(&c->ac.wake, &c->ac.lock, &until) == ETIMEDOUT)
+    while (!(woken = __atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) || c->bt->icount->woken))
+        if (ns < 0)
+            pthread_cond_wait(&c->ac.wake, &c->ac.lock);
+        else if (pthread_cond_timedwait(&c->ac.wake, &c->ac.lock, &until) == ETIMEDOUT)
             break;
     __atomic_store_n(&c->ac.sleeping, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&c->ac.lock);
+    if (!woken)
+        return ns;
+    return ns < 0 ? host_monotonic_ns() - start : MIN(ns, host_monotonic_ns() - start);
 }
 
 /* align=on: the guest does not run ahead */
@@ -158,13 +165,18 @@ static void align(struct bt_cpu *c)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-/* Machine lock held. */
-static void run_timers(struct bt *bt)
+/* What is due, and what has come from outside. Machine lock held. */
+static void run_due(struct bt *bt)
 {
+    struct bt_cpu *c = &bt->cpus[0];
+
+    pthread_mutex_lock(&c->ac.lock);
+    bt->icount->woken = false;
+    pthread_mutex_unlock(&c->ac.lock);
     set_clock(bt);
-    bt->icount->timers_moved = false;
     while (timer_list_run(&bt->m->timers) == 0)
         ;
+    outside_run(bt->m);
 }
 
 static void end_here(struct bt *bt)
@@ -188,7 +200,7 @@ void bt_icount_before(struct bt_cpu *c)
         return;
     }
     machine_lock(bt->m);
-    run_timers(bt);
+    run_due(bt);
     machine_unlock(bt->m);
     if (ic->opt.automatic)
         adapt(bt);
@@ -203,46 +215,57 @@ void bt_icount_after(struct bt_cpu *c)
     machine_unlock(c->bt->m);
 }
 
-/* The next timer's time comes at once for a CPU that waits for it. False: there is none. */
-static bool skip_to_timer(struct bt_cpu *c)
+/* ns to the first timer; -1: there is none */
+static int64_t to_timer(struct bt *bt)
 {
-    struct bt *bt = c->bt;
-    struct bt_icount *ic = bt->icount;
-    int64_t wait;
+    const struct timer *t;
+    int64_t ns = -1;
 
     machine_lock(bt->m);
-    set_clock(bt);
-    wait = bt->m->timers.head ? bt->m->timers.head->deadline_ns - bt_icount_ns(bt) : -1;
+    t = bt->m->timers.head;
+    if (t)
+        ns = MAX(t->deadline_ns - bt_icount_ns(bt), 0);
     machine_unlock(bt->m);
-    if (wait < 0 && !bt->m->timers.head)
-        return false;
-    if (wait > 0 && ic->opt.sleep)
-        doze(c, wait);
-    machine_lock(bt->m);
-    if (wait > 0 && !ic->timers_moved && !__atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST))
-        ic->bias_ns += wait;
-    run_timers(bt);
-    machine_unlock(bt->m);
-    return true;
+    return ns;
 }
 
+/*
+ * How far the clock goes on for a CPU that waits up to @ns for a timer (-1: there is none). What comes from
+ * outside ends the wait, and only it takes its time then: a look at the machine does not.
+ */
+static int64_t wait_ns(struct bt_cpu *c, int64_t ns)
+{
+    const struct bt_icount *ic = c->bt->icount;
+    int64_t waited = ns;
+
+    if (ns < 0 || (ns > 0 && ic->opt.sleep))
+        waited = doze(c, ns);
+    if (waited == ns)
+        return ns;
+    if (!ic->woken || !ic->opt.sleep)
+        return 0;
+    return (int64_t)outside_value(c->bt->m, OUTSIDE_TIME, OUTSIDE_WAITED, (uint64_t)waited);
+}
+
+/* A CPU that waits goes on when a timer's time has come: at once, or with sleep=on in as much of the host's time. */
 void bt_icount_halt(struct bt_cpu *c)
 {
+    struct bt *bt = c->bt;
+
     while (!__atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST)) {
-        if (skip_to_timer(c))
-            continue;
-        pthread_mutex_lock(&c->ac.lock);
-        __atomic_store_n(&c->ac.sleeping, 1, __ATOMIC_SEQ_CST);
-        while (!__atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) && !c->bt->icount->timers_moved)
-            pthread_cond_wait(&c->ac.wake, &c->ac.lock);
-        __atomic_store_n(&c->ac.sleeping, 0, __ATOMIC_SEQ_CST);
-        pthread_mutex_unlock(&c->ac.lock);
+        int64_t ns = wait_ns(c, to_timer(bt));
+
+        machine_lock(bt->m);
+        bt->icount->bias_ns += ns;
+        run_due(bt);
+        machine_unlock(bt->m);
     }
 }
 
-/* timer_list.notify: an earlier timer than all others. The vCPU's own accesses end in
- * set_budget() anyway. */
-static void timer_moved(void *opaque)
+/* ---- others -------------------------------------------------------------------------------- */
+
+/* Something is to be done on the vCPU's thread. Its own accesses end in set_budget() anyway. */
+static void wake(void *opaque)
 {
     struct bt *bt = opaque;
     struct bt_cpu *c = &bt->cpus[0];
@@ -250,11 +273,25 @@ static void timer_moved(void *opaque)
     if (accel_self(&c->ac))
         return;
     pthread_mutex_lock(&c->ac.lock);
-    bt->icount->timers_moved = true;
+    bt->icount->woken = true;
     pthread_cond_signal(&c->ac.wake);
     pthread_mutex_unlock(&c->ac.lock);
     tcg_kick(&c->ac.cpu->tcg);
 }
+
+static bool ours(void *opaque)
+{
+    struct bt *bt = opaque;
+
+    return accel_self(&bt->cpus[0].ac);
+}
+
+static uint64_t count(void *opaque)
+{
+    return tcg_count(the_cpu(opaque));
+}
+
+static const struct outside_turns turns = { .ours = ours, .wake = wake, .count = count };
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -270,6 +307,8 @@ int bt_icount_new(struct bt *bt, const struct icount_options *o, struct err *e)
     ic->shift = o->shift;
     ic->next_hash = o->hash_every;
     bt->m->clock.by_count = true;
+    bt->m->outside->turns = &turns;
+    bt->m->outside->turns_opaque = bt;
     if (o->hash_file || bt->a->opt.verify.shared)
         ret = bt_hash_new(&ic->hash, bt, o->hash_file, e);
     return ret;
@@ -279,7 +318,7 @@ void bt_icount_start(struct bt *bt)
 {
     struct bt_icount *ic = bt->icount;
 
-    bt->m->timers.notify = timer_moved;
+    bt->m->timers.notify = wake;
     bt->m->timers.notify_opaque = bt;
     ic->start_host_ns = ic->adapted_host_ns = host_monotonic_ns();
     ic->start_ns = ic->adapted_ns = bt_icount_ns(bt);

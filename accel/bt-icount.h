@@ -16,7 +16,7 @@ struct bt_icount {
     int64_t bias_ns;             /* the clock at count @from */
     uint64_t from;
     uint64_t random;             /* state of the generator */
-    bool timers_moved;           /* by another thread; bt_cpu.lock */
+    bool woken;                  /* by another thread: a timer moved, an event waits; accel_cpu.lock */
     struct bt_hash *hash;
     uint64_t next_hash;          /* count at which a hash is due */
     uint64_t ram_sum;            /* of RAM, at the last */
@@ -41,8 +41,8 @@ void bt_icount_leave(struct bt_cpu *c);
  *  how far to go */
 void bt_icount_before(struct bt_cpu *c);
 void bt_icount_after(struct bt_cpu *c);
-/** bt_icount_random() - x86_bus.random: the same numbers in every run */
-bool bt_icount_random(void *opaque, uint64_t *v);
+/** bt_icount_random() - 64 bits, the same numbers in every run */
+uint64_t bt_icount_random(struct bt *bt);
 /** bt_icount_halt() - bt_halt() */
 void bt_icount_halt(struct bt_cpu *c);
 

@@ -7,6 +7,7 @@
  */
 #include <time.h>
 #include "accel/bt-icount.h"
+#include "hw/outside.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -109,6 +110,7 @@ static uint64_t host_counter(const struct accel *a)
 {
     uint64_t t = a->tsc_fixed ? accel_host_tsc() : (uint64_t)host_monotonic_ns();
 
+    t = outside_value(a->m, OUTSIDE_TIME, OUTSIDE_TSC, t);
     return a->tsc_mul ? (uint64_t)((unsigned __int128)t * a->tsc_mul >> 32) : t;
 }
 

@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include "hw/hw-int.h"
+#include "hw/outside.h"
 
 static void device_append(struct machine *m, struct device *d)
 {
@@ -86,6 +87,7 @@ struct device *machine_find_device(struct machine *m, const char *type_name)
 void machine_reset(struct machine *m)
 {
     machine_lock(m);
+    outside_tell(m, &(struct outside_event){ .kind = OUTSIDE_CONTROL, .arg = { OUTSIDE_RESET } });
     for (unsigned last = 0; last < 2; last++)
         for (struct device *d = m->devices; d; d = d->next)
             if (d->type->reset && d->type->reset_last == last)

@@ -454,6 +454,7 @@ struct machine {
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
     struct machine_trace trace;
+    struct outside *outside;    /* hw/outside.h: where what the guest cannot know comes in */
     struct net *net;            /* packet back ends, net/net.h; or NULL */
     /* run control; requests are made by devices and monitors, carried out by
      * the main loop */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "hw/hw-int.h"
 #include "hw/input/input.h"
+#include "hw/outside.h"
 
 /* Where configure found firmware, then where distributions keep it. */
 #ifndef CONFIG_FIRMWARE_DIR
@@ -99,6 +100,7 @@ struct machine *machine_new(const struct machine_config *cfg, struct err *e)
     m->timers.notify = machine_timer_moved;
     m->timers.notify_opaque = m;
     machine_irq_init(m);
+    outside_init(m);
     return m;
 }
 
@@ -112,6 +114,7 @@ void machine_free(struct machine *m)
         return;
     devices_free(m);
     input_free(m);
+    outside_free(m);
     ports_free(m);
     mem_map_free(&m->mem);
     ram_unmap(m);

@@ -81,6 +81,8 @@ void netport_free(struct netport *p)
         ;
     if (*l)
         *l = p->next;
+    if (p->net->forget)
+        p->net->forget(p->net->arrive_opaque, p);
     unplug(p);
     net_purge(p);
     net_dump_free(p->dump);
@@ -299,23 +301,35 @@ static void dump(struct netport *p, const struct net_frame *f)
         net_dump_frame(p->peer->dump, f);
 }
 
-bool net_send(struct netport *from, const struct net_frame *f)
+void net_carry(struct netport *from, const struct net_frame *f)
 {
     struct netport *to = from->peer;
 
-    if (f->len < NET_ETH_HLEN || f->len > NET_FRAME_MAX)
-        return true;
-    from->frames_out++;
-    if (unlikely(from->net && from->net->note))
-        from->net->note(from->net->note_opaque, from, f->len);
-    dump(from, f);
     if (!net_link_up(from))
-        return true;
+        return;
     if (f->off.gso ? (to->caps & cap_of_gso(f->off.gso)) != 0
                    : !f->off.csum || (to->caps & NET_CAP_CSUM))
         deliver(to, f);
     else
         complete(to, f);
+}
+
+bool net_send(struct netport *from, const struct net_frame *f)
+{
+    struct net *n = from->net;
+
+    if (f->len < NET_ETH_HLEN || f->len > NET_FRAME_MAX)
+        return true;
+    from->frames_out++;
+    if (unlikely(n && n->note))
+        n->note(n->note_opaque, from, f->len);
+    dump(from, f);
+    if (!net_link_up(from))
+        return true;
+    if (n && n->arrive && !from->is_card && from->peer->is_card)
+        n->arrive(n->arrive_opaque, from, f);
+    else
+        net_carry(from, f);
     return net_can_send(from);
 }
 

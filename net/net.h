@@ -101,6 +101,11 @@ struct net {
     /** note() - @p sends a frame of @len bytes; for traces; may be NULL */
     void (*note)(void *opaque, const struct netport *p, size_t len);
     void *note_opaque;
+    /** arrive() - @from, no card, sends @f to a card: call net_carry(), now or later; NULL: now.
+     *  forget() - @from goes: not any more */
+    void (*arrive)(void *opaque, struct netport *from, const struct net_frame *f);
+    void (*forget)(void *opaque, struct netport *from);
+    void *arrive_opaque;
     unsigned next_mac;
     unsigned next_id;
 };
@@ -134,6 +139,8 @@ bool net_link_up(const struct netport *p);
  * its room(). The frame itself was taken (or dropped, as a network does).
  */
 bool net_send(struct netport *from, const struct net_frame *f);
+/** net_carry() - what net.arrive was told of reaches the other end */
+void net_carry(struct netport *from, const struct net_frame *f);
 /** net_can_send() - whether @from's peer takes a frame without queueing it far */
 bool net_can_send(const struct netport *from);
 /** net_flush() - @p can receive again: deliver what waits */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "hw/outside.h"
 #include "ui/commands-int.h"
 #include "ui/monitor-int.h"
 
@@ -208,10 +209,18 @@ static int cmd_pmemsave(struct call *c, struct err *e)
     return save_command(c, true, e);
 }
 
+static void nmi(void *target, const struct outside_event *ev)
+{
+    vcpu_intr_raise(target, VCPU_INTR_NMI);
+}
+
 static int cmd_nmi(struct call *c, struct err *e)
 {
-    for (unsigned n = 0; n < c->m->n_vcpus; n++)
-        vcpu_intr_raise(c->m->vcpus[n], VCPU_INTR_NMI);
+    for (unsigned n = 0; n < c->m->n_vcpus; n++) {
+        struct outside_event ev = { .kind = OUTSIDE_CONTROL, .arg = { OUTSIDE_NMI, n } };
+
+        (void)outside_post(c->m, &ev, nmi, c->m->vcpus[n]);
+    }
     return 0;
 }
 

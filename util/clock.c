@@ -18,6 +18,13 @@ int64_t host_monotonic_ns(void)
     return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
+static int64_t host_ns(const struct clock *c)
+{
+    int64_t ns = host_monotonic_ns();
+
+    return c->host ? c->host(c->host_opaque, ns) : ns;
+}
+
 void clock_init_running(struct clock *c)
 {
     *c = (struct clock){ .offset_ns = -host_monotonic_ns(), .running = true };
@@ -30,7 +37,7 @@ void clock_init_stepped(struct clock *c)
 
 int64_t clock_now_ns(const struct clock *c)
 {
-    return c->running ? host_monotonic_ns() + c->offset_ns : c->stopped_at_ns;
+    return c->running ? host_ns(c) + c->offset_ns : c->stopped_at_ns;
 }
 
 void clock_pause(struct clock *c)
@@ -43,7 +50,7 @@ void clock_resume(struct clock *c)
 {
     if (c->running || c->by_count)
         return;
-    c->offset_ns = c->stopped_at_ns - host_monotonic_ns();
+    c->offset_ns = c->stopped_at_ns - host_ns(c);
     c->running = true;
 }
 

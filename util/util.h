@@ -232,6 +232,9 @@ struct clock {
     int64_t stopped_at_ns;  /* value while paused or stepped */
     bool running;
     bool by_count;          /* never runs: the accelerator sets stopped_at_ns (-icount) */
+    /* host() - what a running clock takes for the host's when that says @ns; NULL: that */
+    int64_t (*host)(void *opaque, int64_t ns);
+    void *host_opaque;
 };
 
 int64_t host_monotonic_ns(void);

@@ -12,6 +12,7 @@
  * 316972, 13.8.3.
  */
 #include "hw/acpi/pm.h"
+#include "hw/outside.h"
 #include "hw/timer/timer.h"
 
 #define PM_TIMER_HZ   3579545
@@ -221,14 +222,20 @@ void pm_write(struct pm *s, uint64_t off, uint64_t val, unsigned size)
         pm_write_reg(s, off + 2, val >> 16, 0xffff);
 }
 
-void pm_power_button(struct machine *m)
+static void button_pressed(void *target, const struct outside_event *ev)
 {
-    struct pm *s = m->pm;
+    struct pm *s = target;
 
-    if (!s)
-        return;
     s->pmsts |= PMSTS_PWRBTN;
     pm_update(s);
+}
+
+void pm_power_button(struct machine *m)
+{
+    struct outside_event ev = { .kind = OUTSIDE_CONTROL, .arg = { OUTSIDE_POWER_BUTTON } };
+
+    if (m->pm)
+        (void)outside_post(m, &ev, button_pressed, m->pm);
 }
 
 void pm_gpe_event(struct machine *m, unsigned n)

@@ -17,6 +17,7 @@
  * Technical Reference, serial adapter (OUT2 gates the interrupt).
  */
 #include "hw/char/uart16550.h"
+#include "hw/outside.h"
 
 #define FIFO_BYTES 16
 #define UART_CLOCK_HZ 1843200
@@ -205,12 +206,20 @@ static void tx_clear(struct uart *u)
     tx_emptied(u);
 }
 
+/* How many of @len bytes the back end takes now. */
+static int send(struct uart *u, const uint8_t *buf, unsigned len)
+{
+    int n = u->chr ? u->chr->write(u->chr, buf, (int)len) : (int)len;
+
+    return (int)outside_value(u->dev.machine, OUTSIDE_CHAR, OUTSIDE_TAKEN, (uint64_t)n);
+}
+
 /* Hand waiting bytes to the back end; it may take only some. */
 static void tx_drain(struct uart *u)
 {
     while (u->tx_count) {
         unsigned run = MIN(u->tx_count, FIFO_BYTES - u->tx_head);
-        int n = u->chr ? u->chr->write(u->chr, &u->tx[u->tx_head], run) : (int)run;
+        int n = send(u, &u->tx[u->tx_head], run);
 
         if (n <= 0)
             return; /* can_write will call again */
@@ -410,22 +419,22 @@ static int uart_can_receive(void *front)
 
     if (u->mcr & MCR_LOOP) /* the line is disconnected inside the chip */
         return 0;
-    return fifo_depth(u) - u->rx_count;
+    return (int)fifo_depth(u) - u->rx_count - (int)outside_waiting(u->dev.machine, u);
 }
 
-static void uart_receive(void *front, const uint8_t *buf, int len)
+static void bytes_arrive(void *target, const struct outside_event *ev)
 {
-    struct uart *u = front;
+    struct uart *u = target;
 
-    for (int i = 0; i < len; i++)
-        rx_push(u, buf[i], 0);
+    for (size_t i = 0; i < ev->len; i++)
+        rx_push(u, ((const uint8_t *)ev->data)[i], 0);
     rx_arm_timeout(u);
     uart_update_irq(u);
 }
 
-static void uart_can_write(void *front)
+static void room_comes(void *target, const struct outside_event *ev)
 {
-    struct uart *u = front;
+    struct uart *u = target;
 
     if (!u->tx_count)
         return;
@@ -433,15 +442,39 @@ static void uart_can_write(void *front)
     uart_update_irq(u);
 }
 
-static void uart_event(void *front, int event)
+static void break_comes(void *target, const struct outside_event *ev)
 {
-    struct uart *u = front;
+    struct uart *u = target;
 
-    if (event != CHR_EVENT_BREAK || (u->mcr & MCR_LOOP))
+    if (u->mcr & MCR_LOOP)
         return;
     rx_push(u, 0, LSR_BI); /* a break is one zero character */
     rx_arm_timeout(u);
     uart_update_irq(u);
+}
+
+static void post(struct uart *u, struct outside_event ev,
+                 void (*happen)(void *target, const struct outside_event *ev))
+{
+    ev.kind = OUTSIDE_CHAR;
+    ev.source = u->chr->label;
+    (void)outside_post(u->dev.machine, &ev, happen, u);
+}
+
+static void uart_receive(void *front, const uint8_t *buf, int len)
+{
+    post(front, (struct outside_event){ .arg = { OUTSIDE_BYTES }, .data = buf, .len = (size_t)len }, bytes_arrive);
+}
+
+static void uart_can_write(void *front)
+{
+    post(front, (struct outside_event){ .arg = { OUTSIDE_ROOM } }, room_comes);
+}
+
+static void uart_event(void *front, int event)
+{
+    if (event == CHR_EVENT_BREAK)
+        post(front, (struct outside_event){ .arg = { OUTSIDE_EVENT, event } }, break_comes);
 }
 
 /* ---- the device --------------------------------------------------------------------- */
@@ -482,6 +515,7 @@ static void uart_destroy(struct device *d)
     struct uart *u = (struct uart *)d;
 
     timer_del(&u->timeout);
+    outside_forget(d->machine, u);
     if (u->chr) {
         u->chr->can_receive = NULL;
         u->chr->receive = NULL;

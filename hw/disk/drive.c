@@ -3,7 +3,12 @@
  */
 #include <stdlib.h>
 #include "hw/disk/drive.h"
+#include "hw/outside.h"
 #include "trace/format.h"
+
+/* Counted time: what a request takes, about as an SSD. */
+#define COUNTED_NS 50000
+#define COUNTED_BYTES_A_NS 1
 
 static void block_changed(void *opaque)
 {
@@ -178,6 +183,8 @@ static void note(const struct drive_req *r, bool done, int64_t last)
 static void finish(struct drive_req *r, int ret)
 {
     note(r, true, -(int64_t)ret);
+    outside_tell(r->drive->machine, &(struct outside_event){ .kind = OUTSIDE_DISK, .source = r->drive->id, .arg = {
+        r->r.op, (int64_t)r->r.off, (int64_t)r->r.len, ret } });
     r->drive->in_flight--;
     r->cb(r, ret);
 }
@@ -191,9 +198,8 @@ static void tell_error(const struct drive *d, enum block_op op, enum block_onerr
                   err == -ENOSPC ? "true" : "false", strerror(-err));
 }
 
-static void on_done(struct block_req *br, int ret)
+static void done(struct drive_req *r, int ret)
 {
-    struct drive_req *r = container_of(br, struct drive_req, r);
     struct drive *d = r->drive;
 
     if (likely(!ret)) {
@@ -219,14 +225,82 @@ static void on_done(struct block_req *br, int ret)
     }
 }
 
+static void on_done(struct block_req *br, int ret)
+{
+    done(container_of(br, struct drive_req, r), ret);
+}
+
+/* ---- when time is counted ------------------------------------------------------------ */
+
+static void keep_result(struct block_req *br, int ret)
+{
+    container_of(br, struct drive_req, r)->ret = ret;
+}
+
+static void on_due(void *opaque)
+{
+    struct drive_req *r = opaque;
+
+    done(r, r->ret);
+}
+
+static int64_t counted_ns(const struct drive_req *r)
+{
+    bool moves = r->r.op == BLOCK_READ || r->r.op == BLOCK_WRITE;
+
+    return COUNTED_NS + (moves ? (int64_t)MIN(r->r.len / COUNTED_BYTES_A_NS, (uint64_t)INT32_MAX) : 0);
+}
+
+static void start_counted(struct drive *d, struct drive_req *r)
+{
+    struct timer_list *timers = &d->machine->timers;
+
+    r->r.cb = keep_result;
+    block_submit(d->blk, &r->r);
+    block_drain(d->blk);
+    timer_init(&r->due, timers, on_due, r);
+    timer_mod(&r->due, clock_now_ns(timers->clock) + counted_ns(r));
+}
+
+/* The request of @d that ends next, or NULL. */
+static struct drive_req *first_due(const struct drive *d)
+{
+    for (struct timer *t = d->machine->timers.head; t; t = t->next)
+        if (t->cb == on_due && ((struct drive_req *)t->opaque)->drive == d)
+            return t->opaque;
+    return NULL;
+}
+
+/* All of them end now. */
+static void drain_counted(struct drive *d)
+{
+    struct drive_req *r;
+
+    while ((r = first_due(d))) {
+        timer_del(&r->due);
+        done(r, r->ret);
+    }
+}
+
+/* ---- starting and waiting ---------------------------------------------------------------- */
+
+static void start(struct drive *d, struct drive_req *r)
+{
+    r->next_parked = NULL;
+    if (outside_counted(d->machine)) {
+        start_counted(d, r);
+        return;
+    }
+    r->r.cb = on_done;
+    block_submit(d->blk, &r->r);
+}
+
 void drive_submit(struct drive *d, struct drive_req *r)
 {
     r->drive = d;
-    r->r.cb = on_done;
-    r->next_parked = NULL;
     d->in_flight++;
     note(r, false, (int64_t)r->r.len);
-    block_submit(d->blk, &r->r);
+    start(d, r);
 }
 
 static struct drive_req *take_parked(struct drive *d)
@@ -248,6 +322,7 @@ void drive_drain(struct drive *d)
         }
         if (d->in_flight)
             block_drain(d->blk);
+        drain_counted(d);
     } while (d->in_flight);
 }
 
@@ -271,7 +346,6 @@ void drives_resume(struct machine *m)
     for (struct drive *d = m->drives; d; d = d->next)
         for (r = take_parked(d); r; r = next) {
             next = r->next_parked;
-            r->next_parked = NULL;
-            block_submit(d->blk, &r->r);
+            start(d, r);
         }
 }

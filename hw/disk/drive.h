@@ -6,6 +6,9 @@
  * that fails under "stop" is parked, the guest is paused, and it is tried again
  * when the user continues; the device does not notice.
  *
+ * When time is counted (hw/outside.h) the host carries a request out at once, as far as the guest can
+ * tell, and it ends a time after its submission that follows from its length alone.
+ *
  * All calls and callbacks: machine lock held. Callbacks come from the main loop
  * (or from drive_drain()), never from inside drive_submit(). Controllers never
  * drain from a callback.
@@ -53,6 +56,8 @@ struct drive_req {
     void (*cb)(struct drive_req *r, int ret);  /* 0 or -errno; may submit, may free */
     void *opaque;
     struct drive_req *next_parked;
+    struct timer due;           /* counted time: it ends then, */
+    int ret;                    /* with this result */
 };
 
 /** drive_new() - add a drive to @m; owns @blk from here on. @id is copied. */

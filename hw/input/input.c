@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "hw/input/i8042.h"
 #include "hw/input/input.h"
+#include "hw/outside.h"
 
 #define KEYS (KEY_CODE_MAX + 1)
 
@@ -76,10 +77,8 @@ static struct input_sink *position_sink(const struct machine *m)
     return s && s->position ? s : NULL;
 }
 
-void input_key(struct machine *m, unsigned keycode, bool down)
+static void key(struct machine *m, unsigned keycode, bool down)
 {
-    if (keycode >= KEYS)
-        return;
     for (struct input_sink *s = first_sink(m); s; s = s->next) {
         if (s->key && ready(s)) {
             m->input->held[keycode] = down;
@@ -89,14 +88,7 @@ void input_key(struct machine *m, unsigned keycode, bool down)
     }
 }
 
-void input_release_keys(struct machine *m)
-{
-    for (unsigned k = 0; m->input && k < KEYS; k++)
-        if (m->input->held[k])
-            input_key(m, k, false);
-}
-
-void input_motion(struct machine *m, int dx, int dy, int dz, unsigned buttons)
+static void motion(struct machine *m, int dx, int dy, int dz, unsigned buttons)
 {
     struct input_sink *s = pointer_sink(m);
 
@@ -111,8 +103,8 @@ static unsigned scaled(unsigned at, unsigned size)
     return size > 1 ? (uint64_t)MIN(at, size - 1) * INPUT_POSITION_MAX / (size - 1) : 0;
 }
 
-void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, unsigned height,
-                    int dz, unsigned buttons)
+static void position(struct machine *m, unsigned x, unsigned y, unsigned width, unsigned height,
+                     int dz, unsigned buttons)
 {
     struct input_sink *s = position_sink(m);
     struct input *in = m->input;
@@ -124,11 +116,64 @@ void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, u
     } else if (in) {
         int dx = in->placed ? (int)x - (int)in->x : 0, dy = in->placed ? (int)y - (int)in->y : 0;
 
-        input_motion(m, dx, dy, dz, buttons);
+        motion(m, dx, dy, dz, buttons);
         in->x = x;
         in->y = y;
         in->placed = true;
     }
+}
+
+/* ---- from front ends --------------------------------------------------------------------- */
+
+/* outside_post()'s */
+static void happen(void *target, const struct outside_event *ev)
+{
+    struct machine *m = target;
+    const int64_t *a = ev->arg;
+
+    switch (a[0]) {
+    case OUTSIDE_KEY:
+        key(m, (unsigned)a[1], a[2]);
+        break;
+    case OUTSIDE_MOTION:
+        motion(m, (int)a[1], (int)a[2], (int)a[3], (unsigned)a[4]);
+        break;
+    case OUTSIDE_POSITION:
+        position(m, (unsigned)(a[1] >> 32), (uint32_t)a[1], (unsigned)(a[2] >> 32), (uint32_t)a[2],
+                 (int)a[3], (unsigned)a[4]);
+        break;
+    }
+}
+
+static void post(struct machine *m, enum outside_input what, int64_t a, int64_t b, int64_t c, int64_t d)
+{
+    struct outside_event ev = { .kind = OUTSIDE_INPUT, .arg = { what, a, b, c, d } };
+
+    (void)outside_post(m, &ev, happen, m);
+}
+
+void input_key(struct machine *m, unsigned keycode, bool down)
+{
+    if (keycode < KEYS)
+        post(m, OUTSIDE_KEY, keycode, down, 0, 0);
+}
+
+void input_release_keys(struct machine *m)
+{
+    for (unsigned k = 0; m->input && k < KEYS; k++)
+        if (m->input->held[k])
+            input_key(m, k, false);
+}
+
+void input_motion(struct machine *m, int dx, int dy, int dz, unsigned buttons)
+{
+    post(m, OUTSIDE_MOTION, dx, dy, dz, buttons);
+}
+
+void input_position(struct machine *m, unsigned x, unsigned y, unsigned width, unsigned height,
+                    int dz, unsigned buttons)
+{
+    post(m, OUTSIDE_POSITION, (int64_t)((uint64_t)x << 32 | y), (int64_t)((uint64_t)width << 32 | height), dz, buttons);
 }
 
 bool input_is_absolute(const struct machine *m)

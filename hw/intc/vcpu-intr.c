@@ -6,6 +6,7 @@
  * code looks; a bit that was already set has been kicked for.
  */
 #include "hw/intc/intc.h"
+#include "hw/outside.h"
 
 /**
  * vcpu_intr_raise() - assert request lines
@@ -44,6 +45,8 @@ int vcpu_ack_interrupt(struct vcpu *v)
         if (v->lapic)
             lapic_extint_taken(v->lapic);
     }
+    if (vec >= 0)
+        outside_tell(v->machine, &(struct outside_event){ .kind = OUTSIDE_INTERRUPT, .arg = { v->index, vec } });
     machine_unlock(v->machine);
     log_ev(LOG_INT, "ack cpu=%u vector=%d", v->index, vec);
     return vec;

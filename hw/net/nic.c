@@ -4,17 +4,57 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "hw/net/nic.h"
+#include "hw/outside.h"
 
 #define IPXE_DIR   "/usr/lib/ipxe/qemu"
 enum { ROM_SPARE = 6, ROM_PCIR_PTR = 0x18 };   /* offsets in an option ROM */
+
+/* ---- frames from outside ------------------------------------------------------------------ */
+
+enum { ARG_GSO, ARG_SIZES, ARG_CSUM };   /* struct net_offload as outside_event.arg */
+
+static void frame_comes(void *target, const struct outside_event *ev)
+{
+    const int64_t *a = ev->arg;
+    struct net_frame f = { .data = ev->data, .len = ev->len, .off = {
+        .gso = (uint8_t)a[ARG_GSO], .csum = a[ARG_GSO] >> 8 & 1, .valid = a[ARG_GSO] >> 9 & 1,
+        .ecn = a[ARG_GSO] >> 10 & 1, .gso_size = (uint16_t)a[ARG_SIZES], .hdr_len = (uint16_t)(a[ARG_SIZES] >> 16),
+        .csum_start = (uint16_t)a[ARG_CSUM], .csum_offset = (uint16_t)(a[ARG_CSUM] >> 16) } };
+
+    net_carry(target, &f);
+}
+
+/* net.arrive */
+static void frame_arrives(void *opaque, struct netport *from, const struct net_frame *f)
+{
+    const struct net_offload *o = &f->off;
+    struct outside_event ev = { .kind = OUTSIDE_NET, .source = from->id, .data = f->data, .len = f->len, .arg = {
+        [ARG_GSO] = o->gso | o->csum << 8 | o->valid << 9 | o->ecn << 10,
+        [ARG_SIZES] = o->gso_size | (int64_t)o->hdr_len << 16,
+        [ARG_CSUM] = o->csum_start | (int64_t)o->csum_offset << 16 } };
+
+    if (!outside_post(opaque, &ev, frame_comes, from))
+        from->peer->dropped++;
+}
+
+/* net.forget */
+static void port_goes(void *opaque, struct netport *from)
+{
+    outside_forget(opaque, from);
+}
 
 /* A machine without networking still can have cards: their cable is out. */
 static struct net *machine_net(struct machine *m)
 {
     if (!m->net)
         m->net = net_new(m->loop, &m->timers);
+    m->net->arrive = frame_arrives;
+    m->net->forget = port_goes;
+    m->net->arrive_opaque = m;
     return m->net;
 }
+
+/* ---- cards ---------------------------------------------------------------------------------- */
 
 int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *opaque,
              struct err *e)

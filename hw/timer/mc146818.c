@@ -13,6 +13,7 @@
  * Departure: the update itself takes no time; UIP announces it for 244 us.
  */
 #include <time.h>
+#include "hw/outside.h"
 #include "hw/timer/timer.h"
 
 enum {
@@ -433,24 +434,33 @@ static void rtc_reset(struct device *d)
     arm(r);
 }
 
-static int rtc_init(struct device *d, struct err *e)
+/* What the clock shows at first. */
+static int64_t start_ns(struct machine *m)
 {
-    struct rtc *r = container_of(d, struct rtc, dev);
     struct timespec ts;
     struct tm tm;
 
+    if (m->cfg.rtc_base_set)
+        return m->cfg.rtc_base_s * NS_PER_S;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    if (m->cfg.rtc_localtime && localtime_r(&ts.tv_sec, &tm))
+        ts.tv_sec += tm.tm_gmtoff;
+    return (int64_t)outside_value(m, OUTSIDE_TIME, OUTSIDE_DATE, (uint64_t)(ts.tv_sec * NS_PER_S + ts.tv_nsec));
+}
+
+static int rtc_init(struct device *d, struct err *e)
+{
+    struct rtc *r = container_of(d, struct rtc, dev);
+    int64_t now_ns;
+
     timer_init(&r->second_timer, &d->machine->timers, rtc_tick, r);
     timer_init(&r->periodic_timer, &d->machine->timers, rtc_tick, r);
-    clock_gettime(CLOCK_REALTIME, &ts);
-    if (d->machine->cfg.rtc_base_set)
-        ts = (struct timespec){ .tv_sec = d->machine->cfg.rtc_base_s };
-    else if (d->machine->cfg.rtc_localtime && localtime_r(&ts.tv_sec, &tm))
-        ts.tv_sec += tm.tm_gmtoff;
-    r->epoch_ns = ts.tv_sec * NS_PER_S + ts.tv_nsec - virtual_ns(r);
+    now_ns = start_ns(d->machine);
+    r->epoch_ns = now_ns - virtual_ns(r);
     r->cmos[RTC_A] = A_DV_RUN | 6; /* 1024 Hz */
     r->cmos[RTC_B] = B_24H;
     r->cmos[RTC_D] = D_VRT;
-    r->seen_s = ts.tv_sec;
+    r->seen_s = now_ns / NS_PER_S;
     r->seen_tick = base_tick(r);
     registers_from_clock(r);
     return 0;

@@ -38,6 +38,29 @@ bare() {
 echo "# bare-metal programs, state hashes every 10,000 instructions"
 bare prot 100
 bare long 100
+
+# disk NAME ARG...: the firmware boots from it and serves sectors.S
+disk() {
+    local name=$1
+    shift
+    set -- "$name" every=100000 -m 32 -device isa-debug-exit,iobase=0x501 -no-reboot -nic none "$@"
+    counted "$name-a" "${@:2}"
+    [ "$status" = 33 ] || fail "counted: $name, read and written" "status $status, $(tail_of "$work/icount-$name-a.log")"
+    counted "$name-b" "${@:2}"
+    same "counted: $name, twice" "$name-a" "$name-b" 50
+}
+
+echo "# disks: requests end at a time of the guest's"
+if "${X86_CC:-gcc}" -m32 -nostdlib -static -no-pie -Wl,--build-id=none,--oformat=binary,-Ttext=0x7c00 \
+    -o "$work/sectors.img" "$here/sectors.S" 2> "$work/sectors.log" && truncate -s 1M "$work/sectors.img"; then
+    disk virtio-blk -drive "file=$work/sectors.img,format=raw,if=virtio,snapshot=on"
+    disk ide -drive "file=$work/sectors.img,format=raw,if=ide,snapshot=on"
+    disk ahci -machine q35 -drive "file=$work/sectors.img,format=raw,snapshot=on"
+    disk nvme -drive "file=$work/sectors.img,format=raw,if=none,id=d,snapshot=on" -device nvme,drive=d,serial=n
+else
+    skip "counted: disks" "$(tail_of "$work/sectors.log")"
+fi
+
 if tools/fetch-guest.sh "$BUILD/demo" > "$work/fetch.log" 2>&1 &&
     tools/mkinitramfs.sh "$BUILD/demo/busybox" "$work/icount.cpio" 'echo init-was-here'; then
     echo "# the first 300 million instructions of a Debian kernel, every million"
