@@ -84,6 +84,28 @@ Test(string, stos_every_size)
     }
 }
 
+/* Short runs are not done with the host's REP. */
+Test(string, short_runs)
+{
+    static uint8_t want[HR_BYTES];
+
+    for (unsigned size = 1; size <= 8; size *= 2) {
+        for (unsigned n = 1; n * size <= 160; n++) {
+            pattern();
+            memcpy(want, r->ram, HR_BYTES);
+            memmove(want + 0x1003, want + 0x2001, n * size);
+            for (unsigned i = 0; i < n * size; i++)
+                want[0x1105 + i] = (uint8_t)(0x1122334455667788ull >> (i % size * 8));
+            regs(0x2001, 0x1003, n);
+            rep(STR_MOVS, size, 8, 1);
+            GPR(r->cpu, R_AX) = 0x1122334455667788;
+            regs(0, 0x1105, n);
+            rep(STR_STOS, size, 8, 1);
+            cr_assert_eq(memcmp(want, r->ram, HR_BYTES), 0, "size=%u n=%u", size, n);
+        }
+    }
+}
+
 Test(string, fault_leaves_exact_progress)
 {
     GPR(r->cpu, R_AX) = 0xee;
