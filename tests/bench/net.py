@@ -53,8 +53,9 @@ def make_initrd(args, folder):
               "export PATH=/bin LD_LIBRARY_PATH=/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu"]
     script += ["insmod /mod/%s.ko" % m for m in MODULES]
     script += ["ip link set lo up", "ip link set eth0 up", "ip addr add 10.0.2.15/24 dev eth0",
-               "ip link set eth1 up", "ip addr add 10.9.0.2/24 dev eth1", "sleep 1"]
-    for name, (server, options) in JOBS.items():
+               "ip link set eth1 up", "ip addr add 10.9.0.2/24 dev eth1", "sleep 1", "echo started"]
+    for name in args.jobs:
+        server, options = JOBS[name]
         script.append("echo \"job %s: $(iperf3 -c %s -t %d -J %s 2>&1 | tr -d '\\n')\"" %
                       (name, server, args.seconds, options))
     script += ["echo finished", "sleep 2", "poweroff -f"]
@@ -82,7 +83,7 @@ def one_run(emulator, args, initrd):
         "-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0",
         "-netdev", "tap,id=n1,fd=%d" % tap, "-device", "virtio-net-pci,netdev=n1"]
     with subprocess.Popen(["iperf3", "-s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        lines = emulator.boot(args.kernel, initrd, 512, args.seconds * len(JOBS) * 4 + 120)
+        lines = emulator.boot(args.kernel, initrd, 512, args.seconds * len(args.jobs) * 4 + 120)
         pid, before = next(lines).pid, 0
         for line in lines:
             m = re.match(r"job (.+?): (.*)", line)
@@ -93,7 +94,9 @@ def one_run(emulator, args, initrd):
                 end = result["end"]["sum_received"]
                 cpu = cpu_seconds(pid)
                 figures[m.group(1)] = (end["bits_per_second"] / 1e9, end["bytes"] * 8e-9 / (cpu - before))
-            before = cpu_seconds(pid)
+                before = cpu
+            elif line == "started":
+                before = cpu_seconds(pid)
             if line == "finished":
                 break
         lines.close()
@@ -102,11 +105,11 @@ def one_run(emulator, args, initrd):
     return figures
 
 
-def report(results):
+def report(results, jobs):
     names = list(results)
-    for column, what in enumerate(("Gbit/s, median", "per CPU second")):
+    for column, what in enumerate(("Gbit/s, median", "Gbit per CPU second")):
         print("\n%-22s" % what + "".join("%12s" % n for n in names) + "".join("%12s" % ("/" + n) for n in names[1:]))
-        for job in JOBS:
+        for job in jobs:
             mid = {n: statistics.median(r[job][column] for r in results[n] if job in r) for n in names}
             print("%-22s" % job + "".join("%12.2f" % mid[n] for n in names) +
                   "".join("%11.2fx" % (mid[names[0]] / mid[n]) for n in names[1:]))
@@ -120,9 +123,11 @@ def main():
         p.add_argument("--" + option, required=True)
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--seconds", type=int, default=5)
+    p.add_argument("--job", action="append", dest="jobs", choices=list(JOBS), help="all, unless named")
     p.add_argument("--json")
     p.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     args = p.parse_args()
+    args.jobs = args.jobs or list(JOBS)
     if not args.in_namespace:
         os.execvp("unshare", ["unshare", "-n", sys.executable] + sys.argv + ["--in-namespace"])
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -139,7 +144,7 @@ def main():
                 results[e.name].append(one_run(e, args, initrd))
                 print("run %d %s: %s" % (n, e.name, {k: round(v[0], 2) for k, v in results[e.name][-1].items()}),
                       flush=True)
-        report(results)
+        report(results, args.jobs)
         if args.json:
             with open(args.json, "w") as f:
                 json.dump(results, f, indent=1)
