@@ -106,6 +106,10 @@ struct net {
     void (*arrive)(void *opaque, struct netport *from, const struct net_frame *f);
     void (*forget)(void *opaque, struct netport *from);
     void *arrive_opaque;
+    /** unlock()/lock() - give the machine lock up around a system call that takes
+     *  long, and take it again; from the loop's callbacks only; may be NULL */
+    void (*unlock)(void *opaque), (*lock)(void *opaque);
+    void *lock_opaque;
     unsigned next_mac;
     unsigned next_id;
 };

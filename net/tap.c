@@ -20,7 +20,9 @@
 #include <unistd.h>
 #include "net/net-int.h"
 
-#define FRAMES_A_TURN 256
+#define BATCH_FRAMES  64
+#define BATCH_BYTES   (4 * (VNET_BYTES + NET_FRAME_MAX))
+#define BATCHES_A_TURN 16
 #define VNET_BYTES    10
 #define IFUP   "/etc/qemu-ifup"
 #define IFDOWN "/etc/qemu-ifdown"
@@ -35,7 +37,8 @@ struct tap {
     bool vnet, paused, full;
     char *down_script;       /* owned */
     char ifname[IFNAMSIZ];
-    uint8_t buf[VNET_BYTES + NET_FRAME_MAX];
+    struct iovec got[BATCH_FRAMES]; /* in buf */
+    uint8_t buf[BATCH_BYTES];
 };
 
 static void tap_ready(void *opaque, int fd, short revents);
@@ -76,20 +79,53 @@ static void vnet_get(const uint8_t *h, struct net_offload *o)
 
 /* ---- frames -------------------------------------------------------------------------- */
 
-static void tap_read(struct tap *t)
+/* Frames one behind the other into buf, without the machine lock: reading 64 KiB takes
+ * longer than handing them to a card, and vCPUs would wait. */
+static unsigned read_batch(struct tap *t)
+{
+    struct net *net = t->port.net;
+    size_t at = 0;
+    unsigned n = 0;
+
+    if (net->unlock)
+        net->unlock(net->lock_opaque);
+    while (n < BATCH_FRAMES && BATCH_BYTES - at >= VNET_BYTES + NET_FRAME_MAX) {
+        ssize_t len = read(t->fd, t->buf + at, VNET_BYTES + NET_FRAME_MAX);
+
+        if (len <= 0)
+            break;
+        t->got[n++] = (struct iovec){ t->buf + at, len };
+        at += len;
+    }
+    if (net->lock)
+        net->lock(net->lock_opaque);
+    return n;
+}
+
+static void send_batch(struct tap *t, unsigned n)
 {
     size_t skip = t->vnet ? VNET_BYTES : 0;
 
-    for (int i = 0; i < FRAMES_A_TURN && !t->paused; i++) {
-        ssize_t n = read(t->fd, t->buf, sizeof t->buf);
-        struct net_frame f = { .data = t->buf + skip };
+    for (unsigned i = 0; i < n; i++) {
+        const uint8_t *d = t->got[i].iov_base;
+        struct net_frame f = { .data = d + skip };
 
-        if (n <= (ssize_t)skip)
-            break;
-        f.len = n - skip;
+        if (t->got[i].iov_len <= skip)
+            continue;
+        f.len = t->got[i].iov_len - skip;
         if (t->vnet)
-            vnet_get(t->buf, &f.off);
+            vnet_get(d, &f.off);
         t->paused = !net_send(&t->port, &f);
+    }
+}
+
+static void tap_read(struct tap *t)
+{
+    unsigned n = BATCH_FRAMES;
+
+    for (int i = 0; i < BATCHES_A_TURN && n && !t->paused; i++) {
+        n = read_batch(t);
+        send_batch(t, n);
     }
     if (t->paused)
         watch(t);

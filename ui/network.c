@@ -278,12 +278,25 @@ static void note_frame(void *opaque, const struct netport *p, size_t len)
     m->trace.event(m->trace.opaque, TRACE_NET, (uint64_t[]){ ldl64(name), p->is_card, len }, 3);
 }
 
+static void unlock(void *opaque)
+{
+    machine_unlock(opaque);
+}
+
+static void lock(void *opaque)
+{
+    machine_lock(opaque);
+}
+
 int run_netdevs(struct run *r, struct err *e)
 {
     const struct options *o = r->opt;
     int ret = 0;
 
     r->m->net = net_new(r->m->loop, &r->m->timers);
+    r->m->net->unlock = unlock;
+    r->m->net->lock = lock;
+    r->m->net->lock_opaque = r->m;
     if (r->opt->trace.kinds & TRACE_HAS(TRACE_NET)) {
         r->m->net->note = note_frame;
         r->m->net->note_opaque = r->m;
