@@ -365,6 +365,11 @@ struct boot_config {
 #define MAX_VCPUS 64
 enum board { BOARD_PC, BOARD_Q35 };     /* i440FX and PIIX3; Q35 and ICH9 */
 
+/** struct dev_global - a property that all devices of one type get (-global); text is owned */
+struct dev_global {
+    char *driver, *prop, *val;             /* @driver: as in struct device_type */
+};
+
 /** struct machine_config - what the command line decided */
 struct machine_config {
     enum board board;
@@ -386,6 +391,7 @@ struct machine_config {
     bool rtc_base_set;                     /* -rtc base=DATE: */
     int64_t rtc_base_s;                    /* what the CMOS clock shows at first, as seconds since 1970 */
     bool no_hpet, no_acpi, no_pit;
+    bool no_s3;                            /* the guest is not told of sleep S3 */
     bool usb;                              /* the chipset's USB controller */
     bool no_vga;                           /* -vga none, or there is one of -device */
     bool nographic;                        /* firmware's console is COM1 too */
@@ -397,6 +403,8 @@ struct machine_config {
     uint32_t cpu_signature;                /* CPUID.1 EAX, for tables */
     uint32_t cpu_features_edx;             /* CPUID.1 EDX, for tables */
     const char *uuid;                      /* textual or NULL */
+    struct dev_global *globals;            /* -global, checked; prop_defaults() sets them */
+    unsigned n_globals;
 };
 
 /** struct machine_trace - who records what devices do (-trace); event NULL: nobody */

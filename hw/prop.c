@@ -156,6 +156,19 @@ int prop_set(struct device *d, const char *name, const char *val, struct err *e)
     return p ? set_row(d, p, val, e) : unknown(d->type, name, e);
 }
 
+/* What -global says: ui/opt-global.c has tried it on an instance of this type. */
+static void set_globals(struct device *d)
+{
+    const struct machine_config *cfg = &d->machine->cfg;
+
+    for (unsigned i = 0; i < cfg->n_globals; i++) {
+        const struct dev_global *g = &cfg->globals[i];
+
+        if (!strcmp(g->driver, d->type->name) && prop_set(d, g->prop, g->val, NULL) < 0)
+            log_ev(LOG_PCI, "global driver=%s prop=%s refused", g->driver, g->prop);
+    }
+}
+
 void prop_defaults(struct device *d)
 {
     for (const struct dev_prop *p = d->type->props; p && p->name; p++) {
@@ -168,6 +181,7 @@ void prop_defaults(struct device *d)
         assert(ret == 0);           /* the table's own text */
         (void)ret;
     }
+    set_globals(d);
 }
 
 void prop_free(struct device *d)

@@ -44,7 +44,7 @@ const struct dev_prop *prop_find(const struct device_type *t, const char *name);
  * nearest one suggested).
  */
 int prop_set(struct device *d, const char *name, const char *val, struct err *e) MUST_CHECK;
-/** prop_defaults() - set every row's default */
+/** prop_defaults() - set every row's default, then what -global says (cfg.globals) */
 void prop_defaults(struct device *d);
 /** prop_free() - release strings */
 void prop_free(struct device *d);

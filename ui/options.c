@@ -262,6 +262,7 @@ static const struct opt_row rows[] = {
     { "append", "TEXT", GRP_KERNEL, "its command line", set_append },
     { "device", "NAME[,prop=value]", GRP_DEVICES,
       "isa-debug-exit,iobase=PORT ('help' lists)", opt_device },
+    { "global", "DEVICE.PROP=VALUE", GRP_DEVICES, "a property for every device of that name", opt_global },
     { "usb", NULL, GRP_DEVICES, "the chipset's USB controller", set_usb },
     { "usbdevice", "tablet|mouse|keyboard", GRP_DEVICES, "that and a device on it", opt_usbdevice },
     { "drive", "[file=]FILE[,if=IF][,format=FMT]...", GRP_DISKS,
@@ -335,7 +336,6 @@ static const struct opt_row rows[] = {
 static const struct { const char *name; bool arg; const char *what; } later[] = {
     { "sd", true, "disks are" }, { "mtdblock", true, "disks are" },
    
-    { "global", true, "" },
     { "gtk", false, "a window is" }, { "curses", false, "" }, { "full-screen", false, "a window is" },
     { "k", true, "" },
     { "incoming", true, "" }, { "loadvm", true, "" }, { "smbios", true, "" },
@@ -568,6 +568,7 @@ void options_free(struct options *o)
     objects_free(o->objects);
     free(o->memory_backend);
     opt_debug_free(o);
+    opt_global_free(o);
     memset(o, 0, sizeof *o);
 }
 

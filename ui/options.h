@@ -138,6 +138,9 @@ int opt_memory(struct options *o, const char *val, struct err *e);
 int opt_smp(struct options *o, const char *val, struct err *e);
 int opt_machine(struct options *o, const char *val, struct err *e);
 int opt_device(struct options *o, const char *val, struct err *e);
+/* -global (opt-global.c) */
+int opt_global(struct options *o, const char *val, struct err *e);
+void opt_global_free(struct options *o);
 int opt_usbdevice(struct options *o, const char *val, struct err *e);
 int opt_rtc(struct options *o, const char *val, struct err *e);
 int opt_boot(struct options *o, const char *val, struct err *e);

@@ -1,7 +1,9 @@
 /*
  * tables.c - RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT, HPET, MCFG, DMAR
  */
+#define _GNU_SOURCE 1
 #include <stdlib.h>
+#include <string.h>
 #include "dsdt.aml.h"              /* made from dsdt.asl, dsdt-q35.asl */
 #include "dsdt-q35.aml.h"
 #include "hw/acpi/acpi.h"
@@ -113,13 +115,25 @@ static uint32_t build_facs(struct acpi_tables *t)
     return t->len - 64;
 }
 
-static uint32_t build_dsdt(struct acpi_tables *t, const struct board_acpi *b)
+/* Without \_S3 there is no such sleep; the object stays under a name that means nothing. */
+static void hide_s3(uint8_t *aml, size_t len)
+{
+    static const uint8_t name[] = { 0x08, '_', 'S', '3', '_' };  /* NameOp, NameSeg */
+    uint8_t *p = memmem(aml, len, name, sizeof name);
+
+    assert(p);
+    p[1] = 'X';
+}
+
+static uint32_t build_dsdt(struct acpi_tables *t, const struct board_acpi *b, bool no_s3)
 {
     uint32_t at;
 
     blob_grow(t, align_up(t->len, 16) - t->len);
     at = t->len;
     memcpy(blob_grow(t, b->dsdt_len), b->dsdt, b->dsdt_len);
+    if (no_s3)
+        hide_s3(t->tables + at, b->dsdt_len);
     t->tables[at + CHECKSUM_AT] = 0;
     table_end(t, at);
     return at;
@@ -362,7 +376,7 @@ struct acpi_tables *acpi_build(struct machine *m)
     unsigned n = 0;
 
     facs = build_facs(t);
-    dsdt = build_dsdt(t, b);
+    dsdt = build_dsdt(t, b, m->cfg.no_s3);
     list[n++] = build_fadt(t, b, facs, dsdt);
     list[n++] = build_madt(t, m);
     if (!m->cfg.no_hpet)

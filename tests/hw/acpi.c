@@ -1,4 +1,5 @@
 /* acpi.c - ACPI and SMBIOS tables: placed, scripted, disassembled */
+#define _GNU_SOURCE 1
 #include <stdlib.h>
 #include <unistd.h>
 #include "hw/acpi/acpi.h"
@@ -106,6 +107,30 @@ Test(acpi, no_hpet_means_no_table)
     cr_assert_null(find(t, "HPET"));
     acpi_free(t);
     machine_free(m);
+}
+
+Test(acpi, no_s3_means_no_such_object)
+{
+    for (int no = 0; no < 2; no++) {
+        struct machine *m = plain_machine();
+        struct acpi_tables *t;
+        uint8_t sum = 0;
+        const uint8_t *dsdt;
+        uint32_t len;
+
+        m->cfg.no_s3 = no;
+        t = acpi_build(m);
+        acpi_place(t, AT);
+        dsdt = t->tables + ldl32(find(t, "FACP") + 40) - AT;
+        len = ldl32(dsdt + 4);
+        cr_assert_eq(!memmem(dsdt, len, "_S3_", 4), no);
+        cr_assert_not_null(memmem(dsdt, len, "_S5_", 4));
+        for (uint32_t i = 0; i < len; i++)
+            sum += dsdt[i];
+        cr_assert_eq(sum, 0);
+        acpi_free(t);
+        machine_free(m);
+    }
 }
 
 /* Carries out the firmware's script on copies, as firmware does. */

@@ -20,6 +20,23 @@ static void write_rom(char *dir, char *path, size_t size)
     cr_assert(f && fwrite(rom, 1, ROM_BYTES, f) == ROM_BYTES && !fclose(f));
 }
 
+Test(nic, a_global_property_is_a_default)
+{
+    struct dev_global g[] = { { "e1000", "mac", "52:54:00:aa:00:01" }, { "rtl8139", "mac", "52:54:00:aa:00:02" } };
+    struct machine *m = board_machine();
+    struct err e = { "" };
+
+    m->cfg.globals = g;
+    m->cfg.n_globals = ARRAY_SIZE(g);
+    cr_assert_not_null(nic_add(m, &e1000_type, NULL, NULL, &e), "%s", e.msg);
+    cr_assert_not_null(nic_add(m, &rtl8139_type, NULL, "52:54:00:bb:00:01", &e), "%s", e.msg);
+    cr_assert_not_null(strstr(m->net->ports->info, "52:54:00:aa:00:01"));
+    cr_assert_not_null(strstr(m->net->ports->next->info, "52:54:00:bb:00:01"), "its own goes first");
+    net_free(m->net);
+    m->net = NULL;
+    machine_free(m);
+}
+
 Test(nic, rom_names_the_card)
 {
     char dir[] = "/tmp/nic-rom-XXXXXX", path[64];

@@ -329,6 +329,28 @@ Test(options, debug_exit_port)
     options_free(&o);
 }
 
+Test(options, global_properties)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-global virtio-net.mq=on -global driver=e1000,property=mac,value=52:54:00:00:00:07");
+    cr_assert_eq(o.cfg.n_globals, 2);
+    cr_assert_str_eq(o.cfg.globals[0].driver, "virtio-net-pci");
+    cr_assert_str_eq(o.cfg.globals[0].prop, "mq");
+    cr_assert_str_eq(o.cfg.globals[1].val, "52:54:00:00:00:07");
+    cr_assert(!o.cfg.no_s3);
+    good(&o, "-global PIIX4_PM.disable_s3=1 -global kvm-pit.lost_tick_policy=delay");
+    cr_assert(o.cfg.no_s3);
+    cr_assert_eq(o.cfg.n_globals, 0);
+    options_free(&o);
+    fails("-global e1000", "-global e1000: DRIVER.PROPERTY=VALUE is wanted");
+    fails("-global e1001.mac=x", "-global e1001.mac=x: unknown device 'e1001' (did you mean e1000?)");
+    fails("-global e1000.mca=x", "-global e1000.mca=x: e1000: no property 'mca' (did you mean mac?)");
+    fails_with("-global virtio-net-pci.mq=2", "on or off");
+    fails_with("-global ide-hd.drive=d", "one device");
+    fails_with("-global PIIX4_PM.disable_s4=0", "not supported");
+}
+
 Test(options, rom_directories_keep_their_order)
 {
     struct options o = { .n_accels = 0 };
