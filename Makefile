@@ -61,12 +61,12 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/words.c target-x86/xsave.c
-src_kvm_x86_64 := accel/kvm.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit.c accel/kvm-irq.c \
-	accel/kvm-mem.c accel/kvm-probe.c accel/kvm-state.c
+src_kvm_x86_64 := accel/kvm.c accel/kvm-bell.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit.c accel/kvm-irq.c \
+	accel/kvm-mem.c accel/kvm-msi.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt-profile.c accel/bt-trace.c accel/bt-verify.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
-src_hw := hw/device.c hw/dirty.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/outside.c hw/pc.c hw/prop.c hw/ram.c \
+src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/outside.c hw/pc.c hw/prop.c hw/ram.c \
 	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
 	hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
@@ -205,6 +205,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 # ---- tests ------------------------------------------------------------------------
 
 # Unit tests: every Criterion file below tests/, in one program
+kvm_tests := $(if $(filter x86_64,$(HOST_CPU)),tests/accel/kvm.c)
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/guest_symbols.c tests/util/log.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
@@ -214,7 +215,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/guest_symbols.c test
 	tests/target-x86/native.c tests/target-x86/owed.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
-	tests/target-x86/x87_exec.c tests/accel/bt.c tests/accel/state.c tests/target-x86/pv.c tests/accel/icount.c tests/accel/outside.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
+	tests/target-x86/x87_exec.c tests/accel/bt.c $(kvm_tests) tests/accel/state.c tests/target-x86/pv.c tests/accel/icount.c tests/accel/outside.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \
 	tests/hw/drive.c tests/hw/e1000.c tests/hw/fdc.c tests/hw/fw_cfg.c tests/hw/hotplug.c tests/hw/hpet.c \
 	tests/hw/i8042.c tests/hw/i8237.c tests/hw/i8254.c tests/hw/i8259.c tests/hw/ide.c \
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \

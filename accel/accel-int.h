@@ -85,6 +85,8 @@ struct accel_ops {
     uint64_t (*watch)(struct accel *a);
     bool (*watching)(struct accel *a, uint64_t ticket);
     void (*dirty_sync)(struct accel *a, struct mem_region *r);
+    /** doorbells_changed() - as struct machine_accel's, once it is open; may be NULL */
+    void (*doorbells_changed)(struct accel *a);
     /** choose_irqchip() - whose interrupt chips count: @on when it takes the machine
      *  over, !@on when it hands it on; may be NULL: those of hw/ */
     void (*choose_irqchip)(struct accel *a, bool on);

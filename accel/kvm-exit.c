@@ -42,10 +42,11 @@ static void exit_mmio(struct kvm_cpu *k)
 {
     struct kvm_run *r = k->run;
     struct mem_map *mm = &k->c->a->m->mem;
+    uint64_t a20 = __atomic_load_n(&mm->a20_mask, __ATOMIC_RELAXED);
 
-    accel_enter_access(k->c, r->mmio.phys_addr);
+    accel_enter_access(k->c, r->mmio.phys_addr & a20);
     for (unsigned at = 0, n; at < MIN(r->mmio.len, 8u); at += n) {
-        gpa_t gpa = r->mmio.phys_addr + at;
+        gpa_t gpa = (r->mmio.phys_addr + at) & a20;
         uint64_t v = 0;
 
         n = piece(MIN(r->mmio.len, 8u) - at);

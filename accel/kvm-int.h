@@ -11,6 +11,7 @@
 
 #define KVM_SLOTS 256
 #define KVM_HW_BREAKS 4
+#define KVM_MSI_ROUTES 64
 
 /** struct kvm_slot - a stretch of guest memory that KVM knows */
 struct kvm_slot {
@@ -20,6 +21,16 @@ struct kvm_slot {
     bool readonly;
     struct mem_region *tracked; /* writes are logged for it, or NULL */
 };
+
+/** struct kvm_msi_route - a message that devices send (kvm-msi.c) */
+struct kvm_msi_route {
+    uint64_t addr;
+    uint32_t data;
+    int fd;                     /* eventfd of its route; -1: none */
+    uint32_t sent, wanted;      /* before it had one; its place by others since it was last sent */
+};
+
+struct kvm_bell;
 
 struct kvm_cpu {
     struct accel_cpu *c;
@@ -40,10 +51,12 @@ struct kvm {
     struct accel *a;
     int sys_fd, vm_fd;
     enum accel_irqchip irqchip;
-    bool chips_in_use;          /* the kernel's chips have the state */
     struct kvm_cpu *cpus;
     size_t run_bytes, xsave_bytes;
     struct kvm_slot slot[KVM_SLOTS];
+    struct kvm_bell *bells;     /* kvm-bell.c */
+    struct kvm_msi_route msi[KVM_MSI_ROUTES];
+    bool ioeventfd, bell_any_len, irqfd;
     unsigned max_slots;
     bool readonly_mem, sregs2, xsave2, debugregs, events, payload, tsc_offset, x2api, msr_exits, tells_failure;
     bool msr_known[ST_MSRS];
@@ -70,6 +83,22 @@ int kvm_cap(const struct kvm *k, int cap);
 /* kvm-mem.c */
 void kvm_map_changed(struct accel *a);
 void kvm_dirty_sync(struct accel *a, struct mem_region *r);
+
+/* kvm-bell.c */
+/** kvm_bells_follow() - the machine's doorbells or the maps have changed; machine lock held */
+void kvm_bells_follow(struct accel *a);
+/** kvm_bells_placed() - addresses and ports at which KVM takes writes */
+unsigned kvm_bells_placed(const struct kvm *k);
+
+/* kvm-msi.c: machine lock held */
+/** kvm_message() - struct machine_chips' */
+bool kvm_message(struct machine *m, uint64_t addr, uint32_t data);
+/** kvm_messages_forget() - no message has a route; those under way have arrived */
+void kvm_messages_forget(struct kvm *k);
+/** kvm_messages_routed() - how many have one */
+unsigned kvm_messages_routed(const struct kvm *k);
+/** kvm_routes_set() - KVM learns all routes anew; false: it refuses */
+bool kvm_routes_set(struct kvm *k);
 
 /* kvm-state.c */
 /** kvm_state_init() - which parts of the state this KVM has; vCPU 0 exists */

@@ -188,7 +188,7 @@ void kvm_after_exit(struct kvm_cpu *k)
 /* ---- the kernel's: while they do the work ------------------------------------------------ */
 
 /* GSIs: the 8259s' inputs, then the I/O APIC's pins. split: the pins alone, as messages. */
-enum { GSI_IOAPIC = 16, MAX_ROUTES = GSI_IOAPIC + IOAPIC_PINS };
+enum { GSI_IOAPIC = 16 };
 
 static struct kvm *vm_of(struct machine *m)
 {
@@ -212,61 +212,13 @@ static void set_ioapic(struct machine *m, int pin, int level)
     drive_gsi(m, GSI_IOAPIC + (uint32_t)pin, level);
 }
 
-static bool message(struct machine *m, uint64_t addr, uint32_t data)
-{
-    struct kvm_msi msi = { .address_lo = (uint32_t)addr, .address_hi = addr >> 32, .data = data };
-
-    return kvm_ioctl(vm_of(m)->vm_fd, KVM_SIGNAL_MSI, &msi) > 0;
-}
-
-static void set_routes(struct kvm *k, struct kvm_irq_routing_entry *e, unsigned n)
-{
-    struct kvm_irq_routing *r = xzalloc(sizeof *r + n * sizeof *e);
-    int ret;
-
-    r->nr = n;
-    memcpy(r->entries, e, n * sizeof *e);
-    ret = kvm_ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);
-    if (ret < 0)
-        log_write("kvm: interrupt routes: %s", strerror(-ret));
-    free(r);
-}
-
-static void route_to_chips(struct kvm *k)
-{
-    struct kvm_irq_routing_entry e[MAX_ROUTES] = { { .gsi = 0 } };
-
-    for (unsigned i = 0; i < MAX_ROUTES; i++) {
-        e[i] = (struct kvm_irq_routing_entry){ .gsi = i, .type = KVM_IRQ_ROUTING_IRQCHIP };
-        e[i].u.irqchip.irqchip = i < 8 ? KVM_IRQCHIP_PIC_MASTER : i < GSI_IOAPIC ? KVM_IRQCHIP_PIC_SLAVE
-                                 : KVM_IRQCHIP_IOAPIC;
-        e[i].u.irqchip.pin = i < GSI_IOAPIC ? i & 7 : i - GSI_IOAPIC;
-    }
-    set_routes(k, e, MAX_ROUTES);
-}
-
-/* split: KVM has to know what the pins send, so that it tells the ends of these interrupts. */
 static void routes_changed(struct machine *m)
 {
-    struct kvm_irq_routing_entry e[IOAPIC_PINS];
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < IOAPIC_PINS; i++) {
-        uint64_t addr;
-        uint32_t data;
-
-        if (!ioapic_message(m->ioapic, i, &addr, &data))
-            continue;
-        e[n] = (struct kvm_irq_routing_entry){ .gsi = i, .type = KVM_IRQ_ROUTING_MSI };
-        e[n].u.msi.address_lo = (uint32_t)addr;
-        e[n].u.msi.address_hi = addr >> 32;
-        e[n++].u.msi.data = data;
-    }
-    set_routes(vm_of(m), e, n);
+    kvm_routes_set(vm_of(m));
 }
 
-static const struct machine_chips chips_on = { .set_pic = set_pic, .set_ioapic = set_ioapic, .message = message };
-static const struct machine_chips chips_split = { .message = message, .routes_changed = routes_changed };
+static const struct machine_chips chips_on = { .set_pic = set_pic, .set_ioapic = set_ioapic, .message = kvm_message };
+static const struct machine_chips chips_split = { .message = kvm_message, .routes_changed = routes_changed };
 
 int kvm_irqchip_create(struct kvm *k, struct err *e)
 {
@@ -290,8 +242,9 @@ int kvm_irqchip_create(struct kvm *k, struct err *e)
     if (ret < 0)
         return err_set(e, ret, "kernel-irqchip=%s: %s", k->irqchip == IRQCHIP_ON ? "on" : "split", strerror(-ret));
     k->x2api = kvm_ioctl(k->vm_fd, KVM_ENABLE_CAP, &ids) == 0;
+    k->irqfd = kvm_cap(k, KVM_CAP_IRQFD);
     if (k->irqchip == IRQCHIP_ON)
-        route_to_chips(k);
+        kvm_routes_set(k);
     return 0;
 }
 
@@ -430,10 +383,10 @@ void kvm_irqchip_reset(struct accel *a)
 
     if (k->irqchip == IRQCHIP_OFF)
         return;
+    kvm_messages_forget(k);
     if (k->irqchip == IRQCHIP_ON)
         chips_out(k);
-    else
-        routes_changed(a->m);
+    kvm_routes_set(k);
     for (unsigned i = 0; i < a->n_cpus; i++)
         k->cpus[i].lapic_due = true;
 }
@@ -453,6 +406,7 @@ void kvm_choose_irqchip(struct accel *a, bool on)
         return;
     }
     m->chips = NULL;
+    kvm_messages_forget(k);              /* none is under way any more */
     for (unsigned i = 0; i < a->n_cpus; i++)
         lapic_in(&k->cpus[i]);
     if (k->irqchip == IRQCHIP_ON)

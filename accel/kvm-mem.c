@@ -33,10 +33,10 @@ static void set_slot(struct kvm *k, unsigned i, uint64_t len)
                   (unsigned long long)len, strerror(-ret));
 }
 
-/* The whole pages of a piece of memory; others stay accesses that come out. */
-static bool slot_of(const struct mem_flat *f, struct kvm_slot *s)
+/* The whole pages of a piece of memory between @from and @to; others stay accesses that come out. */
+static bool slot_of(const struct mem_flat *f, gpa_t from, gpa_t to, struct kvm_slot *s)
 {
-    gpa_t base = align_up(f->base, PAGE), end = align_down(f->base + f->len, PAGE);
+    gpa_t base = MAX(align_up(f->base, PAGE), from), end = MIN(align_down(f->base + f->len, PAGE), to);
     struct mem_region *r = f->region;
 
     if (r->kind == MEM_MMIO || end <= base)
@@ -44,6 +44,27 @@ static bool slot_of(const struct mem_flat *f, struct kvm_slot *s)
     *s = (struct kvm_slot){ base, end - base, r->host + f->offset + (base - f->base),
                             r->kind == MEM_ROM, r->dirty ? r : NULL };
     return (uintptr_t)s->host % PAGE == 0;
+}
+
+/*
+ * KVM has no A20 gate. While it is closed, what lies in the first MiB answers in the second, too,
+ * which is all that programs in real mode reach of its effect. The second MiB always has slots of its own,
+ * so that the gate does not touch what lies above.
+ */
+static unsigned slots_of(const struct mem_map *mm, const struct mem_flat *f, struct kvm_slot out[4])
+{
+    bool closed = mm->a20_mask != ~0ull;
+    unsigned n = 0;
+
+    n += slot_of(f, 0, MiB, &out[n]);
+    if (n && closed) {
+        out[n] = out[n - 1];
+        out[n++].base += MiB;
+    }
+    if (!closed)
+        n += slot_of(f, MiB, 2 * MiB, &out[n]);
+    n += slot_of(f, 2 * MiB, UINT64_MAX, &out[n]);
+    return n;
 }
 
 static int find_slot(const struct kvm *k, const struct kvm_slot *s)
@@ -79,19 +100,24 @@ void kvm_map_changed(struct accel *a)
     const struct mem_map *mm = &a->m->mem;
     struct kvm *k = a->kvm;
     bool *keep = xzalloc(k->max_slots * sizeof *keep);
-    struct kvm_slot s;
-    int at;
+    struct kvm_slot s[4];
 
     for (size_t i = 0; i < mm->n_flat; i++)
-        if (slot_of(&mm->flat[i], &s) && (at = find_slot(k, &s)) >= 0)
-            keep[at] = true;
+        for (unsigned n = slots_of(mm, &mm->flat[i], s); n--;) {
+            int at = find_slot(k, &s[n]);
+
+            if (at >= 0)
+                keep[at] = true;
+        }
     for (unsigned i = 0; i < k->max_slots; i++)
         if (k->slot[i].len && !keep[i])
             drop_slot(k, i);
     for (size_t i = 0; i < mm->n_flat; i++)
-        if (slot_of(&mm->flat[i], &s) && find_slot(k, &s) < 0)
-            add_slot(k, &s);
+        for (unsigned n = slots_of(mm, &mm->flat[i], s); n--;)
+            if (find_slot(k, &s[n]) < 0)
+                add_slot(k, &s[n]);
     free(keep);
+    kvm_bells_follow(a);
 }
 
 /* ---- pages that were written ---------------------------------------------------------------- */

@@ -130,7 +130,17 @@ static void reset_all(struct machine *m)
     }
 }
 
+/* Also while another implementation runs: a doorbell that went is not to be remembered. */
+static void doorbells(struct machine *m)
+{
+    struct accel *a = accel_of(m);
+
+    if (a->kvm)
+        accel_kvm.doorbells_changed(a);
+}
+
 static const struct machine_accel machine_ops = {
+    .doorbells_changed = doorbells,
     .pause_all = pause_all, .resume_all = resume_all, .reset_all = reset_all,
 };
 

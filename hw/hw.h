@@ -163,6 +163,8 @@ struct port_range;
 struct port_range *port_map(struct machine *m, const char *name, uint16_t port,
                             unsigned len, const struct io_ops *ops, void *opaque);
 void port_unmap(struct machine *m, struct port_range *r);
+/** port_at() - the port of @r's @off, or -1 when another range answers there */
+int port_at(const struct machine *m, const struct port_range *r, unsigned off);
 /** port_read()/port_write() - one CPU access, size 1, 2, 4; unclaimed reads all
  *  ones; takes the machine lock */
 uint32_t port_read(struct machine *m, uint16_t port, unsigned size);
@@ -452,6 +454,7 @@ struct machine {
     const struct machine_chips *chips;  /* NULL: all are hw/intc's */
     struct pci_bus *pci;
     struct iommu *iommu;        /* hw/dma/iommu.h, or NULL */
+    struct doorbell *doorbells; /* hw/doorbell.h */
     struct fw_cfg *fw_cfg;
     struct pm *pm;              /* ACPI registers, hw/acpi/pm.h */
     struct pci_hotplug *hotplug; /* hw/acpi/pci-hotplug.h, or NULL */
@@ -489,6 +492,8 @@ struct machine_accel {
     void (*pause_all)(struct machine *m);   /* returns when no vCPU runs guest code */
     void (*resume_all)(struct machine *m);
     void (*reset_all)(struct machine *m);   /* CPU reset; called paused */
+    /** doorbells_changed() - the list, or where one answers (hw/doorbell.h); machine lock held */
+    void (*doorbells_changed)(struct machine *m);
 };
 
 struct machine *machine_new(const struct machine_config *cfg, struct err *e) MUST_CHECK;

@@ -82,6 +82,11 @@ void port_unmap(struct machine *m, struct port_range *r)
     free(r);
 }
 
+int port_at(const struct machine *m, const struct port_range *r, unsigned off)
+{
+    return off < r->len && m->ports[r->port + off] == r ? r->port + (int)off : -1;
+}
+
 /* How many of @size bytes at @port belong to the range found there. */
 static unsigned port_span(struct machine *m, uint32_t port, unsigned size)
 {

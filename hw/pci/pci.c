@@ -5,6 +5,7 @@
  * first: a guest that moves a BAR onto RAM does not lose the RAM.
  */
 #include <stdlib.h>
+#include "hw/doorbell.h"
 #include "hw/pci/pci.h"
 
 #define BAR_PRIO      (-1)
@@ -85,6 +86,7 @@ static void bar_map_io(struct pci_device *p, struct pci_bar *b, uint64_t at)
     b->ports = NULL;
     if (at != PCI_UNMAPPED)
         b->ports = port_map(m, b->name, at, b->size, &b->ops, b->opaque);
+    doorbells_changed(m);
 }
 
 static void pci_update_bars(struct pci_device *p)

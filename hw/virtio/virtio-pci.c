@@ -480,6 +480,29 @@ static unsigned wanted_vectors(const struct virtio_pci *p)
     return MIN(n, (unsigned)MSIX_MAX_VECTORS);
 }
 
+static void ring(void *opaque, unsigned n)
+{
+    virtio_kick(opaque, n);
+}
+
+/* Writes to both notification registers, as an accelerator may take them. */
+static void add_doorbells(struct virtio_pci *p, bool legacy)
+{
+    for (unsigned n = 0; n < p->v.n_queues; n++) {
+        p->bell[n] = (struct doorbell){ .ring = ring, .opaque = &p->v, .n = n };
+        if (!p->disable_modern) {
+            p->bell[n].mem = &p->modern;
+            p->bell[n].mem_off = NOTIFY_AT + NOTIFY_MULTIPLIER * n;
+        }
+        if (legacy) {
+            p->bell[n].ports = &p->pci.bar[BAR_LEGACY].ports;
+            p->bell[n].port_off = L_QUEUE_NOTIFY;
+            p->bell[n].value = n;
+        }
+        doorbell_add(p->v.m, &p->bell[n]);
+    }
+}
+
 int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct err *e)
 {
     struct pci_info info = { .vendor = VENDOR_VIRTIO, .class_code = id->class_code,
@@ -512,6 +535,8 @@ int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct
     if (!p->disable_modern)
         add_modern(p);
     p->pci.config_written = config_written;
+    if (p->ioeventfd)
+        add_doorbells(p, legacy);
     return 0;
 }
 
@@ -526,5 +551,7 @@ void virtio_pci_reset(struct virtio_pci *p)
 
 void virtio_pci_destroy(struct virtio_pci *p)
 {
+    for (unsigned n = 0; n < p->v.n_queues; n++)
+        doorbell_remove(p->v.m, &p->bell[n]);
     pci_device_unplug(&p->pci);
 }

@@ -23,6 +23,7 @@
 #define HW_VIRTIO_VIRTIO_H
 
 #include "hw/dma/sg.h"
+#include "hw/doorbell.h"
 #include "hw/pci/msi.h"
 #include "hw/prop.h"
 
@@ -159,9 +160,10 @@ struct virtio_pci {
     uint32_t feature_sel[2];
     uint16_t queue_sel;
     uint8_t cfg_cap;             /* offset of the configuration access capability */
+    struct doorbell bell[VIRTIO_MAX_QUEUES];
     /* properties */
     uint8_t disable_legacy;      /* enum on_off_auto */
-    bool disable_modern, packed, event_idx, indirect, transitional, iommu_platform;
+    bool disable_modern, packed, event_idx, indirect, transitional, iommu_platform, ioeventfd;
     uint32_t vectors;            /* 0: as many as queues want */
     int32_t addr;
 };
@@ -177,6 +179,8 @@ struct virtio_pci {
     PROP(BOOL, "indirect_desc", st, base.indirect, "on", 0, 0, "offer indirect descriptors"), \
     PROP(BOOL, "iommu_platform", st, base.iommu_platform, NULL, 0, 0, \
          "addresses go through the IOMMU; the driver must know"), \
+    PROP(BOOL, "ioeventfd", st, base.ioeventfd, "on", 0, 0, \
+         "KVM hands notifications to the main loop while the guest goes on"), \
     PROP(U32, "vectors", st, base.vectors, NULL, 0, MSIX_MAX_VECTORS, \
          "MSI-X vectors (0: one a queue and one)")
 
