@@ -52,7 +52,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
 	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c \
 	target-x86/gather.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
-	target-x86/model.c target-x86/model-table.c target-x86/msr.c target-x86/pv.c target-x86/raise.c \
+	target-x86/model.c target-x86/model-table.c target-x86/msr.c target-x86/pv.c target-x86/pv-smp.c target-x86/raise.c \
 	target-x86/reset.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
 	target-x86/target.c target-x86/task.c target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
 	target-x86/tr-fpu.c target-x86/tr-mem.c target-x86/tr-move.c target-x86/tr-raise.c \
@@ -65,7 +65,7 @@ src_kvm_x86_64 := accel/kvm.c accel/kvm-bell.c accel/kvm-cpuid.c accel/kvm-debug
 	accel/kvm-mem.c accel/kvm-msi.c accel/kvm-probe.c accel/kvm-state.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
-	accel/bt-profile.c accel/bt-trace.c accel/bt-verify.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
+	accel/bt-profile.c accel/bt-pv.c accel/bt-trace.c accel/bt-verify.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))
 src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c hw/memory.c hw/outside.c hw/pc.c hw/prop.c hw/ram.c \
 	hw/user-devices.c hw/acpi/pci-hotplug.c hw/acpi/piix4-pm.c hw/acpi/pm.c hw/acpi/publish.c hw/acpi/smb.c \
 	hw/acpi/smbios.c hw/acpi/tables.c hw/boot/board.c hw/boot/boot-order.c hw/boot/bzimage.c \
@@ -77,7 +77,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/display/console.c hw/display/vga-draw.c hw/display/vga-edid.c hw/display/vga-mem.c \
 	hw/display/vga-pci.c hw/display/vga-text.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
 	hw/dma/sg.c hw/input/i8042.c hw/input/input.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
-	hw/intc/lapic-regs.c hw/intc/lapic-state.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/iommu/vtd-intr.c \
+	hw/intc/lapic-pv.c hw/intc/lapic-regs.c hw/intc/lapic-state.c hw/intc/lapic-timer.c hw/intc/lapic.c hw/intc/vcpu-intr.c hw/iommu/vtd-intr.c \
 	hw/iommu/vtd-queue.c hw/iommu/vtd-walk.c hw/iommu/vtd.c hw/misc/edu.c hw/misc/fw_cfg.c \
 	hw/misc/isa_debug_exit.c hw/misc/pc_testdev.c hw/misc/port92.c hw/net/e1000-phy.c \
 	hw/net/e1000-rx.c hw/net/e1000-tx.c hw/net/e1000.c hw/net/eeprom93.c hw/net/ne2000.c hw/net/nic.c \

@@ -9,7 +9,7 @@
 #include "hw/timer/timer.h"
 #include "trace/format.h"
 
-enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900 };
+enum { MSR_APIC_BASE = 0x1b, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x900, MSR_PV_EOI = 0x4b564d04 };
 #define FERR_IRQ 13
 
 /* ---- ports ------------------------------------------------------------------- */
@@ -197,6 +197,8 @@ static bool apic_write(struct bt_cpu *c, uint32_t msr, uint64_t v)
 
     if (msr == MSR_APIC_BASE)
         return lapic_set_base(a, v);
+    if (msr == MSR_PV_EOI)
+        return lapic_set_pv_eoi(a, v);
     if (msr != MSR_TSC_DEADLINE)
         return lapic_msr_write(a, msr, v);
     lapic_set_tsc_deadline(a, v, guest_tsc(c), c->bt->a->model.tsc_hz);
@@ -251,27 +253,6 @@ static int64_t bus_wall_ns(void *opaque)
     return ns;
 }
 
-static void *bus_ram(void *opaque, gpa_t gpa, uint64_t len)
-{
-    struct bt_cpu *c = opaque;
-    uint64_t there = len;
-    void *p;
-
-    machine_lock(c->bt->m);
-    p = mem_host(&c->bt->m->mem, gpa, &there, true);
-    machine_unlock(c->bt->m);
-    return there == len ? p : NULL;
-}
-
-static void bus_ram_done(void *opaque, gpa_t gpa, uint64_t len)
-{
-    struct bt_cpu *c = opaque;
-
-    machine_lock(c->bt->m);
-    mem_dirtied(&c->bt->m->mem, gpa, len);
-    machine_unlock(c->bt->m);
-}
-
 /* As a breakpoint of the debugger: behind the instruction everything stops. */
 static void bus_magic(void *opaque)
 {
@@ -288,9 +269,9 @@ void bt_bus_init(struct bt_cpu *c)
         .intr = bt_intr, .intr_clear = bus_intr_clear, .sipi_vector = bus_sipi_vector,
         .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
-        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns,
-        .random = bus_random, .ram = bus_ram, .ram_done = bus_ram_done, .opaque = c,
+        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns, .random = bus_random, .opaque = c,
     };
+    bt_pv_init(c);
     if (c->bt->a->opt.magic_break)
         c->bus.magic = bus_magic;
 }

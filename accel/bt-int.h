@@ -90,6 +90,7 @@ struct bt_cpu {
     struct bt_write writes[BT_WRITES]; /* ac.lock */
     unsigned n_writes;
     uint64_t watching;          /* watch ticket carried out; atomic */
+    int sched_fd;               /* what the host says of its thread, opened when asked; -1: not open, -2: never */
 };
 
 /** struct bt - the translator of one machine */
@@ -120,6 +121,9 @@ static inline struct bt_cpu *bt_of(struct accel_cpu *c)
 int bt_profile_open(struct bt *bt, struct err *e) MUST_CHECK;
 /** bt_bus_init() - connect @c's CPU to the machine */
 void bt_bus_init(struct bt_cpu *c);
+/** bt_pv_init()/bt_pv_free() - members of struct x86_bus for paravirtual interfaces (bt-pv.c) */
+void bt_pv_init(struct bt_cpu *c);
+void bt_pv_free(struct bt_cpu *c);
 /** bt_raise_ferr() - FERR# reaches IRQ 13; bt_ferr_port() - port 0xF0 lowers it */
 void bt_raise_ferr(struct bt_cpu *c);
 /** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */

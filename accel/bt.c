@@ -82,6 +82,8 @@ void accel_bt_step(struct accel_cpu *c)
 
 static int bt_get_state(struct accel_cpu *c, struct x86_state *s, struct err *e)
 {
+    if (c->vcpu.lapic)
+        lapic_pv_stop(c->vcpu.lapic);
     x86_state_get(c->cpu, s);
     return 0;
 }
@@ -93,7 +95,9 @@ static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct e
         tcg_flush_all(c->a->bt->tcg, TCG_FLUSH_HANDOVER);
     x86_state_put(c->cpu, s);
     x86_pv_clock_update(c->cpu);
-    return 0;
+    x86_pv_wait_end(c->cpu);             /* as whoever ran it left the page */
+    return c->vcpu.lapic && !lapic_set_pv_eoi(c->vcpu.lapic, c->cpu->kvm_pv_eoi) ?
+           err_set(e, -EINVAL, "vCPU %u: reserved bits of MSR_KVM_PV_EOI_EN", c->vcpu.index) : 0;
 }
 
 /* Another boot runs other code. */
@@ -120,6 +124,7 @@ static void bt_free_vcpu(struct accel_cpu *c)
 {
     if (c->cpu) {
         bt_trace_end_cpu(bt_of(c));
+        bt_pv_free(bt_of(c));
         tcg_cpu_free(&c->cpu->tcg);
         accel_cpu_free(c);
     }

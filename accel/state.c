@@ -32,6 +32,7 @@ static uint64_t *msr_home(struct x86_cpu *cpu, unsigned i)
         [ST_MTRR_DEF] = &cpu->mtrr_def, [ST_MCG_STATUS] = &cpu->mcg_status,
         [ST_MCG_CTL] = &cpu->mcg_ctl, [ST_XSS] = &cpu->xss,
         [ST_KVM_SYSTEM_TIME] = &cpu->kvm_system_time,
+        [ST_KVM_STEAL_TIME] = &cpu->kvm_steal_time, [ST_KVM_PV_EOI] = &cpu->kvm_pv_eoi,
     };
 
     return homes[i];

@@ -19,7 +19,7 @@
     M(KERNEL_GS_BASE, 0xc0000102) M(TSC_AUX, 0xc0000103) M(PAT, 0x277)                      \
     M(MISC_ENABLE, 0x1a0) M(SPEC_CTRL, 0x48) M(DEBUGCTL, 0x1d9)                             \
     M(MTRR_DEF, 0x2ff) M(MCG_STATUS, 0x17a) M(MCG_CTL, 0x17b) M(XSS, 0xda0) \
-    M(KVM_SYSTEM_TIME, 0x4b564d01)
+    M(KVM_SYSTEM_TIME, 0x4b564d01) M(KVM_STEAL_TIME, 0x4b564d03) M(KVM_PV_EOI, 0x4b564d04)
 
 enum x86_state_msr {
 #define M(name, number) ST_##name,

@@ -321,6 +321,7 @@ enum {
     VCPU_INTR_MCE   = 1 << 6,
     VCPU_INTR_EXIT  = 1 << 7,  /* leave the run loop: stop, reset, quit */
     VCPU_INTR_STPCLK = 1 << 8, /* the chipset stops the CPU's clock: nothing is executed */
+    VCPU_INTR_UNHALT = 1 << 9, /* another vCPU's wish: out of HLT, or the next one ends at once */
 };
 
 void vcpu_intr_raise(struct vcpu *v, uint32_t bits);  /* sets and kicks */

@@ -523,7 +523,7 @@ static void debug_trap(struct x86_cpu *cpu)
 
 static void take_init(struct x86_cpu *cpu)
 {
-    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_INIT);
+    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_INIT | X86_INTR_UNHALT);
     x86_reset(cpu, true);
     cpu->wait_sipi = cpu->index != 0;
 }
@@ -550,11 +550,20 @@ static void take_nmi(struct x86_cpu *cpu)
     deliver_external(cpu, EXC_NMI);
 }
 
+/* While the CPU is not halted the request waits for its next HLT. */
+static void take_unhalt(struct x86_cpu *cpu)
+{
+    cpu->bus->intr_clear(cpu->bus->opaque, X86_INTR_UNHALT);
+    cpu->halted = false;
+}
+
 /** take_irq() - INTA cycle; false: the request has gone */
 static bool take_irq(struct x86_cpu *cpu)
 {
     int v = cpu->bus->ack_irq(cpu->bus->opaque);
 
+    if (cpu->kvm_steal_time)
+        x86_pv_steal_update(cpu);
     if (v >= 0) {
         log_ev(LOG_INT, "Servicing hardware INT=0x%02x", v & 0xff);
         deliver_external(cpu, v & 0xff);
@@ -580,6 +589,8 @@ static bool take_one(struct x86_cpu *cpu, uint32_t pending)
         take_nmi(cpu);
     else if ((pending & (X86_INTR_PIC | X86_INTR_APIC)) && (cpu->eflags & EF_IF) && !cpu->shutdown)
         return take_irq(cpu);
+    else if ((pending & X86_INTR_UNHALT) && cpu->halted && !cpu->shutdown)
+        take_unhalt(cpu);
     else
         return false;
     return true;
@@ -592,7 +603,9 @@ static void wait_for_event(struct x86_cpu *cpu, uint32_t pending)
     static const struct timespec nap = { 0, 2000000 };
 
     if (!pending) {
+        x86_pv_wait_begin(cpu);
         cpu->bus->halt(cpu->bus->opaque);
+        x86_pv_wait_end(cpu);
         return;
     }
     tcg_offline(&cpu->tcg);

@@ -214,7 +214,7 @@ static void model_init(struct request *q, const struct model_row *r)
 
     memset(m, 0, sizeof(*m));
     m->name = r->name;
-    m->pv = PV_ALL;
+    m->pv = PV_DEFAULT;
     snprintf(m->vendor, sizeof(m->vendor), "%s", r->vendor);
     snprintf(m->brand, sizeof(m->brand), "%s", r->brand);
     m->family = r->family;
@@ -346,16 +346,31 @@ static bool kvm_only(const char *w)
            !strcmp(w, "vmware-cpuid-freq") || !strcmp(w, "host-cache-info");
 }
 
+/** same_words() - @a is @b, which may have _ for - */
+static bool same_words(const char *a, const char *b)
+{
+    for (; *a && (*a == *b || (*a == '-' && *b == '_')); a++, b++)
+        ;
+    return *a == *b;
+}
+
 /** set_pv() - "kvm", or one of what the translator has of it, too; false: neither */
 static bool set_pv(struct x86_model *m, const char *name, bool on)
 {
     static const struct { const char *name; uint32_t bits; } names[] = {
-        { "kvm", PV_ALL }, { "kvmclock", PV_CLOCK_OLD | PV_CLOCK }, { "kvm-nopiodelay", PV_NOP_IO_DELAY },
-        { "kvm_nopiodelay", PV_NOP_IO_DELAY }, { "kvmclock-stable-bit", PV_CLOCK_STABLE },
+        { "kvmclock", PV_CLOCK_OLD | PV_CLOCK }, { "kvm-nopiodelay", PV_NOP_IO_DELAY },
+        { "kvmclock-stable-bit", PV_CLOCK_STABLE }, { "kvm-steal-time", PV_STEAL_TIME }, { "kvm-pv-eoi", PV_EOI },
+        { "kvm-pv-unhalt", PV_UNHALT }, { "kvm-pv-tlb-flush", PV_TLB_FLUSH }, { "kvm-pv-ipi", PV_SEND_IPI },
+        { "kvm-pv-sched-yield", PV_SCHED_YIELD },
     };
 
+    if (!strcmp(name, "kvm")) {
+        m->pv = on ? PV_DEFAULT : 0;
+        return true;
+    }
+
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-        if (!strcmp(names[i].name, name)) {
+        if (same_words(names[i].name, name)) {
             m->pv = on ? m->pv | names[i].bits : m->pv & ~names[i].bits;
             return true;
         }

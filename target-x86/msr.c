@@ -92,6 +92,20 @@ static bool wr_wall_clock(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
     return x86_pv_set_wall_clock(cpu, v);
 }
 
+static bool wr_steal_time(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    return x86_pv_set_steal_time(cpu, v);
+}
+
+/** wr_pv_eoi() - the local APIC has the other half */
+static bool wr_pv_eoi(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
+{
+    if (!cpu->bus->apic_msr(cpu->bus->opaque, msr, &v, true))
+        return false;
+    cpu->kvm_pv_eoi = v;
+    return true;
+}
+
 static bool rd_efer(struct x86_cpu *cpu, uint32_t msr, uint64_t *v)
 {
     *v = cpu->efer;
@@ -312,6 +326,7 @@ static bool wr_ignore(struct x86_cpu *cpu, uint32_t msr, uint64_t v)
 #define AT(field) .off = offsetof(struct x86_cpu, field)
 #define ALWAYS .word = FEAT_WORDS
 #define WITH(w, b) .word = w, .bit = b
+#define WITH_PV(b) .word = FEAT_WORDS, .bit = b      /* bit of model->pv, for M_PV */
 #define ANY ~0ull
 
 static const struct msr_row rows[] = {
@@ -366,10 +381,12 @@ static const struct msr_row rows[] = {
     { 0x1db, 4, .flags = M_ZERO, ALWAYS },                      /* last branch, last interrupt */
     { 0x6e1, 1, AT(pkrs), .write = wr_pkrs, WITH(FEAT_7_ECX, F7C_PKS) },
     { 0xda0, 1, AT(xss), 0, 0, WITH(FEAT_XSAVE, 3) },           /* no supervisor states */
-    { 0x4b564d01, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, ALWAYS },
-    { 0x4b564d00, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, ALWAYS },
-    { 0x12, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, ALWAYS },
-    { 0x11, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, ALWAYS },
+    { 0x4b564d04, 1, AT(kvm_pv_eoi), M_PV, .write = wr_pv_eoi, WITH_PV(PV_EOI_BIT) },
+    { 0x4b564d03, 1, AT(kvm_steal_time), M_PV, .write = wr_steal_time, WITH_PV(PV_STEAL_TIME_BIT) },
+    { 0x4b564d01, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, WITH_PV(PV_CLOCK_BIT) },
+    { 0x4b564d00, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, WITH_PV(PV_CLOCK_BIT) },
+    { 0x12, 1, AT(kvm_system_time), M_PV, .write = wr_system_time, WITH_PV(PV_CLOCK_OLD_BIT) },
+    { 0x11, 1, AT(kvm_wall_clock), M_PV, .write = wr_wall_clock, WITH_PV(PV_CLOCK_OLD_BIT) },
     /* AMD: system configuration, hardware configuration, TOP_MEM, erratum switches */
     { 0xc0010000, 8, .flags = M_ZERO | M_AMD, ALWAYS },
     { 0xc0010010, 1, .flags = M_ZERO | M_AMD, ALWAYS },
@@ -387,7 +404,7 @@ static const struct msr_row *find(const struct x86_cpu *cpu, uint32_t msr)
         const struct msr_row *r = &rows[i];
         bool amd_only = r->flags & M_AMD;
         if (msr - r->first < r->n && (r->word == FEAT_WORDS || x86_has(cpu, r->word, r->bit)) &&
-            !(amd_only && x86_is_intel(cpu)) && !((r->flags & M_PV) && !cpu->model->pv))
+            !(amd_only && x86_is_intel(cpu)) && !((r->flags & M_PV) && !(cpu->model->pv >> r->bit & 1)))
             return r;
     }
     return NULL;

@@ -1,5 +1,5 @@
 /*
- * pv.c - paravirtual interfaces that guests know from KVM: the clock (kvmclock)
+ * pv.c - paravirtual interfaces that guests know from KVM: the clock (kvmclock); pv-smp.c has the others
  *
  * The guest names a page by MSR; there it finds a TSC value, the time that belongs to it and the
  * TSC's scale, and reads the time without an exit from then on. Time is the machine's TSC in
@@ -46,8 +46,7 @@ static uint64_t to_ns(uint64_t ticks, uint32_t mul, int8_t shift)
     return (uint64_t)((unsigned __int128)ticks * mul >> 32);
 }
 
-/* Guest RAM of @len bytes at @gpa, aligned to 4, or NULL. */
-static void *guest_ram(struct x86_cpu *cpu, uint64_t gpa, uint64_t len)
+void *x86_pv_ram(struct x86_cpu *cpu, uint64_t gpa, uint64_t len)
 {
     if (gpa % 4 || !cpu->bus->ram)
         return NULL;
@@ -59,7 +58,7 @@ void x86_pv_clock_update(struct x86_cpu *cpu)
     uint64_t gpa = cpu->kvm_system_time & ~(uint64_t)CLOCK_ENABLED, ticks;
     struct pv_time *p, t = { .flags = CLOCK_TSC_STABLE };
 
-    if (!(cpu->kvm_system_time & CLOCK_ENABLED) || !(p = guest_ram(cpu, gpa, sizeof(*p))))
+    if (!(cpu->kvm_system_time & CLOCK_ENABLED) || !(p = x86_pv_ram(cpu, gpa, sizeof(*p))))
         return;
     scale_of(cpu->model->tsc_hz, &t.mul, &t.shift);
     ticks = cpu->bus->tsc(cpu->bus->opaque);
@@ -82,7 +81,7 @@ bool x86_pv_set_system_time(struct x86_cpu *cpu, uint64_t v)
 
 bool x86_pv_set_wall_clock(struct x86_cpu *cpu, uint64_t v)
 {
-    struct pv_wall *p = guest_ram(cpu, v, sizeof(*p));
+    struct pv_wall *p = x86_pv_ram(cpu, v, sizeof(*p));
     uint32_t mul;
     int8_t shift;
     uint64_t ns;

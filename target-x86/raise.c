@@ -88,6 +88,6 @@ void x86_set_eflags(struct x86_cpu *cpu, uint32_t ef)
 
 void x86_irq_recheck(struct x86_cpu *cpu)
 {
-    if (cpu->bus->intr(cpu->bus->opaque))
+    if (cpu->bus->intr(cpu->bus->opaque) & ~(uint32_t)X86_INTR_UNHALT)
         tcg_kick(&cpu->tcg);
 }

@@ -59,7 +59,7 @@ static void reset_msrs(struct x86_cpu *cpu)
     cpu->smbase = 0x30000;
     cpu->bios_sign = BIT(32);              /* microcode revision 1 */
     cpu->xss = 0;
-    cpu->kvm_wall_clock = cpu->kvm_system_time = 0;
+    cpu->kvm_wall_clock = cpu->kvm_system_time = cpu->kvm_steal_time = cpu->kvm_pv_eoi = 0;
     cpu->pkru = cpu->pkrs = 0;
 }
 

@@ -16,7 +16,7 @@
 enum {
     X86_INTR_PIC = 1 << 0, X86_INTR_APIC = 1 << 1, X86_INTR_NMI = 1 << 2, X86_INTR_SMI = 1 << 3,
     X86_INTR_INIT = 1 << 4, X86_INTR_SIPI = 1 << 5, X86_INTR_MCE = 1 << 6, X86_INTR_EXIT = 1 << 7,
-    X86_INTR_STPCLK = 1 << 8,
+    X86_INTR_STPCLK = 1 << 8, X86_INTR_UNHALT = 1 << 9,
 };
 
 /* DR6 and DR7 */
@@ -249,6 +249,9 @@ uint64_t x86_tsc(const struct x86_cpu *cpu);
 /** x86_msr_read()/x86_msr_write() - as RDMSR and WRMSR at CPL 0; false: #GP, none raised */
 bool x86_msr_read(struct x86_cpu *cpu, uint32_t msr, uint64_t *v) MUST_CHECK;
 bool x86_msr_write(struct x86_cpu *cpu, uint32_t msr, uint64_t v) MUST_CHECK;
+/** x86_pv_ram() - guest RAM of @len bytes at @gpa, aligned to 4, to be written, or NULL; bus->ram_done()
+ *  after it */
+void *x86_pv_ram(struct x86_cpu *cpu, uint64_t gpa, uint64_t len);
 /** x86_update_view() - only CPL or EFLAGS.AC changed */
 void x86_update_view(struct x86_cpu *cpu);
 /** x86_xcr0_known() - XCR0 bits that the CPU model has */

@@ -317,6 +317,15 @@ void tr_rdmsr(struct xlat *x)
     xt_call_i(x, h_rdmsr, IR_NONE, 0, 0, 0);
 }
 
+/* KVM's hypercalls; without its interfaces there is no hypervisor to call. */
+void tr_vmcall(struct xlat *x)
+{
+    if (x->cpu->model->pv)
+        xt_call_i(x, h_vmcall, IR_NONE, 0, 0, x->next_off);
+    else
+        xt_raise_ud(x);
+}
+
 void tr_rdpmc(struct xlat *x)
 {
     xt_call_i(x, h_rdpmc, IR_NONE, 0, 0, 0);

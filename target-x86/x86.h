@@ -160,6 +160,13 @@ struct x86_bus {
     uint64_t (*tsc)(void *opaque);                /* guest TSC before IA32_TSC_ADJUST/offset */
     uint64_t (*a20_mask)(void *opaque);
     int64_t (*wall_ns)(void *opaque);             /* time of day since 1970; NULL like ram: no kvmclock */
+    /** pv_kick() - the vCPU with @apic_id leaves HLT, or its next HLT ends at once; false: no such */
+    bool (*pv_kick)(void *opaque, uint32_t apic_id);
+    /** pv_send_ipi() - as the ICR's lower half @icr says, to APIC ID @first + n for each bit n of @map;
+     *  returns how many took it */
+    int (*pv_send_ipi)(void *opaque, const uint64_t map[2], uint32_t first, uint32_t icr);
+    /** steal_ns() - how long the vCPU's thread was ready to run without a host CPU, ever; its own thread */
+    uint64_t (*steal_ns)(void *opaque);
     /** ram() - guest RAM for a few bytes to be written, NULL: it is none; ram_done() after it */
     void *(*ram)(void *opaque, gpa_t gpa, uint64_t len);
     void (*ram_done)(void *opaque, gpa_t gpa, uint64_t len);
@@ -220,7 +227,8 @@ struct x86_cpu {
     uint64_t mtrr_def, mtrr_fix[11], mtrr_var[16];
     uint64_t mcg_status, mcg_ctl, smbase, bios_sign;
     uint64_t mc_bank[40];
-    uint64_t kvm_wall_clock, kvm_system_time;
+    uint64_t kvm_wall_clock, kvm_system_time, kvm_steal_time, kvm_pv_eoi;
+    uint64_t steal_seen_ns, steal_next_tsc;   /* bus->steal_ns() when last told; when to tell again */
     uint64_t pkrs;            /* rights of the 16 protection keys: supervisor pages; */
     uint32_t pkru;            /* user pages. x86_set_pkru() changes it */
 
@@ -356,6 +364,7 @@ HELPER(h_rdmsr);
 HELPER(h_rdtsc);          /* returns TSC (TSD checked) */
 HELPER(h_rdtscp);         /* sets EAX, EDX, ECX */
 HELPER(h_rdpmc);
+HELPER(h_vmcall);         /* KVM's hypercalls: RAX, RBX, RCX, RDX, RSI from regs, result in RAX (exit) */
 HELPER(h_cpuid);
 HELPER(h_xgetbv);
 HELPER(h_xsetbv);         /* (exit) */
@@ -474,8 +483,14 @@ void x86_xsave_get(const struct x86_cpu *cpu, uint8_t *img);
 void x86_xsave_put(struct x86_cpu *cpu, const uint8_t *img);
 
 /* ---- paravirtual interfaces (pv.c) ---------------------------------------------- */
-enum { PV_CLOCK_OLD = 1 << 0, PV_NOP_IO_DELAY = 1 << 1, PV_CLOCK = 1 << 3, PV_CLOCK_STABLE = 1 << 24,
-       PV_ALL = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_CLOCK_STABLE };
+/* by bit of leaf 0x40000001, EAX */
+enum { PV_CLOCK_OLD_BIT = 0, PV_CLOCK_BIT = 3, PV_STEAL_TIME_BIT = 5, PV_EOI_BIT = 6 };
+enum { PV_CLOCK_OLD = 1 << PV_CLOCK_OLD_BIT, PV_NOP_IO_DELAY = 1 << 1, PV_CLOCK = 1 << PV_CLOCK_BIT,
+       PV_STEAL_TIME = 1 << PV_STEAL_TIME_BIT, PV_EOI = 1 << PV_EOI_BIT, PV_UNHALT = 1 << 7, PV_TLB_FLUSH = 1 << 9,
+       PV_SEND_IPI = 1 << 11, PV_SCHED_YIELD = 1 << 13, PV_CLOCK_STABLE = 1 << 24,
+       PV_ALL = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_STEAL_TIME | PV_EOI | PV_UNHALT | PV_TLB_FLUSH
+              | PV_SEND_IPI | PV_SCHED_YIELD | PV_CLOCK_STABLE,
+       PV_DEFAULT = PV_ALL };
 /** x86_pv_clock_update() - the guest's clock page follows its TSC, when there is one */
 void x86_pv_clock_update(struct x86_cpu *cpu);
 /** x86_pv_ns() - what the clock shows at @ticks of the machine's TSC */
@@ -483,6 +498,16 @@ uint64_t x86_pv_ns(const struct x86_model *m, uint64_t ticks);
 /** MSR writes; true */
 bool x86_pv_set_system_time(struct x86_cpu *cpu, uint64_t v);
 bool x86_pv_set_wall_clock(struct x86_cpu *cpu, uint64_t v);
+
+/** x86_pv_set_steal_time() - MSR write (pv-smp.c); false: reserved bits */
+bool x86_pv_set_steal_time(struct x86_cpu *cpu, uint64_t v);
+/** x86_pv_steal_update() - what the guest knows of time that others had its host CPU follows, not
+ *  too often; the vCPU's own thread, between blocks */
+void x86_pv_steal_update(struct x86_cpu *cpu);
+/** x86_pv_wait_begin()/x86_pv_wait_end() - the vCPU waits: others need not interrupt it to have
+ *  translations dropped, it does so before it goes on; its own thread, or while it is parked */
+void x86_pv_wait_begin(struct x86_cpu *cpu);
+void x86_pv_wait_end(struct x86_cpu *cpu);
 
 /* ---- CPUID and models (cpuid.c) --------------------------------------------------- */
 void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub, uint32_t out[4]);

@@ -160,6 +160,27 @@ static void send_to_all(struct lapic *a, const struct apic_msg *msg, bool self)
     }
 }
 
+int apic_send_to_ids(struct machine *m, const uint64_t map[2], uint32_t first, uint32_t icr)
+{
+    enum apic_delivery delivery = bits(icr, ICR_DELMOD_POS, 3);
+    int n = 0;
+
+    if (delivery != APIC_NMI && (delivery != APIC_FIXED || (icr & ICR_VECTOR) < 16)) {
+        log_guest(LOG_APIC, "icr=%#x to many", icr);
+        return 0;
+    }
+    machine_lock(m);
+    for (unsigned i = 0; i < m->n_vcpus; i++) {
+        struct lapic *a = m->vcpus[i]->lapic;
+        uint32_t at = m->vcpus[i]->apic_id - first;
+
+        if (a && at < 128 && (map[at / 64] >> at % 64 & 1) && lapic_enabled(a))
+            n += lapic_accept(a, delivery, icr & ICR_VECTOR, APIC_EDGE);
+    }
+    machine_unlock(m);
+    return n;
+}
+
 /** lapic_send_self() - fixed, edge-triggered IPI to the APIC itself */
 void lapic_send_self(struct lapic *a, uint8_t vector)
 {

@@ -119,6 +119,14 @@ bool apic_deliver_x2(struct machine *m, uint32_t dest, enum apic_destmode destmo
                      enum apic_delivery delivery, uint8_t vector, enum apic_trigger trigger);
 
 /**
+ * apic_send_to_ids() - one interrupt to many vCPUs
+ * @map: bit n, 0..127: the one with APIC ID @first + n
+ * @icr: vector and delivery mode as in the ICR: fixed and NMI; others are logged and dropped
+ * Returns how many took it. Takes the lock.
+ */
+int apic_send_to_ids(struct machine *m, const uint64_t map[2], uint32_t first, uint32_t icr);
+
+/**
  * lapic_msi() - a device's write to 0xfee00000..0xfeefffff
  * @addr, @data: as on the bus; other addresses are logged and dropped
  * Takes the machine lock (it is recursive). Returns whether an APIC accepted it.
@@ -189,6 +197,11 @@ int lapic_ack(struct lapic *a);
 void lapic_extint_taken(struct lapic *a);
 /** lapic_eoi() - end of interrupt, as a write to the EOI register; takes the lock */
 void lapic_eoi(struct lapic *a);
+/** lapic_set_pv_eoi() - MSR_KVM_PV_EOI_EN; false: reserved bits; takes the lock.
+ *  The vCPU's own thread, or it is parked. */
+bool lapic_set_pv_eoi(struct lapic *a, uint64_t val);
+/** lapic_pv_stop() - registers are as if the guest wrote all its EOIs; like lapic_set_pv_eoi() */
+void lapic_pv_stop(struct lapic *a);
 /** lapic_cpu_init() - the vCPU carries out INIT: all but ID and base is reset;
  *  takes the lock */
 void lapic_cpu_init(struct lapic *a);

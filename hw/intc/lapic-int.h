@@ -47,6 +47,8 @@ struct lapic {
     uint8_t lint;                       /* input levels, bit n: LINTn */
     uint8_t extint_msg;                 /* ExtINT by message waits for INTA */
     uint8_t sipi_vector;
+    uint64_t pv_eoi;                    /* MSR_KVM_PV_EOI_EN */
+    bool pv_eoi_owed;                   /* the guest may have ended the interrupt in its memory */
 
     /* timer: everything follows from when it next runs out */
     uint32_t timer_init;                /* initial count */
@@ -95,6 +97,12 @@ void lapic_timer_set_divide(struct lapic *a, uint32_t val);
 /** lapic_timer_restore() - counts down from @current; 0: it stands still */
 void lapic_timer_restore(struct lapic *a, uint32_t init, uint32_t current, uint32_t divide);
 void lapic_timer_set_lvt(struct lapic *a, uint32_t val);
+
+/* lapic-pv.c; the vCPU's own thread, or it is parked */
+/** lapic_pv_settle() - an EOI that is owed is carried out, or the guest will write it */
+void lapic_pv_settle(struct lapic *a);
+/** lapic_pv_offer() - the vector just taken may be ended in memory */
+void lapic_pv_offer(struct lapic *a);
 
 /* apic-msg.c */
 void lapic_send_ipi(struct lapic *a);    /* as a->icr says */

@@ -126,8 +126,10 @@ static uint32_t vec_word(const uint64_t set[4], unsigned i)
 }
 
 /* Common to xAPIC and x2APIC; returns false when there is nothing to read. */
-static bool reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
+static bool reg_read(struct lapic *a, unsigned reg, uint32_t *val)
 {
+    if (reg == R_PPR || (reg >= R_ISR && reg < R_ISR + 8))
+        lapic_pv_settle(a);
     switch (reg) {
     case R_VERSION:       *val = LAPIC_VERSION; return true;
     case R_TPR:           *val = a->tpr; return true;
@@ -152,7 +154,7 @@ static bool reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
     return true;
 }
 
-static bool xapic_reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
+static bool xapic_reg_read(struct lapic *a, unsigned reg, uint32_t *val)
 {
     *val = 0;
     switch (reg) {
@@ -160,7 +162,7 @@ static bool xapic_reg_read(const struct lapic *a, unsigned reg, uint32_t *val)
     case R_DFR:      *val = a->dfr; return true;
     case R_ICR:      *val = a->icr; return true;
     case R_ICR_HIGH: *val = a->icr >> 32; return true;
-    case R_APR:      *val = lapic_ppr(a); return true;
+    case R_APR:      return reg_read(a, R_PPR, val);
     case R_EOI: case R_RRD: return true;
     }
     return reg_read(a, reg, val);
@@ -204,7 +206,7 @@ static uint64_t x2_writable(unsigned reg)
     return 0;
 }
 
-static bool x2_read(const struct lapic *a, unsigned reg, uint64_t *val)
+static bool x2_read(struct lapic *a, unsigned reg, uint64_t *val)
 {
     uint32_t v;
 

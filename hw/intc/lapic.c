@@ -47,10 +47,11 @@ static int deliverable(const struct lapic *a)
     return v;
 }
 
-/** lapic_update() - put on VCPU_INTR_APIC whether a vector is deliverable */
+/** lapic_update() - put on VCPU_INTR_APIC whether a vector is deliverable, or would be if
+ *  the interrupt in service has ended in the guest's memory */
 void lapic_update(struct lapic *a)
 {
-    bool on = deliverable(a) >= 0;
+    bool on = deliverable(a) >= 0 || (a->pv_eoi_owed && vec_max(a->irr) >= 0);
     bool was = __atomic_load_n(&a->vcpu->intr, __ATOMIC_RELAXED) & VCPU_INTR_APIC;
 
     if (on && !was)
@@ -59,13 +60,29 @@ void lapic_update(struct lapic *a)
         vcpu_intr_lower(a->vcpu, VCPU_INTR_APIC);
 }
 
+/* Whether the EOI of @v, which is in service, does nothing but take it out of there. */
+static bool alone_in_service(const struct lapic *a, uint8_t v)
+{
+    uint64_t isr = 0, irr = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        isr |= a->isr[i] & ~(i == v / 64u ? BIT(v % 64) : 0);
+        irr |= a->irr[i];
+    }
+    return !isr && !irr && !vec_test(a->tmr, v);
+}
+
 int lapic_ack(struct lapic *a)
 {
-    int v = deliverable(a);
+    int v;
 
+    lapic_pv_settle(a);
+    v = deliverable(a);
     if (v >= 0) {
         vec_clear(a->irr, v);
         vec_set(a->isr, v);
+        if (a->pv_eoi && alone_in_service(a, v))
+            lapic_pv_offer(a);
     }
     lapic_update(a);
     return v;
@@ -74,8 +91,10 @@ int lapic_ack(struct lapic *a)
 /** lapic_end_interrupt() - EOI: the highest vector leaves service */
 void lapic_end_interrupt(struct lapic *a)
 {
-    int v = vec_max(a->isr);
+    int v;
 
+    lapic_pv_settle(a);                      /* one that came before */
+    v = vec_max(a->isr);
     if (v < 0)
         return;
     vec_clear(a->isr, v);
@@ -273,6 +292,7 @@ static void lapic_init_state(struct lapic *a)
     for (unsigned i = 0; i < LVT_COUNT; i++)
         a->lvt[i] = LVT_MASKED;
     a->extint_msg = 0;
+    a->pv_eoi_owed = false;
     lapic_timer_reset(a);
     lapic_update(a);
     lapic_update_extint(a);
@@ -356,6 +376,7 @@ void lapic_set_tpr(struct lapic *a, uint8_t tpr)
 void lapic_cpu_init(struct lapic *a)
 {
     machine_lock(a->dev.machine);
+    a->pv_eoi = 0;
     lapic_init_state(a);
     machine_unlock(a->dev.machine);
 }
@@ -384,6 +405,7 @@ static void lapic_reset(struct device *d)
 
     a->base = LAPIC_BASE | BASE_ENABLE | (bsp ? BASE_BSP : 0);
     a->sipi_vector = 0;
+    a->pv_eoi = 0;
     lapic_init_state(a);
     if (bsp)
         a->lvt[LVT_LINT0] = APIC_EXTINT << LVT_DELMOD_POS;

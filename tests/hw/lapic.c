@@ -422,3 +422,115 @@ Test(lapic, odd_accesses_are_harmless)
     cr_assert_eq(rd(SVR), 0x1ff);
     cr_assert_eq(lapic_mmio_read(a, VER + 2, 1), 0x05);
 }
+
+/* ---- PV EOI ------------------------------------------------------------------------------ */
+
+enum { WORD = 0x5000 };
+
+static uint8_t *eoi_word(void) { return b.m->ram + WORD; }
+
+/* The guest's way: true when the register need not be written. */
+static void end_in_memory(void)
+{
+    cr_assert_eq(*eoi_word() & 1, 1, "offered");
+    *eoi_word() &= ~1;
+}
+
+static void eoi_setup(void)
+{
+    setup();
+    cr_assert(lapic_set_pv_eoi(a, WORD | 1));
+}
+
+TestSuite(lapic_pv_eoi, .init = eoi_setup, .fini = teardown);
+
+Test(lapic_pv_eoi, ended_in_memory)
+{
+    for (int i = 0; i < 3; i++) {
+        send(0x51);
+        cr_assert_eq(ack(0), 0x51);
+        cr_assert_eq(ack(0), -1, "not again");
+        *eoi_word() = 0;                   /* that look took the offer back */
+        wr(EOI, 0);
+        send(0x51);
+        cr_assert_eq(ack(0), 0x51);
+        end_in_memory();
+        cr_assert_not(wants(0));
+        cr_assert_eq(rd(ISR + 0x20), 0, "whoever looks sees it ended");
+        send(0x41);
+        cr_assert_eq(ack(0), 0x41);
+        end_in_memory();
+        send(0x31);
+        cr_assert(wants(0), "a lower one asks");
+        cr_assert_eq(ack(0), 0x31);
+        wr(EOI, 0);
+        cr_assert_eq(*eoi_word() & 1, 0, "written nevertheless: no offer is left");
+        cr_assert_eq(rd(ISR + 0x10), 0);
+    }
+}
+
+Test(lapic_pv_eoi, a_request_that_waits_takes_the_offer_back)
+{
+    send(0x51);
+    cr_assert_eq(ack(0), 0x51);
+    send(0x41);
+    cr_assert_eq(ack(0), -1, "not yet");
+    cr_assert_eq(*eoi_word() & 1, 0, "the register is to be written");
+    wr(EOI, 0);
+    cr_assert(wants(0));
+    cr_assert_eq(ack(0), 0x41);
+}
+
+Test(lapic_pv_eoi, no_offer_when_others_wait_for_the_end)
+{
+    send(0x41);
+    send(0x51);
+    cr_assert_eq(ack(0), 0x51);
+    cr_assert_eq(*eoi_word() & 1, 0, "another request");
+    wr(EOI, 0);
+    cr_assert_eq(ack(0), 0x41);
+    cr_assert_eq(*eoi_word() & 1, 1);
+    send(0x61);
+    cr_assert_eq(ack(0), 0x61, "nested");
+    cr_assert_eq(*eoi_word() & 1, 0);
+    wr(EOI, 0);
+    wr(EOI, 0);
+    apic_deliver(b.m, 0, APIC_PHYSICAL, APIC_FIXED, 0x71, APIC_LEVEL);
+    cr_assert_eq(ack(0), 0x71);
+    cr_assert_eq(*eoi_word() & 1, 0, "a level: the I/O APIC wants to know");
+    wr(EOI, 0);
+    cr_assert_eq(rd(ISR + 0x30), 0);
+}
+
+Test(lapic_pv_eoi, off_or_nowhere)
+{
+    send(0x51);
+    cr_assert_eq(ack(0), 0x51);
+    cr_assert(lapic_set_pv_eoi(a, 0));
+    cr_assert_eq(*eoi_word(), 0, "taken back");
+    cr_assert_neq(rd(ISR + 0x20), 0);
+    wr(EOI, 0);
+    cr_assert_eq(rd(ISR + 0x20), 0);
+    cr_assert(lapic_set_pv_eoi(a, 0xfffffffff000ull | 1));
+    send(0x51);
+    cr_assert_eq(ack(0), 0x51);
+    wr(EOI, 0);
+    cr_assert_eq(rd(ISR + 0x20), 0);
+    cr_assert_not(lapic_set_pv_eoi(a, WORD | 2), "reserved");
+}
+
+Test(lapic, one_interrupt_to_many)
+{
+    static const uint64_t odd[2] = { 0xa, 0 }, far[2] = { 0, 1 };
+
+    cr_assert_eq(apic_send_to_ids(b.m, odd, 0, 0x51), 2);
+    cr_assert(!wants(0) && wants(1) && !wants(2) && wants(3));
+    cr_assert_eq(apic_send_to_ids(b.m, odd, 1, 0x51), 1, "2, and 4, which is not there");
+    cr_assert(wants(2));
+    cr_assert_eq(apic_send_to_ids(b.m, far, 0, 0x51), 0);
+    cr_assert_eq(apic_send_to_ids(b.m, far, (uint32_t)-63, 0x51), 1, "numbers wrap");
+    cr_assert_eq(apic_send_to_ids(b.m, odd, 0, 0x8), 0, "an impossible vector");
+    cr_assert_eq(apic_send_to_ids(b.m, odd, 0, 0x551), 0, "INIT is not for many");
+    cr_assert_eq(apic_send_to_ids(b.m, odd, 0, 0x400), 2);
+    cr_assert(b.v[1].intr & VCPU_INTR_NMI);
+}

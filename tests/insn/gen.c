@@ -53,7 +53,7 @@ static const char *const host_bound[] = {
     "VERW", "SLDT", "STR", "SMSW", "SGDT", "SIDT", "MONITOR", "MWAIT", "RDFSBASE", "RDGSBASE",
     "WRFSBASE", "WRGSBASE", "LSS", "LFS", "LGS", "LDS", "LES", "CALLF", "JMPF", "RETF", "IRET", "RSM",
     "INT", "INT1", "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT", "INS", "OUTS", "IN", "OUT", "CLI", "STI",
-    "CLAC", "STAC", "UD2", "RDPKRU", "WRPKRU",
+    "CLAC", "STAC", "UD2", "VMCALL", "VMMCALL", "RDPKRU", "WRPKRU",
 };
 /* results that are not defined to the last bit, or need an image with pointers in it */
 static const char *const images[] = {

@@ -28,15 +28,19 @@ Test(cpuid, kvm_only_flags_are_refused)
     struct x86_model m;
     struct err e;
 
-    cr_assert_eq(parse("max,+kvm-pv-eoi", &m, &e), -EINVAL);
+    cr_assert_eq(parse("max,+kvm-asyncpf", &m, &e), -EINVAL);
     cr_assert(strstr(e.msg, "KVM"), "%s", e.msg);
     cr_assert_eq(parse("max,hv-relaxed=on", &m, &e), -EINVAL);
     cr_assert_eq(parse("max,kvm=off", &m, &e), 0);
     cr_assert_eq(m.pv, 0);
     cr_assert_eq(parse("max", &m, &e), 0);
-    cr_assert_eq(m.pv, PV_ALL);
+    cr_assert_eq(m.pv, PV_DEFAULT);
     cr_assert_eq(parse("max,-kvmclock", &m, &e), 0);
-    cr_assert_eq(m.pv, PV_NOP_IO_DELAY | PV_CLOCK_STABLE);
+    cr_assert_eq(m.pv, PV_DEFAULT & ~(PV_CLOCK | PV_CLOCK_OLD));
+    cr_assert_eq(parse("max,kvm=off,+kvm_pv_eoi,kvm-steal-time=on", &m, &e), 0, "both spellings");
+    cr_assert_eq(m.pv, PV_EOI | PV_STEAL_TIME);
+    cr_assert_eq(parse("max,kvm_pv_unhalt=off,-kvm-pv-tlb-flush,-kvm_steal_time", &m, &e), 0);
+    cr_assert_eq(m.pv, PV_DEFAULT & ~(PV_UNHALT | PV_TLB_FLUSH | PV_STEAL_TIME));
 }
 
 Test(cpuid, features_and_properties)

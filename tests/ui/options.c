@@ -184,7 +184,7 @@ Test(options, kvm_only_flags)
     fails_with("-machine pc,kernel-irqchip=maybe", "on, split or off is wanted");
     fails_with("-accel kvm,kernel-irqchip=maybe", "on, split or off is wanted");
     fails_with("-accel tcg,kernel-irqchip=on", "only with kvm");
-    fails_with("-cpu max,+kvm_pv_eoi", "KVM");
+    fails_with("-cpu max,+kvm_asyncpf", "KVM");
 }
 
 /* What the probe finds is forced: the tests' own machine does not matter. */

@@ -6,7 +6,7 @@
  */
 #include "bare/smp.h"
 
-void test_smp_mem(void), test_smp_litmus(void), test_smp_code(void);
+void test_smp_mem(void), test_smp_litmus(void), test_smp_code(void), test_smp_pv(void);
 
 enum { APIC_ID = 0x20, APIC_EOI = 0xb0, APIC_LDR = 0xd0, APIC_DFR = 0xe0, APIC_SVR = 0xf0,
        APIC_ICR = 0x300, APIC_ICR2 = 0x310 };
@@ -63,7 +63,7 @@ void send_ipi(u32 dest, u32 low)
     }
 }
 
-static void eoi(void)
+void end_interrupt(void)
 {
     if (in_x2())
         wrmsr(MSR_X2_EOI, 0);
@@ -75,7 +75,7 @@ struct iframe;
 __attribute__((interrupt)) static void isr_count(struct iframe *f)
 {
     cpus[this_cpu()].counts++;
-    eoi();
+    end_interrupt();
 }
 
 __attribute__((interrupt)) static void isr_call(struct iframe *f)
@@ -85,11 +85,11 @@ __attribute__((interrupt)) static void isr_call(struct iframe *f)
     if (on_call)
         on_call(n);
     cpus[n].calls++;
-    eoi();
+    end_interrupt();
 }
 
 /* Out of HLT, no more: it may arrive when the work is under way, so it does not count as a call. */
-__attribute__((interrupt)) static void isr_wake(struct iframe *f) { eoi(); }
+__attribute__((interrupt)) static void isr_wake(struct iframe *f) { end_interrupt(); }
 __attribute__((interrupt)) static void isr_nmi(struct iframe *f) { cpus[this_cpu()].nmis++; }
 __attribute__((interrupt)) static void isr_spurious(struct iframe *f) { }
 
@@ -324,7 +324,9 @@ int main(void)
     test_ipis();
     test_smp_mem();
     test_smp_code();
+    test_smp_pv();
     test_x2apic();
+    test_smp_pv();
     test_smp_litmus();
     test_restart();
     finish();

@@ -36,6 +36,8 @@ void send_ipi(u32 dest, u32 low);
 /** on_call - what the interrupt VEC_CALL does on a processor */
 extern void (*volatile on_call)(u32 cpu);
 u32 this_cpu(void);
+/** end_interrupt() - writes the EOI register */
+void end_interrupt(void);
 
 static inline void pause(void) { asm volatile("pause" ::: "memory"); }
 static inline void barrier(void) { asm volatile("" ::: "memory"); }

@@ -47,6 +47,7 @@ PRIV(mov_cr5, ".byte 0x0f, 0x20, 0xe8");
 PRIV(rsm, "rsm");
 PRIV(ud2, "ud2");
 PRIV(vmcall, ".byte 0x0f, 0x01, 0xc1");
+PRIV(vmmcall, ".byte 0x0f, 0x01, 0xd9");
 PRIV(sgdt, "sgdt " SP);
 PRIV(sidt, "sidt " SP);
 PRIV(sldt, "sldt %ax");
@@ -68,10 +69,10 @@ EXTERN_END(invd) EXTERN_END(wbinvd) EXTERN_END(invlpg) EXTERN_END(mov_from_cr0) 
 EXTERN_END(mov_from_cr3) EXTERN_END(mov_from_cr4) EXTERN_END(mov_to_cr2) EXTERN_END(mov_from_dr0)
 EXTERN_END(mov_from_dr7) EXTERN_END(mov_to_dr0) EXTERN_END(mov_to_dr6) EXTERN_END(rdmsr) EXTERN_END(wrmsr)
 EXTERN_END(rdmsr_unknown) EXTERN_END(swapgs) EXTERN_END(hlt) EXTERN_END(sysret) EXTERN_END(xsetbv)
-EXTERN_END(mov_cr1) EXTERN_END(mov_cr5) EXTERN_END(rsm) EXTERN_END(ud2) EXTERN_END(vmcall) EXTERN_END(sgdt)
+EXTERN_END(mov_cr1) EXTERN_END(mov_cr5) EXTERN_END(rsm) EXTERN_END(ud2) EXTERN_END(vmcall) EXTERN_END(vmmcall) EXTERN_END(sgdt)
 EXTERN_END(sidt) EXTERN_END(sldt) EXTERN_END(str) EXTERN_END(smsw) EXTERN_END(rdtsc) EXTERN_END(rdpmc)
 EXTERN_END(cpuid) EXTERN_END(lar) EXTERN_END(pushf) EXTERN_END(clac)
-enum { NOT_IN_0 = -2, FINE = LEAVE_VEC };
+enum { NOT_IN_0 = -2, CALLS = -4, FINE = LEAVE_VEC };  /* CALLS: by hypervisor */
 
 static const struct rule rules[] = {
     RULE(lgdt, FINE, 0, GP), RULE(lidt, FINE, 0, GP), RULE(lldt, FINE, 0, GP), RULE(ltr, GP, SEL_TSS, GP),
@@ -81,7 +82,8 @@ static const struct rule rules[] = {
     RULE(mov_from_dr0, FINE, 0, GP), RULE(mov_from_dr7, FINE, 0, GP), RULE(mov_to_dr0, FINE, 0, GP),
     RULE(mov_to_dr6, FINE, 0, GP), RULE(rdmsr, FINE, 0, GP), RULE(wrmsr, FINE, 0, GP),
     RULE(rdmsr_unknown, NOT_IN_0, 0, GP), RULE(hlt, NOT_IN_0, 0, GP), RULE(xsetbv, FINE, 0, GP),
-    RULE(rsm, UD, 0, UD), RULE(ud2, UD, 0, UD), RULE(vmcall, UD, 0, UD), RULE(sgdt, FINE, 0, FINE),
+    RULE(rsm, UD, 0, UD), RULE(ud2, UD, 0, UD), RULE(vmcall, CALLS, 0, CALLS), RULE(vmmcall, CALLS, 0, CALLS),
+    RULE(sgdt, FINE, 0, FINE),
     RULE(sidt, FINE, 0, FINE), RULE(sldt, FINE, 0, FINE), RULE(str, FINE, 0, FINE), RULE(smsw, FINE, 0, FINE),
     RULE(rdtsc, FINE, 0, FINE), RULE(cpuid, FINE, 0, FINE), RULE(lar, FINE, 0, FINE), RULE(pushf, FINE, 0, FINE),
     RULE(mov_cr1, UD, 0, -3), RULE(mov_cr5, UD, 0, -3), /* above ring 0: #UD or #GP, both seen */
@@ -135,6 +137,8 @@ static void judge(const struct rule *r, u32 cpl, u32 iopl)
     int want = cpl ? r->vec : r->vec0;
     u32 err = cpl ? 0 : r->err0;
 
+    if (want == CALLS)
+        want = under_kvm() ? FINE : UD;
     if (want == -3 ? trap.vec != UD && trap.vec != GP : trap.vec != want || trap.err != err)
         complain(r->name, cpl, iopl, trap.vec);
     else if (want != FINE && (trap.ip < (ulong)r->code || trap.ip >= (ulong)r->end))

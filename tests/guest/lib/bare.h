@@ -184,6 +184,13 @@ static inline struct cpuid cpuid(u32 leaf, u32 sub)
     asm volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(sub));
     return r;
 }
+/** under_kvm() - the hypervisor says that it is KVM: its hypercalls are there */
+static inline int under_kvm(void)
+{
+    struct cpuid s = cpuid(0x40000000, 0);
+
+    return (cpuid(1, 0).c >> 31 & 1) && s.b == 0x4b4d564b && s.c == 0x564b4d56 && s.d == 0x4d;
+}
 static inline int has_leaf7(int bit) { return cpuid(0, 0).a >= 7 && (cpuid(7, 0).b >> bit & 1); }
 
 static inline ulong read_flags(void)
