@@ -664,11 +664,27 @@ static unsigned slow_access_counted(struct tcg_cpu *cpu, struct tcg_slow *sl)
     return r;
 }
 
+/* The short way for a store beside the code of its page. */
+static inline bool slow_beside(struct tcg_cpu *cpu, struct tcg_slow *sl)
+{
+    unsigned len = sl->desc & SLOW_SIZE, off = sl->va & PAGE_MASK;
+    uint32_t kind = sl->desc & (SLOW_WRITE | SLOW_LEAD | SLOW_MASKED | 3u << SLOW_ALIGN);
+    struct place p;
+
+    if (kind != SLOW_WRITE || off + len > PAGE_SIZE || !beside_hit(cpu, cpu->mmu->view, sl->va, &p)
+        || (p.has_code && tb_store_hits_code(cpu->tcg, p.page, off, len)))
+        return false;
+    sl->delta = (uintptr_t)p.host - sl->va;
+    return true;
+}
+
 unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
 {
     struct span s;
     unsigned r;
 
+    if (likely(!cpu->prof) && slow_beside(cpu, sl))
+        return 1;
     cpu->pcoff = (int32_t)sl->desc >> SLOW_PCOFF;
     cpu->mmu->from = from;
     r = likely(!cpu->prof) ? slow_access_any(cpu, sl, &s) : slow_access_counted(cpu, sl);

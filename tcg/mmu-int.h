@@ -25,7 +25,7 @@ static inline uint8_t *view_base(const struct tcg_mmu *m, unsigned set, enum tcg
 }
 
 static inline uint64_t *map_slot(const struct tcg_mmu *m, unsigned set, enum tcg_view v,
-                                 enum tcg_access k, uint64_t vpn)
+                                 unsigned k, uint64_t vpn)
 {
     return (uint64_t *)view_base(m, set, v) + (vpn & m->index_mask) * MAP_WORDS + k;
 }
@@ -80,10 +80,48 @@ static inline bool map_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     return true;
 }
 
+#if TCG_FLAT_MAPS
+
+/* host - guest is within 2^48: the sign is kept */
+static inline uint64_t beside_word(const uint8_t *host, uint64_t va, uint32_t page)
+{
+    uint64_t delta = (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK);
+
+    return page >> BESIDE_PAGE_BITS ? 0 : delta >> PAGE_BITS << BESIDE_PAGE_BITS | page;
+}
+
+/** beside_hit() - is @va known to be in a page that may be written but for its code? Once all code
+ *  of the page is gone it goes into the write map again. */
+static inline bool beside_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, struct place *p)
+{
+    const struct tcg_mmu *m = cpu->mmu;
+    uint64_t *e = map_slot(m, m->cur, view, 0, vpn_of(va)), w;
+
+    if (m->narrow || !canonical(va) || !(w = e[MAP_BESIDE]))
+        return false;
+    p->page = w & ((1u << BESIDE_PAGE_BITS) - 1);
+    p->host = (uint8_t *)(uintptr_t)(va + ((int64_t)w >> BESIDE_PAGE_BITS) * PAGE_SIZE);
+    p->rom = false;
+    p->has_code = __atomic_load_n(&cpu->tcg->pages[p->page].code_bits, __ATOMIC_RELAXED) != 0;
+    if (!p->has_code)
+        e[ACC_WRITE] = (uintptr_t)p->host - va;
+    return true;
+}
+
+#else
+
+static inline bool beside_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, struct place *p)
+{
+    return false;
+}
+
+#endif
+
 static inline bool resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
                            enum tcg_access acc, struct place *p)
 {
-    return map_hit(cpu, view, va, acc, p) || mmu_resolve(cpu, view, va, acc, false, p);
+    return map_hit(cpu, view, va, acc, p) || (acc == ACC_WRITE && beside_hit(cpu, view, va, p))
+           || mmu_resolve(cpu, view, va, acc, false, p);
 }
 
 #endif

@@ -8,7 +8,9 @@
  * Rules
  * - An entry is filled only by a successful walk for that view and kind.
  * - The write map never has a page that holds translated code, nor one whose
- *   guest page-table entry is not dirty yet.
+ *   guest page-table entry is not dirty yet. What the first keeps out has the fourth
+ *   word filled, from which the write word is made when all code of the page is gone.
+ *   Whatever clears the fourth word clears both.
  * - Every fill leaves a node behind: the set's journal empties the set, the
  *   page's chain takes a page out of the write maps. Nodes are never reused
  *   before everything is emptied, so a stale one costs only an extra miss.
@@ -141,10 +143,25 @@ static void drop_everything(struct tcg_mmu *m)
     m->flushes++;
 }
 
+static bool is_beside(uint64_t slot)
+{
+    return slot % (MAP_WORDS * 8) == MAP_BESIDE * 8;
+}
+
+/* The write word may have been made from the fourth and have no node of its own. */
+static void slot_clear(uint64_t slot)
+{
+    uint64_t *w = (uint64_t *)slot;
+
+    if (is_beside(slot))
+        w[ACC_WRITE - MAP_BESIDE] = 0;
+    *w = 0;
+}
+
 static void journal_empty(struct tcg_mmu *m, uint32_t *head)
 {
     for (uint32_t n = *head; n; n = m->nodes[n - 1].next_set)
-        *(uint64_t *)m->nodes[n - 1].slot = 0;
+        slot_clear(m->nodes[n - 1].slot);
     *head = 0;
 }
 
@@ -316,18 +333,38 @@ void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va)
 #endif
 }
 
-void mmu_protect_page(struct tcg_cpu *cpu, uint32_t page)
-{
-    struct tcg_mmu *m = cpu->mmu;
+#define KEEP_BESIDE 4        /* fourth words that survive; bounds what is walked next time */
 
+/* No writes to @page without asking; at most @keep fourth words stay. */
+static void drop_writes(struct tcg_mmu *m, uint32_t page, unsigned keep)
+{
 #if TCG_FLAT_MAPS
-    for (uint32_t n = m->page_head[page]; n; n = m->nodes[n - 1].next_page)
-        *(uint64_t *)m->nodes[n - 1].slot = 0;
-    m->page_head[page] = 0;
+    uint32_t kept = 0, next;
+
+    for (uint32_t n = m->page_head[page]; n; n = next) {
+        struct mmu_node *nd = &m->nodes[n - 1];
+        uint64_t *w = (uint64_t *)nd->slot;
+
+        next = nd->next_page;
+        if (!keep || !is_beside(nd->slot) || !*w) {
+            slot_clear(nd->slot);
+            continue;
+        }
+        w[ACC_WRITE - MAP_BESIDE] = 0;
+        nd->next_page = kept;
+        kept = n;
+        keep--;
+    }
+    m->page_head[page] = kept;
 #else
     for (unsigned v = 0; v < VIEW_COUNT; v++)
         memset(m->hash[v][ACC_WRITE], 0, sizeof(m->hash[v][ACC_WRITE]));
 #endif
+}
+
+void mmu_protect_page(struct tcg_cpu *cpu, uint32_t page)
+{
+    drop_writes(cpu->mmu, page, KEEP_BESIDE);
 }
 
 void mmu_protect_all(struct tcg_cpu *cpu)
@@ -342,9 +379,9 @@ void tcg_mmu_watch(struct tcg_cpu *cpu, uint32_t ram_page, uint32_t n, const uin
             continue;
 #if TCG_FLAT_MAPS
         if (cpu->mmu->page_head[ram_page + i])
-            mmu_protect_page(cpu, ram_page + i);
+            drop_writes(cpu->mmu, ram_page + i, 0);
 #else
-        mmu_protect_page(cpu, ram_page + i);   /* takes out all */
+        drop_writes(cpu->mmu, ram_page + i, 0);   /* takes out all */
         return;
 #endif
     }
@@ -363,7 +400,8 @@ static void narrow_claim(uint64_t *e, uint64_t va)
 }
 #endif
 
-static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k, uint64_t va,
+/* @k: an access, or MAP_BESIDE. */
+static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, unsigned k, uint64_t va,
                      uint64_t val, uint32_t page, const struct tcg_fill *f)
 {
     struct tcg_mmu *m = cpu->mmu;
@@ -383,7 +421,7 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k,
     nd->next_set = s->journal[f->global];
     s->journal[f->global] = m->n_nodes;
     nd->next_page = 0;
-    if (k == ACC_WRITE) {
+    if (k == ACC_WRITE || k == MAP_BESIDE) {
         nd->next_page = m->page_head[page];
         m->page_head[page] = m->n_nodes;
     }
@@ -404,6 +442,18 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, enum tcg_access k,
     h->val = val;
     if (f->page_shift > 12)
         m->set[0].huge = true;
+#endif
+}
+
+/* A write has found @page, which is RAM at @host and may be written again without asking the target. */
+static void fill_write(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, uint8_t *host, uint32_t page,
+                       bool has_code, const struct tcg_fill *f)
+{
+    if (!has_code)
+        map_fill(cpu, view, ACC_WRITE, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, f);
+#if TCG_FLAT_MAPS
+    else if (!cpu->mmu->narrow)
+        map_fill(cpu, view, MAP_BESIDE, va, beside_word(host, va, page), page, f);
 #endif
 }
 
@@ -448,8 +498,8 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
         if (unlikely(page >= t->phys.first_noted) && t->phys.note_write)
             t->phys.note_write(t->phys.opaque, page);
         p->has_code = __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
-        if (!p->has_code && f.writable)
-            map_fill(cpu, view, ACC_WRITE, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
+        if (f.writable)
+            fill_write(cpu, view, va, host, page, p->has_code, &f);
     }
     return true;
 }

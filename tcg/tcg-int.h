@@ -17,7 +17,8 @@
  * the address) of four words: for reads and writes host - guest for the page, for
  * execution the page's identity (RAM page number + 1); 0 is a miss. What is special
  * (devices, clean pages, pages with translated code in the write word) is simply
- * absent. The inline path is
+ * absent. The fourth word is for a page that could be written but for its code: where
+ * it is and which, so that a store beside the code needs no walk. The inline path is
  *   rorx d, address, 7 ; and d, MAP_MASK ; mov d, base[d + kind * 8]
  * An address-space set has VIEW_COUNT views.
  */
@@ -33,8 +34,8 @@
 #define MAP_SETS_ALL 20   /* of all vCPUs: 120 TiB of the host's 128 */
 /*
  * More vCPUs than that do not fit: their maps are narrow. They are indexed by the low
- * 16 bits of the page number, and the fourth word says whose entry it is (the address's
- * bits 59..28); the inline path compares it: map_lookup().
+ * 16 bits of the page number, and the fourth word says instead whose entry it is (the
+ * address's bits 59..28); the inline path compares it: map_lookup().
  */
 #ifdef CONFIG_TSAN        /* its shadow leaves little address space */
 #define NARROW_ALWAYS true
@@ -46,6 +47,8 @@
 #define NARROW_VIEW_BYTES (8ull * MAP_WORDS << NARROW_BITS)
 #define NARROW_TAG_SHIFT (PAGE_BITS + NARROW_BITS)
 #define MAP_TAG 3
+#define MAP_BESIDE 3              /* in maps that are not narrow: (host - guest) / PAGE_SIZE | RAM page */
+#define BESIDE_PAGE_BITS 26       /* 256 GiB; pages from there on are walked for */
 
 #if defined(__x86_64__)
 #define TCG_FLAT_MAPS 1

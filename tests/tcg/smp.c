@@ -138,6 +138,60 @@ Test(smp, a_page_with_code_leaves_every_write_map)
     smp_free(s);
 }
 
+static void count_note(void *opaque, uint32_t page)
+{
+    ((struct rig *)opaque)->cpu->extra[2] += page == 2;
+}
+
+/* Stores to page 2, which holds code at 0x2100; whether each makes note_write() hear of the page. */
+static uint64_t notes_of_store(struct smp_rig *s, uint64_t va, uint64_t v)
+{
+    struct tcg_cpu *c = &s->cpu[0]->tcg;
+    uint64_t before = s->cpu[0]->extra[2], got;
+
+    cr_assert(tcg_store(c, va, 4, v));
+    cr_assert(tcg_load(c, va, 4, &got));
+    cr_assert_eq(got, v);
+    return s->cpu[0]->extra[2] - before;
+}
+
+Test(smp, stores_beside_code_are_remembered_until_watched)
+{
+    struct smp_rig *s = smp_new();
+    struct tcg_cpu *c = &s->cpu[0]->tcg;
+    bool remembers = TCG_FLAT_MAPS && !c->mmu->narrow;
+
+    s->r.cpu = s->cpu[0];
+    s->r.tcg->phys.note_write = count_note;
+    execute(s, 0, 0x2100);
+    tcg_online(c);
+    cr_assert_eq(notes_of_store(s, 0x2000, 1), 1);
+    cr_assert_eq(notes_of_store(s, 0x2004, 2), !remembers);
+    tcg_mmu_watch(c, 2, 1, (const uint8_t[]){ 0 });
+    cr_assert_eq(notes_of_store(s, 0x2000, 3), 1, "not forgotten when the page was watched");
+    tcg_mmu_flush_page(c, 0x2000);
+    cr_assert_eq(notes_of_store(s, 0x2000, 4), 1, "not forgotten by INVLPG");
+    tcg_mmu_flush(c, true);
+    cr_assert_eq(notes_of_store(s, 0x2000, 5), 1, "not forgotten by a flush");
+    cr_assert_null(tcg_host_page(c, 0x2000, ACC_WRITE), "code is there");
+    /* the code is gone: the page goes into the write map */
+    cr_assert_eq(notes_of_store(s, 0x2100, 6), !remembers);
+    notes_of_store(s, 0x2000, 7);
+    cr_assert_neq(tcg_host_page(c, 0x2000, ACC_WRITE), NULL);
+    tcg_mmu_watch(c, 2, 1, (const uint8_t[]){ 0 });
+    cr_assert_eq(notes_of_store(s, 0x2000, 8), 1, "write word left when the page was watched");
+    /* and out of it when there is code again */
+    tcg_offline(c);
+    cr_assert_eq(execute(s, 0, 0x2100), 6);
+    tcg_online(c);
+    cr_assert_null(tcg_host_page(c, 0x2000, ACC_WRITE), "write word left for a page with code");
+    tcg_mmu_flush_page(c, 0x2000);
+    notes_of_store(s, 0x2100, 9);
+    cr_assert_eq(execute(s, 0, 0x2100), 9);
+    tcg_offline(c);
+    smp_free(s);
+}
+
 Test(smp, more_pages_than_the_ring_holds)
 {
     struct smp_rig *s = smp_new();

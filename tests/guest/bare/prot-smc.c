@@ -74,6 +74,45 @@ static void test_stores(void)
 #define PD ((volatile u32 *)0x100000)
 #define PT0 ((volatile u32 *)0x101000)
 
+#define BESIDE ((volatile u32 *)0x310100)
+
+/* Stores beside code follow the page tables; 0x310000 is mapped by @slot. */
+static void test_beside_remap(volatile u32 *slot)
+{
+    run(0x310000);
+    for (u32 i = 0; i < 3; i++)
+        *BESIDE = 0x100 + i;
+    check("beside code", *(volatile u32 *)0x311100, 0x102);
+    *slot = 0x312003;
+    asm volatile("invlpg 0x310000" : : : "memory");
+    run(0x310000);
+    *BESIDE = 0x200;
+    check("beside code, after INVLPG", *(volatile u32 *)0x312100, 0x200);
+    check("the page before is as it was", *(volatile u32 *)0x311100, 0x102);
+    *slot = 0x311003;
+    write_cr3((u32)PD);
+    *BESIDE = 0x103;
+    check("beside code, after a CR3 load", *(volatile u32 *)0x311100, 0x103);
+    check("the page before that is as it was", *(volatile u32 *)0x312100, 0x200);
+    /* all code of the page goes, then there is some again */
+    for (u32 i = 0; i < 20; i++) {
+        put_mov((volatile u8 *)0x310000, (u8)i);
+        *BESIDE = i;
+        check("beside code that comes and goes", run(0x310000) << 8 | *BESIDE, i << 8 | i);
+    }
+    put_mov((volatile u8 *)0x310000, 1);
+    *BESIDE = 5;                  /* the write map has the page now */
+    write_cr0(read_cr0() | CR0_WP);
+    *slot = 0x311001;
+    asm volatile("invlpg 0x310000" : : : "memory");
+    TRY("movl $6, 0x310100", : : : MEM);
+    check_trap("beside code, read-only now", PF, 3);
+    check("and not changed", *BESIDE, 5);
+    *slot = 0x311003;
+    asm volatile("invlpg 0x310000" : : : "memory");
+    write_cr0(read_cr0() & ~CR0_WP);
+}
+
 static void test_remap(void)
 {
     volatile u32 *slot = &PT0[0x310];
@@ -106,6 +145,7 @@ static void test_remap(void)
     *slot = 0x311003;
     write_cr3((u32)PD);
     check("and mapped again", run(0x302000), 0x11);
+    test_beside_remap(slot);
     write_cr0(read_cr0() & ~CR0_PG);
 }
 
