@@ -4,7 +4,7 @@
  * Built with -mgeneral-regs-only: the raise hooks run while the host's vector
  * registers hold the guest's.
  */
-#include "target-x86/x86.h"
+#include "target-x86/system-int.h"
 #include "trace/format.h"
 
 #define REG(n) CPU_REG_OFF + 8 * (n)
@@ -28,6 +28,17 @@ static void canonical_fault(struct tcg_cpu *tc, uint64_t va, enum tcg_access acc
     x86_raise_err(cpu, EXC_GP, 0);
     cpu->exc_canon = acc != ACC_EXEC;
     cpu->exc_cr2 = va;
+}
+
+static bool branch_fault(struct tcg_cpu *tc, unsigned popped)
+{
+    struct x86_cpu *cpu = X86(tc);
+
+    if (x86_canonical(tc->pc))
+        return false;
+    GPR(cpu, R_SP) -= popped;
+    x86_raise_err(cpu, EXC_GP, 0);
+    return true;
 }
 
 static void raise_divide(struct tcg_cpu *tc)
@@ -86,7 +97,7 @@ const struct tcg_target x86_target = {
     .translate = x86_translate,
     .get_key = x86_get_key,
     .walk = x86_walk,
-    .canonical_fault = canonical_fault,
+    .branch_fault = branch_fault, .canonical_fault = canonical_fault,
     .raise_divide = raise_divide,
     .raise_fp = raise_fp,
     .raise_align = raise_align,

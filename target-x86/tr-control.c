@@ -122,6 +122,10 @@ void tr_jmp_ind(struct xlat *x)
 {
     ir_val to = branch_target(x);
 
+    if (xt_may_check_late(x)) {
+        xt_goto_pc_unchecked(x, to, IRJ_JUMP, 0);
+        return;
+    }
     xt_check_pc(x, to);
     xt_goto_pc(x, to, IRJ_JUMP);
 }
@@ -131,6 +135,11 @@ void tr_ret(struct xlat *x)
     unsigned size = x->in->opsize;
     ir_val to = xt_pop_load(x, size, 0);
 
+    if (xt_may_check_late(x) && size == 8 && !x->row->a) {
+        xt_add_sp(x, 8);
+        xt_goto_pc_unchecked(x, to, IRJ_RET, 8);
+        return;
+    }
     xt_check_pc(x, to);
     xt_add_sp(x, size + (x->row->a ? x->in->imm & 0xffff : 0));
     xt_goto_pc(x, to, IRJ_RET);

@@ -115,6 +115,11 @@ ir_val xt_pc(struct xlat *x, int64_t pcoff);
 void xt_goto(struct xlat *x, int64_t pcoff, unsigned slot);
 /** xt_goto_pc() - end: continue at @pc; @hint is IRJ_* */
 void xt_goto_pc(struct xlat *x, ir_val pc, unsigned hint);
+/** xt_may_check_late() - may the instruction end with xt_goto_pc_unchecked(), without xt_check_pc()? */
+bool xt_may_check_late(const struct xlat *x);
+/** xt_goto_pc_unchecked() - whether @pc is canonical is asked when no code is known for it; if it is not,
+ *  all that is to undo is that the instruction has added @popped to RSP */
+void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, unsigned popped);
 /** xt_exit() - end: to the run loop, next instruction at @pcoff */
 void xt_exit(struct xlat *x, int64_t pcoff);
 /** xt_goto_rel() - end: goto @rel behind this instruction, wrapped to the operand size */

@@ -143,7 +143,7 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
     default:
         break;
     }
-    if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp == GRP_LEAD) {
+    if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp >= GRP_LEAD) {
         put(l, " %+d..%+d: ", op->span_lo, op->span_hi);
         put_val(l, b, op, op->e);
     } else if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp == GRP_USE) {

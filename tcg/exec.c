@@ -223,6 +223,26 @@ static bool count_fits(struct tcg_cpu *cpu, struct tb **tb)
     return *tb;
 }
 
+/* The jump that left the block went to no address: the fault is pending. */
+static bool branch_faults(struct tcg_cpu *cpu)
+{
+    uint32_t b = cpu->branch;
+
+    cpu->branch = 0;
+    if (likely(canonical(cpu->pc)) || !b)
+        return false;
+    cpu->pcoff = (int32_t)(b >> 16);
+    return cpu->tcg->target->branch_fault(cpu, (b & 0xffff) - BRANCH_UNCHECKED(0));
+}
+
+/* An interrupt or an exception: the block was not finished. */
+static void left_within(struct tcg_cpu *cpu)
+{
+    if (unlikely(cpu->tcg->cfg.count) && cpu->exit_reason == TCG_EXIT_EXCEPTION)
+        count_fault(cpu);
+    sync_pc(cpu);
+}
+
 /* Run blocks until something asks for the target's service. */
 static void run_blocks(struct tcg_cpu *cpu)
 {
@@ -268,15 +288,18 @@ static void run_blocks(struct tcg_cpu *cpu)
             break;
         case TCG_EXIT_LOOKUP:
             cpu->exit_tb = NULL;
+            if (unlikely(branch_faults(cpu))) {
+                cpu->exit_reason = TCG_EXIT_EXCEPTION;
+                left_within(cpu);
+                return;
+            }
             if (cpu->restart1)
                 return;
             break;
         case TCG_EXIT_PC:
             return;
-        default:             /* interrupt, exception */
-            if (unlikely(t->cfg.count) && cpu->exit_reason == TCG_EXIT_EXCEPTION)
-                count_fault(cpu);
-            sync_pc(cpu);
+        default:
+            left_within(cpu);
             return;
         }
         if (unlikely(!__atomic_load_n(&cpu->run, __ATOMIC_RELAXED)))

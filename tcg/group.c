@@ -8,18 +8,27 @@
  * instruction, for one that is translated without groups. So it must be its instruction's first
  * access: what came before, at a device, would be done twice.
  *
- * A value is known as an identity and a distance: copies, address sums and pushes only
- * change the distance. Calls end all groups, because a helper may change the address
+ * A load leads stores, too, if nothing leaves the block between: then its page must be writable.
+ *
+ * A value is known as an identity and a distance: copies, sums with constants and pushes only
+ * change the distance; sums of the same two values are the same. Calls end all groups, because a helper may change the address
  * space; so do labels, because control may come from elsewhere.
  */
 #include "tcg/ir-int.h"
 
 #define GROUP_SPAN 512
-#define N_GROUPS 2           /* more would only compete for scratch registers */
+#define N_GROUPS 4           /* their temps compete for scratch registers: a page costs a load from the stack */
+#define N_SUMS 16
 
 struct sym {
     uint32_t id;
     int64_t off;
+};
+
+/* a + (b << sc) of two values */
+struct sum {
+    uint32_t a, b, id;
+    uint8_t sc;
 };
 
 struct group {
@@ -29,6 +38,7 @@ struct group {
     int64_t lo, hi;          /* span, likewise */
     unsigned align;          /* the leader's address is known to be a multiple */
     bool write;
+    unsigned leaves;         /* of the block, before the leader */
     uint32_t used;
 };
 
@@ -36,6 +46,8 @@ struct grouper {
     struct ir_block *b;
     struct sym sym[IR_MAX_VALS];
     struct group g[N_GROUPS];
+    struct sum sum[N_SUMS];  /* the latest */
+    unsigned n_sums, leaves;
     uint32_t ids, clock;
     unsigned slot;           /* next exit for a leader */
     bool touched;            /* the instruction has had an access, or may have */
@@ -85,7 +97,7 @@ static unsigned access_bytes(const struct ir_block *b, const struct ir_op *op, b
     }
 }
 
-/* a register that has the value with this identity, to address from; IR_NONE */
+/* a register that has the value with this identity, to address from; else IR_NONE */
 static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
 {
     const struct tcg_target *t = s->b->target;
@@ -98,14 +110,16 @@ static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
     return IR_NONE;
 }
 
-static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned bytes, unsigned align)
+static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned bytes, bool write, unsigned align)
 {
     const struct sym *a = &s->sym[op->a];
     int64_t lo = MIN(g->lo, a->off), hi = MAX(g->hi, a->off + bytes), disp;
     ir_val base = base_for(s, g->id, op->a);
 
-    if (base == IR_NONE || hi - lo > GROUP_SPAN || align > g->align || ((a->off - g->at) & (align - 1)))
+    if (hi - lo > GROUP_SPAN || align > g->align || ((a->off - g->at) & (align - 1)))
         return false;
+    if (base == IR_NONE)
+        base = op->a;
     disp = a->off - s->sym[base].off;
     if (disp != (int32_t)disp)
         return false;
@@ -115,6 +129,10 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
         g->leader->grp = GRP_LEAD;
         g->leader->aux = (uint8_t)s->slot++;
         g->leader->e = ir_temp(s->b);
+    }
+    if (write && !g->write) {
+        g->leader->grp = GRP_LEAD_W;
+        g->write = true;
     }
     g->lo = lo;
     g->hi = hi;
@@ -141,8 +159,16 @@ static void lead(struct grouper *s, struct ir_op *op, unsigned bytes, bool write
         if (!s->g[i].id || (g->id && s->g[i].used < g->used))
             g = &s->g[i];
     }
-    *g = (struct group){ a->id, op, a->off, a->off, a->off + bytes, align, write,
+    *g = (struct group){ a->id, op, a->off, a->off, a->off + bytes, align, write, s->leaves,
                          ++s->clock };
+}
+
+/* May what @g's leader finds serve the access? */
+static bool serves(const struct grouper *s, const struct group *g, const struct ir_op *op, bool write)
+{
+    if (g->id != s->sym[op->a].id)
+        return false;
+    return !write || g->write || (g->leader->opc == IR_LD && g->leaves == s->leaves);
 }
 
 static void place(struct grouper *s, struct ir_op *op)
@@ -154,8 +180,7 @@ static void place(struct grouper *s, struct ir_op *op)
         return;
     for (unsigned i = 0; i < N_GROUPS; i++) {
         struct group *g = &s->g[i];
-        if (g->id == s->sym[op->a].id && (g->write || !write)
-            && join(s, g, op, bytes, align))
+        if (serves(s, g, op, write) && join(s, g, op, bytes, write, align))
             return;
     }
     if (!s->touched)
@@ -173,11 +198,35 @@ static unsigned first_slot(const struct ir_block *b)
     return n;
 }
 
+/* d = a + (b << sc) + imm */
+static void learn_sum(struct grouper *s, const struct ir_op *op)
+{
+    const struct sym *a = &s->sym[op->a], *b = &s->sym[op->b];
+    int64_t off = a->off + (b->off << op->sc) + op->imm;
+    struct sum *m = NULL;
+
+    for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS) && !m; i++)
+        if (s->sum[i].a == a->id && s->sum[i].b == b->id && s->sum[i].sc == op->sc)
+            m = &s->sum[i];
+    if (!m) {
+        m = &s->sum[s->n_sums++ % N_SUMS];
+        *m = (struct sum){ a->id, b->id, ++s->ids, op->sc };
+    }
+    if (off == (int32_t)off)
+        s->sym[op->d] = (struct sym){ m->id, off };
+    else
+        fresh(s, op->d);
+}
+
 static void learn(struct grouper *s, const struct ir_op *op)
 {
     ir_val from = IR_NONE;
     int64_t add = 0;
 
+    if (op->size == 8 && op->opc == IR_LEA && op->a < IR_IMM2 && op->b < IR_IMM2) {
+        learn_sum(s, op);
+        return;
+    }
     if (op->size == 8) {
         if (op->opc == IR_MOV && op->b < IR_IMM2)
             from = op->b;
@@ -211,6 +260,7 @@ void ir_group(struct ir_block *b)
     s.b = b;
     s.ids = s.clock = 0;
     s.slot = first_slot(b);
+    s.n_sums = s.leaves = 0;
     s.touched = false;
     end_groups(&s);
     all_fresh(&s);
@@ -221,6 +271,8 @@ void ir_group(struct ir_block *b)
             end_groups(&s);
         if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
             all_fresh(&s);
+        if (op->opc == IR_LEAVECC)
+            s.leaves++;
         if (op->opc == IR_INSN)
             s.touched = false;
         place(&s, op);

@@ -171,7 +171,7 @@ static unsigned count_links(const struct ir_block *b)
 
     for (unsigned i = 0; i < b->n_ops; i++)
         if (b->ops[i].opc == IR_LEAVECC
-            || (b->ops[i].grp == GRP_LEAD && ir_op_info(b->ops[i].opc)->attr & IRA_MEM))
+            || (b->ops[i].grp >= GRP_LEAD && ir_op_info(b->ops[i].opc)->attr & IRA_MEM))
             n = MAX(n, b->ops[i].aux + 1u);
     return n;
 }

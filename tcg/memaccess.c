@@ -558,7 +558,8 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
 /* The leader of a group wants its page in the map. */
 static unsigned slow_lead(struct tcg_cpu *cpu, struct tcg_slow *sl, enum tcg_access acc)
 {
-    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, acc, sl->va);
+    enum tcg_access want = sl->desc & SLOW_LEAD_W ? ACC_WRITE : acc;
+    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, want, sl->va);
 
     sl->delta = delta;
     return delta ? 1 : 2;

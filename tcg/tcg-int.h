@@ -288,7 +288,8 @@ struct tcg_slow {
     uint64_t arg[3];         /* CALL; a masked access: [0] the write mask */
     uint64_t save[8];
 };
-enum { SLOW_SIZE = 0xff, SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10,
+enum { SLOW_SIZE = 0x7f, SLOW_LEAD_W = 1 << 7 /* SLOW_LEAD, and the page must be writable */,
+       SLOW_READ = 1 << 8, SLOW_WRITE = 1 << 9, SLOW_LOCK = 1 << 10,
        SLOW_RECIPE = 1 << 11, SLOW_MASKED = 1 << 12 /* only what the opmask selects */,
        SLOW_LEAD = 1 << 13, /* make the map's entry, access nothing */
        SLOW_ALIGN = 14,     /* 1, 2, 3: must be a multiple of 16, 32, 64 */
@@ -298,7 +299,7 @@ enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
  *  2: bounced (a write must be finished with tcg_slow_commit()). SLOW_LEAD: 1: in the
- *  map now, 2: it does not go there
+ *  map now, 2: it does not go there; with SLOW_LEAD_W, in the map of writes
  *  @from: an address in the code of the block that runs */
 unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *s, const uint8_t *from);
 void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *s);

@@ -61,6 +61,9 @@ enum {  /* op->callf */
 };
 
 enum { IRJ_JUMP, IRJ_CALL, IRJ_RET };
+/* GOTO_PC, imm2: nobody has looked whether a is canonical; if not, target->branch_fault() undoes the
+ * instruction, which has taken this many bytes off the stack. */
+#define BRANCH_UNCHECKED(popped) (1 + (popped))
 
 struct ir_op {
     uint8_t opc;
@@ -85,17 +88,18 @@ struct ir_op {
     union {
         void *fn;        /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
         struct {         /* grouped memory operations */
-            int16_t span_lo, span_hi; /* GRP_LEAD: the group's bytes, from its own address */
+            int16_t span_lo, span_hi; /* leaders: the group's bytes, from its own address */
             int32_t disp;             /* GRP_USE: the address is a + disp */
         };
     };
     uint32_t last;       /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
 };
 #define rmw cc           /* op->rmw */
-/* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's page.
+/* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's page,
+ * GRP_LEAD_W (itself a load) that of a page that may be written.
  * A leader that has no such page leaves the block, before its instruction, by the exit aux.
  * An implementation may ignore both. */
-enum { GRP_NONE, GRP_LEAD, GRP_USE };
+enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**
@@ -301,6 +305,7 @@ struct tcg_cpu {
     uint8_t zmm_loaded;       /* with vec_loaded: what AVX-512 adds is loaded, too */
     uint8_t zmmh_live;        /* the state in memory may have bits 511:256 set in ZMM0..15; */
     uint8_t hi16_live;        /* anything set in ZMM16..31 */
+    uint32_t branch;          /* at exit LOOKUP: GOTO_PC's pcoff << 16 | imm2 if that is not 0 */
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
@@ -387,6 +392,9 @@ struct tcg_target {
      *  raised (cpu->exception set) unless @probe */
     enum tcg_fill_result (*walk)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc,
                                  bool user, bool probe, struct tcg_fill *out);
+    /** branch_fault() - cpu->pc is what a GOTO_PC jumped to without a check, and not canonical in 48
+     *  bits. When it is none at all: raise the fault, @popped bytes are on the stack again, true */
+    bool (*branch_fault)(struct tcg_cpu *cpu, unsigned popped);
     /** canonical_fault() - raise the fault for an address outside the canonical range */
     void (*canonical_fault)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc);
     void (*raise_divide)(struct tcg_cpu *cpu);

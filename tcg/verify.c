@@ -136,7 +136,7 @@ static bool check_output(struct verifier *v, unsigned which, ir_val val)
 {
     const struct ir_info *inf = ir_op_info(v->op->opc);
 
-    if (!(inf->outs & which) && !(which == IRO_E && v->op->grp == GRP_LEAD && (inf->attr & IRA_MEM)))
+    if (!(inf->outs & which) && !(which == IRO_E && v->op->grp >= GRP_LEAD && (inf->attr & IRA_MEM)))
         return val == IR_NONE || bad(v, "result that the row does not have");
     if (val == IR_NONE)
         return (optional(v->op) & which) || bad(v, "result missing");
@@ -230,7 +230,7 @@ static bool check_fields(struct verifier *v)
         if (!use_slot(v))
             return false;
     }
-    if ((inf->attr & IRA_MEM) && op->grp == GRP_LEAD) {
+    if ((inf->attr & IRA_MEM) && op->grp >= GRP_LEAD) {
         if (op->aux < TB_SIDE_LINK || op->aux >= TB_LINKS)
             return bad(v, "no such slot");
         if (!use_slot(v))

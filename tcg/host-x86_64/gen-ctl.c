@@ -493,24 +493,24 @@ static struct opn jc_entry(const struct gen *g, size_t field)
  * RAX = pc: through the jump cache. Whatever does not match leaves to the run loop
  * with @thunk, which knows pc from memory; so does a poll that says so.
  */
-static void jump_cached(struct gen *g, enum thunk thunk)
+static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch)
 {
     struct code *c = &g->c;
     struct stub *s;
 
     if (!g->tb->flat || g->tb->once || log_on(LOG_NOCHAIN)) {
         mov_store(c, ENV(pc), RAX);
+        if (branch)
+            mov_env_imm32(c, offsetof(struct tcg_cpu, branch), branch);
         jmp_to(c, thunk_rw(g, thunk));
         return;
     }
     s = stub_new(g, STUB_JUMP);
     s->t = RAX;
     s->thunk = (uint8_t)thunk;
-    struct stub *i = stub_new(g, STUB_JUMP);
-    i->t = RAX;
-    i->thunk = (uint8_t)thunk;
+    s->branch = branch;
     alu_imm(c, 4, ALU_CMP, ENV(run), 0);
-    i->from[0] = jcc32(c, 4);
+    s->from[2] = jcc32(c, 4);
     ins(c, 4, 0x69, RCX, o_reg(RAX));            /* jc_index(), times the size of an entry */
     e32(c, JC_MULTIPLIER);
     ins(c, 4, 0xc1, 5, o_reg(RCX));
@@ -546,7 +546,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
         else
             mov_load(c, RAX, val_rm(g, op->a));
     }
-    jump_cached(g, TH_LEAVE_LOOKUP);
+    jump_cached(g, TH_LEAVE_LOOKUP, op->imm2 ? (uint32_t)g->pcoff << 16 | (uint32_t)op->imm2 : 0);
 }
 
 void gen_exit(struct gen *g, const struct ir_op *op)
@@ -558,6 +558,6 @@ void gen_exit(struct gen *g, const struct ir_op *op)
         jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));
     } else {                 /* the mode may be another: the cache's check includes it */
         mov_load(&g->c, RAX, ENV(pc));
-        jump_cached(g, TH_LEAVE_PC);
+        jump_cached(g, TH_LEAVE_PC, 0);
     }
 }

@@ -53,6 +53,7 @@ struct stub {
     bool write, read, check_cross;
     uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
     uint8_t slot;            /* LINK, SIDE */
+    uint32_t branch;         /* JUMP: env->branch */
     uint8_t align;           /* MEM: required alignment, 0 none; the host checks it, but for a mask's */
     int32_t pcoff;
     uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
@@ -69,6 +70,7 @@ struct stub {
     uint8_t *copy;           /* MEM: the operation again, in the stub; or NULL */
     uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub; 0: none */
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
+    bool lead_w;             /* MEM: whose page must be writable */
     bool alone;              /* LINK: to a block without groups */
     bool owes_f;             /* LINK: env->fl says how to make F, from rec */
     bool late;               /* MEM: the block may have been entered in that state and still be */

@@ -86,7 +86,7 @@ static struct stub *mem_stub(struct gen *g, int t, int d)
 /* A follower: its leader has left the way to the page in a temp. */
 static struct opn use_group(struct gen *g, const struct ir_op *op)
 {
-    int t = pin_of(g, op->a), d = val_reg(g, op->c);
+    int t = val_reg(g, op->a), d = val_reg(g, op->c);
 
     g->mem = &g->stubs[MAX_STUBS];
     return (struct opn){ .kind = ON_MEM, .base = (int8_t)t, .index = (int8_t)d, .disp = op->disp };
@@ -137,7 +137,8 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     struct code *c = &g->c;
 
     g->mem = s;
-    s->lead = op->grp == GRP_LEAD;
+    s->lead = op->grp >= GRP_LEAD;
+    s->lead_w = op->grp == GRP_LEAD_W;
     s->late = g->f_late;
     s->slot = op->aux;
     if (s->lead)
@@ -145,7 +146,7 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     else
         check_alone(g, s);
     s->lookup = c->p;
-    map_lookup(g, s->t, s->c, s->write ? ACC_WRITE : ACC_READ);
+    map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
     ins(c, 8, 0x85, s->c, o_reg(s->c));
     s->from[1] = jcc32(c, 4);
     s->op = c->p;
@@ -243,7 +244,7 @@ static void call_slow(struct gen *g, const struct stub *s)
 {
     mov_env_imm32(&g->c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
                   | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
-                  | (s->lead ? SLOW_LEAD : 0) | (s->mask ? SLOW_MASKED : align_code(s) << SLOW_ALIGN)
+                  | (s->lead ? SLOW_LEAD : 0) | (s->lead_w ? SLOW_LEAD_W : 0) | (s->mask ? SLOW_MASKED : align_code(s) << SLOW_ALIGN)
                   | (uint32_t)s->pcoff << SLOW_PCOFF);
     if (s->mask) {
         mov_env_imm32(&g->c, SLOW_OFF(elems), s->elems);
@@ -400,6 +401,8 @@ static void emit_jump_stub(struct gen *g, struct stub *s)
         if (s->from[i])
             patch32(s->from[i], c->p);
     mov_store(c, ENV(pc), s->t);
+    if (s->branch)
+        mov_env_imm32(c, offsetof(struct tcg_cpu, branch), s->branch);
     jmp_to(c, thunk_rw(g, s->thunk));
 }
 

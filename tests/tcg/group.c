@@ -19,7 +19,7 @@ static struct ir_op *access(struct ir_block *b, bool write, ir_val base, int64_t
     return write ? ir_st(b, 8, t, v) : ir_ld(b, 8, v, t);
 }
 
-/* GRP_* of the memory operations, in order: '.', 'L', 'U' */
+/* GRP_* of the memory operations, in order: '.', 'L' or 'W', 'U' */
 static void groups_are(struct ir_block *b, const char *want)
 {
     char got[40] = "";
@@ -30,7 +30,7 @@ static void groups_are(struct ir_block *b, const char *want)
     cr_assert_null(ir_verify(b), "%s", ir_verify(b));
     for (unsigned i = 0; i < b->n_ops && n + 1 < sizeof(got); i++)
         if (ir_op_info(b->ops[i].opc)->attr & IRA_MEM)
-            got[n++] = ".LU"[b->ops[i].grp];
+            got[n++] = ".ULW"[b->ops[i].grp];
     cr_assert_str_eq(got, want);
     ir_block_free(b);
 }
@@ -73,14 +73,60 @@ Test(group, too_far_apart)
     groups_are(b, "..");
 }
 
-Test(group, a_write_cannot_use_what_a_read_found)
+Test(group, a_load_leads_stores)
 {
     struct ir_block *b = fresh();
 
     access(b, false, G0, 0, G1);
     access(b, true, G0, 8, G2);
     access(b, false, G0, 16, G3);
+    groups_are(b, "WUU");
+}
+
+/* it may never be executed, and the page never become writable */
+Test(group, a_load_does_not_lead_a_store_behind_an_exit)
+{
+    struct ir_block *b = fresh();
+
+    access(b, false, G0, 0, G1);
+    ir_leavecc(b, IRC_Z, 0x40, TB_SIDE_LINK);
+    access(b, true, G0, 8, G2);
+    access(b, false, G0, 16, G3);
     groups_are(b, ".LU");
+}
+
+Test(group, other_addresses_do_not_end_it)
+{
+    struct ir_block *b = fresh();
+
+    access(b, false, G0, 0, G1);
+    access(b, false, G2, 0, G5);
+    access(b, false, G3, 0, G5);
+    access(b, false, G4, 0, G5);
+    access(b, false, G0, 8, G5);
+    groups_are(b, "L...U");
+}
+
+/* [a + b * 4 + disp] as its own instruction */
+static void indexed(struct ir_block *b, ir_val base, ir_val index, unsigned sc, int64_t disp)
+{
+    ir_val t = ir_temp(b);
+
+    ir_insn(b, b->n_ops, 1);
+    ir_lea(b, 8, t, base, index, sc, disp);
+    ir_ld(b, 8, G5, t);
+}
+
+Test(group, sums_of_the_same_values)
+{
+    struct ir_block *b = fresh();
+
+    indexed(b, G0, G1, 2, 0);
+    indexed(b, G0, G1, 2, 8);
+    indexed(b, G0, G1, 3, 16);          /* another scale */
+    ir_lea(b, 8, G1, G1, IR_NONE, 0, 4);
+    indexed(b, G0, G1, 2, 8);           /* 16 more: still in the span */
+    groups_are(b, "LU.U");
 }
 
 Test(group, only_the_first_access_of_an_instruction_leads)
@@ -129,10 +175,36 @@ Test(group, a_moved_register_is_the_same_value)
 Test(group, register_in_memory_is_no_base)
 {
     struct ir_block *b = fresh();
+    const struct ir_op *op;
 
-    access(b, false, G6, 0, G1);       /* not pinned */
+    access(b, false, G6, 0, G1);       /* not pinned: the follower goes by its own address */
     access(b, false, G6, 8, G2);
-    groups_are(b, "..");
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_group(b);
+    op = &b->ops[5];
+    cr_assert_eq(op->grp, GRP_USE);
+    cr_assert_geq(op->a, RIG_GLOBALS);
+    cr_assert_eq(op->disp, 0);
+    ir_block_free(b);
+}
+
+/* A page that may be read but not written: the load is done, the store by the slow path. */
+Test(group, a_load_that_leads_reads_a_page_that_is_not_in_the_map_of_writes)
+{
+    struct rig *r = rig_new();
+    uint64_t *regs = r->cpu->tcg.regs, v;
+
+    stl64(r->ram + 0x3000, 0x1234);
+    regs[0] = 0x3000;
+    regs[2] = 0x77;
+    cr_assert(tcg_load(&r->cpu->tcg, 0x3000, 8, &v));   /* the map of reads alone knows it */
+    access(r->b, false, G0, 0, G1);
+    access(r->b, true, G0, 8, G2);
+    ir_group(r->b);
+    rig_run(r);
+    cr_assert_eq(regs[1], 0x1234);
+    cr_assert_eq(ldl64(r->ram + 0x3008), 0x77);
+    rig_free(r);
 }
 
 static uint64_t helper(struct tcg_cpu *cpu, uint64_t a, uint64_t b, uint64_t c) { return 0; }

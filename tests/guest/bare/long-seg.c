@@ -7,6 +7,8 @@
 static u64 cell[4] __attribute__((aligned(32)));
 static u8 ist_stack[1024] __attribute__((aligned(16)));
 
+extern u8 ret_here[];
+
 static void test_canonical(void)
 {
     ulong v;
@@ -21,6 +23,16 @@ static void test_canonical(void)
     check_trap("non-canonical JMP", GP, 0);
     TRY("push %0\n\tret", : : "r"(NONCANONICAL) : MEM);
     check_trap("non-canonical RET", GP, 0);
+    for (int i = 0; i < 3; i++) {        /* known code, too, is left before it */
+        TRY("push %1\n\tmov %%rsp, %0\n1:\tret\n\t.globl ret_here\n\t.set ret_here, 1b",
+            : "=m"(v) : "r"(NONCANONICAL) : MEM);
+        check("RET that faults: RSP", trap.sp, v);
+        check("RET that faults: RIP", trap.ip, (ulong)ret_here);
+    }
+    cell[0] = 1;
+    TRY("mov %%rsp, %0\n\tmov %1, -8(%%rsp)\n\tcall *%2", : "=m"(v) : "r"(cell[0]), "r"(NONCANONICAL) : MEM);
+    check_trap("non-canonical CALL", GP, 0);
+    check("CALL that faults: RSP", trap.sp, v);
     TRY("wrmsr", : : "c"(0xc0000100), "a"(0), "d"(0x8000) : MEM);
     check_trap("non-canonical FS base", GP, 0);
     TRY("invlpg (%0)", : : "r"(NONCANONICAL) : MEM);
