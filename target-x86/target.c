@@ -97,6 +97,7 @@ const struct tcg_target x86_target = {
     .translate = x86_translate,
     .get_key = x86_get_key,
     .walk = x86_walk,
+    .string = { G_RCX, G_RSI, G_RDI, G_RAX, offsetof(struct x86_cpu, df) },
     .branch_fault = branch_fault, .canonical_fault = canonical_fault,
     .raise_divide = raise_divide,
     .raise_fp = raise_fp,

@@ -113,6 +113,8 @@ void xt_add_sp(struct xlat *x, int64_t n);
 ir_val xt_pc(struct xlat *x, int64_t pcoff);
 /** xt_goto() - end: continue at @pcoff through @slot; polls when it goes backwards */
 void xt_goto(struct xlat *x, int64_t pcoff, unsigned slot);
+/** xt_seg_is_flat() - base 0 and no limit to check? */
+bool xt_seg_is_flat(const struct xlat *x, unsigned seg);
 /** xt_goto_pc() - end: continue at @pc; @hint is IRJ_* */
 void xt_goto_pc(struct xlat *x, ir_val pc, unsigned hint);
 /** xt_may_check_late() - may the instruction end with xt_goto_pc_unchecked(), without xt_check_pc()? */

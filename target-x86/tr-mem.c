@@ -98,6 +98,8 @@ static enum seg_how seg_how(const struct xlat *x, unsigned seg)
     return seg != S_CS && (x->mode & MODE_FLAT_DATA) ? SEG_FLAT : SEG_CHECK;
 }
 
+bool xt_seg_is_flat(const struct xlat *x, unsigned seg) { return seg_how(x, seg) == SEG_FLAT; }
+
 static ir_val seg_base(struct xlat *x, unsigned seg)
 {
     ir_val t = ir_temp(x->b);

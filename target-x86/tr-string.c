@@ -98,6 +98,20 @@ static uint64_t string_arg(const struct xlat *x, unsigned size)
     return x->row->arg | size << 8 | x->in->addrsize << 16 | src_seg(x) << 24;
 }
 
+/* How the back end can do without the helper when memory is simple; 0: not at all. */
+static unsigned rep_simple(const struct xlat *x, unsigned size)
+{
+    unsigned op = x->row->arg == STR_MOVS ? REP_MOVS : REP_STOS, w = x->in->addrsize;
+
+    if ((x->row->arg != STR_MOVS && x->row->arg != STR_STOS) || x->solo || x->want_exit
+        || x->mode & (MODE_DR | MODE_TF | MODE_AC) || tcg_counts(x->cpu->tcg.tcg))
+        return 0;
+    if (!(w == 8 || (w == 4 && !(x->mode & MODE_LONG))) || !xt_seg_is_flat(x, S_ES)
+        || !xt_seg_is_flat(x, src_seg(x)))
+        return 0;
+    return REP(op, (unsigned)__builtin_ctz(size), w == 8);
+}
+
 /* not finished: the run loop looks around, then executes the instruction again */
 static void rep_string(struct xlat *x, unsigned size)
 {
@@ -110,6 +124,7 @@ static void rep_string(struct xlat *x, unsigned size)
     op = xt_call_i(x, h_rep_string, r, string_arg(x, size), rep, 0);
     if (x->row->arg != STR_INS && x->row->arg != STR_OUTS && !(x->mode & MODE_DR))
         op->callf |= IRCALL_NOVEC;
+    op->aux = (uint8_t)rep_simple(x, size);
     ir_brcmpi(x->b, IRC_NE, 8, r, 0, again);
     xt_goto(x, x->next_off, 0);
     ir_set_label(x->b, again);

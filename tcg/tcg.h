@@ -61,6 +61,13 @@ enum {  /* op->callf */
 };
 
 enum { IRJ_JUMP, IRJ_CALL, IRJ_RET };
+
+/* CALL, aux: a repeated string operation on flat segments with the registers of target->string. In
+ * place of the call, with the result 0, when it goes upwards and each operand lies in a page of its
+ * own that the page map has. @lg: log2 of an element's bytes; @wide: addresses have 64 bits, not 32. */
+enum { REP_MOVS, REP_STOS, REP_OPS };
+#define REP(op, lg, wide) (1u + (op) + REP_OPS * (lg) + REP_OPS * 4 * (wide))
+#define REP_KINDS (REP_OPS * 8)
 /* GOTO_PC, imm2: nobody has looked whether a is canonical; if not, target->branch_fault() undoes the
  * instruction, which has taken this many bytes off the stack. */
 #define BRANCH_UNCHECKED(popped) (1 + (popped))
@@ -422,6 +429,8 @@ struct tcg_target {
     /** service() - deliver cpu->exception or an interrupt, or wait while halted.
      *  Called by the run loop with cpu->pc true. Returns false: leave tcg_run(). */
     bool (*service)(struct tcg_cpu *cpu);
+    /* operands of repeated string operations: globals; +1 or -1, 8 bytes in the CPU struct */
+    struct { ir_val count, from, to, value; uint32_t off_step; } string;
     /* where the host back end finds vector and x87 state in the CPU struct */
     uint32_t off_xsave;  /* 64-byte aligned FXSAVE/XSAVE-layout area (legacy 512 bytes: x87 + xmm 0..15 + mxcsr) */
     uint32_t off_ymmh;   /* 16 x 16 bytes: upper halves of ymm0..15 */

@@ -155,13 +155,25 @@ static void set_arg(struct gen *g, unsigned i, ir_val v)
     }
 }
 
+/* @op's helper, done without it: returns a jump over the call. */
+static uint8_t *try_rep(struct gen *g, const struct ir_op *op)
+{
+    if (!op->aux || g->t->narrow)
+        return NULL;
+    scratch_spill_all(g);
+    call_to(&g->c, thunk_rw(g, (enum thunk)(TH_REP + op->aux - 1)));
+    return jcc32(&g->c, 3);
+}
+
 void gen_call(struct gen *g, const struct ir_op *op)
 {
+    uint8_t *done;
     bool sync = op->callf & IRCALL_SYNC, novec = (op->callf & IRCALL_NOVEC) && !log_mask;  /* logging uses libc */
 
     if (sync || (op->callf & IRCALL_FAULT))
         flags_save(g);
     flags_clobber(g, op->lf);
+    done = try_rep(g, op);
     mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)g->pcoff);
     set_arg(g, 0, op->a);
     set_arg(g, 1, op->b);
@@ -183,6 +195,8 @@ void gen_call(struct gen *g, const struct ir_op *op)
         s->after_call = true;
         s->thunk = TH_LEAVE_EXC;
     }
+    if (done)
+        patch32(done, g->c.p);
     g->locked = 0;
     if (op->d != IR_NONE) {
         scratch_take(g, RAX);

@@ -21,7 +21,8 @@
 enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_PC,
              TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_ZMM_LOAD, TH_X87_LOAD, TH_CALL,
              TH_CALL_NOVEC, TH_CALL_SYNC, TH_CALL_SYNC_NOVEC, TH_DIVIDE, TH_FP_SSE, TH_FP_X87,
-             TH_ALIGN, TH_X87_UNMASK, TH_COUNT };
+             TH_ALIGN, TH_X87_UNMASK, TH_REP /* one for each REP(), from 1 on */,
+             TH_COUNT = TH_REP + REP_KINDS };
 
 #define N_PIN 12
 extern const int8_t pin_reg[N_PIN];
@@ -177,6 +178,8 @@ void align_link(struct code *c, unsigned before);
 uint8_t *stubs_emit(struct gen *g);           /* returns the end of the block's cold part */
 void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
 
+/* rep.c: code for REP() @n, called with F in memory: CF when the helper has to do it; RAX = 0 else */
+void rep_emit(struct code *c, const struct tcg *t, unsigned n);
 /* gen-move.c: choosing registers and preparing F */
 uint8_t kept_flags(const struct ir_op *op);
 void flags_prepare(struct gen *g, const struct ir_op *op);

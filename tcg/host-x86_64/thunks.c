@@ -292,6 +292,10 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_raise(&c, t, (const void *)raise_align, leave_exc);
     AT(TH_X87_UNMASK);
     th_raise(&c, t, (const void *)x87_unmask, leave_exc);
+    for (unsigned n = 0; n < REP_KINDS && t->target->string.off_step; n++) {
+        AT(TH_REP + n);
+        rep_emit(&c, t, n + 1);
+    }
 #undef AT
     t->cache.used = align_up((size_t)(c.p - base), 64);
     return 0;

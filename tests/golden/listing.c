@@ -105,7 +105,7 @@ static void name_place(struct listing *l, uint64_t at)
         snprintf(l->name, NAME_CHARS, "L%u", label_of(l, at));
     for (unsigned i = 0; i < TH_COUNT; i++)
         if (at - (uintptr_t)l->t->cache.rx == l->t->thunk[i])
-            snprintf(l->name, NAME_CHARS, "thunk %s", thunks[i] ? thunks[i] : "?");
+            snprintf(l->name, NAME_CHARS, "thunk %s", i >= TH_REP ? "REP" : thunks[i] ? thunks[i] : "?");
 }
 
 /* A field of the vCPU struct, or of the jump cache and counters behind it. */
