@@ -176,8 +176,8 @@ struct span {
     unsigned n[2];
 };
 
-static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
-                         enum tcg_access acc, struct span *s)
+static bool resolve_pages(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
+                          enum tcg_access acc, struct span *s)
 {
     unsigned room = PAGE_SIZE - (va & PAGE_MASK);
 
@@ -185,19 +185,82 @@ static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, u
     s->n[1] = len - s->n[0];
     if (!resolve(cpu, view, va, acc, &s->p[0]))
         return false;
-    if (s->n[1] && !resolve(cpu, view, (va + s->n[0]) & cpu->va_mask, acc, &s->p[1]))
-        return false;
-    if (!watch_access(cpu, va, len, acc))
-        return false;
-    if (acc == ACC_WRITE) {
-        if (s->p[0].has_code && !store_code_page(cpu, &s->p[0], va, s->n[0]))
-            return false;
-        if (s->n[1] && s->p[1].has_code
-            && !store_code_page(cpu, &s->p[1], va + s->n[0], s->n[1]))
-            return false;
-    }
-    return true;
+    return !s->n[1] || resolve(cpu, view, (va + s->n[0]) & cpu->va_mask, acc, &s->p[1]);
 }
+
+/* About to be written: translated code that is hit goes. */
+static bool leave_code(struct tcg_cpu *cpu, uint64_t va, struct span *s)
+{
+    if (s->p[0].has_code && !store_code_page(cpu, &s->p[0], va, s->n[0]))
+        return false;
+    return !s->n[1] || !s->p[1].has_code || store_code_page(cpu, &s->p[1], va + s->n[0], s->n[1]);
+}
+
+static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
+                         enum tcg_access acc, struct span *s)
+{
+    return resolve_pages(cpu, view, va, len, acc, s) && watch_access(cpu, va, len, acc)
+           && (acc != ACC_WRITE || leave_code(cpu, va, s));
+}
+
+/* ---- for a trace ---------------------------------------------------------------------- */
+
+enum { MEM_ADDRESS, MEM_HOW, MEM_VALUE, MEM_VALUE_WORDS = 8 };   /* fields of TRACE_MEM */
+
+/* What lies there, as 64-bit words. */
+static void load_words(const struct span *s, uint64_t *w)
+{
+    unsigned len = s->n[0] + s->n[1];
+
+    for (unsigned i = 0; i < (len + 7) / 8; i++)
+        w[i] = 0;
+    for (unsigned i = 0; i < len; i++) {
+        const uint8_t *p = i < s->n[0] ? s->p[0].host + i : s->p[1].host + (i - s->n[0]);
+
+        w[i / 8] |= (uint64_t)RAM_LOAD(uint8_t, p) << 8 * (i % 8);
+    }
+}
+
+static bool in_memory(const struct span *s, unsigned len)
+{
+    return s->n[0] + s->n[1] == len && s->p[0].host && (!s->n[1] || s->p[1].host) && len <= 8 * MEM_VALUE_WORDS;
+}
+
+void note_stored(struct tcg_cpu *cpu)
+{
+    struct tcg_stored *st = &cpu->stored;
+    struct span s = { .n = { st->n[0], st->n[1] }, .p = { { .host = st->host[0] }, { .host = st->host[1] } } };
+
+    if (st->at)
+        load_words(&s, st->at);
+    st->at = NULL;
+}
+
+/* The access is going to happen. A value that is stored is taken from memory when the next thing is noted. */
+static void note_mem(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc, const struct span *s)
+{
+    uint64_t field[MEM_VALUE + MEM_VALUE_WORDS], *at = cpu->note;
+    bool values = cpu->trace_kinds & TRACE_VALUES && in_memory(s, len);
+
+    note_stored(cpu);
+    field[MEM_ADDRESS] = va;
+    field[MEM_HOW] = len | (acc == ACC_WRITE) << 8;
+    if (values)
+        load_words(s, field + MEM_VALUE);
+    trace_event(cpu, TRACE_MEM, field, MEM_VALUE + (values ? (len + 7) / 8 : 0));
+    if (values && acc == ACC_WRITE && cpu->note != at)
+        cpu->stored = (struct tcg_stored){ .at = at + 1 + MEM_VALUE, .n = { s->n[0], s->n[1] },
+                                           .host = { s->p[0].host, s->n[1] ? s->p[1].host : NULL } };
+}
+
+static inline void note_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc,
+                               const struct span *s)
+{
+    if (trace_on(cpu, TRACE_MEM))
+        note_mem(cpu, va, len, acc, s);
+}
+
+/* ---- loads and stores ------------------------------------------------------------------- */
 
 bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned size, uint64_t *v)
 {
@@ -208,11 +271,15 @@ bool tcg_load_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigne
     if (likely((va & PAGE_MASK) + size <= PAGE_SIZE)) {
         if (!resolve(cpu, view, va, ACC_READ, &s.p[0]) || !watch_access(cpu, va, size, ACC_READ))
             return false;
+        s.n[0] = size;
+        s.n[1] = 0;
+        note_access(cpu, va, size, ACC_READ, &s);
         place_read(cpu, &s.p[0], (uint8_t *)v, size);
         return true;
     }
     if (!resolve_span(cpu, view, va, size, ACC_READ, &s))
         return false;
+    note_access(cpu, va, size, ACC_READ, &s);
     place_read(cpu, &s.p[0], buf, s.n[0]);
     place_read(cpu, &s.p[1], buf + s.n[0], s.n[1]);
     copy_small((uint8_t *)v, buf, size);
@@ -225,6 +292,7 @@ bool tcg_store_view(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsign
 
     if (!resolve_span(cpu, view, va, size, ACC_WRITE, &s))
         return false;
+    note_access(cpu, va, size, ACC_WRITE, &s);
     place_write(cpu, &s.p[0], (uint8_t *)&v, s.n[0]);
     if (s.n[1])
         place_write(cpu, &s.p[1], (uint8_t *)&v + s.n[0], s.n[1]);
@@ -248,6 +316,7 @@ bool tcg_load_bytes(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len)
     assert(len <= PAGE_SIZE);
     if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_READ, &s))
         return false;
+    note_access(cpu, va, len, ACC_READ, &s);
     place_read(cpu, &s.p[0], buf, s.n[0]);
     if (s.n[1])
         place_read(cpu, &s.p[1], (uint8_t *)buf + s.n[0], s.n[1]);
@@ -261,6 +330,7 @@ bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned
     assert(len <= PAGE_SIZE);
     if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s))
         return false;
+    note_access(cpu, va, len, ACC_WRITE, &s);
     place_write(cpu, &s.p[0], buf, s.n[0]);
     if (s.n[1])
         place_write(cpu, &s.p[1], (const uint8_t *)buf + s.n[0], s.n[1]);
@@ -396,6 +466,7 @@ bool tcg_load_masked(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len, 
     zero_bytes(buf, len);
     if (!resolve_masked(cpu, va, len, m, ACC_READ, &s))
         return false;
+    note_access(cpu, va, len, ACC_READ, &s);
     move_span(cpu, &s, va, buf, len, m, false);
     return true;
 }
@@ -406,6 +477,7 @@ bool tcg_store_masked(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigne
 
     if (!resolve_masked(cpu, va, len, m, ACC_WRITE, &s))
         return false;
+    note_access(cpu, va, len, ACC_WRITE, &s);
     move_span(cpu, &s, va, (uint8_t *)(uintptr_t)buf, len, m, true);
     return true;
 }
@@ -442,6 +514,8 @@ uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
     if (!resolve_span(cpu, cpu->mmu->view, va, len, ACC_WRITE, &s)
         || !watch_access(cpu, va, len, ACC_READ) || s.n[1] || s.p[0].rom)
         return NULL;
+    note_access(cpu, va, len, ACC_READ, &s);
+    note_access(cpu, va, len, ACC_WRITE, &s);
     return s.p[0].host;
 }
 
@@ -540,6 +614,7 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
 
     if (!resolve_masked(cpu, sl->va, len, mask, acc, &s))
         return 0;
+    note_access(cpu, sl->va, len, acc, &s);
     if (s.n[0] == len && s.p[0].host && !(s.p[0].rom && acc == ACC_WRITE)) {
         sl->delta = (uintptr_t)s.p[0].host - sl->va;
         return 1;
@@ -571,6 +646,7 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
     unsigned len = sl->desc & SLOW_SIZE;
     enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
     uint64_t va = sl->va;
+    bool direct;
 
     if (sl->desc & SLOW_MASKED)
         return slow_masked(cpu, sl);
@@ -584,16 +660,16 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
         return 0;
     if (sl->desc & SLOW_LEAD)
         return slow_lead(cpu, sl, acc);
-    if (!s->n[1] && s->p[0].host && !s->p[0].rom) {
-        sl->delta = (uintptr_t)s->p[0].host - va;
-        return 1;
-    }
-    if (!s->n[1] && s->p[0].host && acc == ACC_READ) {
-        sl->delta = (uintptr_t)s->p[0].host - va;
-        return 1;
-    }
-    if (sl->desc & SLOW_LOCK && tcg_need_exclusive(cpu))
+    direct = !s->n[1] && s->p[0].host && (!s->p[0].rom || acc == ACC_READ);
+    if (!direct && sl->desc & SLOW_LOCK && tcg_need_exclusive(cpu))
         return 0;
+    if (acc == ACC_WRITE && sl->desc & SLOW_READ)
+        note_access(cpu, va, len, ACC_READ, s);
+    note_access(cpu, va, len, acc, s);
+    if (direct) {
+        sl->delta = (uintptr_t)s->p[0].host - va;
+        return 1;
+    }
     if (sl->desc & SLOW_READ || acc == ACC_READ) {
         place_read(cpu, &s->p[0], m->bounce, s->n[0]);
         if (s->n[1])
@@ -704,7 +780,8 @@ void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
             move_span(cpu, &s, m->bounce_va, m->bounce, m->bounce_len, m->bounce_mask, true);
         return;
     }
-    if (!resolve_span(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s))
+    if (!resolve_pages(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s)
+        || !leave_code(cpu, m->bounce_va, &s))
         return;
     place_write(cpu, &s.p[0], m->bounce, s.n[0]);
     if (s.n[1])

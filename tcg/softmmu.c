@@ -485,22 +485,19 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     if (kind != PHYS_RAM && kind != PHYS_ROM)
         return true;
     p->host = host + (va & PAGE_MASK);
-    if (unlikely(t->debug || t->cfg.note_mem) && acc != ACC_EXEC && debug_page_watched(t, va)) {
-        p->has_code = acc == ACC_WRITE && kind == PHYS_RAM
-                      && __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
-        return true;
-    }
-    if (acc == ACC_EXEC)
-        map_fill(cpu, view, ACC_EXEC, va, page + 1ull, page, &f);
-    if (acc == ACC_READ)
-        map_fill(cpu, view, ACC_READ, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
     if (acc == ACC_WRITE && kind == PHYS_RAM) {
         if (unlikely(page >= t->phys.first_noted) && t->phys.note_write)
             t->phys.note_write(t->phys.opaque, page);
         p->has_code = __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) != 0;
-        if (f.writable)
-            fill_write(cpu, view, va, host, page, p->has_code, &f);
     }
+    if (unlikely(t->debug || t->cfg.note_mem) && acc != ACC_EXEC && debug_page_watched(t, va))
+        return true;
+    if (acc == ACC_EXEC)
+        map_fill(cpu, view, ACC_EXEC, va, page + 1ull, page, &f);
+    if (acc == ACC_READ)
+        map_fill(cpu, view, ACC_READ, va, (uintptr_t)host - (va & ~(uint64_t)PAGE_MASK), page, &f);
+    if (acc == ACC_WRITE && kind == PHYS_RAM && f.writable)
+        fill_write(cpu, view, va, host, page, p->has_code, &f);
     return true;
 }
 

@@ -346,10 +346,10 @@ bool debug_page_watched(const struct tcg *t, uint64_t va);
 bool debug_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc);
 static inline bool watch_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
 {
-    if (trace_on(cpu, TRACE_MEM))
-        trace_event(cpu, TRACE_MEM, (uint64_t[]){ va, len | (acc == ACC_WRITE) << 8 }, 2);
     return likely(!cpu->tcg->debug) || debug_access(cpu, va, len, acc);
 }
+/** note_stored() - what cpu->stored waits for has happened (memaccess.c) */
+void note_stored(struct tcg_cpu *cpu);
 /** tb_drop_offsets() - drop blocks with bytes at these offsets of any page */
 void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n);
 

@@ -286,6 +286,13 @@ enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
 
 #define TCG_N_SPILL 64
 
+/** struct tcg_stored - TRACE_MEM of a store: its value goes to @at when it has happened; NULL: none waits */
+struct tcg_stored {
+    uint64_t *at;
+    uint8_t *host[2];
+    unsigned n[2];               /* bytes there */
+};
+
 /**
  * struct tcg_cpu - first member of the target's CPU struct
  *
@@ -351,6 +358,7 @@ struct tcg_cpu {
     uint64_t *note_soon;      /* behind this the vCPU is to come out of translated code */
     struct trace_cpu *trace;  /* or NULL */
     uint32_t trace_kinds;     /* TRACE_HAS(kind) of what is recorded; 0: nothing */
+    struct tcg_stored stored;
     uint64_t reg_noted[17];   /* TRACE_REG: as the last event left them; F last */
 };
 

@@ -13,6 +13,7 @@
 #define SLACK 8192               /* units for events at any time */
 #define PAYLOAD (TRACE_SLOT - sizeof(struct trace_chunk))
 #define UNIT_BITS_MAX ((TRACE_INSNS * 16 + 64) * 8)   /* one block or event, encoded */
+#define EVENTS_BITS (32 * KiB * 8)  /* free when a block begins: its events stand in the same chunk */
 #define REG_UNITS 12             /* of a block with its registers */
 #define NO_ID 0xffff
 
@@ -205,10 +206,13 @@ void trace_drain(struct tcg_cpu *cpu, int64_t ns)
     struct trace_cpu *t = cpu->trace;
     const uint64_t *u = t->units, *end = cpu->note;
 
+    note_stored(cpu);
     while (u < end) {
-        if (PAYLOAD * 8 - bits_used(t) < UNIT_BITS_MAX || t->n_known == TRACE_IDS)
+        bool event = u[0] & TRACE_UNIT_EVENT;
+
+        if (PAYLOAD * 8 - bits_used(t) < (event ? UNIT_BITS_MAX : EVENTS_BITS) || t->n_known == TRACE_IDS)
             chunk_end(t);
-        if (u[0] & TRACE_UNIT_EVENT) {
+        if (event) {
             u += 2 * encode_event(t, u);
         } else {
             encode_block(t, (uint32_t)u[0], u[1]);

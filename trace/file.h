@@ -11,6 +11,7 @@ struct trace_options {
     uint32_t kinds;          /* TRACE_HAS(); 0: no trace */
     char *file;              /* owned; NULL: transom-PID.trace */
     uint64_t size;           /* bytes; 0: no limit */
+    bool values;             /* MEM events with values */
     bool ring;               /* at the limit the oldest goes, else recording ends */
 };
 

@@ -34,6 +34,7 @@ struct trace_header {
 };
 #define TRACE_COUNTED 1          /* time is counted in instructions */
 #define TRACE_HAS(kind) (1u << (kind))
+#define TRACE_VALUES (1u << 31)  /* of kinds: MEM has what was read or written as well */
 
 /** struct trace_chunk - before each chunk's payload */
 struct trace_chunk {
@@ -67,7 +68,7 @@ struct trace_chunk {
     X(CR3,     "cr3", 1)      /* from now on */                                          \
     X(IO,      "io", 3)       /* port, size | write << 8, value */                       \
     X(MMIO,    "mmio", 3)     /* address, size | write << 8, value */                    \
-    X(MEM,     "mem", 2)      /* linear address, size | write << 8 */                    \
+    X(MEM,     "mem", 2)      /* linear address, size | write << 8; then the value, 64 bits each */ \
     X(REG,     "reg", 19)     /* rflags, then those that changed: mask, values */        \
     X(IRQ,     "irq", 2)      /* line, level */                                          \
     X(BLK,     "blk", 4)      /* drive, operation | done << 8, offset, length or errno */ \

@@ -24,7 +24,7 @@ static const struct { const char *name, *help; enum trace_kind kind; } events[] 
     { "int", "exceptions and interrupts as they are delivered", TRACE_INT },
     { "io", "accesses to ports", TRACE_IO },
     { "mmio", "accesses to devices in memory", TRACE_MMIO },
-    { "mem", "addresses of all accesses to memory (slow)", TRACE_MEM },
+    { "mem", "all accesses to memory, with values=on what is read and written (slow)", TRACE_MEM },
     { "reg", "general registers that change, block by block (slow)", TRACE_REG },
     { "irq", "interrupt lines", TRACE_IRQ },
     { "blk", "requests to drives", TRACE_BLK },
@@ -68,7 +68,7 @@ static int trace_list(struct trace_options *t, const char *path, struct err *e)
 
 static int trace_set(struct trace_options *t, const char *key, const char *val, struct err *e)
 {
-    static const char *const keys[] = { "enable", "events", "file", "size", "ring" };
+    static const char *const keys[] = { "enable", "events", "file", "size", "ring", "values" };
 
     if (!strcmp(key, "enable"))
         return trace_events(t, val, e);
@@ -85,6 +85,10 @@ static int trace_set(struct trace_options *t, const char *key, const char *val, 
     if (!strcmp(key, "ring")) {
         t->ring = !strcmp(val, "on");
         return t->ring || !strcmp(val, "off") ? 0 : err_set(e, -EINVAL, "ring=%s: on or off is wanted", val);
+    }
+    if (!strcmp(key, "values")) {
+        t->values = !strcmp(val, "on");
+        return t->values || !strcmp(val, "off") ? 0 : err_set(e, -EINVAL, "values=%s: on or off is wanted", val);
     }
     return opt_err_near(e, key, keys, ARRAY_SIZE(keys), "", "unknown property '%s'", key);
 }
@@ -123,6 +127,10 @@ static int trace_finish(struct options *o, struct err *e)
         return err_set(e, -EINVAL, "-trace: which events? ('help' lists them)");
     if (t->ring && !t->size)
         return err_set(e, -EINVAL, "-trace: ring=on wants size=");
+    if (t->values && !(t->kinds & TRACE_HAS(TRACE_MEM)))
+        return err_set(e, -EINVAL, "-trace: values=on is for mem");
+    if (t->values)
+        t->kinds |= TRACE_VALUES;
     if (t->kinds && o->accel.ops != &accel_bt)
         return err_set(e, -ENOTSUP, "-trace: only -accel tcg can record");
     o->accel.trace = *t;

@@ -61,6 +61,35 @@ else
 fi
 check "trace: a filter by address" sh -c "'$READER' print --pc 0xfffffff0..0xffffffff '$work/host.trace' | grep -q ': .*jmp'"
 
+echo "# every byte that is read is as it was written last, or is read for the first time"
+real=$BUILD/tests/guest/real.bin
+if command -v python3 > /dev/null && [ -f "$real" ]; then
+    # without paging, and below 1 MiB: no byte has two addresses
+    for accel in tcg tcg,backend=interp; do
+        run_for 120 "$work/trace-values.log" -accel $accel -icount shift=1,sleep=off,stop=3000000 -m 64 -display none \
+            -trace "mem,values=on,file=$work/values.trace" -rtc base=2026-01-01 -no-reboot -debugcon null \
+            -device isa-debug-exit,iobase=0x501 -bios "$real"
+        "$READER" print "$work/values.trace" | grep -a ' mem ' > "$work/values-$accel.txt"
+        check "trace: values of memory, -accel $accel" python3 -c "import re, sys
+mem, seen = {}, 0
+for line in open(sys.argv[1]):
+    m = re.search(r' mem (read|write) addr=(\S+) size=(\d+) value=(\S+)', line)
+    if not m:     # a device's, see mmio
+        continue
+    at, n, v = int(m[2], 0), int(m[3]), int(m[4], 16)
+    for i in range(at, at + n):
+        byte = v >> 8 * (i - at) & 255
+        if m[1] == 'read' and i in mem and i < 1 << 20:
+            seen += 1
+            assert mem[i] == byte, line
+        mem[i] = byte
+assert seen > 20000, seen" "$work/values-$accel.txt"
+    done
+    check "trace: the same values on both" cmp "$work/values-tcg.txt" "$work/values-tcg,backend=interp.txt"
+else
+    skip "trace: values of memory" "no python3, or no $real: bare.sh makes it"
+fi
+
 echo "# a ring of 3 MiB"
 traced ring "exec,reg,mmio,io,size=3M,ring=on" tcg
 if [ "$(stat -c %s "$work/ring.trace")" -le $((3 * 1024 * 1024)) ] && [ "$(recorded ring)" = 3000000 ] &&

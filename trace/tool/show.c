@@ -95,12 +95,22 @@ static void show_registers(FILE *f, const struct trace_event_rec *e)
             fprintf(f, " %s=%#" PRIx64, names[i], e->field[n++]);
 }
 
+/* Of one to eight words, the low one first. */
+static void show_value(FILE *f, const struct trace_event_rec *e)
+{
+    unsigned n = MIN(e->n, TRACE_FIELDS);
+
+    fprintf(f, " value=0x%" PRIx64, e->field[n - 1]);
+    while (--n > 2)
+        fprintf(f, "%016" PRIx64, e->field[n - 1]);
+}
+
 static void show_access(FILE *f, const struct trace_event_rec *e, const char *what)
 {
     fprintf(f, " %s %s=%#" PRIx64 " size=%u", e->field[1] >> 8 & 1 ? "write" : "read", what, e->field[0],
             (unsigned)(e->field[1] & 0xff));
     if (e->n > 2)
-        fprintf(f, " value=%#" PRIx64, e->field[2]);
+        show_value(f, e);
 }
 
 static void show_blk(FILE *f, const struct trace_event_rec *e)
