@@ -16,7 +16,7 @@ static const struct {
       "domainname tftp tftp-server-name bootfile hostfwd guestfwd mtu" },
 #endif
     { "tap", net_tap_new,
-      "ifname script downscript fd br helper vhost queues sndbuf vnet_hdr" },
+      "ifname script downscript fd fds br helper vhost vhostfd vhostfds queues sndbuf vnet_hdr" },
     { "bridge", net_bridge_new, "br helper" },
     { "socket", net_socket_new, "fd listen connect mcast localaddr udp" },
     { "stream", net_stream_new,

@@ -26,6 +26,7 @@ void net_free(struct net *n)
 {
     if (!n)
         return;
+    net_announce_end(n);
     while (n->ports)
         net_backend_del(n->ports);
     free(n);
@@ -333,14 +334,40 @@ bool net_send(struct netport *from, const struct net_frame *f)
     return net_can_send(from);
 }
 
-bool net_can_send(const struct netport *from)
+bool net_can_send(struct netport *from)
 {
     struct netport *to = from->peer;
 
     if (!to || to->n_queued < NET_QUEUE_FRAMES / 8)
         return true;
-    ((struct netport *)from)->blocked = true;
+    from->blocked = true;
     return false;
+}
+
+/* ---- what ends tell each other ------------------------------------------------------------- */
+
+void net_set_queues(struct netport *p, unsigned n)
+{
+    if (p->peer && p->peer->ops->set_queues)
+        p->peer->ops->set_queues(p->peer->opaque, n);
+}
+
+void net_rx_filter_changed(struct netport *p)
+{
+    if (p->filter_told || !p->net->rx_filter_changed)
+        return;
+    p->filter_told = true;
+    p->net->rx_filter_changed(p->net->rx_filter_opaque, p);
+}
+
+bool net_rx_filter(struct netport *p, struct net_rx_filter *f)
+{
+    if (!p->ops->rx_filter)
+        return false;
+    memset(f, 0, sizeof *f);
+    p->ops->rx_filter(p->opaque, f);
+    p->filter_told = false;
+    return true;
 }
 
 /* ---- addresses ------------------------------------------------------------------------- */
@@ -360,10 +387,18 @@ int net_mac_parse(const char *s, uint8_t mac[6], struct err *e)
     return 0;
 }
 
+static const uint8_t first_mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+void net_mac_taken(struct net *n, const uint8_t mac[6])
+{
+    if (!memcmp(mac, first_mac, 5))
+        n->macs_taken[mac[5] / 8] |= 1u << mac[5] % 8;
+}
+
 void net_mac_next(struct net *n, uint8_t mac[6])
 {
-    static const uint8_t first[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
-
-    memcpy(mac, first, 6);
-    mac[5] += n->next_mac++;
+    memcpy(mac, first_mac, 6);
+    for (unsigned i = 0; i < 256 && n->macs_taken[mac[5] / 8] >> mac[5] % 8 & 1; i++)
+        mac[5]++;
+    net_mac_taken(n, mac);
 }

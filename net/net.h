@@ -46,7 +46,19 @@ struct net_offload {
 struct net_frame {
     const uint8_t *data;
     size_t len;              /* NET_ETH_HLEN..NET_FRAME_MAX */
+    uint8_t queue;           /* pair of queues it came through, where an end has several */
     struct net_offload off;
+};
+
+/** struct net_rx_filter - what a card lets through */
+struct net_rx_filter {
+    bool promiscuous, broadcast;
+    enum net_rx { NET_RX_NORMAL, NET_RX_NONE, NET_RX_ALL } unicast, multicast, vlan;
+    bool unicast_overflow, multicast_overflow;  /* more addresses than the table holds */
+    const uint8_t *mac;                         /* 6 bytes */
+    const uint8_t (*table)[6];                  /* unicast first */
+    unsigned n_unicast, n_multicast;
+    const uint32_t *vlans;                      /* 4096 bits */
 };
 
 enum { /* what a receiver takes */
@@ -68,6 +80,12 @@ struct net_ops {
     void (*link)(void *opaque, bool up);
     /** close() - end of a back end; may be NULL */
     void (*close)(void *opaque);
+    /** set_queues() - the card now uses @n pairs of queues; may be NULL */
+    void (*set_queues)(void *opaque, unsigned n);
+    /** rx_filter() - what a card lets through, valid until the lock is released; may be NULL */
+    void (*rx_filter)(void *opaque, struct net_rx_filter *f);
+    /** announce() - have a card's driver tell the network where it is; may be NULL */
+    void (*announce)(void *opaque);
 };
 
 struct net_queued;
@@ -82,7 +100,10 @@ struct netport {
     struct net *net;
     struct netport *peer, *next;
     uint32_t caps;           /* NET_CAP_* of receive() */
+    const uint8_t *mac;      /* a card's own address, 6 bytes; or NULL */
+    unsigned queues;         /* pairs of queues that a back end has; 0: one */
     bool is_card;
+    bool filter_told;        /* net.rx_filter_changed() was called; net_rx_filter() clears it */
     bool down;               /* this end's plug is out */
     bool blocked;            /* sender was told to wait */
     unsigned held;
@@ -110,7 +131,11 @@ struct net {
      *  long, and take it again; from the loop's callbacks only; may be NULL */
     void (*unlock)(void *opaque), (*lock)(void *opaque);
     void *lock_opaque;
-    unsigned next_mac;
+    /** rx_filter_changed() - a card's, for the first time since it was asked for; may be NULL */
+    void (*rx_filter_changed)(void *opaque, const struct netport *p);
+    void *rx_filter_opaque;
+    struct net_announce *announce;  /* under way, or NULL */
+    uint8_t macs_taken[256 / 8];    /* last bytes of 52:54:00:12:34:xx */
     unsigned next_id;
 };
 
@@ -146,13 +171,32 @@ bool net_send(struct netport *from, const struct net_frame *f);
 /** net_carry() - what net.arrive was told of reaches the other end */
 void net_carry(struct netport *from, const struct net_frame *f);
 /** net_can_send() - whether @from's peer takes a frame without queueing it far */
-bool net_can_send(const struct netport *from);
+bool net_can_send(struct netport *from);
 /** net_flush() - @p can receive again: deliver what waits */
 void net_flush(struct netport *p);
 /** net_purge() - @p forgets what waits (card reset) */
 void net_purge(struct netport *p);
 void net_hold(struct netport *p);
 void net_release(struct netport *p);
+/** net_set_queues() - card @p uses @n pairs of queues: its back end is told */
+void net_set_queues(struct netport *p, unsigned n);
+/** net_rx_filter_changed() - the driver changed what card @p lets through */
+void net_rx_filter_changed(struct netport *p);
+/** net_rx_filter() - what card @p lets through; false: it does not say */
+bool net_rx_filter(struct netport *p, struct net_rx_filter *f) MUST_CHECK;
+
+/** struct net_announce_plan - @rounds times; after the first @initial_ms, then @step_ms longer
+ *  each time, up to @max_ms */
+struct net_announce_plan {
+    long initial_ms, max_ms, step_ms, rounds;
+};
+/**
+ * net_announce() - have all cards announced: their address is broadcast (RARP), and
+ * drivers that can are asked to do more
+ */
+void net_announce(struct net *n, const struct net_announce_plan *plan);
+/** net_announce_end() - nothing more is announced */
+void net_announce_end(struct net *n);
 
 /* ---- checksums, segmentation (offload.c) ---------------------------------- */
 
@@ -200,7 +244,9 @@ char *net_user_info(struct netport *p);
  * Returns 0, or -EINVAL with @e set (multicast addresses are refused).
  */
 int net_mac_parse(const char *s, uint8_t mac[6], struct err *e) MUST_CHECK;
-/** net_mac_next() - 52:54:00:12:34:56, then ...:57 and so on */
+/** net_mac_next() - 52:54:00:12:34:56, then ...:57 and so on, without those taken */
 void net_mac_next(struct net *n, uint8_t mac[6]);
+/** net_mac_taken() - somebody chose @mac */
+void net_mac_taken(struct net *n, const uint8_t mac[6]);
 
 #endif

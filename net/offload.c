@@ -161,7 +161,7 @@ static bool cut_tcp(const struct net_frame *f, const struct headers *h,
 
     do {
         size_t n = MIN((size_t)f->off.gso_size, f->len - at);
-        struct net_frame s = { .data = out, .off.valid = true };
+        struct net_frame s = { .data = out, .queue = f->queue, .off.valid = true };
 
         s.len = tcp_segment(f, h, out, at, n, i++);
         emit(opaque, &s);
@@ -189,7 +189,7 @@ static bool cut_udp(const struct net_frame *f, const struct headers *h,
     put_be16(whole + h->l4 + 6, sum ? sum : 0xffff);
     while (at < body) {
         size_t n = MIN(step, body - at);
-        struct net_frame s = { .data = out, .len = h->l4 + n };
+        struct net_frame s = { .data = out, .len = h->l4 + n, .queue = f->queue };
 
         memcpy(out, whole, h->l4);
         memcpy(out + h->l4, whole + h->l4 + at, n);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "net/net-int.h"
 
+#define TAP_QUEUES    31           /* as many pairs as a card can have */
 #define BATCH_FRAMES  64
 #define BATCH_BYTES   (4 * (VNET_BYTES + NET_FRAME_MAX))
 #define BATCHES_A_TURN 16
@@ -31,10 +32,22 @@
 enum { VNET_NEEDS_CSUM = 1, VNET_DATA_VALID = 2 };
 enum { VNET_GSO_TCP4 = 1, VNET_GSO_UDP = 3, VNET_GSO_TCP6 = 4, VNET_GSO_ECN = 0x80 };
 
+struct tap;
+
+/** struct tap_queue - one descriptor of the interface; the kernel keeps a flow on one of them */
+struct tap_queue {
+    struct tap *tap;
+    int fd;
+    uint8_t index;
+    bool detached;           /* the card does not use it: the kernel was told */
+};
+
 struct tap {
     struct netport port;
-    int fd;
     bool vnet, paused, full;
+    bool several;            /* IFF_MULTI_QUEUE */
+    unsigned n_queues;
+    struct tap_queue queue[TAP_QUEUES];
     char *down_script;       /* owned */
     char ifname[IFNAMSIZ];
     struct iovec got[BATCH_FRAMES]; /* in buf */
@@ -45,8 +58,10 @@ static void tap_ready(void *opaque, int fd, short revents);
 
 static void watch(struct tap *t)
 {
-    loop_add_fd(t->port.net->loop, t->fd, (t->paused ? 0 : POLLIN) | (t->full ? POLLOUT : 0),
-                tap_ready, t);
+    short events = (t->paused ? 0 : POLLIN) | (t->full ? POLLOUT : 0);
+
+    for (unsigned i = 0; i < t->n_queues; i++)
+        loop_add_fd(t->port.net->loop, t->queue[i].fd, events, tap_ready, &t->queue[i]);
 }
 
 /* ---- struct virtio_net_hdr --------------------------------------------------------- */
@@ -81,7 +96,7 @@ static void vnet_get(const uint8_t *h, struct net_offload *o)
 
 /* Frames one behind the other into buf, without the machine lock: reading 64 KiB takes
  * longer than handing them to a card, and vCPUs would wait. */
-static unsigned read_batch(struct tap *t)
+static unsigned read_batch(struct tap *t, int fd)
 {
     struct net *net = t->port.net;
     size_t at = 0;
@@ -90,7 +105,7 @@ static unsigned read_batch(struct tap *t)
     if (net->unlock)
         net->unlock(net->lock_opaque);
     while (n < BATCH_FRAMES && BATCH_BYTES - at >= VNET_BYTES + NET_FRAME_MAX) {
-        ssize_t len = read(t->fd, t->buf + at, VNET_BYTES + NET_FRAME_MAX);
+        ssize_t len = read(fd, t->buf + at, VNET_BYTES + NET_FRAME_MAX);
 
         if (len <= 0)
             break;
@@ -102,30 +117,31 @@ static unsigned read_batch(struct tap *t)
     return n;
 }
 
-static void send_batch(struct tap *t, unsigned n)
+static void send_batch(struct tap *t, uint8_t queue, unsigned n)
 {
     size_t skip = t->vnet ? VNET_BYTES : 0;
 
     for (unsigned i = 0; i < n; i++) {
         const uint8_t *d = t->got[i].iov_base;
-        struct net_frame f = { .data = d + skip };
+        struct net_frame f = { .data = d + skip, .queue = queue };
 
         if (t->got[i].iov_len <= skip)
             continue;
         f.len = t->got[i].iov_len - skip;
         if (t->vnet)
             vnet_get(d, &f.off);
-        t->paused = !net_send(&t->port, &f);
+        t->paused |= !net_send(&t->port, &f);
     }
 }
 
-static void tap_read(struct tap *t)
+static void tap_read(struct tap_queue *q)
 {
+    struct tap *t = q->tap;
     unsigned n = BATCH_FRAMES;
 
     for (int i = 0; i < BATCHES_A_TURN && n && !t->paused; i++) {
-        n = read_batch(t);
-        send_batch(t, n);
+        n = read_batch(t, q->fd);
+        send_batch(t, q->index, n);
     }
     if (t->paused)
         watch(t);
@@ -133,7 +149,8 @@ static void tap_read(struct tap *t)
 
 static void tap_ready(void *opaque, int fd, short revents)
 {
-    struct tap *t = opaque;
+    struct tap_queue *q = opaque;
+    struct tap *t = q->tap;
 
     if (revents & POLLOUT && t->full) {
         t->full = false;
@@ -141,7 +158,7 @@ static void tap_ready(void *opaque, int fd, short revents)
         net_flush(&t->port);
     }
     if (revents & POLLIN && !t->paused)
-        tap_read(t);
+        tap_read(q);
 }
 
 static void tap_room(void *opaque)
@@ -157,13 +174,16 @@ static bool tap_receive(void *opaque, const struct net_frame *f)
     struct tap *t = opaque;
     uint8_t h[VNET_BYTES];
     struct iovec iov[2] = { { h, VNET_BYTES }, { (void *)f->data, f->len } };
+    const struct tap_queue *q = &t->queue[f->queue < t->n_queues ? f->queue : 0];
     ssize_t n;
 
     if (t->full)
         return false;
+    if (q->detached)
+        q = &t->queue[0];
     if (t->vnet)
         vnet_put(h, &f->off);
-    n = t->vnet ? writev(t->fd, iov, 2) : write(t->fd, f->data, f->len);
+    n = t->vnet ? writev(q->fd, iov, 2) : write(q->fd, f->data, f->len);
     if (n < 0 && errno == EAGAIN) {
         t->full = true;
         watch(t);
@@ -237,66 +257,108 @@ static int bridge_helper(const char *helper, const char *br, struct err *e)
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static int tun_open(struct tap *t, const char *name, bool vnet, struct err *e)
+static void add_queue(struct tap *t, int fd)
 {
-    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | (vnet ? IFF_VNET_HDR : 0) };
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), code;
+    struct tap_queue *q = &t->queue[t->n_queues];
+
+    *q = (struct tap_queue){ .tap = t, .fd = fd, .index = t->n_queues++ };
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+static int tun_error(const char *name, int code, struct err *e)
+{
+    return err_set(e, -code, "tap: interface %s: %s%s", *name ? name : "tapN", strerror(code),
+                   code == EPERM ? " (this needs root, or an interface made for this user: "
+                                   "ip tuntap add)" : "");
+}
+
+/* One queue of interface t->ifname, or of a new one, whose name is then there. */
+static int tun_open(struct tap *t, struct err *e)
+{
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | (t->vnet ? IFF_VNET_HDR : 0) |
+                                      (t->several ? IFF_MULTI_QUEUE : 0) };
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), code, ret;
 
     if (fd < 0)
         return err_set(e, -errno, "tap: /dev/net/tun: %s", strerror(errno));
-    if (name && strlen(name) >= IFNAMSIZ) {
-        close(fd);
-        return err_set(e, -EINVAL, "ifname=%s: longer than %d characters", name, IFNAMSIZ - 1);
+    snprintf(ifr.ifr_name, IFNAMSIZ, "%s", *t->ifname ? t->ifname : "tap%d");
+    ret = ioctl(fd, TUNSETIFF, &ifr);
+    if (ret < 0 && errno == EINVAL && !t->several) { /* made with several: one will do */
+        ifr.ifr_flags |= IFF_MULTI_QUEUE;
+        ret = ioctl(fd, TUNSETIFF, &ifr);
     }
-    snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name ? name : "tap%d");
-    if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+    if (ret < 0) {
         code = errno;
         close(fd);
-        return err_set(e, -code, "tap: interface %s: %s", name ? name : "tapN", strerror(code));
+        return tun_error(t->ifname, code, e);
     }
     snprintf(t->ifname, sizeof t->ifname, "%s", ifr.ifr_name);
-    return fd;
+    add_queue(t, fd);
+    return 0;
 }
 
-/* A descriptor from outside: what kind of tap it is, the kernel knows. */
+/* A descriptor from outside: what kind of tap it is, the kernel knows. It stays theirs when
+ * this fails. */
 static int tap_adopt(struct tap *t, int fd, struct err *e)
 {
     struct ifreq ifr = { .ifr_name = "" };
+    bool vnet;
 
     if (ioctl(fd, TUNGETIFF, &ifr) < 0)
         return err_set(e, -EINVAL, "fd=%d: not a tap: %s", fd, strerror(errno));
-    t->vnet = ifr.ifr_flags & IFF_VNET_HDR;
+    vnet = ifr.ifr_flags & IFF_VNET_HDR;
+    if (t->n_queues && (vnet != t->vnet || strncmp(t->ifname, ifr.ifr_name, IFNAMSIZ)))
+        return err_set(e, -EINVAL, "fd=%d: a queue of %s, not of %s as the others", fd, ifr.ifr_name,
+                       t->ifname);
+    t->vnet = vnet;
+    t->several = ifr.ifr_flags & IFF_MULTI_QUEUE;
     snprintf(t->ifname, sizeof t->ifname, "%s", ifr.ifr_name);
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    t->fd = fd;
+    add_queue(t, fd);
     return 0;
 }
 
 static void tap_start(struct tap *t)
 {
-    int hdr = VNET_BYTES;
+    int hdr = VNET_BYTES, fd = t->queue[0].fd;  /* these are the interface's, not the queue's */
 
-    fcntl(t->fd, F_SETFL, fcntl(t->fd, F_GETFL) | O_NONBLOCK);
-    if (t->vnet && ioctl(t->fd, TUNSETVNETHDRSZ, &hdr) == 0) {
+    if (t->vnet && ioctl(fd, TUNSETVNETHDRSZ, &hdr) == 0) {
         /* the kernel may leave these open in what it gives us; net.c completes
          * them for cards that cannot take them */
-        if (ioctl(t->fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0)
-            ioctl(t->fd, TUNSETOFFLOAD, 0);
+        if (ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0)
+            ioctl(fd, TUNSETOFFLOAD, 0);
         t->port.caps = NET_CAP_CSUM | NET_CAP_TSO4 | NET_CAP_TSO6;
     }
-    netport_info(&t->port, "ifname=%s,vnet_hdr=%s", t->ifname, t->vnet ? "on" : "off");
+    t->port.queues = t->n_queues;
+    netport_info(&t->port, "ifname=%s,vnet_hdr=%s,queues=%u", t->ifname, t->vnet ? "on" : "off",
+                 t->n_queues);
     watch(t);
+}
+
+/* The kernel gives flows to attached queues only. */
+static void tap_set_queues(void *opaque, unsigned n)
+{
+    struct tap *t = opaque;
+
+    for (unsigned i = 1; i < t->n_queues; i++) {
+        struct tap_queue *q = &t->queue[i];
+        bool detach = i >= n;
+        struct ifreq ifr = { .ifr_flags = detach ? IFF_DETACH_QUEUE : IFF_ATTACH_QUEUE };
+
+        if (detach != q->detached && ioctl(q->fd, TUNSETQUEUE, &ifr) == 0)
+            q->detached = detach;
+    }
 }
 
 static void tap_close(void *opaque)
 {
     struct tap *t = opaque;
 
-    if (t->fd >= 0) {
-        if (t->down_script)
-            run_script(t->down_script, t->ifname, NULL);
-        loop_del_fd(t->port.net->loop, t->fd);
-        close(t->fd);
+    if (t->down_script)
+        run_script(t->down_script, t->ifname, NULL);
+    for (unsigned i = 0; i < t->n_queues; i++) {
+        loop_del_fd(t->port.net->loop, t->queue[i].fd);
+        close(t->queue[i].fd);
     }
     netport_free(&t->port);
     free(t->down_script);
@@ -305,7 +367,10 @@ static void tap_close(void *opaque)
 
 static const struct net_ops tap_ops = {
     .kind = "tap", .receive = tap_receive, .room = tap_room, .close = tap_close,
+    .set_queues = tap_set_queues,
 };
+
+/* ---- properties ---------------------------------------------------------------------------- */
 
 /* The default scripts are optional, a named one is not. */
 static int scripts(struct tap *t, struct net_props *ps, struct err *e)
@@ -321,38 +386,125 @@ static int scripts(struct tap *t, struct net_props *ps, struct err *e)
     return 0;
 }
 
+/* fd=N, or fds=N:N... */
+static int open_fds(struct tap *t, const char *key, const char *list, struct err *e)
+{
+    const char *s = list;
+    char *end;
+
+    do {
+        long fd = strtol(s, &end, 10);
+
+        if (end == s || (*end && (*end != ':' || !strcmp(key, "fd"))) || fd < 0 || fd > INT32_MAX)
+            return err_set(e, -EINVAL, "%s=%s: a descriptor's number is wanted%s", key, list,
+                           strcmp(key, "fd") ? ", or several with colons" : "");
+        if (t->n_queues == TAP_QUEUES)
+            return err_set(e, -E2BIG, "%s=%s: more than %d queues", key, list, TAP_QUEUES);
+        if (tap_adopt(t, fd, e) < 0)
+            return -EINVAL;
+        s = end + 1;
+    } while (*end);
+    return 0;
+}
+
+static int open_new(struct tap *t, struct net_props *ps, struct err *e)
+{
+    const char *name = props_get(ps, "ifname", "");
+    long queues;
+    int ret = 0;
+
+    if (props_number(ps, "queues", TAP_QUEUES, 1, &queues, e) < 0 ||
+        props_bool(ps, "vnet_hdr", true, &t->vnet, e) < 0)
+        return -EINVAL;
+    if (!queues)
+        return err_set(e, -EINVAL, "queues=0: at least one is wanted");
+    if (strlen(name) >= IFNAMSIZ)
+        return err_set(e, -EINVAL, "ifname=%s: longer than %d characters", name, IFNAMSIZ - 1);
+    snprintf(t->ifname, sizeof t->ifname, "%s", name);
+    t->several = queues > 1;
+    while (ret == 0 && (long)t->n_queues < queues)
+        ret = tun_open(t, e);
+    return ret < 0 ? ret : scripts(t, ps, e);
+}
+
+static int open_helper(struct tap *t, const char *helper, const char *br, struct err *e)
+{
+    int fd = bridge_helper(helper, br, e);
+
+    if (fd < 0)
+        return fd;
+    if (tap_adopt(t, fd, e) == 0)
+        return 0;
+    close(fd);
+    return -EINVAL;
+}
+
+/* What makes no sense beside a tap that is there already. */
+static int check_alone(struct net_props *ps, const char *with, struct err *e)
+{
+    static const char *const keys[] = { "ifname", "script", "downscript", "vnet_hdr", "queues" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (props_get(ps, keys[i], NULL))
+            return err_set(e, -EINVAL, "tap: %s= and %s= exclude each other", with, keys[i]);
+    return 0;
+}
+
+/* vhost is the kernel at work on the guest's rings: here they are ours. */
+static int no_vhost(struct net_props *ps, struct err *e)
+{
+    bool on;
+
+    if (props_bool(ps, "vhost", false, &on, e) < 0)
+        return -EINVAL;
+    if (on || props_get(ps, "vhostfd", NULL) || props_get(ps, "vhostfds", NULL))
+        return err_set(e, -ENOTSUP, "tap: vhost is not supported: leave it out");
+    return 0;
+}
+
+static int set_sndbuf(struct tap *t, struct net_props *ps, struct err *e)
+{
+    const char *text = props_get(ps, "sndbuf", NULL);
+    uint64_t bytes = 0;
+    int n;
+
+    if (!text)
+        return 0;
+    if (parse_size(text, 1, &bytes) < 0 || bytes > INT32_MAX)
+        return err_set(e, -EINVAL, "sndbuf=%s: bytes are wanted; 0: no limit", text);
+    n = bytes ? (int)bytes : INT32_MAX;
+    if (ioctl(t->queue[0].fd, TUNSETSNDBUF, &n) < 0)
+        return err_set(e, -errno, "sndbuf=%s: %s", text, strerror(errno));
+    return 0;
+}
+
 static int tap_open(struct tap *t, struct net_props *ps, struct err *e)
 {
-    const char *fd = props_get(ps, "fd", NULL), *helper = props_get(ps, "helper", NULL);
-    long queues;
-    char *end;
-    long n;
+    const char *fd = props_get(ps, "fd", NULL), *fds = props_get(ps, "fds", NULL);
+    const char *helper = props_get(ps, "helper", NULL);
+    const char *given = fd ? "fd" : fds ? "fds" : helper ? "helper" : NULL;
 
-    if (props_number(ps, "queues", 256, 1, &queues, e) < 0)
+    if (!!fd + !!fds + !!helper > 1)
+        return err_set(e, -EINVAL, "tap: one of fd=, fds= and helper= is wanted");
+    if (no_vhost(ps, e) < 0 || (given && check_alone(ps, given, e) < 0))
         return -EINVAL;
-    if (queues != 1)
-        return err_set(e, -ENOTSUP, "queues=%ld: only one queue is supported", queues);
-    if (fd) {
-        n = strtol(fd, &end, 10);
-        if (*end || end == fd)
-            return err_set(e, -EINVAL, "fd=%s: a descriptor's number is wanted", fd);
-        return tap_adopt(t, n, e);
-    }
-    if (helper) {
-        n = bridge_helper(helper, props_get(ps, "br", "br0"), e);
-        return n < 0 ? n : tap_adopt(t, n, e);
-    }
-    if (props_bool(ps, "vnet_hdr", true, &t->vnet, e) < 0)
-        return -EINVAL;
-    t->fd = tun_open(t, props_get(ps, "ifname", NULL), t->vnet, e);
-    return t->fd < 0 ? t->fd : scripts(t, ps, e);
+    if (helper)
+        return open_helper(t, helper, props_get(ps, "br", "br0"), e);
+    return given ? open_fds(t, given, fd ? fd : fds, e) : open_new(t, ps, e);
+}
+
+/* Descriptors that came from outside stay open when it fails: they are not ours yet. */
+static void give_back(struct tap *t, struct net_props *ps)
+{
+    if (!props_get(ps, "fd", NULL) && !props_get(ps, "fds", NULL))
+        return;
+    t->n_queues = 0;
 }
 
 static struct tap *tap_alloc(struct net *n, const char *id)
 {
     struct tap *t = xzalloc(sizeof *t);
 
-    t->fd = -1;
     netport_init(&t->port, n, &tap_ops, t, id);
     return t;
 }
@@ -361,7 +513,8 @@ struct netport *net_tap_new(struct net *n, const char *id, struct net_props *ps,
 {
     struct tap *t = tap_alloc(n, id);
 
-    if (tap_open(t, ps, e) < 0) {
+    if (tap_open(t, ps, e) < 0 || set_sndbuf(t, ps, e) < 0) {
+        give_back(t, ps);
         tap_close(t);
         return NULL;
     }
@@ -373,9 +526,8 @@ struct netport *net_bridge_new(struct net *n, const char *id, struct net_props *
                                struct err *e)
 {
     struct tap *t = tap_alloc(n, id);
-    int fd = bridge_helper(props_get(ps, "helper", BRIDGE_HELPER), props_get(ps, "br", "br0"), e);
 
-    if (fd < 0 || tap_adopt(t, fd, e) < 0) {
+    if (open_helper(t, props_get(ps, "helper", BRIDGE_HELPER), props_get(ps, "br", "br0"), e) < 0) {
         tap_close(t);
         return NULL;
     }

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 #include "hw/net/nic.h"
-#include "ui/run-int.h"
+#include "ui/commands-int.h"
 
 #define DEFAULT_MODEL "e1000"
 #define MAX_PROPS     32
@@ -288,12 +288,26 @@ static void lock(void *opaque)
     machine_lock(opaque);
 }
 
+/* A card's port is its device's. */
+static void rx_filter_changed(void *opaque, const struct netport *p)
+{
+    struct machine *m = opaque;
+    const struct device *d = p->opaque;
+    char *path = device_path(m, d, "/virtio-backend");
+
+    machine_event(m, "NIC_RX_FILTER_CHANGED", "{%s%s%s\"path\": \"%s\"}", d->id ? "\"name\": \"" : "",
+                  d->id ? d->id : "", d->id ? "\", " : "", path);
+    free(path);
+}
+
 int run_netdevs(struct run *r, struct err *e)
 {
     const struct options *o = r->opt;
     int ret = 0;
 
     r->m->net = net_new(r->m->loop, &r->m->timers);
+    r->m->net->rx_filter_changed = rx_filter_changed;
+    r->m->net->rx_filter_opaque = r->m;
     r->m->net->unlock = unlock;
     r->m->net->lock = lock;
     r->m->net->lock_opaque = r->m;

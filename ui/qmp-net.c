@@ -45,8 +45,34 @@ void flat_kv(struct kv_list *l, const struct jv *args, const char *const *skip)
 
 /* ---- netdevs -------------------------------------------------------------------------- */
 
+/** struct taken - descriptors from getfd that a back end is given; closed when it is not made */
+struct taken {
+    int fd[32];
+    unsigned n;
+};
+
+/* The names in @val, with colons between them, as numbers; what is none of them is copied. */
+static void put_fds(FILE *f, struct call *c, const char *val, struct taken *t)
+{
+    for (const char *s = val; ; s++) {
+        size_t n = strcspn(s, ":");
+        char *name = xasprintf("%.*s", (int)n, s);
+        int fd = t->n < ARRAY_SIZE(t->fd) ? qmp_take_fd(c->qmp, name) : -1;
+
+        if (fd >= 0)
+            fprintf(f, "%d", t->fd[t->n++] = fd);
+        else
+            fputs(name, f);
+        free(name);
+        s += n;
+        if (!*s)
+            return;
+        fputc(':', f);
+    }
+}
+
 /* "hostfwd": [{ "str": "tcp::1-:2" }] is hostfwd=tcp::1-:2; "fd": NAME is a descriptor from getfd */
-static char *netdev_text(struct call *c, int *fd)
+static char *netdev_text(struct call *c, struct taken *taken)
 {
     static const char *const skip[] = { "type", NULL };
     struct kv_list l = { NULL, 0 };
@@ -61,8 +87,8 @@ static char *netdev_text(struct call *c, int *fd)
         bool list = dot && dot[1] >= '0' && dot[1] <= '9';
 
         fprintf(f, ",%.*s=", list ? (int)(dot - key) : (int)strlen(key), key);
-        if (!strcmp(key, "fd") && (*fd = qmp_take_fd(c->qmp, val)) >= 0) {
-            fprintf(f, "%d", *fd);
+        if (!strcmp(key, "fd") || !strcmp(key, "fds")) {
+            put_fds(f, c, val, taken);
             continue;
         }
         for (const char *s = val; *s; s++)
@@ -75,16 +101,17 @@ static char *netdev_text(struct call *c, int *fd)
 
 static int cmd_netdev_add(struct call *c, struct err *e)
 {
-    int fd = -1, ret = 0;
+    struct taken taken = { .n = 0 };
+    int ret = 0;
     char *text;
 
     if (net_find(c->m->net, jv_text(c->args, "id")))
         return err_set(e, -EEXIST, "Duplicate ID '%.64s' for netdev", jv_text(c->args, "id"));
-    text = netdev_text(c, &fd);
+    text = netdev_text(c, &taken);
     if (!net_backend_new(c->m->net, text, NULL, e)) {
         ret = -EINVAL;
-        if (fd >= 0)
-            close(fd);
+        while (taken.n)
+            close(taken.fd[--taken.n]);
     }
     free(text);
     return ret;
@@ -116,6 +143,81 @@ static int cmd_set_link(struct call *c, struct err *e)
     return 0;
 }
 
+/* ---- cards ------------------------------------------------------------------------------- */
+
+static void put_mac(struct jw *w, const char *key, const uint8_t *mac)
+{
+    jw_strf(w, key, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static void put_filter(struct jw *w, const char *name, const struct net_rx_filter *f)
+{
+    static const char *const modes[] = { [NET_RX_NORMAL] = "normal", [NET_RX_NONE] = "none",
+                                         [NET_RX_ALL] = "all" };
+
+    jw_open(w, NULL);
+    jw_str(w, "name", name);
+    jw_bool(w, "promiscuous", f->promiscuous);
+    jw_str(w, "multicast", modes[f->multicast]);
+    jw_str(w, "unicast", modes[f->unicast]);
+    jw_str(w, "vlan", modes[f->vlan]);
+    jw_bool(w, "broadcast-allowed", f->broadcast);
+    jw_bool(w, "multicast-overflow", f->multicast_overflow);
+    jw_bool(w, "unicast-overflow", f->unicast_overflow);
+    put_mac(w, "main-mac", f->mac);
+    jw_open_array(w, "vlan-table");
+    for (unsigned id = 0; id < 4096; id++)
+        if (f->vlans[id / 32] >> id % 32 & 1)
+            jw_int(w, NULL, id);
+    jw_close(w);
+    jw_open_array(w, "unicast-table");
+    for (unsigned i = 0; i < f->n_unicast; i++)
+        put_mac(w, NULL, f->table[i]);
+    jw_close(w);
+    jw_open_array(w, "multicast-table");
+    for (unsigned i = 0; i < f->n_multicast; i++)
+        put_mac(w, NULL, f->table[f->n_unicast + i]);
+    jw_close(w);
+    jw_close(w);
+}
+
+/* Of all cards that say it, or of one, which then has to. */
+static int cmd_query_rx_filter(struct call *c, struct err *e)
+{
+    const char *name = jv_text(c->args, "name");
+    struct netport *one = name ? net_find(c->m->net, name) : NULL;
+
+    if (name && !one)
+        return err_set(e, -ENOENT, "invalid net client name: %.64s", name);
+    if (one && !one->is_card)
+        return err_set(e, -EINVAL, "net client(%.64s) isn't a NIC", name);
+    if (one && !one->ops->rx_filter)
+        return err_set(e, -ENOTSUP, "net client(%.64s) doesn't support rx-filter querying", name);
+    jw_open_array(c->out, NULL);
+    for (struct netport *p = c->m->net->ports; p; p = p->next) {
+        struct net_rx_filter f;
+
+        if ((!one || p == one) && net_rx_filter(p, &f))
+            put_filter(c->out, p->id, &f);
+    }
+    jw_close(c->out);
+    return 0;
+}
+
+static int cmd_announce(struct call *c, struct err *e)
+{
+    struct net_announce_plan plan = {
+        .initial_ms = jv_number(c->args, "initial", 50), .max_ms = jv_number(c->args, "max", 550),
+        .rounds = jv_number(c->args, "rounds", 5), .step_ms = jv_number(c->args, "step", 100),
+    };
+
+    if (plan.initial_ms < 0 || plan.initial_ms > 100000 || plan.max_ms < 0 || plan.max_ms > 100000 ||
+        plan.step_ms < 0 || plan.step_ms > 10000 || plan.rounds < 1 || plan.rounds > 1000)
+        return err_set(e, -EINVAL, "initial and max are 0 to 100000 ms, step 0 to 10000 ms, rounds 1 to 1000");
+    net_announce(c->m->net, &plan);
+    return 0;
+}
+
 const struct command net_commands[] = {
     { .qmp = "netdev_add", .args = "type:s,id:s,*", .run = cmd_netdev_add },
     { .hmp = "netdev_add", .args = "netdev:S", .help = "open a network back end, as after -netdev",
@@ -123,5 +225,8 @@ const struct command net_commands[] = {
     { .hmp = "netdev_del", .qmp = "netdev_del", .args = "id:N", .help = "close one", .run = cmd_netdev_del },
     { .hmp = "set_link", .qmp = "set_link", .args = "name:N,up:b", .help = "plug a network cable in or out",
       .run = cmd_set_link },
+    { .qmp = "query-rx-filter", .args = "name:s?", .returns = "[any]", .run = cmd_query_rx_filter },
+    { .hmp = "announce_self", .qmp = "announce-self", .args = "initial:i!,max:i!,rounds:i!,step:i!",
+      .help = "tell the network where the cards are (RARP, gratuitous ARP)", .run = cmd_announce },
     { .hmp = NULL }
 };

@@ -240,14 +240,10 @@ static int e1000_init(struct device *d, struct err *e)
         .vendor = 0x8086, .device = 0x100e, .revision = 3, .class_code = 0x020000, .int_pin = 1,
     };
     struct e1000 *s = (struct e1000 *)d;
-    int ret = nic_init(&s->nic, d, &e1000_net_ops, s, e);
+    int ret = nic_pci_init(&s->nic, &s->pci, &info, &e1000_net_ops, e);
 
     timer_init(&s->itr_timer, &d->machine->timers, itr_expired, s);
     timer_init(&s->tx_timer, &d->machine->timers, tx_again, s);
-    if (ret == 0)
-        ret = nic_slot(&s->nic, &s->pci, e);
-    if (ret == 0)
-        ret = pci_device_init(&s->pci, &info, e);
     if (ret == 0) {
         s->mmio = (struct mem_region){ .name = "e1000-mmio", .len = MMIO_BYTES, .kind = MEM_MMIO,
                                        .ops = &mmio_ops, .opaque = s };

@@ -375,12 +375,8 @@ static int ne2000_init(struct device *d, struct err *e)
         .vendor = 0x10ec, .device = 0x8029, .class_code = 0x020000, .int_pin = 1,
     };
     struct ne2000 *s = (struct ne2000 *)d;
-    int ret = nic_init(&s->nic, d, &ne2000_net_ops, s, e);
+    int ret = nic_pci_init(&s->nic, &s->pci, &info, &ne2000_net_ops, e);
 
-    if (ret == 0)
-        ret = nic_slot(&s->nic, &s->pci, e);
-    if (ret == 0)
-        ret = pci_device_init(&s->pci, &info, e);
     if (ret == 0) {
         pci_bar_io(&s->pci, 0, IO_BYTES, "ne2000", &ne2000_ops, s);
         ret = nic_rom(&s->nic, &s->pci, "efi-ne2k_pci.rom", e);

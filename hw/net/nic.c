@@ -16,7 +16,7 @@ enum { ARG_GSO, ARG_SIZES, ARG_CSUM };   /* struct net_offload as outside_event.
 static void frame_comes(void *target, const struct outside_event *ev)
 {
     const int64_t *a = ev->arg;
-    struct net_frame f = { .data = ev->data, .len = ev->len, .off = {
+    struct net_frame f = { .data = ev->data, .len = ev->len, .queue = a[ARG_GSO] >> 16 & 0xff, .off = {
         .gso = (uint8_t)a[ARG_GSO], .csum = a[ARG_GSO] >> 8 & 1, .valid = a[ARG_GSO] >> 9 & 1,
         .ecn = a[ARG_GSO] >> 10 & 1, .gso_size = (uint16_t)a[ARG_SIZES], .hdr_len = (uint16_t)(a[ARG_SIZES] >> 16),
         .csum_start = (uint16_t)a[ARG_CSUM], .csum_offset = (uint16_t)(a[ARG_CSUM] >> 16) } };
@@ -29,7 +29,7 @@ static void frame_arrives(void *opaque, struct netport *from, const struct net_f
 {
     const struct net_offload *o = &f->off;
     struct outside_event ev = { .kind = OUTSIDE_NET, .source = from->id, .data = f->data, .len = f->len, .arg = {
-        [ARG_GSO] = o->gso | o->csum << 8 | o->valid << 9 | o->ecn << 10,
+        [ARG_GSO] = o->gso | o->csum << 8 | o->valid << 9 | o->ecn << 10 | f->queue << 16,
         [ARG_SIZES] = o->gso_size | (int64_t)o->hdr_len << 16,
         [ARG_CSUM] = o->csum_start | (int64_t)o->csum_offset << 16 } };
 
@@ -70,9 +70,11 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
 
         if (net_mac_parse(n->mac_text, n->mac, &why) < 0)
             return err_set(e, -EINVAL, "%s: %s", d->type->name, why.msg);
+        net_mac_taken(net, n->mac);
     } else {
         net_mac_next(net, n->mac);
     }
+    n->port.mac = n->mac;
     netport_info(&n->port, "model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x", d->type->name,
                  n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
     if (!n->netdev)
@@ -97,6 +99,16 @@ int nic_slot(struct nic *n, struct pci_device *p, struct err *e)
         return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);
     p->devfn = devfn;
     return 0;
+}
+
+int nic_pci_init(struct nic *n, struct pci_device *p, const struct pci_info *info,
+                 const struct net_ops *ops, struct err *e)
+{
+    int ret = nic_init(n, &p->dev, ops, p, e);
+
+    if (ret == 0)
+        ret = nic_slot(n, p, e);
+    return ret == 0 ? pci_device_init(p, info, e) : ret;
 }
 
 /* Firmware runs a ROM for the device that it names. One image serves several

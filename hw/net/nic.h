@@ -40,6 +40,12 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
 void nic_free(struct nic *n, struct device *d);
 /** nic_slot() - fill in @p->devfn from addr=, or the next free slot */
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e) MUST_CHECK;
+/**
+ * nic_pci_init() - the three steps that most cards begin with: nic_init(), nic_slot(),
+ * pci_device_init(); @ops get the device
+ */
+int nic_pci_init(struct nic *n, struct pci_device *p, const struct pci_info *info,
+                 const struct net_ops *ops, struct err *e) MUST_CHECK;
 /** nic_rom() - option ROM @name, made to name this card, or what romfile= says as it is;
  *  none when it is not there
  *  (a missing romfile= is an error) */

@@ -352,14 +352,10 @@ static int rtl8139_init(struct device *d, struct err *e)
         .int_pin = 1,
     };
     struct rtl8139 *s = (struct rtl8139 *)d;
-    int ret = nic_init(&s->nic, d, &rtl_net_ops, s, e);
+    int ret = nic_pci_init(&s->nic, &s->pci, &info, &rtl_net_ops, e);
 
     timer_init(&s->timer, &d->machine->timers, timer_expired, s);
     timer_init(&s->tx_timer, &d->machine->timers, tx_again, s);
-    if (ret == 0)
-        ret = nic_slot(&s->nic, &s->pci, e);
-    if (ret == 0)
-        ret = pci_device_init(&s->pci, &info, e);
     if (ret == 0) {
         s->mmio = (struct mem_region){ .name = "rtl8139", .len = RTL_REG_BYTES, .kind = MEM_MMIO,
                                        .ops = &rtl_ops, .opaque = s };

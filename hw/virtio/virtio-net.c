@@ -4,7 +4,8 @@
  * Queues: receive and transmit in pairs, then control. A kick sends at once, up
  * to TX_BUDGET frames: on a busy host, another thread would have to wait for its
  * turn, and with it every acknowledgement. A timer goes on with the rest. Buffers for receiving are taken from the ring as frames need them;
- * those taken for a frame that did not fit yet wait in a stash.
+ * those taken for a frame that did not fit yet wait in a stash. A back end with queues
+ * of its own (tap) keeps each pair's frames apart; else flows are spread here.
  *
  * Source: VIRTIO 1.2, 5.1.
  */
@@ -16,17 +17,23 @@
 #define MAC_TABLE    64
 #define TX_BUDGET    64
 #define HDR_MAX      12u
-#define CTRL_MAX     1024u
+#define CTRL_MAX     16u         /* a request but for tables of addresses */
 
-enum { F_CSUM = 0, F_GUEST_CSUM = 1, F_CTRL_GUEST_OFFLOADS = 2, F_MAC = 5, F_GUEST_TSO4 = 7,
+enum { F_CSUM = 0, F_GUEST_CSUM = 1, F_CTRL_GUEST_OFFLOADS = 2, F_MTU = 3, F_MAC = 5, F_GUEST_TSO4 = 7,
        F_GUEST_TSO6 = 8, F_GUEST_ECN = 9, F_GUEST_UFO = 10, F_HOST_TSO4 = 11, F_HOST_TSO6 = 12,
        F_HOST_ECN = 13, F_HOST_UFO = 14, F_MRG_RXBUF = 15, F_STATUS = 16, F_CTRL_VQ = 17,
-       F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_MQ = 22, F_CTRL_MAC_ADDR = 23 };
+       F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_GUEST_ANNOUNCE = 21,
+       F_MQ = 22, F_CTRL_MAC_ADDR = 23, F_SPEED_DUPLEX = 63 };
 enum { HDR_NEEDS_CSUM = 1, HDR_DATA_VALID = 2 };
 enum { GSO_NONE = 0, GSO_TCP4 = 1, GSO_UDP = 3, GSO_TCP6 = 4, GSO_ECN = 0x80 };
-enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_MQ = 4, CTRL_OFFLOADS = 5 };
+enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_ANNOUNCE = 3, CTRL_MQ = 4,
+       CTRL_OFFLOADS = 5 };
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
-enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_PAIRS = 8, CFG_BYTES = 12 };
+enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_PAIRS = 8, CFG_MTU = 10, CFG_SPEED = 12, CFG_DUPLEX = 16,
+       CFG_BYTES = 17 };
+enum { STATUS_LINK_UP = 1, STATUS_ANNOUNCE = 2 };
+enum { MTU_MIN = 68, MTU_MAX = 65535 };
+#define SPEED_UNKNOWN (-1)
 
 /** struct stash - receive buffers taken and not used yet, oldest first */
 struct stash {
@@ -39,7 +46,10 @@ struct virtio_net {
     struct virtio_pci vpci;
     struct nic nic;
     bool mq, csum, gso, mrg_rxbuf, ctrl_vq;
-    uint32_t queue_pairs, rx_size, tx_size;
+    bool offer[24];                      /* properties named after one feature, by its bit */
+    uint32_t queue_pairs, rx_size, tx_size, host_mtu;
+    int32_t speed;                       /* Mbit/s, or SPEED_UNKNOWN */
+    char *duplex;                        /* "half", "full" or NULL */
     unsigned pairs, active_pairs;
     struct timer tx_timer;
     bool tx_blocked;                     /* until the back end's room() */
@@ -51,6 +61,7 @@ struct virtio_net {
     uint8_t macs[MAC_TABLE][6];
     unsigned n_macs, n_unicast;          /* unicast first */
     bool uni_overflow, multi_overflow;
+    bool announce;                       /* the driver was asked to, and has not acknowledged */
     uint32_t vlans[4096 / 32];
     uint8_t tx_buf[NET_FRAME_MAX];
 };
@@ -106,11 +117,17 @@ static bool wanted(const struct virtio_net *s, const uint8_t *d, size_t len)
                                   !memcmp(d, s->mac, 6) || in_table(s, d));
 }
 
-/* One flow stays on one queue: addresses and ports of IPv4, else the first. */
-static unsigned pick_pair(const struct virtio_net *s, const uint8_t *d, size_t len)
+/* The back end's queue, where it has several; else one flow stays on one pair: addresses
+ * and ports of IPv4, all others on the first. */
+static unsigned pick_pair(const struct virtio_net *s, const struct net_frame *f)
 {
+    const struct netport *back = s->nic.port.peer;
+    const uint8_t *d = f->data;
+    size_t len = f->len;
     uint32_t h;
 
+    if (back && back->queues > 1)
+        return f->queue < s->active_pairs ? f->queue : 0;
     if (s->active_pairs < 2 || len < 38 || d[12] != 8 || d[13])
         return 0;
     h = ldl32(d + 26) ^ ldl32(d + 30) ^ ldl32(d + 34);
@@ -196,7 +213,7 @@ static bool net_receive(void *opaque, const struct net_frame *f)
 {
     struct virtio_net *s = opaque;
     struct virtio *v = &s->vpci.v;
-    unsigned pair = pick_pair(s, f->data, f->len);
+    unsigned pair = pick_pair(s, f);
     uint64_t need = f->len + hdr_bytes(v);
     struct stash *st = &s->stash[pair];
     struct virtq *q = &v->q[pair * 2];
@@ -235,7 +252,7 @@ static void get_hdr(const struct virtio *v, const uint8_t *h, struct net_offload
 
 static bool send_one(struct virtio_net *s, struct virtq_elem *e)
 {
-    struct net_frame f = { .data = s->tx_buf };
+    struct net_frame f = { .data = s->tx_buf, .queue = e->q->index / 2 };
     unsigned hdr = hdr_bytes(&s->vpci.v);
     uint8_t h[HDR_MAX] = { 0 };
 
@@ -311,28 +328,33 @@ static void set_caps(struct virtio_net *s, uint64_t features)
                        (features & BIT(F_GUEST_UFO) ? NET_CAP_UFO : 0);
 }
 
-/* One table of MAC_TABLE_SET at @*at: a count and addresses. */
-static bool take_macs(struct virtio_net *s, const uint8_t *d, size_t len, size_t *at,
-                      bool *overflow)
+/* One table of MAC_TABLE_SET at @*at of @sg: a count and addresses. Those that find no room
+ * are not read: then all are let through. */
+static bool take_macs(struct virtio_net *s, const struct sg *sg, uint64_t *at, bool *overflow)
 {
+    uint8_t count[4];
     uint32_t n;
 
-    if (len - *at < 4)
+    if (sg->bytes - *at < sizeof count)
         return false;
-    n = ldl32(d + *at);
-    *at += 4;
-    if (n > (len - *at) / 6)
+    sg_get(sg, *at, count, sizeof count);
+    *at += sizeof count;
+    n = ldl32(count);
+    if (n > (sg->bytes - *at) / 6)
         return false;
     *overflow = n > MAC_TABLE - s->n_macs;
-    for (uint32_t i = 0; i < n && !*overflow; i++)
-        memcpy(s->macs[s->n_macs++], d + *at + i * 6, 6);
-    *at += n * 6;
+    if (!*overflow) {
+        sg_get(sg, *at, s->macs[s->n_macs], n * 6);
+        s->n_macs += n;
+    }
+    *at += (uint64_t)n * 6;
     return true;
 }
 
-static bool ctrl_mac(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
+static bool ctrl_mac(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len,
+                     const struct sg *sg)
 {
-    size_t at = 0;
+    uint64_t at = 2;
 
     if (cmd == 1 && len == 6) {
         memcpy(s->mac, d, 6);
@@ -341,10 +363,11 @@ static bool ctrl_mac(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t
     if (cmd != 0)
         return false;
     s->n_macs = s->n_unicast = 0;
-    if (!take_macs(s, d, len, &at, &s->uni_overflow))
+    s->uni_overflow = s->multi_overflow = false;
+    if (!take_macs(s, sg, &at, &s->uni_overflow))
         return false;
     s->n_unicast = s->n_macs;
-    return take_macs(s, d, len, &at, &s->multi_overflow);
+    return take_macs(s, sg, &at, &s->multi_overflow);
 }
 
 static bool ctrl_vlan(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
@@ -377,48 +400,65 @@ static bool ctrl_pairs(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size
     if (cmd != 0 || !n || n > s->pairs || !virtio_has(&s->vpci.v, F_MQ))
         return false;
     s->active_pairs = n;
+    net_set_queues(&s->nic.port, n);
     return true;
 }
 
-static bool control(struct virtio_net *s, const uint8_t *d, size_t len)
+static bool ctrl_rx(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
 {
-    uint8_t class, cmd;
+    if (cmd >= RX_MODES || !len)
+        return false;
+    s->mode[cmd] = d[0] & 1;
+    return true;
+}
+
+static bool ctrl_announce(struct virtio_net *s, uint8_t cmd)
+{
+    if (cmd != 0 || !virtio_has(&s->vpci.v, F_GUEST_ANNOUNCE))
+        return false;
+    s->announce = false;
+    return true;
+}
+
+/* @sg: the request; its class, command and first bytes are read once. */
+static bool control(struct virtio_net *s, const struct sg *sg)
+{
+    uint8_t head[CTRL_MAX], cmd;
+    const uint8_t *d = head + 2;
+    size_t len = MIN(sg->bytes, sizeof head);
+    bool ok;
 
     if (len < 2)
         return false;
-    class = d[0];
-    cmd = d[1];
-    d += 2;
+    sg_get(sg, 0, head, len);
+    cmd = head[1];
     len -= 2;
-    switch (class) {
-    case CTRL_RX:
-        if (cmd >= RX_MODES || !len)
-            return false;
-        s->mode[cmd] = d[0] & 1;
-        return true;
-    case CTRL_MAC: return ctrl_mac(s, cmd, d, len);
-    case CTRL_VLAN: return ctrl_vlan(s, cmd, d, len);
+    switch (head[0]) {
+    case CTRL_RX: ok = ctrl_rx(s, cmd, d, len); break;
+    case CTRL_MAC: ok = ctrl_mac(s, cmd, d, len, sg); break;
+    case CTRL_VLAN: ok = ctrl_vlan(s, cmd, d, len); break;
+    case CTRL_ANNOUNCE: return ctrl_announce(s, cmd);
     case CTRL_MQ: return ctrl_pairs(s, cmd, d, len);
     case CTRL_OFFLOADS: return ctrl_offloads(s, cmd, d, len);
     default: return false;
     }
+    if (ok)
+        net_rx_filter_changed(&s->nic.port);
+    return ok;
 }
 
 static void control_queue(struct virtio_net *s, struct virtq *q)
 {
     struct virtq_elem *e = elem_get(s);
-    uint8_t d[CTRL_MAX], ack;
+    uint8_t ack;
 
     for (unsigned n = 0; n < q->size && virtq_pop(q, e); n++) {
-        size_t len = MIN(e->out.bytes, sizeof d);
-
         if (!e->in.bytes) {
             virtq_discard(e);
             virtio_broken(&s->vpci.v, "control request without room for the answer");
             break;
         }
-        sg_get(&e->out, 0, d, len);
-        ack = !control(s, d, len);
+        ack = !control(s, &e->out);
         sg_put(&e->in, 0, &ack, 1);
         virtq_push(e, 1);
         virtq_notify(q);
@@ -446,15 +486,24 @@ static void get_config(struct virtio *v, uint8_t *c)
     struct virtio_net *s = net_of(v);
 
     memcpy(c + CFG_MAC, s->mac, 6);
-    stl16(c + CFG_STATUS, net_link_up(&s->nic.port));
+    stl16(c + CFG_STATUS, (net_link_up(&s->nic.port) ? STATUS_LINK_UP : 0) |
+                          (s->announce ? STATUS_ANNOUNCE : 0));
     stl16(c + CFG_PAIRS, s->pairs);
+    stl16(c + CFG_MTU, s->host_mtu);
+    stl32(c + CFG_SPEED, s->speed);
+    c[CFG_DUPLEX] = !s->duplex ? 0xff : !strcmp(s->duplex, "full");
 }
 
 /* Legacy drivers set the address here. */
 static void set_config(struct virtio *v, const uint8_t *c)
 {
-    if (!virtio_has(v, VIRTIO_F_VERSION_1) && !virtio_has(v, F_CTRL_MAC_ADDR))
-        memcpy(net_of(v)->mac, c + CFG_MAC, 6);
+    struct virtio_net *s = net_of(v);
+
+    if (virtio_has(v, VIRTIO_F_VERSION_1) || virtio_has(v, F_CTRL_MAC_ADDR) ||
+        !memcmp(s->mac, c + CFG_MAC, 6))
+        return;
+    memcpy(s->mac, c + CFG_MAC, 6);
+    net_rx_filter_changed(&s->nic.port);
 }
 
 static void driver_ok(struct virtio *v)
@@ -493,8 +542,9 @@ static void net_reset_queues(struct virtio *v)
     s->mode[RX_PROMISC] = true;
     memset(s->vlans, 0, sizeof s->vlans);
     s->n_macs = s->n_unicast = 0;
-    s->uni_overflow = s->multi_overflow = s->tx_blocked = false;
+    s->uni_overflow = s->multi_overflow = s->tx_blocked = s->announce = false;
     s->active_pairs = 1;
+    net_set_queues(&s->nic.port, 1);
 }
 
 static const struct virtio_ops net_virtio_ops = {
@@ -510,28 +560,109 @@ static void link_changed(void *opaque, bool up)
     virtio_config_changed(&s->vpci.v);
 }
 
+static void rx_filter(void *opaque, struct net_rx_filter *f)
+{
+    struct virtio_net *s = opaque;
+    bool any_vlan = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(s->vlans); i++)
+        any_vlan |= s->vlans[i] != 0;
+    *f = (struct net_rx_filter){
+        .promiscuous = s->mode[RX_PROMISC], .broadcast = !s->mode[RX_NOBCAST],
+        .unicast = s->mode[RX_NOUNI] ? NET_RX_NONE : s->mode[RX_ALLUNI] ? NET_RX_ALL : NET_RX_NORMAL,
+        .multicast = s->mode[RX_NOMULTI] ? NET_RX_NONE
+                   : s->mode[RX_ALLMULTI] ? NET_RX_ALL : NET_RX_NORMAL,
+        .vlan = !virtio_has(&s->vpci.v, F_CTRL_VLAN) ? NET_RX_ALL
+              : any_vlan ? NET_RX_NORMAL : NET_RX_NONE,
+        .unicast_overflow = s->uni_overflow, .multicast_overflow = s->multi_overflow,
+        .mac = s->mac, .table = s->macs, .n_unicast = s->n_unicast,
+        .n_multicast = s->n_macs - s->n_unicast, .vlans = s->vlans,
+    };
+}
+
+static void announce(void *opaque)
+{
+    struct virtio_net *s = opaque;
+
+    if (!virtio_has(&s->vpci.v, F_GUEST_ANNOUNCE) || !virtio_live(&s->vpci.v))
+        return;
+    s->announce = true;
+    virtio_config_changed(&s->vpci.v);
+}
+
 static const struct net_ops net_port_ops = {
     .kind = "nic", .receive = net_receive, .room = net_room, .link = link_changed,
+    .rx_filter = rx_filter, .announce = announce,
 };
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
+/* What is offered by default and has a property of its own to leave it out. */
+static const uint8_t switched[] = {
+    F_GUEST_CSUM, F_CTRL_GUEST_OFFLOADS, F_GUEST_TSO4, F_GUEST_TSO6, F_GUEST_ECN, F_GUEST_UFO,
+    F_HOST_TSO4, F_HOST_TSO6, F_HOST_ECN, F_HOST_UFO, F_STATUS, F_CTRL_RX, F_CTRL_VLAN,
+    F_CTRL_RX_EXTRA, F_GUEST_ANNOUNCE, F_CTRL_MAC_ADDR,
+};
+
+/* Features that are offered only with another: 5.1.3.1. */
+static uint64_t with_what_it_needs(uint64_t f)
+{
+    uint64_t sends = BIT(F_HOST_TSO4) | BIT(F_HOST_TSO6) | BIT(F_HOST_UFO);
+    uint64_t gets = BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_UFO);
+
+    if (!(f & BIT(F_CSUM)))
+        f &= ~sends;
+    if (!(f & BIT(F_GUEST_CSUM)))
+        f &= ~(gets | BIT(F_CTRL_GUEST_OFFLOADS));
+    if (!(f & (BIT(F_HOST_TSO4) | BIT(F_HOST_TSO6))))
+        f &= ~BIT(F_HOST_ECN);
+    if (!(f & (BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6))))
+        f &= ~BIT(F_GUEST_ECN);
+    if (!(f & BIT(F_CTRL_VQ)))
+        f &= ~(BIT(F_CTRL_RX) | BIT(F_CTRL_RX_EXTRA) | BIT(F_CTRL_VLAN) | BIT(F_CTRL_MAC_ADDR) |
+               BIT(F_GUEST_ANNOUNCE) | BIT(F_CTRL_GUEST_OFFLOADS) | BIT(F_MQ));
+    if (!(f & BIT(F_STATUS)))
+        f &= ~BIT(F_GUEST_ANNOUNCE);
+    return f;
+}
+
 static uint64_t net_features(const struct virtio_net *s)
 {
-    uint64_t f = BIT(F_MAC) | BIT(F_STATUS);
+    uint64_t gso = BIT(F_HOST_TSO4) | BIT(F_HOST_TSO6) | BIT(F_HOST_ECN) | BIT(F_HOST_UFO) |
+                   BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_ECN) | BIT(F_GUEST_UFO);
+    uint64_t f = BIT(F_MAC);
 
+    for (size_t i = 0; i < ARRAY_SIZE(switched); i++)
+        f |= (uint64_t)s->offer[switched[i]] << switched[i];
     if (s->csum)
-        f |= BIT(F_CSUM) | BIT(F_GUEST_CSUM);
-    if (s->csum && s->gso)
-        f |= BIT(F_HOST_TSO4) | BIT(F_HOST_TSO6) | BIT(F_HOST_ECN) | BIT(F_HOST_UFO) |
-             BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_ECN) | BIT(F_GUEST_UFO);
-    if (s->mrg_rxbuf)
-        f |= BIT(F_MRG_RXBUF);
-    if (s->ctrl_vq)
-        f |= BIT(F_CTRL_VQ) | BIT(F_CTRL_RX) | BIT(F_CTRL_RX_EXTRA) | BIT(F_CTRL_VLAN) |
-             BIT(F_CTRL_MAC_ADDR) | (s->csum ? BIT(F_CTRL_GUEST_OFFLOADS) : 0) |
-             (s->pairs > 1 ? BIT(F_MQ) : 0);
-    return f;
+        f |= BIT(F_CSUM);
+    else
+        f &= ~BIT(F_GUEST_CSUM);
+    if (!s->gso)
+        f &= ~gso;
+    f |= (s->mrg_rxbuf ? BIT(F_MRG_RXBUF) : 0) | (s->ctrl_vq ? BIT(F_CTRL_VQ) : 0) |
+         (s->pairs > 1 ? BIT(F_MQ) : 0) | (s->host_mtu ? BIT(F_MTU) : 0) |
+         (s->speed != SPEED_UNKNOWN || s->duplex ? BIT(F_SPEED_DUPLEX) : 0);
+    return with_what_it_needs(f);
+}
+
+/* As many as the back end has queues, or, where that does not matter to it, vCPUs. */
+static unsigned default_pairs(const struct virtio_net *s)
+{
+    const struct netport *back = s->nic.port.peer;
+    unsigned n = back && back->queues > 1 ? back->queues : s->vpci.pci.dev.machine->cfg.n_vcpus;
+
+    return s->mq ? MIN(MAX(n, 1u), MAX_PAIRS + 0u) : 1;
+}
+
+static int check_props(const struct virtio_net *s, struct err *e)
+{
+    if (s->host_mtu && (s->host_mtu < MTU_MIN || s->host_mtu > MTU_MAX))
+        return err_set(e, -EINVAL, "virtio-net-pci: host_mtu=%u: %d to %d is wanted", s->host_mtu,
+                       MTU_MIN, MTU_MAX);
+    if (s->duplex && strcmp(s->duplex, "half") && strcmp(s->duplex, "full"))
+        return err_set(e, -EINVAL, "virtio-net-pci: duplex=%s: half or full is wanted", s->duplex);
+    return 0;
 }
 
 static bool power_of_two(uint32_t n)
@@ -541,11 +672,9 @@ static bool power_of_two(uint32_t n)
 
 static int add_queues(struct virtio_net *s, struct err *e)
 {
-    unsigned vcpus = s->vpci.pci.dev.machine->cfg.n_vcpus;
-
     if (!power_of_two(s->rx_size) || !power_of_two(s->tx_size))
         return err_set(e, -EINVAL, "virtio-net-pci: queue sizes are powers of two");
-    s->pairs = s->queue_pairs ? s->queue_pairs : s->mq ? MIN(MAX(vcpus, 1u), MAX_PAIRS + 0u) : 1;
+    s->pairs = s->queue_pairs ? s->queue_pairs : default_pairs(s);
     s->active_pairs = 1;
     s->stash = xzalloc(s->pairs * sizeof *s->stash);
     virtio_init(&s->vpci.v, s->vpci.pci.dev.machine, &net_virtio_ops, net_features(s));
@@ -581,8 +710,11 @@ static int net_init(struct device *d, struct err *e)
 
     timer_init(&s->tx_timer, &d->machine->timers, send_all, s);
     memcpy(s->mac, s->nic.mac, 6);
+    s->nic.port.mac = s->mac;
     s->mode[RX_PROMISC] = true;
     s->nic.addr = s->vpci.addr;
+    if (ret == 0)
+        ret = check_props(s, e);
     if (ret == 0)
         ret = nic_slot(&s->nic, &s->vpci.pci, e);
     if (ret == 0)
@@ -601,6 +733,8 @@ static void net_reset(struct device *d)
     virtio_pci_reset(&((struct virtio_net *)d)->vpci);
 }
 
+#define OFFER(name, bit) \
+    PROP(BOOL, name, struct virtio_net, offer[bit], "on", 0, 0, "offer this feature")
 static const struct dev_prop net_props[] = {
     NIC_PROPS(struct virtio_net, nic),
     VIRTIO_PCI_PROPS(struct virtio_net, vpci),
@@ -613,8 +747,21 @@ static const struct dev_prop net_props[] = {
     PROP(BOOL, "gso", struct virtio_net, gso, "on", 0, 0, "offer segmentation offload"),
     PROP(BOOL, "mrg_rxbuf", struct virtio_net, mrg_rxbuf, "on", 0, 0, "offer mergeable buffers"),
     PROP(BOOL, "ctrl_vq", struct virtio_net, ctrl_vq, "on", 0, 0, "offer the control queue"),
-    { .name = "host_mtu", .type = PROP_IGNORED, .help = "no effect" },
+    OFFER("guest_csum", F_GUEST_CSUM), OFFER("guest_tso4", F_GUEST_TSO4),
+    OFFER("guest_tso6", F_GUEST_TSO6), OFFER("guest_ecn", F_GUEST_ECN),
+    OFFER("guest_ufo", F_GUEST_UFO), OFFER("guest_announce", F_GUEST_ANNOUNCE),
+    OFFER("host_tso4", F_HOST_TSO4), OFFER("host_tso6", F_HOST_TSO6),
+    OFFER("host_ecn", F_HOST_ECN), OFFER("host_ufo", F_HOST_UFO), OFFER("status", F_STATUS),
+    OFFER("ctrl_rx", F_CTRL_RX), OFFER("ctrl_rx_extra", F_CTRL_RX_EXTRA),
+    OFFER("ctrl_vlan", F_CTRL_VLAN), OFFER("ctrl_mac_addr", F_CTRL_MAC_ADDR),
+    OFFER("ctrl_guest_offloads", F_CTRL_GUEST_OFFLOADS),
+    PROP(U32, "host_mtu", struct virtio_net, host_mtu, NULL, 0, MTU_MAX,
+         "MTU that the guest is told (0: none)"),
+    PROP(I32, "speed", struct virtio_net, speed, "-1", 0, 0, "Mbit/s that the guest is told (-1: none)"),
+    PROP(STRING, "duplex", struct virtio_net, duplex, NULL, 0, 0, "half or full: what the guest is told"),
     { .name = "tx", .type = PROP_IGNORED, .help = "no effect" },
+    { .name = "x-txtimer", .type = PROP_IGNORED, .help = "no effect" },
+    { .name = "x-txburst", .type = PROP_IGNORED, .help = "no effect" },
     PROP_END
 };
 
@@ -622,7 +769,9 @@ static const struct dev_field net_fields[] = {
     VIRTIO_PCI_FIELDS(struct virtio_net, vpci),
     FIELD(BYTES, struct virtio_net, mac), FIELD(BYTES, struct virtio_net, mode),
     FIELD(BYTES, struct virtio_net, macs), FIELD(BYTES, struct virtio_net, vlans),
-    FIELD(U32, struct virtio_net, n_macs), FIELD(U32, struct virtio_net, active_pairs),
+    FIELD(U32, struct virtio_net, n_macs), FIELD(U32, struct virtio_net, n_unicast),
+    FIELD(BOOL, struct virtio_net, uni_overflow), FIELD(BOOL, struct virtio_net, multi_overflow),
+    FIELD(BOOL, struct virtio_net, announce), FIELD(U32, struct virtio_net, active_pairs),
     FIELD_END
 };
 

@@ -86,7 +86,7 @@ write_init() {
 /bin/busybox mkdir -p /proc /sys /dev /tmp /www
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
-for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /mod/\$m.ko || echo missing=\$m; done
+for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /lib/\$m.ko || echo missing=\$m; done
 for a in \$(cat /proc/cmdline); do case \$a in side=*) side=\${a#*=} ;; esac; done
 me=1 other=2
 [ \$side = a ] || me=2 other=1
@@ -145,6 +145,19 @@ fetch address 10.1.0.2
     ip link set $b up; ip addr add 10.2.0.2/24 dev $b
     fetch bridge 10.2.0.1
     ip link set $t up; ip addr add 10.3.0.2/24 dev $t
+    echo "tap mtu $(cat /sys/class/net/$t/mtu)"
+    # a queue is a CPU's; the host sends a flow through the queue that it comes from
+    ethtool_q() { LD_LIBRARY_PATH=/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu ethtool "$@"; }
+    ethtool_q -L $t combined 2
+    dev=$(basename $(readlink /sys/class/net/$t/device))
+    for cpu in 1 2; do
+        ( taskset $cpu wget -q -O /tmp/f$cpu http://10.3.0.1/file )
+        echo "sum tap$cpu $(sha256sum < /tmp/f$cpu | cut -d' ' -f1)"
+    done
+    for q in 0 1; do
+        echo "tap queue$q $(awk -v d="$dev-input.$q" '$NF == d { for (i = 2; i < NF; i++) n += $i ~ /^[0-9]+$/ ? $i : 0; print (n > 0 ? "used" : "idle") }' /proc/interrupts)"
+    done
+    ethtool_q -L $t combined 1
     fetch tap 10.3.0.1
 }
 echo finished=yes
@@ -154,14 +167,9 @@ END
 }
 
 make_initrd() {
-    local deb m pattern=() lib
-    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
-    [ -n "$deb" ] || return 1
-    for m in $modules; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
-    rm -rf "$dir"
-    mkdir -p "$dir"/root/{bin,mod}
-    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
-    for m in $modules; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/mod/"; done
+    local lib
+    # shellcheck disable=SC2086
+    unpack $modules || return 1
     write_init
     head -c 2M /dev/urandom > "$dir/root/file"
     cp -L "$demo/busybox" "$dir/root/bin/busybox"
@@ -217,7 +225,12 @@ results() {
     check "queues after ethtool -L" "$(line 'queues set')" 2
     check "a file over two queues" "$(line 'sum queues')" "$sum"
     if [ -u $helper ] || [ -x $helper ]; then check "bridge helper" "$(line 'sum bridge')" "$sum"; else skip "backends: bridge helper" "no $helper"; fi
-    check "tap, ifup script" "$(line 'sum tap')" "$sum"
+    check "tap, ifup script, two queues: from CPU 0" "$(line 'sum tap1')" "$sum"
+    check "tap, two queues: from CPU 1" "$(line 'sum tap2')" "$sum"
+    check "tap: interrupts of the first queue" "$(line 'tap queue0')" used
+    check "tap: interrupts of the second queue" "$(line 'tap queue1')" used
+    check "tap: one of two queues" "$(line 'sum tap')" "$sum"
+    check "host_mtu" "$(line 'tap mtu')" 1400
     check "tshark reads the recording" "$(tshark -r "$dir/dump.pcap" -Y 'http.request.uri == "/file"' 2> /dev/null | wc -l)" 1
 }
 
@@ -243,7 +256,8 @@ else
     extra=(-netdev "user,id=u,guestfwd=tcp:10.0.2.100:7-cmd:cat,guestfwd=tcp:10.0.2.100:8-unix:$dir/echo"
         -device virtio-net-pci,netdev=u,mq=on,vectors=6,queue-pairs=2)
     if [ -x $helper ]; then extra+=(-netdev "bridge,id=br,br=br0" -device virtio-net-pci,netdev=br); else extra+=(-device virtio-net-pci); fi
-    extra+=(-netdev "tap,id=t,ifname=transom0,script=$dir/ifup,downscript=no" -device virtio-net-pci,netdev=t
+    extra+=(-netdev "tap,id=t,ifname=transom0,script=$dir/ifup,downscript=no,queues=2"
+        -device virtio-net-pci,netdev=t,mq=on,vectors=6,host_mtu=1400
         -object "filter-dump,id=f,netdev=n1,file=$dir/dump.pcap")
     if wait_for 150 "$dir/b.log" '^serving' $b; then
         guest a "${extra[@]}"

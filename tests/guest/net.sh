@@ -10,10 +10,10 @@ set -u
 
 size_mib=${NET_MIB:-8}
 cards=${NET_CARDS:-e1000 rtl8139 ne2k_pci virtio-net-pci}
-netdir=$work/net
+netdir=$work/net dir=$work/net
 demo=$BUILD/demo
 test_name=guest.test test_address=192.0.2.7
-mkdir -p "$netdir/root"
+mkdir -p "$netdir"
 
 # modules from the kernel's own package; all that any card needs, in order
 modules="net/core/failover drivers/net/net_failover drivers/net/mii drivers/virtio/virtio_ring
@@ -21,17 +21,6 @@ modules="net/core/failover drivers/net/net_failover drivers/net/mii drivers/virt
     drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci
     drivers/net/ethernet/intel/e1000/e1000 drivers/net/ethernet/realtek/8139cp
     drivers/net/ethernet/8390/8390 drivers/net/ethernet/8390/ne2k-pci drivers/net/virtio_net"
-
-unpack_modules() {
-    local deb m pattern=()
-    deb=$(ls "$demo"/linux-image-[0-9]*.deb 2> /dev/null | head -n 1)
-    [ -n "$deb" ] || return 1
-    for m in $modules; do pattern+=("./lib/modules/*/kernel/$m.ko"); done
-    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$netdir" --wildcards "${pattern[@]}"
-    rm -rf "$netdir/root"
-    mkdir -p "$netdir/root/bin" "$netdir/root/lib"
-    for m in $modules; do mv "$netdir"/lib/modules/*/kernel/"$m.ko" "$netdir/root/lib/"; done
-}
 
 write_init() {
     cat > "$netdir/root/init" <<END
@@ -93,6 +82,7 @@ own_network() {
 
 # As root, or as what looks like root in a user namespace.
 enter_network() {
+    echo 'nameserver 127.0.0.1' > "$netdir/resolv.conf"
     if [ -n "${NET_OWN:-}" ]; then
         mount --bind "$netdir/resolv.conf" "$(realpath /etc/resolv.conf)"
         busybox ip link set lo up
@@ -100,7 +90,6 @@ enter_network() {
         name_server=$!
         return
     fi
-    echo 'nameserver 127.0.0.1' > "$netdir/resolv.conf"
     own_network -mn || own_network -rmn || echo "# net: no network namespace; names are the host's"
 }
 
@@ -148,7 +137,7 @@ run_card() {
 
 if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
     skip net "$(tail -n 1 "$work/fetch.log")"
-elif ! unpack_modules; then
+elif ! unpack $modules; then # shellcheck disable=SC2086
     skip net "the kernel's package is not in $demo"
 else
     name_server=

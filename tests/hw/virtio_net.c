@@ -11,8 +11,7 @@
 #define HDR    12
 
 enum { NEXT = 1, WRITE = 2 };
-enum { CSUM = 0, GUEST_CSUM = 1, GUEST_TSO4 = 7, HOST_TSO4 = 11, HOST_UFO = 14, MRG = 15, CTRL = 17,
-       MQ = 22 };
+enum { CSUM = 0, HOST_TSO4 = 11, MRG = 15, CTRL = 17, CTRL_VLAN = 19, ANNOUNCE = 21 };
 
 struct guest {
     struct rig r;
@@ -242,6 +241,124 @@ Test(virtio_net, control_queue)
     cr_assert_eq(control(&g, "\2\0\xff\xff", 4), 1, "no such VLAN");
     cr_assert_eq(control(&g, "\4\0\2\0", 4), 1, "MQ was not negotiated");
     rig_free(&g.r);
+}
+
+static void count_changes(void *opaque, const struct netport *p)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* What is let through can be asked for; a change is told once until then. */
+Test(virtio_net, filters_are_told)
+{
+    struct guest g;
+    struct netport *p;
+    struct net_rx_filter f;
+    unsigned changes = 0;
+    uint8_t table[2 + 4 + 6 + 4 + 12] = { 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 2, 0, 0, 0,
+                                          0x33, 0x33, 0, 0, 0, 1, 0x33, 0x33, 0, 0, 0, 2 };
+    uint8_t many[2 + 4 + 65 * 6 + 4] = { 1, 0, 65 };
+
+    start(&g, BIT(CTRL) | BIT(CTRL_VLAN));
+    p = g.r.peer->port.peer;
+    p->net->rx_filter_changed = count_changes;
+    p->net->rx_filter_opaque = &changes;
+    cr_assert(net_rx_filter(p, &f));
+    cr_assert(f.promiscuous && f.broadcast);
+    cr_assert_eq(f.vlan, NET_RX_NONE);
+    cr_assert_eq(control(&g, "\0\0\0", 3), 0);
+    cr_assert_eq(control(&g, "\0\1\1", 3), 0, "all multicast");
+    cr_assert_eq(changes, 1);
+    cr_assert_eq(control(&g, table, sizeof table), 0);
+    cr_assert_eq(control(&g, "\2\0\5\0", 4), 0);
+    cr_assert_eq(changes, 1, "nobody has asked since");
+    cr_assert(net_rx_filter(p, &f));
+    cr_assert(!f.promiscuous);
+    cr_assert_eq(f.multicast, NET_RX_ALL);
+    cr_assert_eq(f.unicast, NET_RX_NORMAL);
+    cr_assert_eq(f.vlan, NET_RX_NORMAL);
+    cr_assert_eq(f.vlans[0], 1u << 5);
+    cr_assert(f.n_unicast == 1 && f.n_multicast == 2);
+    cr_assert_eq(f.table[2][5], 2);
+    cr_assert_arr_eq(f.mac, rig_mac, 6);
+    cr_assert_eq(control(&g, "\1\1\2\4\6\10\12\14", 8), 0);
+    cr_assert_eq(changes, 2);
+    cr_assert_eq(control(&g, many, sizeof many), 0, "more than fit: all pass");
+    cr_assert(net_rx_filter(p, &f));
+    cr_assert(f.unicast_overflow && !f.multicast_overflow && !f.n_unicast);
+    cr_assert_eq(f.mac[5], 12);
+    rig_free(&g.r);
+}
+
+Test(virtio_net, announces_when_asked)
+{
+    struct net_announce_plan plan = { .initial_ms = 50, .max_ms = 500, .step_ms = 100, .rounds = 2 };
+    struct guest g;
+
+    start(&g, BIT(CTRL) | BIT(16) | BIT(ANNOUNCE));
+    net_announce(g.r.peer->port.net, &plan);
+    cr_assert_eq(g.r.peer->n, 1);
+    cr_assert_eq(g.r.peer->len[0], 60);
+    cr_assert_arr_eq(g.r.peer->data[0] + 6, rig_mac, 6);
+    cr_assert(g.r.peer->data[0][12] == 0x80 && g.r.peer->data[0][13] == 0x35, "RARP");
+    cr_assert_arr_eq(g.r.peer->data[0] + 32, rig_mac, 6);
+    cr_assert_eq(rd(&g, 0x2006, 2), 3);
+    cr_assert_eq(control(&g, "\3\1", 2), 1, "no such command");
+    cr_assert_eq(control(&g, "\3\0", 2), 0);
+    cr_assert_eq(rd(&g, 0x2006, 2), 1, "acknowledged");
+    clock_step(&g.r.m->clock, &g.r.m->timers, 49000000);
+    cr_assert_eq(g.r.peer->n, 1);
+    clock_step(&g.r.m->clock, &g.r.m->timers, 2000000);
+    cr_assert_eq(g.r.peer->n, 2, "the second round");
+    clock_step(&g.r.m->clock, &g.r.m->timers, 2000000000);
+    cr_assert_eq(g.r.peer->n, 2);
+    rig_free(&g.r);
+}
+
+/* Features of a card with these properties; offers come in two halves. */
+static uint64_t features_with(const char *prop, const char *val, uint64_t *config)
+{
+    struct dev_global gl = { "virtio-net-pci", (char *)prop, (char *)val };
+    struct machine *m = board_machine();
+    struct err e = { "" };
+    uint64_t f = 0;
+
+    m->cfg.globals = &gl;
+    m->cfg.n_globals = 1;
+    cr_assert_not_null(nic_add(m, &virtio_net_pci_type, NULL, NULL, &e), "%s", e.msg);
+    machine_reset(m);
+    cfg_wr(m, NIC_SLOT, 0x20, NIC_MMIO, 4);
+    cfg_wr(m, NIC_SLOT, PCI_COMMAND, 7, 2);
+    for (unsigned half = 0; half < 2; half++) {
+        mmio_write(&m->mem, NIC_MMIO, half, 4);
+        f |= mmio_read(&m->mem, NIC_MMIO + 4, 4) << half * 32;
+    }
+    *config = mmio_read(&m->mem, NIC_MMIO + 0x200a, 2) | mmio_read(&m->mem, NIC_MMIO + 0x200c, 4) << 32;
+    net_free(m->net);
+    m->net = NULL;
+    machine_free(m);
+    return f;
+}
+
+Test(virtio_net, properties_choose_features)
+{
+    uint64_t all, config;
+    const uint64_t gso = BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14);
+
+    all = features_with("csum", "on", &config);
+    cr_assert_eq(all & (gso | BIT(ANNOUNCE) | BIT(CTRL)), gso | BIT(ANNOUNCE) | BIT(CTRL));
+    cr_assert(!(all & BIT(3)) && !(all >> 63));
+    cr_assert_eq(features_with("host_mtu", "9000", &config), all | BIT(3));
+    cr_assert_eq(config & 0xffff, 9000);
+    cr_assert_eq(features_with("speed", "10000", &config), all | 1ull << 63);
+    cr_assert_eq(config >> 32, 10000);
+    cr_assert_eq(features_with("csum", "off", &config), all & ~(gso | BIT(0) | BIT(1) | BIT(2)));
+    cr_assert_eq(features_with("guest_csum", "off", &config),
+                 all & ~(BIT(1) | BIT(2) | BIT(7) | BIT(8) | BIT(9) | BIT(10)), "and what builds on it");
+    cr_assert_eq(features_with("host_tso6", "off", &config), all & ~BIT(12));
+    cr_assert_eq(features_with("status", "off", &config), all & ~(BIT(16) | BIT(ANNOUNCE)));
+    cr_assert_eq(features_with("ctrl_vq", "off", &config),
+                 all & ~(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(ANNOUNCE) | BIT(23)));
 }
 
 Test(virtio_net, receive_buffer_without_header_room_breaks_the_device)

@@ -186,6 +186,20 @@ Test(net, headers_that_make_no_sense_are_refused)
     cr_assert_eq(cut.n, 0);
 }
 
+Test(net, addresses_that_are_taken_are_left_out)
+{
+    struct net *n = net_new(NULL, NULL);
+    static const uint8_t second[6] = { 0x52, 0x54, 0, 0x12, 0x34, 0x57 };
+    uint8_t mac[6];
+
+    net_mac_taken(n, second);
+    net_mac_next(n, mac);
+    cr_assert_eq(mac[5], 0x56);
+    net_mac_next(n, mac);
+    cr_assert_eq(mac[5], 0x58);
+    net_free(n);
+}
+
 Test(net, sums_of_odd_and_even_lengths)
 {
     static const uint8_t d[] = { 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0xab };
