@@ -353,6 +353,12 @@ int accel_parse(const char *arg, struct accel_options *o, struct err *e)
     return accel_choose(args, 1, NULL, o, e);
 }
 
+bool accel_log_wants(uint32_t mask)
+{
+    return mask & (LOG_IN_ASM | LOG_OP | LOG_OP_OPT | LOG_OUT_ASM | LOG_EXEC | LOG_NOCHAIN | LOG_CPU | LOG_FPU | LOG_INT
+                   | LOG_MMU | LOG_PCALL | LOG_INSN_ROWS);
+}
+
 /* ---- help ---------------------------------------------------------------------------------- */
 
 void accel_help(FILE *f)

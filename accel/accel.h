@@ -74,6 +74,10 @@ bool accel_profile(struct accel *a, FILE *f, unsigned top, unsigned disas);
 bool accel_profile_restart(struct accel *a);
 /** accel_name() - "tcg" or "kvm" */
 const char *accel_name(const struct accel *a);
+/** accel_why() - why that was chosen: a line for people, without a full stop */
+const char *accel_why(const struct accel *a);
+/** accel_switches() - how often the machine was handed over */
+unsigned accel_switches(const struct accel *a);
 /**
  * accel_cpu() - vCPU @i as the translator keeps it, whoever runs
  * Its state is true while the vCPU is held or paused, else as it last was in
@@ -150,6 +154,8 @@ int accel_choose(char *const *args, unsigned n, const enum accel_irqchip *irqchi
                  struct accel_options *o, struct err *e) MUST_CHECK;
 /** accel_irqchip_parse() - "on", "split", "off"; false: something else */
 bool accel_irqchip_parse(const char *val, enum accel_irqchip *out) MUST_CHECK;
+/** accel_log_wants() - whether only the translator can tell something of log categories @mask */
+bool accel_log_wants(uint32_t mask);
 /** accel_default() - what is used without -accel: the best that works here */
 void accel_default(struct accel_options *o);
 /** accel_help() - list implementations and their options, and what would be chosen */

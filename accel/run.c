@@ -406,9 +406,19 @@ const char *accel_name(const struct accel *a)
     return a->ops->name;
 }
 
+const char *accel_why(const struct accel *a)
+{
+    return a->opt.why[0] ? a->opt.why : "asked for";
+}
+
+unsigned accel_switches(const struct accel *a)
+{
+    return a->switches;
+}
+
 void accel_info(struct accel *a, FILE *f)
 {
-    fprintf(f, "accelerator: %s (%s)\n", a->ops->name, a->opt.why[0] ? a->opt.why : "asked for");
+    fprintf(f, "accelerator: %s (%s)\n", a->ops->name, accel_why(a));
     if (a->switches)
         fprintf(f, "handed over %u times\n", a->switches);
     a->ops->info(a, f);

@@ -10,7 +10,7 @@
 
 extern const struct command query_commands[], cpu_commands[], qom_commands[], char_commands[],
     block_commands[], node_commands[], input_commands[], net_commands[], bus_commands[], device_commands[], object_commands[], schema_commands[],
-    vnc_commands[];
+    vnc_commands[], accel_commands[];
 
 /** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
  *  caller. @suffix is appended */

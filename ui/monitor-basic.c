@@ -81,14 +81,18 @@ static void cmd_cpu(struct monitor *mon, char *rest)
 
 static void cmd_log(struct monitor *mon, char *rest)
 {
+    const struct monitor_hooks *hooks = monitor_hooks(mon);
+    const char *advice = NULL;
     struct err e = { "" };
 
     if (!*rest)
         monitor_printf(mon, "log: which items? (none, all, or as -d help lists them)\n");
     else if (log_set_items(rest, &e) < 0)
         monitor_printf(mon, "log: %s\n", e.msg);
-    else if (monitor_hooks(mon)->log_changed)
-        monitor_hooks(mon)->log_changed(monitor_hooks(mon)->opaque);
+    else if (hooks->log_changed)
+        advice = hooks->log_changed(hooks->opaque);
+    if (advice)
+        monitor_printf(mon, "log: %s\n", advice);
 }
 
 static void cmd_logfile(struct monitor *mon, char *rest)

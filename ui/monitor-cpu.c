@@ -79,7 +79,7 @@ unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t 
 }
 
 /* What is executed was translated for what was logged before. */
-void run_hook_log_changed(void *opaque)
+const char *run_hook_log_changed(void *opaque)
 {
     struct run *r = opaque;
 
@@ -88,6 +88,9 @@ void run_hook_log_changed(void *opaque)
         accel_retranslate(r->accel);
     accel_release(r->accel);
     machine_lock(r->m);
+    if (accel_log_wants(log_mask) && strcmp(accel_name(r->accel), "tcg"))
+        return "KVM tells nothing of what the CPU does; \"accel tcg\" moves the guest to the translator, which does";
+    return NULL;
 }
 
 static bool find_reg(const struct x86_cpu *cpu, const char *name, uint64_t *val)
@@ -200,34 +203,6 @@ static void info_kvm(struct monitor *mon, char *rest)
     bool on = !strcmp(accel_name(run_of(mon)->accel), "kvm");
 
     monitor_printf(mon, "kvm support: %s\n", on ? "enabled" : "disabled");
-}
-
-/* As stop, another accelerator, cont; the vCPUs may need the lock to come to a stand. */
-static void cmd_accel(struct monitor *mon, char *rest)
-{
-    struct run *r = run_of(mon);
-    bool running = r->m->run_state == RUN_RUNNING, held;
-    struct err e = { "" };
-
-    if (!*rest) {
-        monitor_printf(mon, "%s\n", accel_name(r->accel));
-        return;
-    }
-    machine_unlock(r->m);
-    for (int tries = 300; !(held = accel_hold(r->accel)) && tries; tries--)
-        ;                            /* on a busy host that takes its time */
-    if (!held) {
-        monitor_printf(mon, "accel %s: a vCPU does not stop; try again\n", rest);
-    } else {
-        if (running)
-            r->m->accel->pause_all(r->m);
-        if (accel_switch(r->accel, rest, &e) < 0)
-            monitor_printf(mon, "accel %s: %s\n", rest, e.msg);
-        if (running)
-            r->m->accel->resume_all(r->m);
-    }
-    accel_release(r->accel);
-    machine_lock(r->m);
 }
 
 /* ---- page tables -------------------------------------------------------------------------------- */
@@ -396,7 +371,6 @@ static void info_mem(struct monitor *mon, char *rest)
 }
 
 const struct monitor_cmd vcpu_commands[] = {
-    { "accel", "[tcg|kvm]", "what runs the vCPUs: tell, or have another take over", cmd_accel },
     { "profile-restart", "", "info profile leaves out all that has been so far", cmd_profile_restart },
     { NULL, NULL, NULL, NULL }
 };

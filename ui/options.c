@@ -429,12 +429,29 @@ static int parse_one(struct options *o, int argc, char **argv, int *i, struct er
     return r->set(o, val, e);
 }
 
+/* What -d tells of the CPU only the translator knows. */
+static int accel_for_log(struct accel_options *o, struct err *e)
+{
+    static const char why[] = "-d tells of the CPU what KVM does not";
+    int ret;
+
+    accel_default(o);
+    if (o->ops == &accel_bt)
+        return 0;
+    ret = accel_parse("tcg", o, e);
+    snprintf(o->why, sizeof o->why, "%s", why);
+    snprintf(o->warning, sizeof o->warning, "%s", why);
+    return ret;
+}
+
 /* Which accelerator: the first -accel that works. */
 static int choose_accel(struct options *o, struct err *e)
 {
     struct err why = { "" };
     int ret;
 
+    if (!o->n_accels && o->log_items && accel_log_wants(log_items_mask(o->log_items)))
+        return accel_for_log(&o->accel, e);
     if (!o->n_accels && !o->icount.on && !o->trace.kinds) {
         accel_default(&o->accel);
         return 0;

@@ -90,7 +90,7 @@ void run_hook_registers(void *opaque, struct monitor *mon, bool all);
 bool run_hook_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa);
 unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t *code, unsigned n, char *buf,
                        size_t size);
-void run_hook_log_changed(void *opaque);
+const char *run_hook_log_changed(void *opaque);
 bool run_hook_reg(void *opaque, unsigned cpu, const char *name, uint64_t *val);
 /** run_hold_cpu() - vCPU @n standing still, for a look; run_release_cpu() goes with it */
 struct x86_cpu *run_hold_cpu(struct run *r, unsigned n);

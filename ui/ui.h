@@ -101,8 +101,8 @@ struct monitor_hooks {
     /** list the instruction at @addr, whose first @n bytes are @code; returns its length, 0: bad */
     unsigned (*list)(void *opaque, unsigned cpu, uint64_t addr, const uint8_t *code, unsigned n, char *buf,
                      size_t size);
-    /** other items are logged than before; may be NULL */
-    void (*log_changed)(void *opaque);
+    /** other items are logged than before; returns a line for the user, or NULL. May be NULL. */
+    const char *(*log_changed)(void *opaque);
     /** the main loop calls monitor_resume() once it has carried out what stop, cont and
      *  requests to the machine ask for: the prompt comes after that */
     bool resumes;

@@ -89,22 +89,37 @@ static bool item_bits(const char *name, uint32_t *mask, bool *tid)
     return false;
 }
 
-int log_set_items(const char *items, struct err *e)
+static int parse_items(const char *items, uint32_t *mask, bool *tid, struct err *e)
 {
     char *copy = xstrdup(items), *rest = copy, *name;
-    uint32_t mask = 0;
-    bool tid = false;
     int rc = 0;
 
     while (!rc && (name = strsep(&rest, ",")))
-        if (*name && !item_bits(name, &mask, &tid))
+        if (*name && !item_bits(name, mask, tid))
             rc = unknown_item(name, e);
+    free(copy);
+    return rc;
+}
+
+int log_set_items(const char *items, struct err *e)
+{
+    uint32_t mask = 0;
+    bool tid = false;
+    int rc = parse_items(items, &mask, &tid, e);
+
     if (!rc) {
         log_mask = mask;
         log_tid = tid;
     }
-    free(copy);
     return rc;
+}
+
+uint32_t log_items_mask(const char *items)
+{
+    uint32_t mask = 0;
+    bool tid;
+
+    return parse_items(items, &mask, &tid, NULL) < 0 ? 0 : mask;
 }
 
 /* @path with its first %d replaced; NULL for any other conversion. */

@@ -181,6 +181,8 @@ static inline bool log_on(uint32_t cats)
  * Returns 0, or -EINVAL with @e naming the unknown item and its nearest.
  */
 int log_set_items(const char *items, struct err *e) MUST_CHECK;
+/** log_items_mask() - categories that a -d argument names; a wrong one: 0 */
+uint32_t log_items_mask(const char *items);
 /** log_set_file() - send the log to @path ("%d" is the process id, with -d tid the thread's);
  *  NULL: stderr */
 int log_set_file(const char *path, struct err *e) MUST_CHECK;

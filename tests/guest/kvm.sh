@@ -45,4 +45,5 @@ boot_menu() {
 for chips in ${CHIPS:-off split on}; do
     boot_menu "$chips"
 done
+PYTHONDONTWRITEBYTECODE=1 python3 tests/guest/accel.py "$TRANSOM" "$work"
 bash tests/guest/compare-system.sh -e transom-kvm real || true

@@ -46,7 +46,7 @@ one() {
     if grep -aq '^FAIL' "$log"; then
         fail "$name" "$(grep -a '^FAIL' "$log" | head -n 1)"
     elif ! grep -aq "handed over $count times" "$log.monitor"; then
-        fail "$name" "$(grep -aE 'handed over|accel (kvm|tcg): ' "$log.monitor" | head -n 2 | tr '\r\n' '  ')"
+        fail "$name" "$(grep -aE 'handed over|Error: ' "$log.monitor" | head -n 2 | tr '\r\n' '  ')"
     elif [ "$(cat "$log.after")" -le "$(cat "$log.before")" ]; then
         fail "$name" "the program stands still, $(rounds) times 8 rounds done"
     else
@@ -88,10 +88,10 @@ linux() {
     done
     exec 3>&-
     wait $pid
-    if [ "$(tr -d '\r' < "$log" | grep -cF "$want")" = 8 ] && tr -d '\r' < "$log" | grep -qx 0 && ! grep -aq 'accel tcg: ' "$log.monitor"; then
+    if [ "$(tr -d '\r' < "$log" | grep -cF "$want")" = 8 ] && tr -d '\r' < "$log" | grep -qx 0 && ! grep -aq 'Error: ' "$log.monitor"; then
         pass "$name; $n times"
     else
-        fail "$name" "$(grep -a 'accel tcg: ' "$log.monitor" | head -n 1) $(tail_of "$log")"
+        fail "$name" "$(grep -a 'Error: ' "$log.monitor" | head -n 1) $(tail_of "$log")"
     fi
 }
 trap '' PIPE

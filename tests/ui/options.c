@@ -210,6 +210,11 @@ Test(options, the_best_accelerator_that_works)
         { "fast", "-machine pc,accel=kvm:tcg", &accel_kvm, "", "" },
         { "wrong", "-machine pc,accel=kvm:tcg", &accel_bt, "goes wrong", "goes wrong" },
         { "fast", "-accel kvm,kernel-irqchip=split", &accel_kvm, "", "" },
+        { "fast", "-d pit,guest_errors", &accel_kvm, "", "" },
+        { "fast", "-d pit,int", &accel_bt, "-d tells", "-d tells" },
+        { "fast", "-d all", &accel_bt, "-d tells", "-d tells" },
+        { "slow", "-d int", &accel_bt, "slower", "" },
+        { "fast", "-d int -accel kvm", &accel_kvm, "", "" },
     };
     struct options o = { .n_accels = 0 };
 
@@ -224,6 +229,7 @@ Test(options, the_best_accelerator_that_works)
     }
     setenv("TRANSOM_KVM_PROBE", "none", 1);
     fails("-accel kvm", "-accel kvm: not there (TRANSOM_KVM_PROBE)");
+    fails("-machine accel=kvm", "-accel kvm: not there (TRANSOM_KVM_PROBE)");
     fails("-enable-kvm", "-accel kvm: not there (TRANSOM_KVM_PROBE)");
     setenv("TRANSOM_KVM_PROBE", "wrong", 1);
     fails_with("-accel kvm", "the test guest goes wrong");
