@@ -254,19 +254,59 @@ void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
     t->stats.dropped[why]++;
 }
 
-void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
+/* Was @tb made from any of these bytes? */
+static bool tb_overlaps(const struct tb *tb, uint32_t page, unsigned off, unsigned len)
 {
-    uint64_t hit = granules(off, len);
+    unsigned in_first = MIN(tb->len, PAGE_SIZE - tb->off);
+
+    if (tb->page == page)
+        return off < tb->off + in_first && tb->off < off + len;
+    return tb->page2 == page && off < tb->len - in_first;
+}
+
+/* Under the lock. */
+static void drop_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
+{
     struct tb *next;
 
-    tcg_lock(t);
     for (struct tb *tb = t->pages[page].first; tb; tb = next) {
-        unsigned which = tb->page == page ? 0 : 1;
-        next = tb->page_next[which];
-        if (tb_granules(tb, which) & hit)
+        next = tb->page_next[tb->page == page ? 0 : 1];
+        if (tb_overlaps(tb, page, off, len))
             tb_drop(t, tb, why);
     }
+}
+
+void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
+{
+    tcg_lock(t);
+    drop_range(t, page, off, len, why);
     tcg_unlock(t);
+}
+
+static bool any_overlaps(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    for (const struct tb *tb = t->pages[page].first; tb; tb = tb->page_next[tb->page == page ? 0 : 1])
+        if (tb_overlaps(tb, page, off, len))
+            return true;
+    return false;
+}
+
+#define NEAR_MISSES 64       /* as many looks along a page's blocks cost about what making one does */
+
+bool tb_store_meets(struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    bool meets;
+
+    if (!tb_store_hits_code(t, page, off, len))
+        return false;
+    tcg_lock(t);
+    meets = any_overlaps(t, page, off, len);
+    if (!meets && ++t->near_misses % NEAR_MISSES == 0) {
+        unsigned from = off & ~63u, to = align_up(off + len, 64);
+        drop_range(t, page, from, to - from, TCG_DROP_STORE);
+    }
+    tcg_unlock(t);
+    return meets;
 }
 
 static bool tb_has_offset(const struct tb *tb, const uint16_t *offs, unsigned n)
@@ -289,12 +329,8 @@ void tb_drop_offsets(struct tcg *t, const uint16_t *offs, unsigned n)
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len)
 {
     const struct tb *tb = from ? tb_find_by_code(t, from) : NULL;
-    uint64_t hit = granules(off, len);
 
-    if (!tb)
-        return true;
-    return (tb->page == page && (tb_granules(tb, 0) & hit))
-           || (tb->page2 == page && (tb_granules(tb, 1) & hit));
+    return !tb || tb_overlaps(tb, page, off, len);
 }
 
 void tcg_invalidate_phys(struct tcg *t, uint32_t page, unsigned off, unsigned len)

@@ -7,7 +7,7 @@
 #include "tcg/mmu-int.h"
 
 /*
- * Before a store into a page with code. False: the store would change code of
+ * Before a store into a page with code. False: the store would change bytes of
  * the running block, or of who knows which when a helper stores; it must be done again as a block of its own
  * (the run loop sets restart1 for that, and it goes through).
  */
@@ -15,7 +15,7 @@ static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t
 {
     unsigned off = va & PAGE_MASK;
 
-    if (!tb_store_hits_code(cpu->tcg, p->page, off, len))
+    if (!tb_store_meets(cpu->tcg, p->page, off, len))
         return true;
     if (cpu->in_code && !cpu->restart1
         && tb_covers(cpu->tcg, cpu->mmu->from, p->page, off, len)) {
@@ -749,7 +749,7 @@ static inline bool slow_beside(struct tcg_cpu *cpu, struct tcg_slow *sl)
     struct place p;
 
     if (kind != SLOW_WRITE || off + len > PAGE_SIZE || !beside_hit(cpu, cpu->mmu->view, sl->va, &p)
-        || (p.has_code && tb_store_hits_code(cpu->tcg, p.page, off, len)))
+        || (p.has_code && tb_store_meets(cpu->tcg, p.page, off, len)))
         return false;
     sl->delta = (uintptr_t)p.host - sl->va;
     return true;

@@ -190,6 +190,7 @@ struct tcg {
     struct tcg_profile *profile; /* NULL: nothing is counted */
     uint32_t thunk[48];      /* back end's: offsets of its thunks in the cache */
     uint32_t generation;     /* counts flushes */
+    uint32_t near_misses;    /* stores beside code in one line with it, under the lock */
     uint32_t lock;           /* what translations are made and dropped under */
     uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */
     uint64_t epoch;          /* atomic */
@@ -323,13 +324,16 @@ void mmu_protect_all(struct tcg_cpu *cpu);
  */
 struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const uint8_t *host, bool keep);
 
-/** tb_store_hits_code() - does a store to these bytes touch translated code? */
+/** tb_store_hits_code() - is translated code in the 64-byte lines of these bytes? */
 static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
 {
     unsigned a = off >> 6, b = (off + len - 1) >> 6;
     uint64_t m = (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
     return __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) & m;
 }
+/** tb_store_meets() - is some block made from these very bytes? Of stores that miss the code in their
+ *  line each 64th drops it: it may be old, and the line all data by now. */
+bool tb_store_meets(struct tcg *t, uint32_t page, unsigned off, unsigned len);
 void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why);
 /** tb_covers() - was the block whose code holds @from made from any of these bytes?
  *  True also when that is not known. */

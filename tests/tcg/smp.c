@@ -138,6 +138,29 @@ Test(smp, a_page_with_code_leaves_every_write_map)
     smp_free(s);
 }
 
+Test(smp, stores_in_a_line_with_code_drop_it_seldom)
+{
+    struct smp_rig *s = smp_new();
+    struct tcg_cpu *c = &s->cpu[0]->tcg;
+    const uint64_t *drops = &s->r.tcg->stats.dropped[TCG_DROP_STORE];
+
+    execute(s, 0, 0x2104);
+    tcg_online(c);
+    cr_assert(tcg_store(c, 0x2100, 4, 1));
+    cr_assert(tcg_store(c, 0x2105, 1, 1));
+    cr_assert_eq(*drops, 0, "beside the code");
+    for (unsigned i = 0; i < 64; i++)
+        cr_assert(tcg_store(c, 0x2120, 4, i));
+    cr_assert_eq(*drops, 1, "a line of data");
+    tcg_offline(c);
+    execute(s, 0, 0x2104);
+    tcg_online(c);
+    cr_assert(tcg_store(c, 0x2103, 2, 0));
+    cr_assert_eq(*drops, 2, "into the code, from before it");
+    tcg_offline(c);
+    smp_free(s);
+}
+
 static void count_note(void *opaque, uint32_t page)
 {
     ((struct rig *)opaque)->cpu->extra[2] += page == 2;

@@ -56,6 +56,13 @@ static void test_stores(void)
         sum += run((u32)BUF) + *(volatile u32 *)(BUF + 64);
     }
     check("data and code in one page", sum, 199 * 200 / 2 + 700 + 4950);
+    for (u32 i = 0; i < 200; i++) {          /* in one line, right before and behind the code */
+        BUF[6] = (u8)(i + 1);
+        *(volatile u32 *)(BUF + 8) = i * 3;
+        BUF[1] = (u8)i;
+        sum -= run((u32)BUF) + BUF[6] - (u8)(i + 1) + *(volatile u32 *)(BUF + 8) - i * 3;
+    }
+    check("data and code in one line", sum, 700 + 4950);
     put_mov(BUF + 0xffd, 0x31);
     check("instruction across pages", run((u32)BUF + 0xffd), 0x31);
     BUF[0xffe] = 0x32;
