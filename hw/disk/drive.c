@@ -320,9 +320,10 @@ void drive_drain(struct drive *d)
             next = r->next_parked;
             finish(r, -ECANCELED);
         }
-        if (d->in_flight)
+        if (d->in_flight) {          /* the machine may be gone otherwise */
             block_drain(d->blk);
-        drain_counted(d);
+            drain_counted(d);
+        }
     } while (d->in_flight);
 }
 
