@@ -85,7 +85,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
-	hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
+	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
 	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-bitmap.c block/qcow2-cache.c block/qcow2-check.c \
@@ -99,7 +99,7 @@ src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/
 	ui/gdb.c ui/help.c \
 	ui/build.c ui/command.c ui/commands.c ui/kv.c ui/monitor-accel.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
 	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c \
-	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-global.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-block.c ui/qmp-capture.c \
+	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-global.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-balloon.c ui/qmp-block.c ui/qmp-capture.c \
 	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c ui/qmp-vnc.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
@@ -222,7 +222,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/guest_symbols.c test
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
+	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/chardev_open.c tests/ui/command.c tests/ui/gdb.c tests/ui/json.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

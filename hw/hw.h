@@ -118,6 +118,13 @@ uint8_t *mem_host(struct mem_map *mm, gpa_t gpa, uint64_t *len, bool write);
 /** mem_dirtied() - RAM was written through mem_host(): tells the listeners */
 void mem_dirtied(struct mem_map *mm, gpa_t gpa, uint64_t len);
 
+/**
+ * ram_discard() - the guest gave up [@gpa, @gpa + @len): the host may use that memory
+ * What is no guest RAM, and pages that are not covered whole, stay. Contents become zeroes (of
+ * -mem-path FILE: what the file holds). Told to listeners as written.
+ */
+void ram_discard(struct machine *m, gpa_t gpa, uint64_t len);
+
 /* ---- pages of a region that were written ---------------------------------- */
 
 /**

@@ -135,3 +135,24 @@ void ram_unmap(struct machine *m)
     if (m->ram_fd >= 0)
         close(m->ram_fd);
 }
+
+void ram_discard(struct machine *m, gpa_t gpa, uint64_t len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    for (uint64_t n; len; gpa += n, len -= n) {
+        const struct mem_flat *f = mem_find(&m->mem, gpa);
+        uint8_t *host;
+        uint64_t skip;
+
+        n = f ? MIN(len, f->base + f->len - gpa) : MIN(len, page - gpa % page);
+        host = f ? mem_host(&m->mem, gpa, &n, true) : NULL;
+        if (!host || host < m->ram || host >= m->ram + m->cfg.ram_bytes)
+            continue;
+        skip = align_up((uintptr_t)host, page) - (uintptr_t)host;
+        if (skip >= n || (n - skip) / page == 0)
+            continue;
+        if (madvise(host + skip, (n - skip) / page * page, MADV_DONTNEED) == 0)
+            mem_dirtied(&m->mem, gpa + skip, (n - skip) / page * page);
+    }
+}

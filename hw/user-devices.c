@@ -15,6 +15,7 @@
 #include "hw/net/nic.h"
 #include "hw/usb/usb.h"
 #include "hw/user-devices.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio.h"
 
 #define MAX_BOOT 32
@@ -29,6 +30,7 @@ static const struct user_device table[] = {
     { &rtl8139_type, USER_PCI, "Network", NULL, false },
     { &ne2k_pci_type, USER_PCI, "Network", NULL, false },
     { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net", false },
+    { &virtio_balloon_pci_type, USER_PCI, "Misc", "virtio-balloon", false },
     { &floppy_type, USER_ISA, "Storage", NULL, false },
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
     { &vga_type, USER_PCI, "Display", NULL, true },

@@ -10,13 +10,19 @@
 
 extern const struct command query_commands[], cpu_commands[], qom_commands[], char_commands[],
     block_commands[], node_commands[], input_commands[], net_commands[], bus_commands[], device_commands[], object_commands[], schema_commands[],
-    vnc_commands[], accel_commands[];
+    vnc_commands[], accel_commands[], balloon_commands[];
 
 /** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
  *  caller. @suffix is appended */
 char *device_path(struct machine *m, const struct device *d, const char *suffix);
 /** vnc_set_password() - of the VNC server; 0, or -errno with @e set: there is none, or it asks for none */
 int vnc_set_password(struct call *c, const char *password, struct err *e) MUST_CHECK;
+/** balloon_props - names of the properties that a balloon has beside its table, NULL-terminated;
+ *  balloon_prop_get(), balloon_prop_set(): 0, or -ENOENT when @name is none of @d's, or -EINVAL with
+ *  @e set */
+extern const char *const balloon_props[];
+int balloon_prop_get(struct jw *w, const char *key, const struct device *d, const char *name);
+int balloon_prop_set(struct device *d, const char *name, const struct jv *value, struct err *e) MUST_CHECK;
 /** prop_write() - the value that property @p of @d has now */
 void prop_write(struct jw *w, const char *key, const struct device *d, const struct dev_prop *p);
 /** each_feature() - call @put for every CPUID feature that has a name, in order of its bit */

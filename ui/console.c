@@ -242,7 +242,7 @@ static void add_tables(struct monitor *mon, bool with_vcpus)
     static const struct monitor_cmd *const commands[] = {
         network_commands, disk_commands, display_commands, machine_commands,
     }, *const infos[] = {
-        network_infos, disk_infos, display_infos, device_infos, machine_infos, bus_infos,
+        network_infos, disk_infos, display_infos, device_infos, balloon_infos, machine_infos, bus_infos,
     };
 
     if (with_vcpus) {

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE 1
 #include <stdlib.h>
 #include "hw/disk/drive.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "ui/commands-int.h"
 #include "ui/options.h"
 
@@ -270,6 +271,12 @@ static void list_device(struct visit *v, const struct device *d)
             prop_write(v->w, "value", d, p);
         jw_close(v->w);
     }
+    for (const char *const *name = balloon_props; balloon_is(d) && *name; name++) {
+        member_begin(v, *name, strcmp(*name, "guest-stats") ? "int" : "guest statistics");
+        if (v->values)
+            balloon_prop_get(v->w, "value", d, *name);
+        jw_close(v->w);
+    }
     if (!strncmp(d->type->name, "virtio-", 7))
         child(v, "virtio-backend", "virtio-device", "");
 }
@@ -376,6 +383,8 @@ static int qom_get(struct call *c, struct err *e)
         jw_str(c->out, NULL, o.dev->type->name);
     else if (o.kind == OBJ_DEVICE && (p = real_prop(o.dev->type, name)))
         prop_write(c->out, NULL, o.dev, p);
+    else if (o.kind == OBJ_DEVICE && balloon_prop_get(c->out, NULL, o.dev, name) == 0)
+        return 0;
     else if (o.kind != OBJ_CPU || !get_cpu(c, name))
         return err_set(e, -EINVAL, "Property '%.64s' not found", name);
     return 0;
@@ -385,9 +394,14 @@ static int qom_set(struct call *c, struct err *e)
 {
     const char *name = jv_text(c->args, "property");
     struct object o;
+    int ret = -ENOENT;
 
     if (find_path(c, &o, jv_text(c->args, "path"), e) < 0)
         return -ENODEV;
+    if (o.kind == OBJ_DEVICE)
+        ret = balloon_prop_set((struct device *)o.dev, name, jv_get(c->args, "value"), e);
+    if (ret != -ENOENT)
+        return ret;
     return err_set(e, -EPERM, "Property '%.64s' cannot be set while the machine runs", name);
 }
 

@@ -168,12 +168,6 @@ static int query_none(struct call *c, struct err *e)
     return 0;
 }
 
-static int query_balloon(struct call *c, struct err *e)
-{
-    c->class = CLASS_DEVICE_NOT_ACTIVE;
-    return err_set(e, -ENODEV, "No balloon device has been activated");
-}
-
 /* ---- pointer ---------------------------------------------------------------------------- */
 
 static void write_pointer(void *opaque, const struct input_pointer *p)
@@ -345,7 +339,6 @@ const struct command query_commands[] = {
     { .qmp = "query-fdsets", .returns = "any", .run = query_none },
     { .qmp = "query-tpm-models", .returns = "any", .run = query_none },
     { .qmp = "query-tpm-types", .returns = "any", .run = query_none },
-    { .qmp = "query-balloon", .returns = "any", .run = query_balloon },
     { .qmp = "query-mice", .returns = "any", .run = query_mice },
     { .qmp = "query-command-line-options", .args = "option:s?", .returns = "any", .run = query_options },
     { .qmp = "query-migrate", .run = query_migrate },

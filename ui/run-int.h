@@ -136,7 +136,7 @@ void run_disks_free(struct run *r, struct drive *drives);
  */
 int run_device_add(struct machine *m, struct kv_list *l, struct err *e) MUST_CHECK;
 int run_device_del(struct machine *m, const char *id, struct err *e) MUST_CHECK;
-extern const struct monitor_cmd device_infos[];
+extern const struct monitor_cmd device_infos[], balloon_infos[];
 
 /** run_displays() - open windows and the VNC server, once the machine is built (display.c) */
 int run_displays(struct run *r, struct err *e) MUST_CHECK;
