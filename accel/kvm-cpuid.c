@@ -131,16 +131,31 @@ static void add_leaf(struct cpuid_list *l, const struct x86_cpu *cpu, uint32_t l
         add(l, cpu, leaf, i, true);
 }
 
-/*
- * KVM's own leaves, unless they are hidden (kvm=off), with what it offers, or, in a machine
- * that may be moved, with what the translator has too. The model says how fast the TSC is.
- */
+/* Of KVM's paravirtual interfaces these are its own local APIC's. */
+enum { NEEDS_LAPIC = 1 << KVM_FEATURE_PV_EOI | 1 << KVM_FEATURE_PV_UNHALT | 1 << KVM_FEATURE_PV_SEND_IPI
+                     | 1 << KVM_FEATURE_ASYNC_PF | 1 << KVM_FEATURE_ASYNC_PF_VMEXIT | 1 << KVM_FEATURE_ASYNC_PF_INT };
+
+/* Leaf 0x40000001 of a guest: what KVM offers and -cpu leaves; what can be moved, where that is wanted. */
+static uint32_t pv_features(const struct cpuid_list *can, const struct kvm *k)
+{
+    const struct kvm_cpuid_entry2 *f = find(can, KVM_CPUID_FEATURES, 0);
+    const struct x86_model *m = &k->a->model;
+    uint32_t bits = f ? f->eax & (m->pv | ~(uint32_t)PV_ALL) & ~m->kvm_off : 0;
+
+    if (k->irqchip == IRQCHIP_OFF)
+        bits &= ~(uint32_t)NEEDS_LAPIC;
+    if (k->a->opt.switchable)
+        bits &= PV_MOVABLE;
+    return bits;
+}
+
+/* KVM's own leaves, unless they are hidden (kvm=off). The model says how fast the TSC is. */
 static void add_kvm_leaves(struct cpuid_list *l, const struct cpuid_list *can, const struct accel_cpu *c)
 {
     const struct x86_cpu *cpu = c->cpu;
-    const struct kvm_cpuid_entry2 *f = find(can, KVM_CPUID_FEATURES, 0), *s = find(can, KVM_CPUID_SIGNATURE, 0);
+    const struct kvm_cpuid_entry2 *s = find(can, KVM_CPUID_SIGNATURE, 0);
 
-    if (!f || !s || !(cpu->model->feat[FEAT_1_ECX] >> HYPERVISOR & 1) || l->h.nent + 3 > MAX_ENTRIES)
+    if (!s || !(cpu->model->feat[FEAT_1_ECX] >> HYPERVISOR & 1) || l->h.nent + 3 > MAX_ENTRIES)
         return;
     if (!cpu->model->pv) {
         add(l, cpu, 0x40000000, 0, false);
@@ -149,11 +164,37 @@ static void add_kvm_leaves(struct cpuid_list *l, const struct cpuid_list *can, c
     }
     l->e[l->h.nent] = *s;
     l->e[l->h.nent++].eax = 0x40000010;
-    l->e[l->h.nent] = *f;
-    if (c->a->opt.switchable)
-        l->e[l->h.nent].eax &= cpu->model->pv;
-    l->h.nent++;
+    l->e[l->h.nent++] = (struct kvm_cpuid_entry2){ .function = KVM_CPUID_FEATURES, .eax = pv_features(can, c->a->kvm) };
     add(l, cpu, 0x40000010, 0, false);
+}
+
+int kvm_check_pv(const struct kvm *k, struct err *e)
+{
+    struct cpuid_list *can = supported(k->sys_fd, e);
+    const char *name;
+    uint32_t bits;
+
+    if (!can)
+        return -EIO;
+    bits = pv_features(can, k);
+    free(can);
+    name = x86_kvm_feature_name(k->a->model.kvm_on & ~bits);
+    if (name)
+        return err_set(e, -ENOTSUP, "-cpu: this KVM has no '%s'%s", name,
+                       k->irqchip == IRQCHIP_OFF ? " with kernel-irqchip=off" : "");
+    if (k->a->m->vcpus && (k->a->model.pv & ~bits))
+        return err_set(e, -ENOTSUP, "kvm: this KVM lacks paravirtual interfaces that the guest has (%#x)",
+                       k->a->model.pv & ~bits);
+    return 0;
+}
+
+void kvm_limit_pv(int sys_fd, struct x86_model *m)
+{
+    struct cpuid_list *can = supported(sys_fd, NULL);
+    const struct kvm_cpuid_entry2 *f = can ? find(can, KVM_CPUID_FEATURES, 0) : NULL;
+
+    m->pv &= f ? f->eax & PV_MOVABLE : 0;
+    free(can);
 }
 
 int kvm_set_cpuid(struct kvm_cpu *k, struct err *e)

@@ -116,6 +116,10 @@ void kvm_before_run(struct accel *a);
  *  @gone: room for the names of what was taken away, or NULL */
 int kvm_filter_model(int sys_fd, struct x86_model *m, char *gone, size_t len, struct err *e);
 int kvm_set_cpuid(struct kvm_cpu *k, struct err *e);
+/** kvm_check_pv() - whether it has the paravirtual interfaces that the user or a running guest wants */
+int kvm_check_pv(const struct kvm *k, struct err *e);
+/** kvm_limit_pv() - take from @m the paravirtual interfaces that cannot be moved */
+void kvm_limit_pv(int sys_fd, struct x86_model *m);
 
 /* kvm-exit.c */
 /** kvm_handle_exit() - serve what KVM_RUN came back for; on the vCPU's thread */
@@ -130,6 +134,8 @@ int kvm_irqchip_create(struct kvm *k, struct err *e);
 void kvm_choose_irqchip(struct accel *a, bool on);
 /** kvm_irqchip_reset() - the chips of hw/ have been reset */
 void kvm_irqchip_reset(struct accel *a);
+/** kvm_reset() - the machine is reset: the chips, and what the common form does not have */
+void kvm_reset(struct accel *a);
 /** kvm_lapic_out() - the kernel's local APIC takes hw/'s state over; IA32_APIC_BASE is set */
 void kvm_lapic_out(struct kvm_cpu *k);
 /** kvm_before_entry() - interrupts and the like; false: the vCPU is to stop */

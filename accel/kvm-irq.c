@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include <asm/kvm_para.h>
 #include "accel/kvm-int.h"
 #include "hw/intc/intc.h"
 
@@ -58,6 +59,14 @@ static void take_nmi(struct kvm_cpu *k)
     k->mp = MP_RUNNING;
 }
 
+/* Only the translator's hypercall asks for it, so it is left over from there. */
+static void take_unhalt(struct kvm_cpu *k)
+{
+    vcpu_intr_lower(&k->c->vcpu, VCPU_INTR_UNHALT);
+    if (k->mp == MP_HALTED)
+        k->mp = MP_RUNNING;
+}
+
 #define EXTERNAL (VCPU_INTR_PIC | VCPU_INTR_APIC)
 
 static uint32_t requests(const struct kvm_cpu *k)
@@ -95,6 +104,8 @@ static bool take_one(struct kvm_cpu *k, uint32_t pending)
         vcpu_intr_lower(&k->c->vcpu, VCPU_INTR_SMI | VCPU_INTR_MCE);
     else if ((pending & VCPU_INTR_NMI) && k->mp != MP_WAIT_SIPI)
         take_nmi(k);
+    else if (pending & VCPU_INTR_UNHALT)
+        take_unhalt(k);
     else
         return false;
     return true;
@@ -389,6 +400,21 @@ void kvm_irqchip_reset(struct accel *a)
     kvm_routes_set(k);
     for (unsigned i = 0; i < a->n_cpus; i++)
         k->cpus[i].lapic_due = true;
+}
+
+/* Interfaces of KVM alone: the common form does not know these MSRs. */
+static void reset_pv(struct kvm_cpu *k)
+{
+    kvm_set_msr(k, MSR_KVM_ASYNC_PF_EN, 0);
+    kvm_set_msr(k, MSR_KVM_ASYNC_PF_INT, 0);
+    kvm_set_msr(k, MSR_KVM_POLL_CONTROL, 1);
+}
+
+void kvm_reset(struct accel *a)
+{
+    kvm_irqchip_reset(a);
+    for (unsigned i = 0; i < a->n_cpus; i++)
+        reset_pv(&a->kvm->cpus[i]);
 }
 
 /* Machine lock held, vCPUs paused. */

@@ -205,6 +205,7 @@ static int limit_model(struct x86_model *m, struct err *e)
     if (fd < 0)
         return fd;
     ret = kvm_filter_model(fd, m, NULL, 0, e);
+    kvm_limit_pv(fd, m);
     close(fd);
     return ret;
 }
@@ -257,7 +258,9 @@ static int open_vm(struct accel *a, struct err *e)
     ret = reserve_pages(k, e);
     if (ret == 0)
         ret = fit_model(k, e);
-    return ret < 0 ? ret : kvm_irqchip_create(k, e);
+    if (ret == 0)
+        ret = kvm_irqchip_create(k, e);
+    return ret < 0 ? ret : kvm_check_pv(k, e);
 }
 
 static int create_vcpu(struct accel_cpu *c, struct err *e)
@@ -334,7 +337,7 @@ const struct accel_ops accel_kvm = {
     .name = "kvm", .help = "the Linux kernel's virtual machines",
     .probe = probe, .measure = kvm_probe_guest, .limit_model = limit_model, .open = open_vm, .close = close_vm, .create_vcpu = create_vcpu,
     .free_vcpu = free_vcpu, .run = run, .kick = kick, .get_state = kvm_get_state,
-    .put_state = kvm_put_state, .reset = kvm_irqchip_reset, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
+    .put_state = kvm_put_state, .reset = kvm_reset, .before_run = kvm_before_run, .map_changed = kvm_map_changed,
     .doorbells_changed = kvm_bells_follow,
     .ram_written = ram_written, .watch = watch, .watching = watching,
     .dirty_sync = kvm_dirty_sync, .choose_irqchip = kvm_choose_irqchip,

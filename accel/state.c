@@ -157,6 +157,7 @@ void x86_state_put(struct x86_cpu *cpu, const struct x86_state *s)
     x86_xsave_put(cpu, s->xsave);
     cpu->fpu_cs = s->fpu_cs;
     cpu->fpu_ds = s->fpu_ds;
+    cpu->steal_seen_ns = PV_STEAL_UNSEEN;
     put_events(cpu, s);
     tcg_mmu_switch(&cpu->tcg, s->cr4 & CR4_PCIDE ? s->cr3 & 0xfff : 0, true);
     tcg_mmu_flush(&cpu->tcg, true);

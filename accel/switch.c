@@ -90,9 +90,9 @@ int accel_switch(struct accel *a, const char *name, struct err *e)
         return err_set(e, -ENOTSUP, "%s: instructions are counted (-icount)", name);
     if (ops != a->ops && a->opt.trace.kinds)
         return err_set(e, -ENOTSUP, "%s: a trace is being recorded (-trace)", name);
-    if (old == &accel_kvm && ops != old && !a->opt.switchable && a->model.pv)
-        return err_set(e, -ENOTSUP, "%s: the guest may use interfaces that only KVM has (-accel kvm,switch=on or "
-                       "-cpu ...,kvm=off leave them out)", name);
+    if (ops != old && !a->opt.switchable && (old == &accel_kvm ? a->model.pv : a->model.pv & ~(uint32_t)PV_MOVABLE))
+        return err_set(e, -ENOTSUP, "%s: the guest may use paravirtual interfaces that cannot be moved (-accel %s,switch=on "
+                       "or -cpu ...,kvm=off leave them out)", name, old->name);
     ret = open_late(a, ops, e);
     if (ret < 0)
         return ret;

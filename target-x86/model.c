@@ -377,11 +377,36 @@ static bool set_pv(struct x86_model *m, const char *name, bool on)
     return false;
 }
 
+/* What the translator has not; whether KVM runs the vCPUs is known later. */
+static const struct { const char *name; uint32_t bit; } kvm_features[] = {
+    { "kvm-mmu", 1 << 2 }, { "kvm-asyncpf", 1 << 4 }, { "kvm-asyncpf-vmexit", 1 << 10 },
+    { "kvm-poll-control", 1 << 12 }, { "kvm-asyncpf-int", 1 << 14 }, { "kvm-msi-ext-dest-id", 1 << 15 },
+};
+
+const char *x86_kvm_feature_name(uint32_t bits)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(kvm_features); i++)
+        if (bits & kvm_features[i].bit)
+            return kvm_features[i].name;
+    return NULL;
+}
+
+static bool set_kvm_feature(struct x86_model *m, const char *name, bool on)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(kvm_features); i++)
+        if (same_words(kvm_features[i].name, name)) {
+            m->kvm_on = (m->kvm_on & ~kvm_features[i].bit) | (on ? kvm_features[i].bit : 0);
+            m->kvm_off = (m->kvm_off & ~kvm_features[i].bit) | (on ? 0 : kvm_features[i].bit);
+            return true;
+        }
+    return false;
+}
+
 static int set_feature(struct request *q, const char *name, bool on, struct err *e)
 {
     const struct feature *f = find_feature(name);
 
-    if (set_pv(q->m, name, on))
+    if (set_pv(q->m, name, on) || set_kvm_feature(q->m, name, on))
         return 0;
     if (kvm_only(name)) {
         /* switching them off asks for what we do anyway */

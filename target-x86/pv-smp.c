@@ -38,6 +38,8 @@ static void tell(struct x86_cpu *cpu, struct pv_steal *p)
     uint64_t ns = cpu->bus->steal_ns ? cpu->bus->steal_ns(cpu->bus->opaque) : 0;
     uint32_t version = (__atomic_load_n(&p->version, __ATOMIC_RELAXED) | 1) + 1;
 
+    if (cpu->steal_seen_ns == PV_STEAL_UNSEEN)
+        cpu->steal_seen_ns = ns;
     __atomic_store_n(&p->version, version - 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&p->ns, __atomic_load_n(&p->ns, __ATOMIC_RELAXED) + (ns - cpu->steal_seen_ns), __ATOMIC_RELAXED);

@@ -135,6 +135,7 @@ struct x86_model {
     unsigned dies, cores, threads;      /* a socket, a die, a core; 0: one, all, one */
     uint64_t arch_caps;                 /* IA32_ARCH_CAPABILITIES */
     uint32_t pv;                        /* PV_*: leaf 0x40000001; 0: no word of KVM */
+    uint32_t kvm_on, kvm_off;           /* bits there that only KVM has, as the user asked */
 };
 
 /* ---- the vCPU ---------------------------------------------------------------- */
@@ -490,7 +491,11 @@ enum { PV_CLOCK_OLD = 1 << PV_CLOCK_OLD_BIT, PV_NOP_IO_DELAY = 1 << 1, PV_CLOCK 
        PV_SEND_IPI = 1 << 11, PV_SCHED_YIELD = 1 << 13, PV_CLOCK_STABLE = 1 << 24,
        PV_ALL = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_STEAL_TIME | PV_EOI | PV_UNHALT | PV_TLB_FLUSH
               | PV_SEND_IPI | PV_SCHED_YIELD | PV_CLOCK_STABLE,
-       PV_DEFAULT = PV_ALL };
+       PV_DEFAULT = PV_ALL,
+       PV_MOVABLE = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_STEAL_TIME | PV_CLOCK_STABLE };  /* to KVM and back */
+#define PV_STEAL_UNSEEN UINT64_MAX       /* x86_cpu.steal_seen_ns: counts from now on */
+/** x86_kvm_feature_name() - as -cpu has it, of the lowest of @bits that only KVM has; NULL: none */
+const char *x86_kvm_feature_name(uint32_t bits);
 /** x86_pv_clock_update() - the guest's clock page follows its TSC, when there is one */
 void x86_pv_clock_update(struct x86_cpu *cpu);
 /** x86_pv_ns() - what the clock shows at @ticks of the machine's TSC */

@@ -474,6 +474,13 @@ static int check_irqchip(const struct options *o, struct err *e)
     return 0;
 }
 
+static int check_kvm_features(const struct options *o, struct err *e)
+{
+    const char *name = o->accel.ops == &accel_bt ? x86_kvm_feature_name(o->model.kvm_on) : NULL;
+
+    return name ? err_set(e, -EINVAL, "-cpu: '%s' needs KVM", name) : 0;
+}
+
 static bool has_monitor(const struct options *o)
 {
     for (unsigned i = 0; i < o->n_serial; i++)
@@ -551,7 +558,7 @@ static int finish(struct options *o, struct err *e)
     default_display(o);
     if (finish_cpu(o, e) < 0)
         return -EINVAL;
-    if (choose_accel(o, e) < 0 || check_irqchip(o, e) < 0)
+    if (choose_accel(o, e) < 0 || check_irqchip(o, e) < 0 || check_kvm_features(o, e) < 0)
         return -EINVAL;
     return opt_debug_finish(o, e);
 }

@@ -411,3 +411,88 @@ Test(kvm, messages_change, .timeout = 60)
     machine_unlock(rig.m);
     rig_end(&rig);
 }
+
+/* ---- paravirtual interfaces -------------------------------------------------------------------- */
+
+/* Leaf 0x40000001, in two halves. */
+GUEST(g_leaf,
+      "mov $0x40000001, %eax\n\tcpuid\n\tmov $0x600, %dx\n\tout %ax, %dx\n\tshr $16, %eax\n\tout %ax, %dx\n\t"
+      "mov $0x40000000, %eax\n\tcpuid\n\tmov %bl, %al\n\t" LEAVE);
+
+static uint32_t leaf(const char *accel, const char *cpu)
+{
+    build(accel, cpu, g_leaf, g_leaf_end);
+    cr_assert_eq(run(), 'K', "the signature");
+    rig_end(&rig);
+    return (seen.port[0] & 0xffff) | seen.port[1] << 16;
+}
+
+Test(kvm, paravirtual_leaf, .timeout = 120)
+{
+    enum { CLOCK = 1 << 3, ASYNCPF = 1 << 4, STEAL = 1 << 5, EOI = 1 << 6, UNHALT = 1 << 7, POLL = 1 << 12 };
+    uint32_t all = leaf("kvm,kernel-irqchip=split", "max"), off;
+
+    cr_assert(all & CLOCK);
+    cr_assert_eq(leaf("kvm,kernel-irqchip=split", "max,-kvm-pv-eoi,kvm_steal_time=off"), all & ~(uint32_t)(EOI | STEAL));
+    cr_assert_eq(leaf("kvm,kernel-irqchip=split", "max,-kvmclock"), all & ~(uint32_t)(CLOCK | 1));
+    cr_assert_eq(leaf("kvm,kernel-irqchip=split", "max,kvm_asyncpf=off,-kvm-poll-control"), all & ~(uint32_t)(ASYNCPF | POLL));
+    off = leaf("kvm,kernel-irqchip=off", "max");
+    cr_assert_eq(off & (ASYNCPF | EOI | UNHALT), 0, "its local APIC is needed for these");
+    cr_assert_eq(off & CLOCK, CLOCK);
+    cr_assert_eq(leaf("kvm,switch=on", "max") & ~(uint32_t)PV_MOVABLE, 0);
+}
+
+static void refused(const char *accel, const char *cpu, const char *why)
+{
+    struct machine_config cfg = { .ram_bytes = 16 * MiB, .n_vcpus = 1 };
+    struct machine *m = machine_new(&cfg, NULL);
+    struct accel_options o;
+    struct x86_model model;
+    struct err e = { "" };
+
+    setenv("TRANSOM_KVM_PROBE", "fast", 1);
+    if (access("/dev/kvm", R_OK | W_OK))
+        cr_skip_test("no /dev/kvm, or no permission");
+    cr_assert_eq(x86_model_parse(cpu, &model, &e), 0, "%s", e.msg);
+    model.tsc_hz = 0;
+    cr_assert_eq(accel_parse(accel, &o, &e), 0, "%s", e.msg);
+    cr_assert_null(accel_new(m, &model, &o, &e));
+    cr_assert(strstr(e.msg, why), "%s", e.msg);
+    cr_assert_null(strchr(e.msg, '\n'));
+    machine_free(m);
+}
+
+Test(kvm, interfaces_that_cannot_be_had, .timeout = 60)
+{
+    refused("kvm,kernel-irqchip=off", "max,+kvm-asyncpf", "this KVM has no 'kvm-asyncpf' with kernel-irqchip=off");
+}
+
+/* ---- capabilities that are missing ---------------------------------------------------------------- */
+
+static void without(int cap, const char *accel, const char *why)
+{
+    char number[16];
+
+    snprintf(number, sizeof number, "%d", cap);
+    setenv("TRANSOM_KVM_LACKS", number, 1);
+    refused(accel, "qemu64", why);
+}
+
+Test(kvm, missing_capabilities, .timeout = 120)
+{
+    without(KVM_CAP_USER_MEMORY, "kvm", "the kernel's KVM lacks user memory");
+    without(KVM_CAP_IMMEDIATE_EXIT, "kvm", "the kernel's KVM lacks immediate exit");
+    without(KVM_CAP_READONLY_MEM, "kvm", "the kernel's KVM lacks read-only memory");
+    without(KVM_CAP_SPLIT_IRQCHIP, "kvm,kernel-irqchip=split", "kernel-irqchip=split: this KVM has no such");
+    without(KVM_CAP_IRQCHIP, "kvm,kernel-irqchip=on", "kernel-irqchip=on: this KVM has no such");
+}
+
+/* Not asked for, split gives way. */
+Test(kvm, default_chips_give_way, .timeout = 60)
+{
+    setenv("TRANSOM_KVM_LACKS", "121", 1);           /* KVM_CAP_SPLIT_IRQCHIP */
+    build("kvm", "qemu64", g_idle, g_idle_end);
+    cr_assert_eq(vm()->irqchip, IRQCHIP_OFF);
+    cr_assert_eq(run(), 1);
+    rig_end(&rig);
+}

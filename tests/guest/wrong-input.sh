@@ -117,4 +117,4 @@ wrong "memory of another size" '-m says' -object memory-backend-ram,id=r,size=1M
 wrong "an object of an unknown kind" "kind 'iothread' is not supported" -object iothread,id=t
 wrong "a secret that is not there" 'No such file' -object secret,id=s,file=/no/where
 wrong "log file that cannot open" 'nowhere' -D /nowhere/log -d int
-wrong "a KVM flag on the translator" 'kvm-pv-eoi' -cpu max,+kvm-pv-eoi -accel tcg
+wrong "a KVM flag on the translator" 'kvm-asyncpf.* needs KVM' -cpu max,+kvm-asyncpf -accel tcg

@@ -28,9 +28,12 @@ Test(cpuid, kvm_only_flags_are_refused)
     struct x86_model m;
     struct err e;
 
-    cr_assert_eq(parse("max,+kvm-asyncpf", &m, &e), -EINVAL);
-    cr_assert(strstr(e.msg, "KVM"), "%s", e.msg);
     cr_assert_eq(parse("max,hv-relaxed=on", &m, &e), -EINVAL);
+    cr_assert(strstr(e.msg, "KVM"), "%s", e.msg);
+    cr_assert_eq(parse("max,+kvm-asyncpf,kvm_poll_control=off", &m, &e), 0, "the accelerator decides");
+    cr_assert_str_eq(x86_kvm_feature_name(m.kvm_on), "kvm-asyncpf");
+    cr_assert_str_eq(x86_kvm_feature_name(m.kvm_off), "kvm-poll-control");
+    cr_assert_null(x86_kvm_feature_name(PV_ALL), "these the translator has, too");
     cr_assert_eq(parse("max,kvm=off", &m, &e), 0);
     cr_assert_eq(m.pv, 0);
     cr_assert_eq(parse("max", &m, &e), 0);
