@@ -8,7 +8,9 @@
  * written at random while the clock goes on. Most accesses go to one device,
  * so that it gets past its first states. Made for SAN=1.
  *
- *   board [--seed N] [--count N] [--seconds N]
+ *   board [--seed N] [--count N] [--seconds N] [--device NAME]
+ *
+ * With --device most accesses go to that one all the time.
  */
 #include "block/block.h"
 #include "hw/disk/ahci.h"
@@ -17,16 +19,17 @@
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
 #include "hw/intc/intc.h"
-#include "hw/pci/pci.h"
 #include "hw/user-devices.h"
-#include "tests/fuzz/run.h"
+#include "tests/fuzz/rig.h"
 
 enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 60, PER_CHILD = 50 };
 
 struct window {
     uint64_t base, len;
-    bool io, lapic;
+    bool io, lapic, chosen;      /* chosen: of --device */
 };
+
+static const char *only;         /* --device */
 
 struct fuzz {
     struct machine *m;
@@ -38,17 +41,6 @@ struct fuzz {
     uint64_t mmio_at;
     unsigned n_drives;
 };
-
-static uint64_t r64(struct fuzz *f)
-{
-    uint64_t z = (f->rng += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static unsigned pick(struct fuzz *f, unsigned n) { return (unsigned)(r64(f) >> 16) % n; }
 
 /* a register value: bits, a small number, or an address */
 static uint64_t value(struct fuzz *f)
@@ -69,11 +61,7 @@ static uint64_t value(struct fuzz *f)
 
 static void no_kick(struct vcpu *v) { }
 
-static void die(const struct err *e)
-{
-    fprintf(stderr, "fuzz-board: %s\n", e->msg);
-    exit(2);
-}
+static void die(const struct err *e) { fuzz_die("fuzz-board", e->msg); }
 
 static int temp_file(char *path, unsigned bytes)
 {
@@ -172,50 +160,50 @@ static void free_board(struct fuzz *f)
 
 /* ---- windows ---------------------------------------------------------------------- */
 
-static uint32_t cfg_rd(struct fuzz *f, unsigned devfn, unsigned reg)
-{
-    port_write(f->m, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc), 4);
-    return port_read(f->m, 0xcfc, 4);
-}
-
-static void cfg_wr(struct fuzz *f, unsigned devfn, unsigned reg, uint32_t v, unsigned size)
-{
-    port_write(f->m, 0xcf8, 0x80000000u | devfn << 8 | (reg & 0xfc), 4);
-    port_write(f->m, (uint16_t)(0xcfc + (reg & 3)), v, size);
-}
-
 static void add_window(struct fuzz *f, uint64_t base, uint64_t len, bool io)
 {
     if (f->n_win < MAX_WINDOWS)
         f->win[f->n_win++] = (struct window){ .base = base, .len = len, .io = io };
 }
 
+static bool is_chosen(const struct fuzz *f, unsigned devfn)
+{
+    for (const struct device *d = f->m->devices; only && d; d = d->next)
+        if (!strcmp(d->type->name, only) && ((const struct pci_device *)d)->devfn == devfn)
+            return true;
+    return false;
+}
+
 static void place_bars(struct fuzz *f, unsigned devfn, uint16_t *io_at)
 {
+    unsigned first = f->n_win;
+
     for (unsigned reg = 0x10; reg < 0x28; reg += 4) {
         uint32_t bar, len;
-        cfg_wr(f, devfn, reg, 0xffffffff, 4);
-        bar = cfg_rd(f, devfn, reg);
+        fuzz_cfg_wr(f->m, devfn, reg, 0xffffffff, 4);
+        bar = fuzz_cfg_rd(f->m, devfn, reg);
         len = bar & 1 ? (uint16_t)-(bar & 0xfffc) : -(bar & ~15u);
         if (!len)
             continue;
         if (bar & 1) {
             *io_at = (uint16_t)align_up(*io_at, len);
-            cfg_wr(f, devfn, reg, *io_at, 4);
+            fuzz_cfg_wr(f->m, devfn, reg, *io_at, 4);
             add_window(f, *io_at, len, true);
             *io_at = (uint16_t)(*io_at + len);
         } else {
             f->mmio_at = align_up(f->mmio_at, len);
-            cfg_wr(f, devfn, reg, (uint32_t)f->mmio_at, 4);
+            fuzz_cfg_wr(f->m, devfn, reg, (uint32_t)f->mmio_at, 4);
             add_window(f, f->mmio_at, MIN(len, 0x8000u), false);
             f->mmio_at += len;
         }
         if ((bar & 7) == 4) {
-            cfg_wr(f, devfn, reg + 4, 0, 4);
+            fuzz_cfg_wr(f->m, devfn, reg + 4, 0, 4);
             reg += 4;
         }
     }
-    cfg_wr(f, devfn, 4, 7, 2);
+    fuzz_cfg_wr(f->m, devfn, 4, 7, 2);
+    while (first < f->n_win)
+        f->win[first++].chosen = is_chosen(f, devfn);
 }
 
 static void find_windows(struct fuzz *f)
@@ -237,10 +225,10 @@ static void find_windows(struct fuzz *f)
     f->win[f->n_win] = (struct window){ .len = 0x400, .lapic = true };
     f->n_win++;
     if (is_q35(f)) {
-        cfg_wr(f, 0, 0x60, MCH_ECAM_BASE | 1, 4);
-        cfg_wr(f, PCI_DEVFN(31, 0), 0xf0, ICH9_RCBA | 1, 4);
-        cfg_wr(f, PCI_DEVFN(31, 0), 0x40, 0x601, 4);
-        cfg_wr(f, PCI_DEVFN(31, 0), 0x44, 0x80, 1);
+        fuzz_cfg_wr(f->m, 0, 0x60, MCH_ECAM_BASE | 1, 4);
+        fuzz_cfg_wr(f->m, PCI_DEVFN(31, 0), 0xf0, ICH9_RCBA | 1, 4);
+        fuzz_cfg_wr(f->m, PCI_DEVFN(31, 0), 0x40, 0x601, 4);
+        fuzz_cfg_wr(f->m, PCI_DEVFN(31, 0), 0x44, 0x80, 1);
         add_window(f, MCH_ECAM_BASE, 0x100000, false);
         add_window(f, ICH9_RCBA + 0x3100, 0x100, false);
         for (unsigned i = 0; i < 4; i++)     /* VT-d: much to reach */
@@ -248,7 +236,7 @@ static void find_windows(struct fuzz *f)
     }
     f->mmio_at = 0xe0000000u;
     for (unsigned devfn = 0; devfn < 256; devfn++)
-        if (cfg_rd(f, devfn, 0) != 0xffffffff)
+        if (fuzz_cfg_rd(f->m, devfn, 0) != 0xffffffff)
             place_bars(f, devfn, &io_at);
 }
 
@@ -300,7 +288,7 @@ static void one_op(struct fuzz *f, const struct window *favourite)
         machine_remove_gone(f->m);          /* cards that were ejected */
         break;
     case 2:
-        cfg_wr(f, pick(f, 128), pick(f, 256), (uint32_t)value(f), 1u << pick(f, 3));
+        fuzz_cfg_wr(f->m, pick(f, 128), pick(f, 256), (uint32_t)value(f), 1u << pick(f, 3));
         break;
     case 3:
         lapic_ack(f->vcpu.lapic);
@@ -323,6 +311,18 @@ static void one_op(struct fuzz *f, const struct window *favourite)
     }
 }
 
+/* The window that most accesses go to for a while. */
+static const struct window *pick_favourite(struct fuzz *f)
+{
+    unsigned i = pick(f, f->n_win), tries = f->n_win;
+
+    while (only && tries-- && !f->win[i].chosen)
+        i = (i + 1) % f->n_win;
+    if (only && !f->win[i].chosen)
+        fuzz_die("fuzz-board: no such device with registers", only);
+    return &f->win[i];
+}
+
 static void run_case(uint64_t seed)
 {
     struct fuzz f = { .rng = seed };
@@ -332,10 +332,10 @@ static void run_case(uint64_t seed)
     make_board(&f);
     find_windows(&f);
     fill_ram(&f);
-    favourite = &f.win[pick(&f, f.n_win)];
+    favourite = pick_favourite(&f);
     for (unsigned i = 0; i < OPS; i++) {
         if (!pick(&f, 800))
-            favourite = &f.win[pick(&f, f.n_win)];
+            favourite = pick_favourite(&f);
         one_op(&f, favourite);
     }
     free_board(&f);
@@ -346,5 +346,8 @@ int main(int argc, char **argv)
     struct fuzz_run r = { .name = "fuzz-board", .one = run_case, .count = 20, .per_child = PER_CHILD,
                           .shown = fuzz_shared() };
 
+    for (int i = 1; i + 1 < argc; i += 2)
+        if (!strcmp(argv[i], "--device"))
+            only = argv[i + 1];
     return fuzz_main(&r, argc, argv);
 }

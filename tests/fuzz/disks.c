@@ -17,7 +17,7 @@
 #include "hw/pci/pci.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio.h"
-#include "tests/fuzz/run.h"
+#include "tests/fuzz/rig.h"
 
 enum { RAM_BYTES = 8 << 20, DISK_BYTES = 1 << 20, STEPS = 150, CASE_SECONDS = 60 };
 enum { DEVFN = PCI_DEVFN(5, 0), IO_BAR = 0xc000, MEM_BAR = 0xe0000000, BAR_STEP = 0x100000 };
@@ -41,17 +41,6 @@ struct target {
     void (*setup)(struct fuzz *f);
     void (*step)(struct fuzz *f);
 };
-
-static uint64_t r64(struct fuzz *f)
-{
-    uint64_t z = (f->rng += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static unsigned pick(struct fuzz *f, unsigned n) { return (unsigned)(r64(f) >> 16) % n; }
 
 /* @right, or now and then something that tempts */
 static uint64_t v(struct fuzz *f, uint64_t right)
@@ -537,11 +526,7 @@ static volatile uint64_t *counters;  /* of fuzz_run: [1 + target] requests answe
 
 static void no_kick(struct vcpu *c) { }
 
-static void die(const struct err *e)
-{
-    fprintf(stderr, "fuzz-disks: %s\n", e->msg);
-    exit(2);
-}
+static void die(const struct err *e) { fuzz_die("fuzz-disks", e->msg); }
 
 static int temp_file(char *path, unsigned bytes)
 {

@@ -14,8 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "hw/net/nic.h"
-#include "hw/pci/pci.h"
-#include "tests/fuzz/run.h"
+#include "tests/fuzz/rig.h"
 
 enum { RAM_BYTES = 8 << 20, FRAMES = 2000, CASE_SECONDS = 120, PER_CHILD = 25 };
 enum { IO = 0xc000, DEVFN = PCI_DEVFN(3, 0), RING = 0x10000, BUFS = 0x100000, SLOTS = 64 };
@@ -35,22 +34,7 @@ struct fuzz {
     uint16_t rx_flags;
 };
 
-static uint64_t r64(struct fuzz *f)
-{
-    uint64_t z = (f->rng += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static unsigned pick(struct fuzz *f, unsigned n) { return (unsigned)(r64(f) >> 16) % n; }
-
-static void die(const char *why)
-{
-    fprintf(stderr, "fuzz-frames: %s\n", why);
-    exit(2);
-}
+static void die(const char *why) { fuzz_die("fuzz-frames", why); }
 
 static void wr32(struct fuzz *f, unsigned reg, uint32_t v) { mmio_write(&f->m->mem, MMIO + reg, v, 4); }
 static void out(struct fuzz *f, unsigned reg, uint32_t v, unsigned size) { port_write(f->m, IO + reg, v, size); }
@@ -170,19 +154,7 @@ static const struct driver {
 
 /* ---- the board ------------------------------------------------------------------------------ */
 
-static void cfg_wr(struct fuzz *f, unsigned reg, uint32_t v)
-{
-    port_write(f->m, 0xcf8, 0x80000000u | DEVFN << 8 | reg, 4);
-    port_write(f->m, 0xcfc, v, 4);
-}
-
-static void add_chip(struct fuzz *f, const struct device_type *t, uint8_t devfn)
-{
-    struct err e = { "" };
-
-    if (!machine_add_device(f->m, t, 0, NULL, pci_setup_devfn, &devfn, &e))
-        die(e.msg);
-}
+static void cfg_wr(struct fuzz *f, unsigned reg, uint32_t v) { fuzz_cfg_wr(f->m, DEVFN, reg, v, 4); }
 
 static bool peer_receive(void *opaque, const struct net_frame *f) { return true; }
 static const struct net_ops peer_ops = { .kind = "peer", .receive = peer_receive };
@@ -211,16 +183,10 @@ static void make_cable(struct fuzz *f, bool by_socket)
 
 static void make_board(struct fuzz *f, bool by_socket)
 {
-    struct machine_config cfg = { .ram_bytes = RAM_BYTES };
     const struct driver *d = &drivers[f->kind];
     struct err e = { "" };
 
-    if (!(f->m = machine_new(&cfg, &e)))
-        die(e.msg);
-    clock_init_stepped(&f->m->clock);
-    pci_bus_new(f->m);
-    add_chip(f, &i440fx_type, PCI_DEVFN(0, 0));
-    add_chip(f, &piix3_type, PCI_DEVFN(1, 0));
+    f->m = fuzz_machine("fuzz-frames", RAM_BYTES);
     make_cable(f, by_socket);
     if (!(f->card = nic_add(f->m, d->type, "p", "52:54:00:01:02:03", &e)) && by_socket)
         die(e.msg);

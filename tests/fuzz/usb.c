@@ -10,10 +10,9 @@
  *   usb [--seed N] [--count N] [--seconds N]
  */
 #include "hw/input/input.h"
-#include "hw/pci/pci.h"
 #include "hw/usb/usb.h"
 #include "hw/user-devices.h"
-#include "tests/fuzz/run.h"
+#include "tests/fuzz/rig.h"
 
 enum { RAM_BYTES = 4 << 20, OPS = 4000, CASE_SECONDS = 120, PER_CHILD = 50 };
 enum { IO = 0xc000, DEVFN = PCI_DEVFN(1, 2), LIST = 0x10000, POOL = 0x20000, NODES = 128,
@@ -27,22 +26,7 @@ struct fuzz {
 
 static struct fuzz_run run;          /* shown[1]: operations */
 
-static uint64_t r64(struct fuzz *f)
-{
-    uint64_t z = (f->rng += 0x9e3779b97f4a7c15ull);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
-static unsigned pick(struct fuzz *f, unsigned n) { return (unsigned)(r64(f) >> 16) % n; }
-
-static void die(const char *why)
-{
-    fprintf(stderr, "fuzz-usb: %s\n", why);
-    exit(2);
-}
+static void die(const char *why) { fuzz_die("fuzz-usb", why); }
 
 static void out(struct fuzz *f, unsigned reg, uint32_t v, unsigned size) { port_write(f->m, IO + reg, v, size); }
 
@@ -170,24 +154,11 @@ static void one_op(struct fuzz *f)
 
 static void make_board(struct fuzz *f)
 {
-    struct machine_config cfg = { .ram_bytes = RAM_BYTES };
-    static const struct { const struct device_type *t; uint8_t devfn; } chips[] = {
-        { &i440fx_type, PCI_DEVFN(0, 0) }, { &piix3_type, PCI_DEVFN(1, 0) }, { &piix3_uhci_type, DEVFN },
-    };
-    struct err e = { "" };
-
-    if (!(f->m = machine_new(&cfg, &e)))
-        die(e.msg);
-    clock_init_stepped(&f->m->clock);
-    pci_bus_new(f->m);
-    for (unsigned i = 0; i < ARRAY_SIZE(chips); i++)
-        if (!machine_add_device(f->m, chips[i].t, 0, NULL, pci_setup_devfn, &chips[i].devfn, &e))
-            die(e.msg);
+    f->m = fuzz_machine("fuzz-usb", RAM_BYTES);
+    fuzz_add_chip("fuzz-usb", f->m, &piix3_uhci_type, DEVFN);
     machine_reset(f->m);
-    for (unsigned reg = 4; reg <= 0x20; reg += 0x1c) {
-        port_write(f->m, 0xcf8, 0x80000000u | DEVFN << 8 | reg, 4);
-        port_write(f->m, 0xcfc, reg == 4 ? 5 : IO, 4);
-    }
+    fuzz_cfg_wr(f->m, DEVFN, 4, 5, 4);
+    fuzz_cfg_wr(f->m, DEVFN, 0x20, IO, 4);
     for (unsigned i = 0; i < 4; i++)
         plug_or_unplug(f);
 }
