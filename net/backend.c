@@ -12,7 +12,7 @@ static const struct {
 } kinds[] = {
 #ifdef CONFIG_SLIRP
     { "user", net_user_new,
-      "net host ipv4 ipv6 ipv6-net ipv6-host ipv6-dns restrict hostname dhcpstart dns dnssearch "
+      "net host ipv4 ipv6 ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host ipv6-dns restrict hostname dhcpstart dns dnssearch "
       "domainname tftp tftp-server-name bootfile hostfwd guestfwd mtu" },
 #endif
     { "tap", net_tap_new,
@@ -20,11 +20,12 @@ static const struct {
     { "bridge", net_bridge_new, "br helper" },
     { "socket", net_socket_new, "fd listen connect mcast localaddr udp" },
     { "stream", net_stream_new,
-      "server addr.type addr.host addr.port addr.path addr.ipv4 addr.ipv6 addr.str "
-      "reconnect reconnect-ms" },
+      "server addr.type addr.host addr.port addr.path addr.abstract addr.tight addr.ipv4 addr.ipv6 "
+      "addr.numeric addr.keep-alive addr.str reconnect reconnect-ms" },
     { "dgram", net_dgram_new,
-      "local.type local.host local.port local.path local.str "
-      "remote.type remote.host remote.port remote.path" },
+      "local.type local.host local.port local.path local.abstract local.tight local.ipv4 local.ipv6 "
+      "local.numeric local.str remote.type remote.host remote.port remote.path remote.abstract "
+      "remote.tight remote.ipv4 remote.ipv6 remote.numeric" },
     { "hubport", net_hubport_new, "hubid netdev" },
     { "null", net_null_new, "" },
 };
@@ -140,7 +141,7 @@ static size_t words(const char *list, char *text, size_t room, const char **w, s
     return n;
 }
 
-static int check_keys(const char *kind, const char *list, struct net_props *ps, struct err *e)
+int props_check(const char *kind, const char *list, struct net_props *ps, struct err *e)
 {
     char text[512];
     const char *w[64], *near;
@@ -162,51 +163,80 @@ static int check_keys(const char *kind, const char *list, struct net_props *ps, 
     return 0;
 }
 
-static struct netport *make(struct net *n, const char *kind, const char *id,
-                            struct net_props *ps, struct err *e)
+const char *net_backend_kind(size_t i)
+{
+    return i < ARRAY_SIZE(kinds) ? kinds[i].name : NULL;
+}
+
+static struct netport *no_kind(const char *kind, struct err *e)
 {
     const char *names[ARRAY_SIZE(kinds)], *near;
+    char all[128] = "";
 
-    if (net_find(n, id)) {
-        err_set(e, -EEXIST, "there is a netdev '%s' already", id);
-        return NULL;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        names[i] = kinds[i].name;
-        if (strcmp(kind, kinds[i].name))
-            continue;
-        if (check_keys(kind, kinds[i].props, ps, e) < 0)
-            return NULL;
-        return kinds[i].make(n, id, ps, e);
-    }
     if (!strcmp(kind, "user")) {
         err_set(e, -ENOTSUP, "user networking was left out (libslirp was not found by configure)");
         return NULL;
     }
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        names[i] = kinds[i].name;
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? ", " : "", names[i]);
+    }
     near = nearest_word(kind, names, ARRAY_SIZE(names));
-    err_set(e, -EINVAL, "no network back end '%s'%s%s%s", kind, near ? " (did you mean " : "",
-            near ? near : "", near ? "?)" : "");
+    if (near)
+        err_set(e, -EINVAL, "no network back end '%s' (did you mean %s?)", kind, near);
+    else
+        err_set(e, -EINVAL, "no network back end '%s': there are %s", kind, all);
     return NULL;
+}
+
+static struct netport *make(struct net *n, const char *kind, const char *id,
+                            struct net_props *ps, struct err *e)
+{
+    size_t i = 0;
+
+    while (i < ARRAY_SIZE(kinds) && strcmp(kind, kinds[i].name))
+        i++;
+    if (i == ARRAY_SIZE(kinds))
+        return no_kind(kind, e);
+    if (net_find(n, id)) {
+        err_set(e, -EEXIST, "there is a netdev '%s' already", id);
+        return NULL;
+    }
+    if (props_check(kind, kinds[i].props, ps, e) < 0)
+        return NULL;
+    return kinds[i].make(n, id, ps, e);
+}
+
+/* A letter, then letters, digits, '-', '.' and '_': what needs no quoting anywhere. */
+static bool id_is_good(const char *id)
+{
+    if (!isalpha((unsigned char)*id))
+        return false;
+    while (isalnum((unsigned char)*id) || (*id && strchr("-._", *id)))
+        id++;
+    return !*id;
 }
 
 struct netport *net_backend_new(struct net *n, const char *spec, const char *id, struct err *e)
 {
     struct net_props ps;
     struct netport *p = NULL;
-    const char *kind;
+    const char *kind, *given;
 
     if (props_parse(&ps, spec, e) < 0)
         return NULL;
     kind = ps.n && !ps.p[0].val ? ps.p[0].key : props_get(&ps, "type", NULL);
     if (ps.n && !ps.p[0].val)
         ps.p[0].used = true;
-    id = props_get(&ps, "id", id);
+    given = props_get(&ps, "id", NULL);
     if (!kind)
         err_set(e, -EINVAL, "the kind of back end comes first, e.g. user,id=n0");
-    else if (!id || !*id)
+    else if (given ? !*given : !id)
         err_set(e, -EINVAL, "%s: id= is missing", kind);
+    else if (given && !id_is_good(given))
+        err_set(e, -EINVAL, "id=%s: a letter is wanted, then letters, digits, '-', '.' or '_'", given);
     else
-        p = make(n, kind, id, &ps, e);
+        p = make(n, kind, given ? given : id, &ps, e);
     props_free(&ps);
     return p;
 }

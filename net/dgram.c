@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "net/sock.h"
 
@@ -15,7 +14,7 @@ struct dgram {
     struct netport port;
     struct sock_addr local, remote;
     int fd;
-    bool paused;
+    bool paused, connected;  /* connected: fd= from outside, which knows where to */
     uint8_t buf[NET_FRAME_MAX];
 };
 
@@ -51,22 +50,20 @@ static bool dgram_receive(void *opaque, const struct net_frame *f)
     struct dgram *d = opaque;
 
     /* a full socket loses frames, as a network does */
-    if (d->remote.len)
+    if (d->remote.len || d->connected)
         sendto(d->fd, f->data, f->len, MSG_DONTWAIT | MSG_NOSIGNAL,
-               (struct sockaddr *)&d->remote.sa, d->remote.len);
+               d->remote.len ? (struct sockaddr *)&d->remote.sa : NULL, d->remote.len);
     return true;
 }
 
 static void dgram_close(void *opaque)
 {
     struct dgram *d = opaque;
-    struct sockaddr_un *un = (struct sockaddr_un *)&d->local.sa;
 
     if (d->fd >= 0) {
         loop_del_fd(d->port.net->loop, d->fd);
         close(d->fd);
-        if (un->sun_family == AF_UNIX)
-            unlink(un->sun_path);
+        sock_unlink(&d->local);
     }
     netport_free(&d->port);
     free(d);
@@ -88,7 +85,7 @@ static int join(struct dgram *d, const char *localaddr, struct err *e)
     if (localaddr && !inet_aton(localaddr, &req.imr_interface))
         return err_set(e, -EINVAL, "localaddr=%s: an IPv4 address is wanted", localaddr);
     d->local = d->remote;
-    d->fd = sock_bind(&d->local, SOCK_DGRAM, e);
+    d->fd = sock_bind(&d->local, SOCK_DGRAM, true, e);
     if (d->fd < 0)
         return d->fd;
     if (setsockopt(d->fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &req, sizeof req) < 0 ||
@@ -97,28 +94,6 @@ static int join(struct dgram *d, const char *localaddr, struct err *e)
                                  sizeof req.imr_interface) < 0))
         return err_set(e, -errno, "mcast=%s: %s", d->remote.text, strerror(errno));
     return 0;
-}
-
-/* "local." or "remote." of -netdev dgram */
-static int side(struct sock_addr *a, struct net_props *ps, const char *which, struct err *e)
-{
-    char key[4][32];
-    const char *type, *path, *port;
-    static const char *const names[] = { "type", "path", "port", "host" };
-
-    for (int i = 0; i < 4; i++)
-        snprintf(key[i], sizeof key[i], "%s.%s", which, names[i]);
-    type = props_get(ps, key[0], NULL);
-    path = props_get(ps, key[1], NULL);
-    port = props_get(ps, key[2], NULL);
-    if (!type)
-        return 0;
-    if (!strcmp(type, "unix") && path)
-        return sock_unix(a, path, e);
-    if (!strcmp(type, "inet") && port)
-        return sock_inet(a, props_get(ps, key[3], ""), port, SOCK_DGRAM, *which == 'l', e);
-    return err_set(e, -EINVAL, "dgram: %s.type is inet with .host and .port, or unix with .path",
-                   which);
 }
 
 static int dgram_open(struct dgram *d, struct net_props *ps, struct err *e)
@@ -131,7 +106,7 @@ static int dgram_open(struct dgram *d, struct net_props *ps, struct err *e)
     if (mcast || udp)
         ret = sock_host_port(&d->remote, mcast ? mcast : udp, SOCK_DGRAM, false, e);
     else
-        ret = side(&d->remote, ps, "remote", e);
+        ret = props_get(ps, "remote.type", NULL) ? sock_props(&d->remote, ps, "remote", SOCK_DGRAM, false, e) : 0;
     if (ret < 0)
         return ret;
     if (mcast)
@@ -142,21 +117,52 @@ static int dgram_open(struct dgram *d, struct net_props *ps, struct err *e)
     if (udp && !local)
         return err_set(e, -EINVAL, "udp=%s: localaddr=HOST:PORT is needed too", udp);
     ret = udp ? sock_host_port(&d->local, local, SOCK_DGRAM, true, e)
-              : side(&d->local, ps, "local", e);
+              : sock_props(&d->local, ps, "local", SOCK_DGRAM, true, e);
     if (ret < 0)
         return ret;
-    if (!d->local.len)
-        return err_set(e, -EINVAL, "dgram: local.type= is missing");
-    d->fd = sock_bind(&d->local, SOCK_DGRAM, e);
+    d->fd = sock_bind(&d->local, SOCK_DGRAM, false, e);
     return MIN(d->fd, 0);
 }
 
-struct netport *net_dgram_new(struct net *n, const char *id, struct net_props *ps, struct err *e)
+static struct dgram *dgram_alloc(struct net *n, const char *id)
 {
     struct dgram *d = xzalloc(sizeof *d);
 
     d->fd = -1;
     netport_init(&d->port, n, &dgram_ops, d, id);
+    return d;
+}
+
+struct netport *net_dgram_fd(struct net *n, const char *id, int fd)
+{
+    struct dgram *d = dgram_alloc(n, id);
+
+    d->fd = fd;
+    d->connected = true;
+    netport_info(&d->port, "fd=%d", fd);
+    loop_add_fd(n->loop, fd, POLLIN, dgram_ready, d);
+    return &d->port;
+}
+
+/* local.type=fd */
+static struct netport *dgram_from(struct net *n, const char *id, const char *text, struct err *e)
+{
+    int type = 0, fd = text ? sock_fd(text, &type, e) : err_set(e, -EINVAL, "local.str=FD is missing");
+
+    if (fd >= 0 && type == SOCK_DGRAM)
+        return net_dgram_fd(n, id, fd);
+    if (fd >= 0)
+        err_set(e, -EINVAL, "fd=%s: not a datagram socket", text);
+    return NULL;
+}
+
+struct netport *net_dgram_new(struct net *n, const char *id, struct net_props *ps, struct err *e)
+{
+    struct dgram *d;
+
+    if (!strcmp(props_get(ps, "local.type", ""), "fd"))
+        return dgram_from(n, id, props_get(ps, "local.str", NULL), e);
+    d = dgram_alloc(n, id);
     if (dgram_open(d, ps, e) < 0) {
         dgram_close(d);
         return NULL;

@@ -11,6 +11,7 @@
 struct net_dump {
     FILE *f;
     size_t max_bytes;        /* a frame */
+    bool rx, tx;             /* what the back end receives, what it sends: queue= */
 };
 
 struct pcap_file {
@@ -32,12 +33,14 @@ void net_dump_free(struct net_dump *d)
     free(d);
 }
 
-void net_dump_frame(struct net_dump *d, const struct net_frame *f)
+void net_dump_frame(struct net_dump *d, const struct net_frame *f, bool sent)
 {
     size_t len = MIN(f->len, d->max_bytes);
     struct timespec now;
     struct pcap_frame h;
 
+    if (!(sent ? d->tx : d->rx))
+        return;
     clock_gettime(CLOCK_REALTIME, &now);
     h = (struct pcap_frame){ .sec = now.tv_sec, .usec = now.tv_nsec / 1000,
                              .stored_bytes = len, .frame_bytes = f->len };
@@ -65,10 +68,22 @@ static struct net_dump *dump_open(const char *path, long max_bytes, struct err *
     return d;
 }
 
+/* queue=: seen from the back end, tx is what it gives to the card */
+static int directions(struct net_dump *d, struct net_props *ps, struct err *e)
+{
+    const char *queue = props_get(ps, "queue", "all");
+
+    d->rx = !strcmp(queue, "all") || !strcmp(queue, "rx");
+    d->tx = !strcmp(queue, "all") || !strcmp(queue, "tx");
+    return d->rx || d->tx ? 0 : err_set(e, -EINVAL, "queue=%s: all, rx or tx is wanted", queue);
+}
+
 static int dump_make(struct net *n, struct net_props *ps, struct err *e)
 {
     const char *dev = props_get(ps, "netdev", NULL), *file = props_get(ps, "file", NULL);
     struct netport *p = dev ? net_find(n, dev) : NULL;
+    struct net_dump d;
+    bool on;
     long max;
 
     if (!dev || !file)
@@ -77,10 +92,15 @@ static int dump_make(struct net *n, struct net_props *ps, struct err *e)
         return err_set(e, -ENOENT, "filter-dump: there is no netdev '%s'", dev);
     if (p->dump)
         return err_set(e, -EBUSY, "filter-dump: '%s' is being recorded already", dev);
-    if (props_number(ps, "maxlen", 262144, NET_FRAME_MAX, &max, e) < 0)
+    if (props_number(ps, "maxlen", 262144, NET_FRAME_MAX, &max, e) < 0 ||
+        props_bool(ps, "status", true, &on, e) < 0 || directions(&d, ps, e) < 0)
         return -EINVAL;
     p->dump = dump_open(file, max, e);
-    return p->dump ? 0 : -EIO;
+    if (!p->dump)
+        return -EIO;
+    p->dump->rx = on && d.rx;
+    p->dump->tx = on && d.tx;
+    return 0;
 }
 
 int net_dump_new(struct net *n, const char *spec, struct err *e)
@@ -90,7 +110,12 @@ int net_dump_new(struct net *n, const char *spec, struct err *e)
 
     if (ret < 0)
         return ret;
-    ret = dump_make(n, &ps, e);
+    if (ps.n && !ps.p[0].val)
+        ps.p[0].used = true;             /* "filter-dump" itself */
+    ret = !props_get(&ps, "id", NULL) ? err_set(e, -EINVAL, "filter-dump: id= is missing")
+        : props_check("filter-dump", "id netdev file maxlen queue status", &ps, e);
+    if (ret == 0)
+        ret = dump_make(n, &ps, e);
     props_free(&ps);
     return ret;
 }

@@ -27,10 +27,15 @@ int props_bool(struct net_props *ps, const char *key, bool def, bool *v, struct 
 int props_number(struct net_props *ps, const char *key, unsigned long max, long def, long *v,
                  struct err *e) MUST_CHECK;
 
+/** props_check() - 0, or -EINVAL with @e naming a key that is not used yet and not in @list (words) */
+int props_check(const char *kind, const char *list, struct net_props *ps, struct err *e) MUST_CHECK;
+
 /* constructors: NULL with @e set, or a port */
 typedef struct netport *net_make(struct net *n, const char *id, struct net_props *ps,
                                  struct err *e);
 net_make net_user_new, net_tap_new, net_bridge_new, net_socket_new, net_stream_new,
     net_dgram_new, net_hubport_new, net_null_new;
+/** net_dgram_fd() - over a connected datagram socket, which becomes its own */
+struct netport *net_dgram_fd(struct net *n, const char *id, int fd);
 
 #endif

@@ -297,9 +297,9 @@ static void complete(struct netport *to, const struct net_frame *f)
 static void dump(struct netport *p, const struct net_frame *f)
 {
     if (p->dump)
-        net_dump_frame(p->dump, f);
+        net_dump_frame(p->dump, f, true);
     if (p->peer && p->peer->dump)
-        net_dump_frame(p->peer->dump, f);
+        net_dump_frame(p->peer->dump, f, false);
 }
 
 void net_carry(struct netport *from, const struct net_frame *f)

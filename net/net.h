@@ -225,13 +225,15 @@ bool net_segment(const struct net_frame *f, void (*emit)(void *opaque, const str
  */
 struct netport *net_backend_new(struct net *n, const char *spec, const char *id,
                                 struct err *e) MUST_CHECK;
+/** net_backend_kind() - the names of kinds in turn, NULL after the last */
+const char *net_backend_kind(size_t i);
 /** net_backend_del() - close a back end; its card's cable is then out */
 void net_backend_del(struct netport *p);
 /** net_dump_new() - "id=f0,netdev=n1,file=x.pcap[,maxlen=N]" of -object filter-dump */
 int net_dump_new(struct net *n, const char *spec, struct err *e) MUST_CHECK;
 void net_dump_free(struct net_dump *d);
-/** net_dump_frame() - append a frame (dump.c) */
-void net_dump_frame(struct net_dump *d, const struct net_frame *f);
+/** net_dump_frame() - append a frame; @sent: by the recorded end (dump.c) */
+void net_dump_frame(struct net_dump *d, const struct net_frame *f, bool sent);
 /** net_user_hostfwd() - "tcp:[HOST]:PORT-[GUEST]:PORT" on a user back end; @p
  *  NULL: the first; remove: the part before '-' is enough */
 int net_user_hostfwd(struct net *n, const char *id, const char *rule, bool remove,

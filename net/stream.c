@@ -6,22 +6,23 @@
  * that is what QEMU speaks. One peer at a time. A peer that sends a length no
  * frame can have has lost its place in the stream and is disconnected.
  */
+#define _GNU_SOURCE 1
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "net/sock.h"
 
 #define HEADER_BYTES   4
+#define CONNECT_WAIT_MS 300  /* at the start */
 #define FRAMES_A_TURN  64    /* so that one peer does not keep the loop */
 
 struct stream {
     struct netport port;
     struct sock_addr addr;
     int listen_fd, fd;       /* -1: none */
-    bool connecting;
+    bool connecting, keep_alive;
     long reconnect_ms;       /* 0: never */
     struct timer timer;
     uint8_t *in, *out;       /* HEADER_BYTES + NET_FRAME_MAX each */
@@ -60,7 +61,11 @@ static void hang_up(struct stream *s, const char *why)
 
 static void established(struct stream *s)
 {
+    int one = 1;
+
     s->connecting = false;
+    if (s->keep_alive)
+        setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
     netport_info(&s->port, "connected: %s", s->addr.text);
     watch(s);
     net_flush(&s->port);
@@ -194,7 +199,7 @@ static void stream_ready(void *opaque, int fd, short revents)
 static void stream_accept(void *opaque, int fd, short revents)
 {
     struct stream *s = opaque;
-    int peer = accept(fd, NULL, NULL);
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (peer < 0)
         return;
@@ -239,7 +244,6 @@ static void stream_retry(void *opaque)
 static void stream_close(void *opaque)
 {
     struct stream *s = opaque;
-    struct sockaddr_un *un = (struct sockaddr_un *)&s->addr.sa;
 
     timer_del(&s->timer);
     if (s->fd >= 0) {
@@ -249,8 +253,7 @@ static void stream_close(void *opaque)
     if (s->listen_fd >= 0) {
         loop_del_fd(s->port.net->loop, s->listen_fd);
         close(s->listen_fd);
-        if (un->sun_family == AF_UNIX)
-            unlink(un->sun_path);
+        sock_unlink(&s->addr);
     }
     netport_free(&s->port);
     free(s->in);
@@ -276,7 +279,7 @@ static struct stream *stream_alloc(struct net *n, const char *id)
 
 static int stream_listen(struct stream *s, struct err *e)
 {
-    s->listen_fd = sock_bind(&s->addr, SOCK_STREAM, e);
+    s->listen_fd = sock_bind(&s->addr, SOCK_STREAM, false, e);
     if (s->listen_fd < 0)
         return s->listen_fd;
     netport_info(&s->port, "listening on %s", s->addr.text);
@@ -284,10 +287,27 @@ static int stream_listen(struct stream *s, struct err *e)
     return 0;
 }
 
+/* Nobody there is an error when it shows at once, and nothing else is to be tried. */
+static int refused(struct stream *s, struct err *e)
+{
+    struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+    int code = 0;
+    socklen_t len = sizeof code;
+
+    if (s->reconnect_ms || !s->connecting || poll(&p, 1, CONNECT_WAIT_MS) <= 0)
+        return 0;
+    getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    if (!code)
+        established(s);
+    return code ? err_set(e, -code, "%s: %s", s->addr.text, strerror(code)) : 0;
+}
+
 static struct netport *stream_start(struct stream *s, bool server, struct err *e)
 {
     int ret = server ? stream_listen(s, e) : stream_connect(s, e);
 
+    if (ret == 0 && !server)
+        ret = refused(s, e);
     if (ret < 0 && !server && s->reconnect_ms) {
         stream_retry(s);
         ret = 0;
@@ -298,59 +318,67 @@ static struct netport *stream_start(struct stream *s, bool server, struct err *e
     return NULL;
 }
 
-static int stream_addr(struct stream *s, struct net_props *ps, bool server, struct err *e)
+static struct netport *stream_fd(struct net *n, const char *id, int fd)
 {
-    const char *type = props_get(ps, "addr.type", NULL);
-    const char *path = props_get(ps, "addr.path", NULL);
-    const char *port = props_get(ps, "addr.port", NULL);
+    struct stream *s = stream_alloc(n, id);
 
-    if (!type)
-        return err_set(e, -EINVAL, "stream: addr.type= is missing (inet, unix or fd)");
-    if (!strcmp(type, "unix") && path)
-        return sock_unix(&s->addr, path, e);
-    if (!strcmp(type, "inet") && port)
-        return sock_inet(&s->addr, props_get(ps, "addr.host", ""), port, SOCK_STREAM, server, e);
-    return err_set(e, -EINVAL, "stream: addr.type is inet with addr.host and addr.port, or unix "
-                   "with addr.path");
-}
-
-static struct netport *stream_fd(struct stream *s, const char *text, struct err *e)
-{
-    char *end;
-    long fd = strtol(text, &end, 10);
-    int type = 0;
-    socklen_t len = sizeof type;
-
-    if (*end || end == text || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-        type != SOCK_STREAM) {
-        err_set(e, -EINVAL, "fd=%s: not a stream socket", text);
-        stream_close(s);
-        return NULL;
-    }
-    snprintf(s->addr.text, sizeof s->addr.text, "fd %ld", fd);
+    snprintf(s->addr.text, sizeof s->addr.text, "fd %d", fd);
     s->fd = fd;
     established(s);
     return &s->port;
 }
 
+/* addr.type=fd */
+static struct netport *stream_from(struct net *n, const char *id, const char *text, struct err *e)
+{
+    int type = 0, fd = sock_fd(text, &type, e);
+
+    if (fd >= 0 && type == SOCK_STREAM)
+        return stream_fd(n, id, fd);
+    if (fd >= 0)
+        err_set(e, -EINVAL, "fd=%s: not a stream socket", text);
+    return NULL;
+}
+
 struct netport *net_stream_new(struct net *n, const char *id, struct net_props *ps,
                                struct err *e)
 {
-    struct stream *s = stream_alloc(n, id);
-    const char *type = props_get(ps, "addr.type", ""), *fd = props_get(ps, "addr.str", NULL);
-    bool server = false;
+    const char *fd = props_get(ps, "addr.str", NULL);
+    bool server = false, alive = false;
+    struct stream *s;
     long sec = 0;
 
-    if (!strcmp(type, "fd") && fd)
-        return stream_fd(s, fd, e);
+    if (!strcmp(props_get(ps, "addr.type", ""), "fd")) {
+        if (fd)
+            return stream_from(n, id, fd, e);
+        err_set(e, -EINVAL, "addr.str=FD is missing");
+        return NULL;
+    }
+    s = stream_alloc(n, id);
     if (props_bool(ps, "server", false, &server, e) < 0 ||
+        props_bool(ps, "addr.keep-alive", false, &alive, e) < 0 ||
         props_number(ps, "reconnect", 86400, 0, &sec, e) < 0 ||
         props_number(ps, "reconnect-ms", 86400000, sec * 1000, &s->reconnect_ms, e) < 0 ||
-        stream_addr(s, ps, server, e) < 0) {
+        sock_props(&s->addr, ps, "addr", SOCK_STREAM, server, e) < 0) {
         stream_close(s);
         return NULL;
     }
+    if (server && s->reconnect_ms) {
+        err_set(e, -EINVAL, "reconnect= is for the side that connects, not for a server");
+        stream_close(s);
+        return NULL;
+    }
+    s->keep_alive = alive;
     return stream_start(s, server, e);
+}
+
+static struct netport *socket_fd(struct net *n, const char *id, const char *text, struct err *e)
+{
+    int type = 0, fd = sock_fd(text, &type, e);
+
+    if (fd < 0)
+        return NULL;
+    return type == SOCK_STREAM ? stream_fd(n, id, fd) : net_dgram_fd(n, id, fd);
 }
 
 /* -netdev socket: the older spelling, also for datagrams */
@@ -366,11 +394,15 @@ struct netport *net_socket_new(struct net *n, const char *id, struct net_props *
         err_set(e, -EINVAL, "socket: one of listen=, connect=, mcast=, udp= and fd= is wanted");
         return NULL;
     }
+    if (props_get(ps, "localaddr", NULL) && !datagram) {
+        err_set(e, -EINVAL, "localaddr= goes with mcast= and udp= only");
+        return NULL;
+    }
     if (datagram)
         return net_dgram_new(n, id, ps, e);
-    s = stream_alloc(n, id);
     if (fd)
-        return stream_fd(s, fd, e);
+        return socket_fd(n, id, fd, e);
+    s = stream_alloc(n, id);
     if (sock_host_port(&s->addr, listen ? listen : to, SOCK_STREAM, listen != NULL, e) < 0) {
         stream_close(s);
         return NULL;

@@ -8,6 +8,7 @@
  * Source: Linux Documentation/networking/tuntap; struct virtio_net_hdr: VIRTIO
  * 1.2, 5.1.6.
  */
+#define _GNU_SOURCE 1
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -197,8 +198,11 @@ static bool tap_receive(void *opaque, const struct net_frame *f)
 static int run_script(const char *script, const char *ifname, struct err *e)
 {
     int status = 0;
-    pid_t pid = fork();
+    pid_t pid;
 
+    if (access(script, X_OK) < 0)
+        return err_set(e, -errno, "script=%s: %s", script, strerror(errno));
+    pid = fork();
     if (pid == 0) {
         execl(script, script, ifname, (char *)NULL);
         _exit(127);
@@ -229,29 +233,55 @@ static int receive_fd(int sock)
     return fd;
 }
 
+/* In the child: what it has to say goes to @errors, so that there is one line in the end. */
+static void exec_helper(const char *helper, const char *br, int sock, int errors)
+{
+    char arg_fd[32], arg_br[64];
+
+    snprintf(arg_fd, sizeof arg_fd, "--fd=%d", sock);
+    snprintf(arg_br, sizeof arg_br, "--br=%s", br);
+    dup2(errors, STDERR_FILENO);
+    execl(helper, helper, "--use-vnet", arg_fd, arg_br, (char *)NULL);
+    _exit(127);
+}
+
+static int helper_failed(const char *helper, const char *br, int errors, struct err *e)
+{
+    char said[160] = "";
+    ssize_t n = read(errors, said, sizeof said - 1);
+
+    said[n > 0 ? strcspn(said, "\n") : 0] = 0;
+    return err_set(e, -EIO, "helper=%s: gave no tap on bridge %s%s%s", helper, br, *said ? ": " : "", said);
+}
+
 static int bridge_helper(const char *helper, const char *br, struct err *e)
 {
-    int sv[2], fd, status = 0;
-    char arg_fd[32], arg_br[64];
+    int sv[2], errors[2], fd;
     pid_t pid;
 
+    if (access(helper, X_OK) < 0)
+        return err_set(e, -errno, "helper=%s: %s", helper, strerror(errno));
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0)
         return err_set(e, -errno, "bridge: %s", strerror(errno));
-    snprintf(arg_fd, sizeof arg_fd, "--fd=%d", sv[1]);
-    snprintf(arg_br, sizeof arg_br, "--br=%s", br);
+    if (pipe2(errors, O_CLOEXEC) < 0) {
+        close(sv[0]);
+        close(sv[1]);
+        return err_set(e, -errno, "bridge: %s", strerror(errno));
+    }
     pid = fork();
     if (pid == 0) {
         close(sv[0]);
-        execl(helper, helper, "--use-vnet", arg_fd, arg_br, (char *)NULL);
-        _exit(127);
+        exec_helper(helper, br, sv[1], errors[1]);
     }
     close(sv[1]);
+    close(errors[1]);
     fd = pid < 0 ? -1 : receive_fd(sv[0]);
     close(sv[0]);
     if (pid > 0)
-        waitpid(pid, &status, 0);
+        waitpid(pid, NULL, 0);
     if (fd < 0)
-        return err_set(e, -EIO, "helper=%s: gave no tap on bridge %s", helper, br);
+        fd = helper_failed(helper, br, errors[0], e);
+    close(errors[0]);
     return fd;
 }
 

@@ -79,13 +79,21 @@ static int config4(struct net_props *ps, SlirpConfig *c, struct err *e)
 
 static int config6(struct net_props *ps, SlirpConfig *c, struct err *e)
 {
-    const char *s = props_get(ps, "ipv6-net", "fec0::/64"), *slash = strchr(s, '/');
-    char addr[64], host[80], dns[80];
-    long len = slash ? atol(slash + 1) : 64;
+    const char *prefix = props_get(ps, "ipv6-prefix", "fec0::");
+    const char *s = props_get(ps, "ipv6-net", prefix), *slash = strchr(s, '/');
+    char addr[64], host[80], dns[80], *end;
+    long len;
 
+    if (props_number(ps, "ipv6-prefixlen", 126, 64, &len, e) < 0)
+        return -EINVAL;
+    if (slash) {
+        len = strtol(slash + 1, &end, 10);
+        if (end == slash + 1 || *end)
+            len = -1;
+    }
     snprintf(addr, sizeof addr, "%.*s", slash ? (int)(slash - s) : (int)strlen(s), s);
     if (inet_pton(AF_INET6, addr, &c->vprefix_addr6) != 1 || len < 0 || len > 126)
-        return err_set(e, -EINVAL, "ipv6-net=%s: PREFIX/BITS is wanted", s);
+        return err_set(e, -EINVAL, "ipv6-net=%s: PREFIX/BITS is wanted, 0 to 126 bits", s);
     c->vprefix_len = len;
     c->vhost6 = c->vnameserver6 = c->vprefix_addr6;
     c->vhost6.s6_addr[15] |= 2;

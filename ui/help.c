@@ -1,6 +1,7 @@
 /*
  * help.c - what -help, -version and the "help" arguments print
  */
+#include "hw/net/nic.h"
 #include "ui/options.h"
 #include "ui/ui.h"
 
@@ -83,6 +84,16 @@ void options_info(const struct options *o, FILE *f)
             break;
         fputs("name \"isa-debug-exit\", bus ISA: exit code from a port (iobase=0x501)\n"
               "name \"pc-testdev\", bus ISA: ports that test guests use\n", f);
+        break;
+    case ACT_NETDEV_HELP:
+        fputs("Available netdev backend types:\n", f);
+        for (size_t i = 0; net_backend_kind(i); i++)
+            fprintf(f, "%s\n", net_backend_kind(i));
+        break;
+    case ACT_NIC_HELP:
+        fputs("Available NIC models:\n", f);
+        for (const char *const *name = nic_models(); *name; name++)
+            fprintf(f, "%s\n", *name);
         break;
     case ACT_TRACE_HELP:
         opt_trace_help(f);

@@ -142,6 +142,7 @@ static char *take_string(struct json *j)
 }
 
 static bool take_object(struct json *j);
+static bool take_array(struct json *j);
 
 static bool take_word(struct json *j)
 {
@@ -169,6 +170,8 @@ static bool take_value(struct json *j)
     skip_space(j);
     if (*j->s == '{')
         return take_object(j);
+    if (*j->s == '[')
+        return take_array(j);
     if (*j->s != '"')
         return take_word(j);
     s = take_string(j);
@@ -205,6 +208,28 @@ static bool take_object(struct json *j)
         ;
     j->depth--;
     return ok && take(j, '}');
+}
+
+/* Elements are members "0", "1" and so on. */
+static bool take_array(struct json *j)
+{
+    size_t len = strlen(j->key);
+    bool ok = take(j, '[') && ++j->depth < JSON_DEPTH;
+    unsigned n = 0;
+
+    if (ok && take(j, ']')) {
+        j->depth--;
+        return true;
+    }
+    do {
+        ok = ok && len + 12 < KEY_MAX;
+        if (ok)
+            sprintf(j->key + len, ".%u", n++);
+        ok = ok && take_value(j);
+        j->key[len] = 0;
+    } while (ok && take(j, ','));
+    j->depth--;
+    return ok && take(j, ']');
 }
 
 int kv_parse(struct kv_list *l, const char *text, struct err *e)

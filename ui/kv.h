@@ -18,8 +18,8 @@ struct kv_list {
 
 /**
  * kv_parse() - "a=b,c=d" (",," is a comma in a value) or a JSON object
- * @l: filled in; nested objects become "outer.inner"; for kv_free(), also
- *   after an error
+ * @l: filled in; nested objects become "outer.inner", arrays "outer.0" and so on; for
+ *   kv_free(), also after an error
  * Returns 0, or -EINVAL with @e saying where JSON went wrong.
  */
 int kv_parse(struct kv_list *l, const char *text, struct err *e) MUST_CHECK;

@@ -10,94 +10,13 @@
 #include "ui/commands-int.h"
 
 #define DEFAULT_MODEL "e1000"
-#define MAX_PROPS     32
-
-/* ---- lists of properties ------------------------------------------------------------- */
-
-/** struct list - "head,key=value,..." taken apart; ",," is a comma in a value */
-struct list {
-    char *text;
-    unsigned n;
-    char *key[MAX_PROPS], *val[MAX_PROPS]; /* val NULL: no '=' */
-};
-
-static char *next_item(char *s)
-{
-    char *out = s;
-
-    for (; *s; s++) {
-        if (*s == ',' && *++s != ',') {
-            *out = 0;
-            return s;
-        }
-        *out++ = *s;
-    }
-    *out = 0;
-    return NULL;
-}
-
-static int list_parse(struct list *l, const char *spec, struct err *e)
-{
-    char *next;
-
-    memset(l, 0, sizeof *l);
-    l->text = xstrdup(spec);
-    for (char *s = l->text; s && *s; s = next) {
-        char *eq;
-
-        next = next_item(s);
-        if (l->n == MAX_PROPS)
-            return err_set(e, -E2BIG, "more than %d properties", MAX_PROPS);
-        eq = strchr(s, '=');
-        if (eq)
-            *eq++ = 0;
-        l->key[l->n] = s;
-        l->val[l->n++] = eq;
-    }
-    return 0;
-}
-
-/* Value of @key, which is taken off the list; or NULL. */
-static const char *list_take(struct list *l, const char *key)
-{
-    for (unsigned i = 0; i < l->n; i++) {
-        char *val = l->val[i];
-
-        if (!val || strcmp(l->key[i], key))
-            continue;
-        l->n--;
-        memmove(l->key + i, l->key + i + 1, (l->n - i) * sizeof *l->key);
-        memmove(l->val + i, l->val + i + 1, (l->n - i) * sizeof *l->val);
-        return val;
-    }
-    return NULL;
-}
-
-/* Back to text, commas doubled; to be freed. */
-static char *list_text(const struct list *l)
-{
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-
-    for (unsigned i = 0; f && i < l->n; i++) {
-        fprintf(f, "%s%s", i ? "," : "", l->key[i]);
-        for (const char *s = l->val[i] ? l->val[i] : ""; *s; s++)
-            fprintf(f, "%s%c%s", s == l->val[i] ? "=" : "", *s, *s == ',' ? "," : "");
-        if (l->val[i] && !*l->val[i])
-            fputc('=', f);
-    }
-    if (f)
-        fclose(f);
-    return text;
-}
 
 /* ---- cards ------------------------------------------------------------------------------- */
 
 /** struct card - what an instance being made is to get */
 struct card {
-    const struct list *l;
-    const char *netdev;      /* unless the list says it */
+    const struct kv_list *props;
+    const char *netdev;      /* or NULL */
     struct err *e;
     int ret;
 };
@@ -109,22 +28,35 @@ static void card_setup(struct device *d, const void *arg)
     prop_defaults(d);
     if (c->netdev)
         c->ret = prop_set(d, "netdev", c->netdev, c->e);
-    for (unsigned i = 0; c->ret == 0 && i < c->l->n; i++) {
-        c->ret = prop_set(d, c->l->key[i], c->l->val[i] ? c->l->val[i] : "on", c->e);
-    }
+    for (size_t i = 0; c->ret == 0 && i < c->props->n; i++)
+        c->ret = prop_set(d, c->props->item[i].key, c->props->item[i].val, c->e);
 }
 
 /* Properties first: a wrong one must not leave a half-made card behind. */
-static int add_card(struct machine *m, const struct device_type *t, const struct list *l,
+static int add_card(struct machine *m, const struct device_type *t, const struct kv_list *props,
                     const char *netdev, struct err *e)
 {
     struct err why = { "" };
-    struct card c = { .l = l, .netdev = netdev, .e = &why }, *arg = &c;
+    struct card c = { .props = props, .netdev = netdev, .e = &why }, *arg = &c;
     struct device *d = machine_add_device(m, t, 0, NULL, card_setup, &arg, e);
 
     if (c.ret < 0)
         return err_set(e, c.ret, "%s", why.msg);
     return d ? 0 : -EINVAL;
+}
+
+/* What is the card's moves from @l to @card; "macaddr" is an old name. */
+static void take_card_props(struct kv_list *l, struct kv_list *card)
+{
+    static const char *const keys[] = { "mac", "macaddr", "addr", "vectors", "romfile", "bootindex" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        const char *v = kv_get(l, keys[i]);
+
+        if (v)
+            kv_add(card, !strcmp(keys[i], "macaddr") ? "mac" : keys[i], v);
+        kv_del(l, keys[i]);
+    }
 }
 
 static const struct device_type *model(const char *name, struct err *e)
@@ -142,37 +74,29 @@ static const struct device_type *model(const char *name, struct err *e)
 
 /* ---- -nic, -net ------------------------------------------------------------------------------ */
 
-/* A "-nic": back end and card in one. @spec NULL: the default. */
-static int add_nic(struct machine *m, struct list *l, struct err *e)
+/* A "-nic": back end and card in one; nothing for a back end: a card without a cable. */
+static int add_nic(struct machine *m, struct kv_list *l, struct err *e)
 {
-    static const char *const card_keys[] = { "mac", "addr", "romfile" };
-    struct list card = { .n = 0 };
-    const struct device_type *t;
-    struct netport *p;
-    char *spec;
+    struct kv_list card = { NULL, 0 };
+    const struct device_type *t = model(kv_get(l, "model"), e);
+    char *id = NULL, *spec = NULL;
+    struct netport *p = NULL;
+    int ret = t ? 0 : -EINVAL;
 
-    for (size_t i = 0; i < ARRAY_SIZE(card_keys); i++) {
-        const char *v = list_take(l, card_keys[i]);
-
-        if (!v)
-            continue;
-        card.key[card.n] = (char *)card_keys[i];
-        card.val[card.n++] = (char *)v;
-    }
-    t = model(list_take(l, "model"), e);
-    if (!t)
-        return -EINVAL;
-    if (!l->n)
-        return add_card(m, t, &card, NULL, e);
-    spec = list_text(l);
-    {
-        char *id = xasprintf("#nic%u", m->net->next_id++);
-
+    take_card_props(l, &card);
+    kv_del(l, "model");
+    if (ret == 0 && l->n) {
+        spec = net_list_text(l);
+        id = xasprintf("#nic%u", m->net->next_id++);
         p = net_backend_new(m->net, spec, id, e);
-        free(id);
+        ret = p ? 0 : -EINVAL;
     }
+    if (ret == 0)
+        ret = add_card(m, t, &card, p ? p->id : NULL, e);
+    free(id);
     free(spec);
-    return p ? add_card(m, t, &card, p->id, e) : -EINVAL;
+    kv_free(&card);
+    return ret;
 }
 
 /* A port of hub 0, where everything that "-net" names meets. */
@@ -188,24 +112,34 @@ static struct netport *hub_port(struct net *n, const char *behind, struct err *e
     return p;
 }
 
-static int add_legacy_nic(struct machine *m, struct list *l, struct err *e)
+/* "nic,model=,macaddr=,netdev=,addr=,vectors=,name=" */
+static int add_legacy_nic(struct machine *m, struct kv_list *l, struct err *e)
 {
-    const char *mac = list_take(l, "macaddr"), *netdev = list_take(l, "netdev");
-    const struct device_type *t = model(list_take(l, "model"), e);
-    struct list card = { .n = mac ? 1 : 0, .key = { "mac" }, .val = { (char *)mac } };
-    struct netport *p;
+    const struct device_type *t = model(kv_get(l, "model"), e);
+    const char *netdev = kv_get(l, "netdev");
+    struct kv_list card = { NULL, 0 };
+    struct netport *p = NULL;
+    int ret = t ? 0 : -EINVAL;
 
-    if (!t)
-        return -EINVAL;
-    if (netdev)
-        return add_card(m, t, &card, netdev, e);
-    p = hub_port(m->net, NULL, e);
-    return p ? add_card(m, t, &card, p->id, e) : -EINVAL;
+    take_card_props(l, &card);
+    for (size_t i = 1; ret == 0 && i < l->n; i++)   /* 0: "nic" */
+        if (strcmp(l->item[i].key, "model") && strcmp(l->item[i].key, "netdev") &&
+            strcmp(l->item[i].key, "name"))
+            ret = err_set(e, -EINVAL, "no property '%s': there are model, macaddr, netdev, addr, "
+                          "vectors, name", *l->item[i].key ? l->item[i].key : l->item[i].val);
+    if (ret == 0 && !netdev) {
+        p = hub_port(m->net, NULL, e);
+        ret = p ? 0 : -EINVAL;
+    }
+    if (ret == 0)
+        ret = add_card(m, t, &card, netdev ? netdev : p->id, e);
+    kv_free(&card);
+    return ret;
 }
 
-static int add_legacy_backend(struct machine *m, struct list *l, struct err *e)
+static int add_legacy_backend(struct machine *m, const struct kv_list *l, struct err *e)
 {
-    char *id = xasprintf("#net%u", m->net->next_id++), *spec = list_text(l);
+    char *id = xasprintf("#net%u", m->net->next_id++), *spec = net_list_text(l);
     struct netport *p = net_backend_new(m->net, spec, id, e);
     int ret = p && hub_port(m->net, p->id, e) ? 0 : -EINVAL;
 
@@ -228,31 +162,28 @@ static bool is_legacy_nic(const struct opt_net *n)
 
 static int one_backend(struct machine *m, const struct opt_net *n, struct err *e)
 {
-    struct list l;
+    struct kv_list l = { NULL, 0 };
     int ret;
 
     if (n->kind == NET_NETDEV)
         return net_backend_new(m->net, n->val, NULL, e) ? 0 : -EINVAL;
     if (n->kind != NET_LEGACY || is_none(n->val) || is_legacy_nic(n))
         return 0;
-    ret = list_parse(&l, n->val, e);
+    ret = kv_parse(&l, n->val, e);
     if (ret == 0)
         ret = add_legacy_backend(m, &l, e);
-    free(l.text);
+    kv_free(&l);
     return ret;
 }
 
 static int one_card(struct machine *m, const struct opt_net *n, struct err *e)
 {
-    struct list l;
-    int ret = list_parse(&l, n->val, e);
+    struct kv_list l = { NULL, 0 };
+    int ret = kv_parse(&l, n->val, e);
 
-    if (ret == 0 && n->kind == NET_NIC) {
-        ret = add_nic(m, &l, e);
-    } else if (ret == 0) {
-        ret = add_legacy_nic(m, &l, e);
-    }
-    free(l.text);
+    if (ret == 0)
+        ret = n->kind == NET_NIC ? add_nic(m, &l, e) : add_legacy_nic(m, &l, e);
+    kv_free(&l);
     return ret;
 }
 
@@ -261,9 +192,18 @@ static const char *const opt_names[] = {
     [NET_DUMP] = "-object",
 };
 
+/* "-netdev user: hostfwd=...: ...": the option and its kind, and what is wrong, which names the
+ * property; the whole argument where neither helps to find it. */
 static int blame(const struct opt_net *n, int ret, const struct err *why, struct err *e)
 {
-    return err_set(e, ret, "%s %s: %s", opt_names[n->kind], n->val, why->msg);
+    int kind = strcspn(n->val, ",=");
+    const char *msg = why->msg;
+
+    if (n->val[kind] == '=' || !kind)
+        return err_set(e, ret, "%s %s: %s", opt_names[n->kind], n->val, msg);
+    if (!strncmp(msg, n->val, kind) && msg[kind] == ':' && msg[kind + 1] == ' ')
+        msg += kind + 2;
+    return err_set(e, ret, "%s %.*s: %s", opt_names[n->kind], kind, n->val, msg);
 }
 
 /* For -trace net: the first eight letters of the port's name, the direction, the length. */
@@ -337,16 +277,20 @@ int run_netdevs(struct run *r, struct err *e)
 /* One card on user networking, when nothing was said about networks. */
 static int default_nic(struct run *r, struct err *e)
 {
-    struct list l = { .n = 0 };
+    struct kv_list l = { NULL, 0 };
+    int ret;
 
-#ifdef CONFIG_SLIRP
-    l.n = 1;
-    l.key[0] = "user";
-#endif
     for (const struct opt_dev *d = r->opt->disks.devs; d; d = d->next)
         if (nic_find_type(d->type->type->name))
             return 0;
-    return r->opt->nodefaults || r->opt->n_net ? 0 : add_nic(r->m, &l, e);
+    if (r->opt->nodefaults || r->opt->n_net)
+        return 0;
+#ifdef CONFIG_SLIRP
+    kv_add(&l, "", "user");
+#endif
+    ret = add_nic(r->m, &l, e);
+    kv_free(&l);
+    return ret;
 }
 
 int run_nics(struct run *r, struct err *e)

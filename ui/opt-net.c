@@ -13,28 +13,29 @@ static int keep(struct options *o, enum opt_net_kind kind, const char *opt, cons
 {
     if (o->n_net == OPT_NETS)
         return err_set(e, -E2BIG, "%s %s: more than %d network options", opt, val, OPT_NETS);
-    o->net[o->n_net].kind = kind;
-    o->net[o->n_net++].val = val;
+    o->net[o->n_net++] = (struct opt_net){ .kind = kind, .val = val };
     return 0;
 }
 
-/* A JSON object as the list that net_backend_new() reads; kept as the command
- * line is. In lists of objects, as of hostfwd, the name in front is the key. */
-static char *from_json(const struct kv_list *l)
+char *net_list_text(const struct kv_list *l)
 {
     char *text = NULL;
     size_t len;
     FILE *f = open_memstream(&text, &len);
     const char *type = kv_get(l, "type");
 
-    fprintf(f, "%s", type ? type : "");
+    if (type)
+        fputs(type, f);
     for (size_t i = 0; i < l->n; i++) {
         const char *key = l->item[i].key, *dot = strchr(key, '.');
         bool list = dot && dot[1] >= '0' && dot[1] <= '9';
 
         if (!strcmp(key, "type"))
             continue;
-        fprintf(f, ",%.*s=", list ? (int)(dot - key) : (int)strlen(key), key);
+        if (i || type)
+            fputc(',', f);
+        if (*key)
+            fprintf(f, "%.*s=", list ? (int)(dot - key) : (int)strlen(key), key);
         for (const char *s = l->item[i].val; *s; s++)
             fprintf(f, *s == ',' ? ",," : "%c", *s);
     }
@@ -42,29 +43,66 @@ static char *from_json(const struct kv_list *l)
     return text;
 }
 
+static bool is_help(const char *val)
+{
+    return !strcmp(val, "help") || !strcmp(val, "?");
+}
+
 int opt_netdev(struct options *o, const char *val, struct err *e)
 {
     struct kv_list l = { NULL, 0 };
     struct err why = { "" };
+    int ret = 0;
 
+    if (is_help(val)) {
+        o->action = ACT_NETDEV_HELP;
+        return 0;
+    }
     if (*val != '{')
         return keep(o, NET_NETDEV, "-netdev", val, e);
     if (kv_parse(&l, val, &why) < 0)
-        return err_set(e, -EINVAL, "-netdev %s: %s", val, why.msg);
-    return keep(o, NET_NETDEV, "-netdev", from_json(&l), e);
+        ret = err_set(e, -EINVAL, "-netdev %s: %s", val, why.msg);
+    if (ret == 0)
+        ret = keep(o, NET_NETDEV, "-netdev", val, e);
+    if (ret == 0)
+        o->net[o->n_net - 1].val = o->net[o->n_net - 1].own = net_list_text(&l);
+    kv_free(&l);
+    return ret;
+}
+
+/* "help", or "model=help" somewhere */
+static bool asks_for_cards(const char *val)
+{
+    const char *model = strstr(val, "model=");
+
+    return model && (model == val || model[-1] == ',') && is_help(model + 6);
 }
 
 int opt_nic(struct options *o, const char *val, struct err *e)
 {
+    if (is_help(val) || asks_for_cards(val)) {
+        o->action = is_help(val) ? ACT_NETDEV_HELP : ACT_NIC_HELP;
+        return 0;
+    }
     return keep(o, NET_NIC, "-nic", val, e);
 }
 
 int opt_net(struct options *o, const char *val, struct err *e)
 {
+    if (asks_for_cards(val)) {
+        o->action = ACT_NIC_HELP;
+        return 0;
+    }
     return keep(o, NET_LEGACY, "-net", val, e);
 }
 
 int opt_filter_dump(struct options *o, const char *val, struct err *e)
 {
     return keep(o, NET_DUMP, "-object", val, e);
+}
+
+void opt_net_free(struct options *o)
+{
+    for (unsigned i = 0; i < o->n_net; i++)
+        free(o->net[i].own);
 }

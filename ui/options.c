@@ -593,6 +593,7 @@ void options_free(struct options *o)
     free(o->memory_backend);
     opt_debug_free(o);
     opt_global_free(o);
+    opt_net_free(o);
     memset(o, 0, sizeof *o);
 }
 

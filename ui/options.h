@@ -22,13 +22,14 @@
 /** enum opt_action - what to do instead of running a machine */
 enum opt_action { ACT_RUN, ACT_HELP, ACT_VERSION, ACT_CPU_HELP, ACT_LOG_HELP, ACT_ACCEL_HELP,
                   ACT_MACHINE_HELP, ACT_DEVICE_HELP, ACT_ROM_HELP, ACT_DISPLAY_HELP, ACT_CHARDEV_HELP,
-                  ACT_TRACE_HELP };
+                  ACT_TRACE_HELP, ACT_NETDEV_HELP, ACT_NIC_HELP };
 
 /** struct opt_net - an option about networks; @val as given (network.c) */
 enum opt_net_kind { NET_NETDEV, NET_NIC, NET_LEGACY, NET_DUMP };
 struct opt_net {
     enum opt_net_kind kind;
     const char *val;
+    char *own;                       /* @val when it was made here, or NULL */
 };
 
 /** struct opt_chardev - a -chardev */
@@ -162,6 +163,10 @@ void opt_debug_free(struct options *o);
 int opt_netdev(struct options *o, const char *val, struct err *e);
 int opt_nic(struct options *o, const char *val, struct err *e);
 int opt_net(struct options *o, const char *val, struct err *e);
+void opt_net_free(struct options *o);
+/** net_list_text() - @l as net_backend_new() reads it, type first, commas doubled; to be freed.
+ *  In lists of objects, as of hostfwd, the name in front is the key */
+char *net_list_text(const struct kv_list *l);
 int opt_filter_dump(struct options *o, const char *val, struct err *e);
 int opt_msg(struct options *o, const char *val, struct err *e);
 /* character devices and monitors (opt-chardev.c) */

@@ -7,6 +7,7 @@
 #include "net/net.h"
 #include "ui/commands-int.h"
 #include "ui/kv.h"
+#include "ui/options.h"
 
 /* ---- JSON objects as option lists --------------------------------------------------- */
 
@@ -51,9 +52,13 @@ struct taken {
     unsigned n;
 };
 
-/* The names in @val, with colons between them, as numbers; what is none of them is copied. */
-static void put_fds(FILE *f, struct call *c, const char *val, struct taken *t)
+/* The names in @val, with colons between them, as numbers; what is none of them stays. */
+static char *number_fds(struct call *c, const char *val, struct taken *t)
 {
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
     for (const char *s = val; ; s++) {
         size_t n = strcspn(s, ":");
         char *name = xasprintf("%.*s", (int)n, s);
@@ -66,35 +71,28 @@ static void put_fds(FILE *f, struct call *c, const char *val, struct taken *t)
         free(name);
         s += n;
         if (!*s)
-            return;
+            break;
         fputc(':', f);
     }
+    fclose(f);
+    return text;
 }
 
-/* "hostfwd": [{ "str": "tcp::1-:2" }] is hostfwd=tcp::1-:2; "fd": NAME is a descriptor from getfd */
+/* As the command line has it; "fd" and "fds" name descriptors from getfd. */
 static char *netdev_text(struct call *c, struct taken *taken)
 {
-    static const char *const skip[] = { "type", NULL };
     struct kv_list l = { NULL, 0 };
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
+    char *text;
 
-    flat_kv(&l, c->args, skip);
-    fprintf(f, "%s", jv_text(c->args, "type"));
-    for (size_t i = 0; i < l.n; i++) {
-        const char *key = l.item[i].key, *val = l.item[i].val, *dot = strchr(key, '.');
-        bool list = dot && dot[1] >= '0' && dot[1] <= '9';
+    flat_kv(&l, c->args, NULL);
+    for (size_t i = 0; i < l.n; i++)
+        if (!strcmp(l.item[i].key, "fd") || !strcmp(l.item[i].key, "fds")) {
+            char *numbers = number_fds(c, l.item[i].val, taken);
 
-        fprintf(f, ",%.*s=", list ? (int)(dot - key) : (int)strlen(key), key);
-        if (!strcmp(key, "fd") || !strcmp(key, "fds")) {
-            put_fds(f, c, val, taken);
-            continue;
+            free(l.item[i].val);
+            l.item[i].val = numbers;
         }
-        for (const char *s = val; *s; s++)
-            fprintf(f, *s == ',' ? ",," : "%c", *s);
-    }
-    fclose(f);
+    text = net_list_text(&l);
     kv_free(&l);
     return text;
 }

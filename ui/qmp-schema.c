@@ -4,6 +4,7 @@
  * Types have numbers for names, as clients must not rely on names. An answer whose parts
  * are not spelled out is "any".
  */
+#include "net/net.h"
 #include "ui/commands-int.h"
 
 /* What is sent unasked, with the members of its data as in struct command. */
@@ -17,9 +18,6 @@ static const struct { const char *name, *args; } events[] = {
     { "VNC_CONNECTED", "server:j,client:j" }, { "VNC_INITIALIZED", "server:j,client:j" },
     { "VNC_DISCONNECTED", "server:j,client:j" },
 };
-
-/* netdev_add's other members depend on its type. */
-static const char *const netdevs[] = { "user", "tap", "bridge", "socket", "stream", "dgram", "hubport" };
 
 static const char *arg_type_name(char type)
 {
@@ -62,15 +60,15 @@ static void object(struct jw *w, unsigned id, const char *args)
     jw_close(w);
 }
 
-/* An object whose further members @netdevs choose: each with type number @id + 1. */
+/* netdev_add's other members depend on its type. */
 static void netdev_object(struct jw *w, unsigned id)
 {
     object_open(w, id, "type:s,id:s");
     jw_str(w, "tag", "type");
     jw_open_array(w, "variants");
-    for (size_t i = 0; i < ARRAY_SIZE(netdevs); i++) {
+    for (size_t i = 0; net_backend_kind(i); i++) {
         jw_open(w, NULL);
-        jw_str(w, "case", netdevs[i]);
+        jw_str(w, "case", net_backend_kind(i));
         jw_str(w, "type", "0");
         jw_close(w);
     }

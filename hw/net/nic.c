@@ -60,14 +60,13 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
              struct err *e)
 {
     struct net *net = machine_net(d->machine);
+    struct err why = { "" };
     struct netport *back;
 
     netport_init(&n->port, net, ops, opaque, d->id);
     n->port.is_card = true;
     n->port.model = xstrdup(d->type->name);
     if (n->mac_text) {
-        struct err why = { "" };
-
         if (net_mac_parse(n->mac_text, n->mac, &why) < 0)
             return err_set(e, -EINVAL, "%s: %s", d->type->name, why.msg);
         net_mac_taken(net, n->mac);
@@ -82,7 +81,9 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
     back = net_find(net, n->netdev);
     if (!back || back->is_card)
         return err_set(e, -ENOENT, "%s: there is no netdev '%s'", d->type->name, n->netdev);
-    return net_connect(&n->port, back, e);
+    if (net_connect(&n->port, back, &why) < 0)
+        return err_set(e, -EBUSY, "%s: %s", d->type->name, why.msg);
+    return 0;
 }
 
 void nic_free(struct nic *n, struct device *d)

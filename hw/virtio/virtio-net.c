@@ -673,7 +673,9 @@ static bool power_of_two(uint32_t n)
 static int add_queues(struct virtio_net *s, struct err *e)
 {
     if (!power_of_two(s->rx_size) || !power_of_two(s->tx_size))
-        return err_set(e, -EINVAL, "virtio-net-pci: queue sizes are powers of two");
+        return err_set(e, -EINVAL, "virtio-net-pci: %cx_queue_size=%u: a power of two is wanted",
+                       power_of_two(s->rx_size) ? 't' : 'r',
+                       power_of_two(s->rx_size) ? s->tx_size : s->rx_size);
     s->pairs = s->queue_pairs ? s->queue_pairs : default_pairs(s);
     s->active_pairs = 1;
     s->stash = xzalloc(s->pairs * sizeof *s->stash);

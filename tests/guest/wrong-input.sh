@@ -101,6 +101,25 @@ busy=$!
 wait_for 30 "$work/busy" listening "$busy"
 wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
 end "$busy"
+wrong "network back end of an unknown kind" '^transom: -netdev usr: no network back end .*mean user' -netdev usr,id=n
+wrong "-netdev without id" '^transom: -netdev user: id= is missing' -netdev user
+wrong "-nic with a wrong property" 'no property .hostfw. \(did you mean hostfwd' -nic user,hostfw=tcp::1-:2
+wrong "unknown network card" 'did you mean e1000' -nic user,model=e1001
+wrong "an address that is none" 'mac=52:54: six' -nic user,mac=52:54
+wrong "a netdev that is not there" "there is no netdev 'x'" -device e1000,netdev=x
+wrong "a netdev for two cards" "rtl8139: netdev 'n' is in use by e1000" -netdev hubport,hubid=0,id=n \
+    -device e1000,netdev=n -device rtl8139,netdev=n
+wrong "old -net nic with a property it has not" "no property 'vlan'" -net nic,vlan=1
+wrong "-global of an unknown device" 'did you mean e1000' -global e1001.mac=x
+wrong "-global of an unknown property" "did you mean mac" -global e1000.mca=x
+python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 5996)); s.listen(); print("listening", flush=True)
+time.sleep(60)' > "$work/busy" 2> /dev/null &
+busy=$!
+wait_for 30 "$work/busy" listening "$busy"
+wrong "forwarded port in use is named" 'TCP port 5996: Address already in use' -nic user,hostfwd=tcp:127.0.0.1:5996-:22
+wrong "listening at a port in use names it" '127.0.0.1:5996: Address already in use' -nic socket,listen=127.0.0.1:5996
+end "$busy"
 wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
 wrong "serial to a socket nobody serves" 'nobody' -serial "unix:$work/nobody"
 wrong "-chardev of an unknown kind" "did you mean 'socket'" -chardev sokcet,id=a

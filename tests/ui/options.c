@@ -335,6 +335,24 @@ Test(options, debug_exit_port)
     options_free(&o);
 }
 
+Test(options, networks)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-netdev help");
+    cr_assert_eq(o.action, ACT_NETDEV_HELP);
+    good(&o, "-nic user,model=help");
+    cr_assert_eq(o.action, ACT_NIC_HELP);
+    good(&o, "-net nic,model=help");
+    cr_assert_eq(o.action, ACT_NIC_HELP);
+    good(&o, "-netdev {\"type\":\"user\",\"id\":\"n\",\"hostfwd\":[{\"str\":\"tcp::1-:2\"},{\"str\":\"udp::3-:4\"}]}");
+    cr_assert_str_eq(o.net[0].val, "user,id=n,hostfwd=tcp::1-:2,hostfwd=udp::3-:4");
+    good(&o, "-netdev user,id=n -nic tap,fd=3 -net none");
+    cr_assert_eq(o.n_net, 3);
+    options_free(&o);
+    fails_with("-netdev {\"type\":\"user\"", "-netdev");
+}
+
 Test(options, global_properties)
 {
     struct options o = { .n_accels = 0 };
