@@ -62,7 +62,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/words.c target-x86/xsave.c
 src_kvm_x86_64 := accel/kvm.c accel/kvm-bell.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit.c accel/kvm-irq.c \
-	accel/kvm-mem.c accel/kvm-msi.c accel/kvm-probe.c accel/kvm-state.c
+	accel/kvm-mem.c accel/kvm-msi.c accel/kvm-probe.c accel/kvm-state.c accel/kvm-verify.c
 src_kvm_aarch64 := accel/kvm-none.c
 src_accel := accel/accel.c accel/boot.c accel/bt-bus.c accel/bt-debug.c accel/bt-hash.c accel/bt-icount.c accel/bt-map.c accel/bt-phys.c \
 	accel/bt-profile.c accel/bt-pv.c accel/bt-trace.c accel/bt-verify.c accel/bt.c accel/icount.c accel/run.c accel/state.c accel/switch.c accel/tsc.c accel/vcpu.c $(src_kvm_$(HOST_CPU))

@@ -49,11 +49,20 @@ void bt_icount_halt(struct bt_cpu *c);
 /* ---- lockstep (bt-verify.c) ------------------------------------------------------------- */
 
 /** bt_verify_config() - have @cfg compare, when the options want it; bt_verify_close() - the
- *  parent waits for the child and says what came of it; a difference ends the process */
-void bt_verify_config(struct bt *bt, struct tcg_config *cfg);
+ *  parent waits for the child and says what came of it; a difference ends the process. 0 or -errno with @e set */
+int bt_verify_config(struct bt *bt, struct tcg_config *cfg, struct err *e) MUST_CHECK;
 void bt_verify_close(struct bt *bt);
 /** bt_verify_before() - compare before x86_service() delivers anything */
 void bt_verify_before(struct bt_cpu *c);
+
+/* With KVM in the interpreter's place (kvm-verify.c): in one process, memory is m->ram_fd's. */
+struct kvm_verify;
+struct kvm_verify *kvm_verify_new(struct bt *bt, struct err *e) MUST_CHECK;
+/** kvm_verify_before_block() - tcg_config.before_block; kvm_verify_look() - compare what was executed since */
+void kvm_verify_before_block(void *opaque, struct tcg_cpu *cpu, const struct tb *tb);
+void kvm_verify_look(struct kvm_verify *v, struct tcg_cpu *cpu);
+/** kvm_verify_free() - and say what came of it; NULL is allowed */
+void kvm_verify_free(struct kvm_verify *v);
 
 /* ---- binary trace (bt-trace.c) ------------------------------------------------------- */
 

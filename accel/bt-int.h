@@ -106,6 +106,7 @@ struct bt {
     FILE *profile;              /* where the report goes at the end, or NULL */
     struct bt_trace *trace;     /* bt-trace.c, or NULL */
     struct bt_verify *verify;   /* bt-verify.c, or NULL */
+    struct kvm_verify *kvm_verify; /* kvm-verify.c, or NULL */
     struct bt_icount *icount;   /* time counted in instructions (bt-icount.h), or NULL */
     uint8_t *hash_written;      /* with state hashes: a byte a page of RAM, 1: written since the last; atomic */
     uint32_t n_hashed;          /* pages; else 0 */

@@ -294,16 +294,29 @@ static void before_block(void *opaque, struct tcg_cpu *cpu, const struct tb *tb)
 /* An interrupt's frame must not hold what is undefined. */
 void bt_verify_before(struct bt_cpu *c)
 {
-    look(c->bt->verify, &c->ac.cpu->tcg);
+    if (c->bt->kvm_verify)
+        kvm_verify_look(c->bt->kvm_verify, &c->ac.cpu->tcg);
+    else
+        look(c->bt->verify, &c->ac.cpu->tcg);
 }
 
-void bt_verify_config(struct bt *bt, struct tcg_config *cfg)
+static int config_kvm(struct bt *bt, struct tcg_config *cfg, struct err *e)
+{
+    bt->kvm_verify = kvm_verify_new(bt, e);
+    cfg->before_block = kvm_verify_before_block;
+    cfg->before_block_opaque = bt->kvm_verify;
+    return bt->kvm_verify ? 0 : -ENOMEM;
+}
+
+int bt_verify_config(struct bt *bt, struct tcg_config *cfg, struct err *e)
 {
     struct accel_options *o = &bt->a->opt;
     struct bt_verify *v;
 
+    if (o->verify.kvm)
+        return config_kvm(bt, cfg, e);
     if (!o->verify.shared)
-        return;
+        return 0;
     v = bt->verify = xzalloc(sizeof *v);
     v->sh = o->verify.shared;
     v->child = o->verify.child;
@@ -311,6 +324,7 @@ void bt_verify_config(struct bt *bt, struct tcg_config *cfg)
     v->bt = bt;
     cfg->before_block = before_block;
     cfg->before_block_opaque = v;
+    return 0;
 }
 
 /* The parent waits until all is compared. */
@@ -340,6 +354,7 @@ void bt_verify_close(struct bt *bt)
 {
     struct bt_verify *v = bt->verify;
 
+    kvm_verify_free(bt->kvm_verify);
     if (!v)
         return;
     if (v->child)

@@ -46,7 +46,7 @@ static bool bt_service(struct tcg_cpu *tc)
         bt_do_work(c);
     if (unlikely(c->single))
         return single_service(c);
-    if (unlikely(c->bt->verify != NULL))
+    if (unlikely(c->bt->verify || c->bt->kvm_verify))
         bt_verify_before(c);
     if (unlikely(c->bt->trace))
         bt_trace_before(c);
@@ -162,7 +162,8 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
-    bt_verify_config(bt, &cfg);
+    if (bt_verify_config(bt, &cfg, e) < 0)
+        return -EIO;
     bt_phys_init(&bt->phys, bt->m);
     phys.n_ram_pages = bt->phys.max_pages;
     phys.note_write = bt_note_write;

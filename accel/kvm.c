@@ -187,7 +187,7 @@ static int fit_model(struct kvm *k, struct err *e)
 
     if (ret < 0)
         return ret;
-    if (k->a->tsc_mul || !k->a->tsc_fixed)
+    if ((k->a->tsc_mul || !k->a->tsc_fixed) && !k->a->opt.verify.kvm)
         return err_set(e, -ENOTSUP, "kvm: the guest's TSC cannot have another rate than the host's");
     if (gone[0] && k->a->m->vcpus)
         return err_set(e, -ENOTSUP, "kvm: this KVM lacks CPU features that the guest has: %.60s... "

@@ -342,6 +342,8 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
     a->ops = &accel_bt;
     a->m = m;
     a->opt = *o;
+    if (o->verify.kvm)
+        a->opt.irqchip = IRQCHIP_OFF;
     a->n_cpus = MAX(m->cfg.n_vcpus, 1u);
     a->model = *model;
     if (o->icount.on)
@@ -354,7 +356,8 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
     m->accel_opaque = a;
     if ((o->switchable && accel_kvm.limit_model && accel_kvm.limit_model(&a->model, e) < 0)
         || accel_open(a, &accel_bt, e) < 0
-        || (o->ops != &accel_bt && accel_open(a, o->ops, e) < 0)) {
+        || (o->ops != &accel_bt && accel_open(a, o->ops, e) < 0)
+        || (o->verify.kvm && accel_open(a, &accel_kvm, e) < 0)) {
         accel_free(a);
         return NULL;
     }

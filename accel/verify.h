@@ -11,6 +11,7 @@ struct verify_shared;
 /** struct verify_options - -verify, and what became of it */
 struct verify_options {
     struct verify_shared *shared;    /* between the processes; NULL: none */
+    bool kvm;                        /* KVM, in this process, instead */
     bool child;                      /* this one interprets */
     int pid;                         /* the child's, in the parent */
 };

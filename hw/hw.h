@@ -386,6 +386,7 @@ struct machine_config {
     uint64_t ram_bytes;
     const char *mem_path;                  /* -mem-path: file or directory behind RAM; or NULL */
     bool mem_prealloc, no_mem_merge;
+    bool mem_shared;                       /* RAM is a memory file, ram_fd, that others may map */
     unsigned n_vcpus;                      /* 1..MAX_VCPUS */
     unsigned max_vcpus;                    /* places in the topology; 0: n_vcpus */
     unsigned dies, cores, threads;         /* a socket, a die, a core; 0: one, all, one */

@@ -38,6 +38,23 @@ static uint8_t *map_anonymous(uint64_t bytes)
     return ram;
 }
 
+/* Of a file in memory. */
+static uint8_t *map_shared(struct machine *m, uint64_t bytes)
+{
+    int fd = memfd_create("transom-ram", MFD_CLOEXEC);
+    void *p = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, (off_t)bytes) == 0)
+        p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) {
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    m->ram_fd = fd;
+    return p;
+}
+
 /* ---- -mem-path ---------------------------------------------------------------------- */
 
 /* A file of its own in a directory, without a name; or the file itself. */
@@ -110,7 +127,8 @@ static int preallocate(uint8_t *ram, uint64_t bytes, struct err *e)
 
 uint8_t *ram_map(struct machine *m, uint64_t bytes, struct err *e)
 {
-    uint8_t *ram = m->cfg.mem_path ? map_path(m, &bytes, e) : map_anonymous(bytes);
+    uint8_t *ram = m->cfg.mem_path ? map_path(m, &bytes, e)
+                   : m->cfg.mem_shared ? map_shared(m, bytes) : map_anonymous(bytes);
 
     if (!ram && !m->cfg.mem_path)
         err_set(e, -ENOMEM, "-m: cannot get %llu MiB of guest RAM: %s",

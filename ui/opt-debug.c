@@ -141,10 +141,9 @@ static int trace_finish(struct options *o, struct err *e)
 
 int opt_verify(struct options *o, const char *val, struct err *e)
 {
-    if (!strcmp(val, "kvm"))
-        return err_set(e, -ENOTSUP, "-verify kvm: not supported yet (-verify interp is)");
-    if (strcmp(val, "interp"))
-        return err_set(e, -EINVAL, "-verify %s: interp is wanted", val);
+    o->verify_kvm = !strcmp(val, "kvm");
+    if (!o->verify_kvm && strcmp(val, "interp"))
+        return err_set(e, -EINVAL, "-verify %s: interp or kvm is wanted", val);
     o->verify = true;
     return 0;
 }
@@ -159,6 +158,9 @@ static int verify_finish(struct options *o, struct err *e)
     if (o->cfg.n_vcpus > 1 || o->daemonize || o->n_net || o->trace.kinds || o->icount.automatic || o->icount.hash_file)
         return err_set(e, -ENOTSUP, "-verify: not together with several vCPUs, -daemonize, networks, -trace, "
                        "-icount shift=auto or hash=");
+    if (o->verify_kvm && o->cfg.mem_path)
+        return err_set(e, -ENOTSUP, "-verify kvm: not together with -mem-path");
+    o->cfg.mem_shared = o->accel.verify.kvm = o->verify_kvm;
     for (const struct opt_drive *d = o->disks.drives; d; d = d->next)
         if (d->opts.file && !d->opts.snapshot && !d->opts.readonly)
             return err_set(e, -EINVAL, "-verify: with disks only together with -snapshot");
@@ -189,7 +191,7 @@ int opt_verify_start(struct options *o, struct err *e)
 {
     struct verify_options *v = &o->accel.verify;
 
-    if (!o->verify)
+    if (!o->verify || v->kvm)
         return 0;
     fflush(NULL);
     v->shared = verify_fork(&v->child, &v->pid, e);

@@ -93,6 +93,7 @@ struct options {
     struct trace_options trace;
     bool magic_break;                /* -magic-break */
     bool verify;                     /* -verify interp */
+    bool verify_kvm;           /* -verify kvm */
     struct guest_symbols *symbols;   /* -symbols, or NULL */
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;

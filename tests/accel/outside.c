@@ -173,6 +173,7 @@ static void rig_end(struct rig *r)
     struct drive *drives = r->m->drives;
 
     accel_stop(r->a);
+    block_ctx_attach(r->ctx, NULL);
     netport_free(&r->back);
     net_free(r->m->net);
     r->m->net = NULL;

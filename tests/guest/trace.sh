@@ -137,6 +137,20 @@ else
     fail "lockstep: a wrong SBB is caught" "status $status, $(tail_of "$work/verify.log")"
 fi
 
+echo "# lockstep with the host's CPU"
+why=$(why_no_kvm)
+if [ -n "$why" ]; then
+    skip "lockstep with KVM" "$why"
+elif [ -f "$real" ]; then
+    run_for 240 "$work/verify-kvm.log" -verify kvm -icount shift=1,sleep=off,stop=3000 -rtc base=2026-01-01 -m 16 \
+        -display none -no-reboot -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$real"
+    if grep -q 'no difference in [0-9][0-9]* blocks, [12][0-9][0-9][0-9] instructions' "$work/verify-kvm.log"; then
+        pass "lockstep with KVM: $(sed -n 's/.*\(no difference.*\)/\1/p' "$work/verify-kvm.log")"
+    else
+        fail "lockstep with KVM" "status $status, $(tail_of "$work/verify-kvm.log")"
+    fi
+fi
+
 echo "# the magic breakpoint: stopped behind it, then on to the end"
 printf '%s\n' '.text' '.global _start' '.align 4' '.long 0x1badb002, 0, -0x1badb002' '_start: mov $0x1234, %eax' \
     'xchg %bx, %bx' 'mov $0x501, %edx' 'mov $0x10, %al' 'out %al, %dx' '1: hlt' 'jmp 1b' > "$work/magic.S"
