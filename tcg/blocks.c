@@ -24,10 +24,27 @@ void *tcg_arena(struct tcg *t, size_t bytes)
 
 /* ---- look-up ------------------------------------------------------------------ */
 
-static inline unsigned tb_hash(uint32_t page, unsigned off, uint32_t mode)
+/* Which bucket (top bits), and a tag for it (the low 32). */
+static inline uint64_t tb_hash(uint32_t page, unsigned off, uint32_t mode)
 {
-    uint64_t h = ((uint64_t)page << 12 | off) * 0x9e3779b97f4a7c15ull;
-    return (unsigned)((h >> 40) ^ (mode * 0x9e3779b1u >> 12)) & ((1u << TB_HASH_BITS) - 1);
+    uint64_t h = ((uint64_t)page << 12 | off) * 0x9e3779b97f4a7c15ull ^ mode * 0xd6e8feb86659fd93ull;
+
+    return (h ^ h >> 32) * 0x9e3779b97f4a7c15ull;
+}
+
+static inline struct tb_bucket *bucket_of(const struct tcg *t, uint64_t h)
+{
+    return &t->hash[h >> (64 - t->bucket_bits)];
+}
+
+static inline struct tb *way_tb(const struct tcg *t, uint64_t way)
+{
+    return (struct tb *)(t->arena + ((uint32_t)way - 1ull) * TB_ALIGN);
+}
+
+static inline uint64_t way_of(const struct tcg *t, const struct tb *tb, uint64_t h)
+{
+    return h << 32 | ((uint64_t)((const char *)tb - t->arena) / TB_ALIGN + 1);
 }
 
 static inline bool tb_matches(const struct tb *tb, const struct tb_key *k, uint32_t page)
@@ -52,23 +69,74 @@ static bool tb_page2_ok(struct tcg_cpu *cpu, const struct tb *tb, const struct t
 
 struct tb *tb_lookup(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page)
 {
-    struct tcg *t = cpu->tcg;
-    struct tb *tb = __atomic_load_n(&t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)], __ATOMIC_ACQUIRE);
+    const struct tcg *t = cpu->tcg;
+    uint64_t h = tb_hash(page, k->lin & PAGE_MASK, k->mode), way;
+    const struct tb_bucket *b = bucket_of(t, h);
+    struct tb *tb;
 
     __atomic_store_n(&cpu->lookups, cpu->lookups + 1, __ATOMIC_RELAXED);
-    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
+    for (unsigned i = 0; i < TB_WAYS; i++) {
+        way = __atomic_load_n(&b->way[i], __ATOMIC_ACQUIRE);
+        if (way >> 32 != (uint32_t)h || !way)
+            continue;
+        tb = way_tb(t, way);
+        if (tb_matches(tb, k, page) && tb_page2_ok(cpu, tb, k))
+            return tb;
+    }
+    for (tb = __atomic_load_n(&b->more, __ATOMIC_ACQUIRE); tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
         if (tb_matches(tb, k, page) && tb_page2_ok(cpu, tb, k))
             return tb;
     return NULL;
 }
 
+static bool tb_is_it(const struct tb *tb, const struct tb_key *k, uint32_t page, uint32_t page2)
+{
+    return tb_matches(tb, k, page) && (tb->page2 == NO_PAGE || tb->page2 == page2);
+}
+
 struct tb *tb_made(struct tcg *t, const struct tb_key *k, uint32_t page, uint32_t page2)
 {
-    struct tb *tb = t->hash[tb_hash(page, k->lin & PAGE_MASK, k->mode)];
+    uint64_t h = tb_hash(page, k->lin & PAGE_MASK, k->mode);
+    const struct tb_bucket *b = bucket_of(t, h);
+    struct tb *tb = b->more;
 
-    while (tb && !(tb_matches(tb, k, page) && (tb->page2 == NO_PAGE || tb->page2 == page2)))
+    for (unsigned i = 0; i < TB_WAYS; i++)
+        if (b->way[i] && b->way[i] >> 32 == (uint32_t)h && tb_is_it(way_tb(t, b->way[i]), k, page, page2))
+            return way_tb(t, b->way[i]);
+    while (tb && !tb_is_it(tb, k, page, page2))
         tb = tb->hash_next;
     return tb;
+}
+
+static void bucket_add(struct tcg *t, struct tb *tb)
+{
+    uint64_t h = tb_hash(tb->page, tb->off, tb->mode);
+    struct tb_bucket *b = bucket_of(t, h);
+
+    for (unsigned i = 0; i < TB_WAYS; i++)
+        if (!b->way[i]) {
+            __atomic_store_n(&b->way[i], way_of(t, tb, h), __ATOMIC_RELEASE);
+            return;
+        }
+    tb->hash_next = b->more;
+    __atomic_store_n(&b->more, tb, __ATOMIC_RELEASE);
+}
+
+static void bucket_remove(struct tcg *t, const struct tb *tb)
+{
+    uint64_t h = tb_hash(tb->page, tb->off, tb->mode), way = way_of(t, tb, h);
+    struct tb_bucket *b = bucket_of(t, h);
+    struct tb **pp = &b->more;
+
+    for (unsigned i = 0; i < TB_WAYS; i++)
+        if (b->way[i] == way) {
+            __atomic_store_n(&b->way[i], 0, __ATOMIC_RELEASE);
+            return;
+        }
+    while (*pp && *pp != tb)
+        pp = &(*pp)->hash_next;
+    if (*pp)
+        __atomic_store_n(pp, tb->hash_next, __ATOMIC_RELEASE);
 }
 
 struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
@@ -140,14 +208,11 @@ static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
 
 void tb_enlist(struct tcg *t, struct tb *tb)
 {
-    unsigned h = tb_hash(tb->page, tb->off, tb->mode);
-
     page_add_tb(t, tb, 0);
     if (tb->page2 != NO_PAGE)
         page_add_tb(t, tb, 1);
     tb->born = tcg_epoch(t);
-    tb->hash_next = t->hash[h];
-    __atomic_store_n(&t->hash[h], tb, __ATOMIC_RELEASE);
+    bucket_add(t, tb);
 }
 
 /* ---- chaining ------------------------------------------------------------------------ */
@@ -231,12 +296,7 @@ static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
 
 void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
 {
-    struct tb **pp = &t->hash[tb_hash(tb->page, tb->off, tb->mode)];
-
-    while (*pp && *pp != tb)
-        pp = &(*pp)->hash_next;
-    if (*pp)
-        __atomic_store_n(pp, tb->hash_next, __ATOMIC_RELEASE);
+    bucket_remove(t, tb);
     __atomic_store_n(&tb->dead, true, __ATOMIC_SEQ_CST);   /* then the jump caches: see jc_fill() */
     page_remove_tb(t, tb, tb->page);
     if (tb->page2 != NO_PAGE)
@@ -366,7 +426,7 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
         if (cpu->trace)
             trace_forget(cpu);
     t->generation++;
-    memset(t->hash, 0, sizeof(t->hash));
+    memset(t->hash, 0, sizeof(*t->hash) << t->bucket_bits);
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
     t->n_tbs = 0;
     t->arena_used = 0;

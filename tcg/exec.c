@@ -382,10 +382,14 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     t->max_tbs = (uint32_t)(c->cache_bytes / 256);
     t->tbs = mmap(NULL, t->max_tbs * sizeof(*t->tbs), PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    while (t->bucket_bits < 8 || (t->max_tbs >> t->bucket_bits) > TB_WAYS + 1)
+        t->bucket_bits++;
+    t->hash = mmap(NULL, sizeof(*t->hash) << t->bucket_bits, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     t->arena_bytes = c->backend == TCG_BACKEND_INTERP ? c->cache_bytes * 2 : c->cache_bytes;
     t->arena = mmap(NULL, t->arena_bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (t->arena == MAP_FAILED || t->tbs == MAP_FAILED) {
+    if (t->arena == MAP_FAILED || t->tbs == MAP_FAILED || t->hash == MAP_FAILED) {
         err_set(e, -ENOMEM, "no memory for %llu MiB of translations",
                 (unsigned long long)(c->cache_bytes >> 20));
         return NULL;
@@ -405,6 +409,7 @@ void tcg_free(struct tcg *t)
 {
     cache_free(&t->cache);
     munmap(t->arena, t->arena_bytes);
+    munmap(t->hash, sizeof(*t->hash) << t->bucket_bits);
     munmap(t->tbs, t->max_tbs * sizeof(*t->tbs));
     free(t->host_priv);
     perf_close(t);

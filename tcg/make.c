@@ -183,13 +183,15 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     struct tcg *t = cpu->tcg;
     unsigned n_links = count_links(t->work);
     size_t bytes = sizeof(struct tb) + n_links * sizeof(struct tb_link);
-    struct tb *tb = t->n_tbs < t->max_tbs ? tcg_arena(t, bytes) : NULL;
+    struct tb *tb;
 
+    t->arena_used = align_up(t->arena_used, TB_ALIGN);
+    tb = t->n_tbs < t->max_tbs ? tcg_arena(t, bytes) : NULL;
     if (!tb)
         return NULL;
     memset(tb, 0, bytes);
     *tb = (struct tb){
-        .n_links = n_links,
+        .n_links = (uint8_t)n_links,
         .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
         .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
         .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,

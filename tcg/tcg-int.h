@@ -87,9 +87,13 @@ struct tb_link {
 };
 
 struct tb {
-    struct tb *hash_next;     /* first what look-ups read */
+    /* what look-ups, chaining and entering read: one line of the host's cache */
+    struct tb *hash_next;     /* of a bucket that is full */
+    const uint8_t *code;      /* executable address (host back end) */
+    uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     uint32_t mode;
     uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
+    uint32_t f_spoils;        /* globals it changes before it has replaced F; ~0: it may read F */
     uint16_t off, len;        /* in page; guest bytes */
     uint16_t n_insns;
     uint16_t jc_at;           /* its entry in the jump caches, or JC_NONE; atomic */
@@ -100,23 +104,22 @@ struct tb {
     bool once;                /* for one run: every exit goes to the run loop */
     bool settled;             /* every store to its bytes is noticed (smp.c); atomic */
     uint8_t waits;            /* entered before it was; a hint */
+    uint8_t n_links;
+    uint32_t place;           /* in tcg->tbs */
+    uint32_t code_len;
+
+    uint32_t cold_len, n_sites;
+    const uint8_t *cold;      /* executable address */
+    const struct tb_site *sites; /* host faults: sorted by op */
+    struct tb *page_next[2];
     uint64_t pcbase, cs_base, cs_limit;   /* significant when !flat */
     uint64_t born;            /* epoch in which it was made */
-    bool has_vectors;         /* with before_block: more than registers and memory may have changed */
-    uint32_t undefined_fl;    /* with it: bits of F that are undefined at its end, as in cpu->fl */
     const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
                                * bytes behind them */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
-    const uint8_t *code, *cold; /* executable addresses (host back end) */
-    uint32_t code_len, cold_len;
     struct ir_block *ir;      /* interpreter */
-    struct tb *page_next[2];
-    uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
-    const struct tb_site *sites; /* host faults: sorted by op */
-    uint32_t n_sites;
-    uint32_t place;           /* in tcg->tbs */
-    uint32_t n_links;
-    uint32_t f_spoils;        /* globals it changes before it has replaced F; ~0: it may read F */
+    uint32_t undefined_fl;    /* with before_block: bits of F that are undefined at its end, as in cpu->fl */
+    bool has_vectors;         /* with it: more than registers and memory may have changed */
     struct tb_link link[];    /* by slot */
 };
 
@@ -162,7 +165,15 @@ struct tcg_source {
 };
 
 #define PROTECTED_RING 4096
-#define TB_HASH_BITS 18
+#define TB_ALIGN 64
+#define TB_WAYS 7
+/** struct tb_bucket - blocks with one hash: a line of the host's cache. What does not match is not
+ *  touched. Entries are atomic. */
+struct tb_bucket {
+    uint64_t way[TB_WAYS];   /* tag << 32 | place in the arena / TB_ALIGN + 1; 0: free */
+    struct tb *more;         /* what found no way free; next through hash_next */
+};
+
 /*
  * What vCPUs share. Written under lock, by vCPUs that are many; hash chains, code_bits,
  * links and tbs are also read without it (see smp.c).
@@ -174,7 +185,8 @@ struct tcg {
     struct tcg_config cfg;
     struct phys_ops phys;
     struct ram_page *pages;
-    struct tb *hash[1 << TB_HASH_BITS];
+    struct tb_bucket *hash;
+    unsigned bucket_bits;    /* log2 of their number, at most 32 */
     struct code_cache cache;
     struct tb **tbs;         /* in order of code address */
     uint32_t n_tbs, max_tbs;

@@ -161,6 +161,37 @@ Test(smp, stores_in_a_line_with_code_drop_it_seldom)
     smp_free(s);
 }
 
+/* More than a bucket of the hash holds are among them. */
+Test(smp, every_block_is_found_again_or_gone)
+{
+    enum { N = 1800, AT = 0x1000 };
+    struct smp_rig *s = smp_new();
+    const struct tcg_stats *st = &s->r.tcg->stats;
+    struct tb_bucket *full = NULL;
+
+    for (unsigned i = 0; i < N; i++) {
+        s->r.ram[AT + i] = (uint8_t)(i * 7);
+        cr_assert_eq(execute(s, 0, AT + i), (uint8_t)(i * 7));
+    }
+    for (unsigned i = 0; i < 1u << s->r.tcg->bucket_bits; i++)
+        if (s->r.tcg->hash[i].more)
+            full = &s->r.tcg->hash[i];
+    cr_assert(full, "no bucket is full");
+    cr_assert_eq(st->translations, N);
+    for (unsigned i = 0; i < N; i++)
+        execute(s, 0, AT + i);
+    cr_assert_eq(st->translations, N, "not found again");
+    tcg_online(&s->cpu[0]->tcg);
+    for (unsigned i = 0; i < N; i += 2)
+        cr_assert(tcg_store(&s->cpu[0]->tcg, AT + i, 1, i & 0xff));
+    tcg_offline(&s->cpu[0]->tcg);
+    for (unsigned i = 0; i < N; i++)
+        cr_assert_eq(execute(s, 0, AT + i), (uint8_t)(i % 2 ? i * 7 : i), "block %u", i);
+    cr_assert_eq(st->translations, N + N / 2);
+    cr_assert_eq(st->flushes, 0);
+    smp_free(s);
+}
+
 static void count_note(void *opaque, uint32_t page)
 {
     ((struct rig *)opaque)->cpu->extra[2] += page == 2;
