@@ -200,6 +200,13 @@ void net_announce_end(struct net *n);
 
 /* ---- checksums, segmentation (offload.c) ---------------------------------- */
 
+/** net_put16() - 16 bits as networks have them: most significant byte first */
+static inline void net_put16(uint8_t *p, uint16_t v)
+{
+    p[0] = v >> 8;
+    p[1] = v;
+}
+
 /** net_sum() - ones' complement sum of @len bytes added to @sum (big-endian words) */
 uint32_t net_sum(const void *buf, size_t len, uint32_t sum);
 /** net_fold() - the 16 bits to store, complemented (host order of a big-endian field) */

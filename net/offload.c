@@ -14,12 +14,6 @@ static uint16_t be16(const uint8_t *p)
     return p[0] << 8 | p[1];
 }
 
-static void put_be16(uint8_t *p, uint16_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
 static uint32_t be32(const uint8_t *p)
 {
     return (uint32_t)be16(p) << 16 | be16(p + 2);
@@ -27,8 +21,8 @@ static uint32_t be32(const uint8_t *p)
 
 static void put_be32(uint8_t *p, uint32_t v)
 {
-    put_be16(p, v >> 16);
-    put_be16(p + 2, v);
+    net_put16(p, v >> 16);
+    net_put16(p + 2, v);
 }
 
 /* Sums words in host order and swaps the result: the sum commutes with that. */
@@ -72,7 +66,7 @@ bool net_finish_csum(uint8_t *data, size_t len, const struct net_offload *off)
     if (off->csum_start >= len || at + 2 > len)
         return false;
     sum = net_fold(net_sum(data + off->csum_start, len - off->csum_start, 0));
-    put_be16(data + at, sum ? sum : 0xffff);  /* UDP: 0 would mean "none" */
+    net_put16(data + at, sum ? sum : 0xffff);  /* UDP: 0 would mean "none" */
     return true;
 }
 
@@ -114,11 +108,11 @@ static bool parse(const struct net_frame *f, struct headers *h)
 
 static void ip4_finish(uint8_t *ip, size_t hlen, size_t total, uint16_t id, uint16_t frag)
 {
-    put_be16(ip + 2, total);
-    put_be16(ip + 4, id);
-    put_be16(ip + 6, frag);
-    put_be16(ip + 10, 0);
-    put_be16(ip + 10, net_fold(net_sum(ip, hlen, 0)));
+    net_put16(ip + 2, total);
+    net_put16(ip + 4, id);
+    net_put16(ip + 6, frag);
+    net_put16(ip + 10, 0);
+    net_put16(ip + 10, net_fold(net_sum(ip, hlen, 0)));
 }
 
 static uint32_t pseudo_sum(const uint8_t *ip, bool v6, uint8_t proto, size_t len)
@@ -139,7 +133,7 @@ static size_t tcp_segment(const struct net_frame *f, const struct headers *h, ui
     memcpy(out, f->data, h->payload);
     memcpy(out + h->payload, f->data + at, n);
     if (h->v6)
-        put_be16(ip + 4, l4_len);
+        net_put16(ip + 4, l4_len);
     else
         ip4_finish(ip, h->l4 - h->l3, len - h->l3, be16(ip + 4) + i, be16(ip + 6));
     put_be32(tcp + 4, be32(tcp + 4) + (at - h->payload));
@@ -147,8 +141,8 @@ static size_t tcp_segment(const struct net_frame *f, const struct headers *h, ui
         tcp[13] &= ~TCP_FIN_PSH;
     if (i)
         tcp[13] &= ~TCP_CWR;
-    put_be16(tcp + 16, 0);
-    put_be16(tcp + 16, net_fold(net_sum(tcp, l4_len, pseudo_sum(ip, h->v6, PROTO_TCP, l4_len))));
+    net_put16(tcp + 16, 0);
+    net_put16(tcp + 16, net_fold(net_sum(tcp, l4_len, pseudo_sum(ip, h->v6, PROTO_TCP, l4_len))));
     return len;
 }
 
@@ -184,9 +178,9 @@ static bool cut_udp(const struct net_frame *f, const struct headers *h,
     whole = xmalloc(f->len);
     out = xmalloc(NET_FRAME_MAX);
     memcpy(whole, f->data, f->len);
-    put_be16(whole + h->l4 + 6, 0);
+    net_put16(whole + h->l4 + 6, 0);
     sum = net_fold(net_sum(whole + h->l4, body, pseudo_sum(whole + h->l3, false, PROTO_UDP, body)));
-    put_be16(whole + h->l4 + 6, sum ? sum : 0xffff);
+    net_put16(whole + h->l4 + 6, sum ? sum : 0xffff);
     while (at < body) {
         size_t n = MIN(step, body - at);
         struct net_frame s = { .data = out, .len = h->l4 + n, .queue = f->queue };

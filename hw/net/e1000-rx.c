@@ -41,10 +41,9 @@ static bool multicast_wanted(struct e1000 *s, const uint8_t *dst, uint32_t rctl)
 
 static bool address_wanted(struct e1000 *s, const uint8_t *dst)
 {
-    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     uint32_t rctl = *e1000_reg(s, E_RCTL);
 
-    if (!memcmp(dst, all, 6) && rctl & RCTL_BAM)
+    if (nic_is_broadcast(dst) && rctl & RCTL_BAM)
         return true;
     if (rctl & (dst[0] & 1 ? RCTL_MPE : RCTL_UPE))
         return true;
@@ -168,12 +167,7 @@ bool e1000_receive(void *opaque, const struct net_frame *in)
 
     if (!(rctl & RCTL_EN) || !(ldl16(s->pci.config + PCI_COMMAND) & PCI_COMMAND_MASTER))
         return true;                     /* a deaf card: frames are lost */
-    if (f.len < NET_ETH_MIN) {
-        memset(s->rx_pad, 0, sizeof s->rx_pad);
-        memcpy(s->rx_pad, f.d, f.len);
-        f.d = s->rx_pad;
-        f.len = NET_ETH_MIN;
-    }
+    f.d = nic_padded(f.d, &f.len, s->rx_pad);
     if (!wanted(s, f.d, f.len))
         return true;
     if (in->off.valid)

@@ -19,12 +19,6 @@ enum { TX_CONTEXT = 0, TX_DATA = 1 };
 enum { TUCMD_TCP = 1, TUCMD_IP = 2 };
 enum { POPTS_IXSM = 1, POPTS_TXSM = 2 };
 
-static void put_be16(uint8_t *p, uint16_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
 void e1000_tx_reset(struct e1000 *s)
 {
     memset(&s->ctx, 0, sizeof s->ctx);
@@ -44,7 +38,7 @@ static void insert_sum(struct e1000 *s, unsigned css, unsigned cso, unsigned cse
         log_guest(LOG_NET, "e1000 checksum css=%u cso=%u cse=%u len=%u", css, cso, cse, s->tx_len);
         return;
     }
-    put_be16(s->tx_buf + cso, net_fold(net_sum(s->tx_buf + css, end - css, 0)));
+    net_put16(s->tx_buf + cso, net_fold(net_sum(s->tx_buf + css, end - css, 0)));
 }
 
 /* The card cuts the payload and fills in lengths: make headers say the whole. */
@@ -60,14 +54,14 @@ static bool describe_tso(struct e1000 *s, struct net_offload *off)
     ip_bytes = s->tx_len - l3 - (c->ip4 ? 0 : 40);
     if (ip_bytes > 0xffff)
         return false;
-    put_be16(s->tx_buf + l3 + (c->ip4 ? 2 : 4), ip_bytes);
+    net_put16(s->tx_buf + l3 + (c->ip4 ? 2 : 4), ip_bytes);
     if (c->ip4) {
-        put_be16(s->tx_buf + l3 + 10, 0);
+        net_put16(s->tx_buf + l3 + 10, 0);
         insert_sum(s, l3, l3 + 10, l4 - 1);
     }
     /* the driver left the pseudo header's sum without the length */
     csum = s->tx_buf + c->tucso;
-    put_be16(csum, ~net_fold((csum[0] << 8 | csum[1]) + (uint32_t)(s->tx_len - l4)));
+    net_put16(csum, ~net_fold((csum[0] << 8 | csum[1]) + (uint32_t)(s->tx_len - l4)));
     *off = (struct net_offload){
         .gso = c->ip4 ? NET_GSO_TCP4 : NET_GSO_TCP6, .gso_size = c->mss, .hdr_len = c->hdr_len,
         .csum = true, .csum_start = l4, .csum_offset = c->tucso - l4,
@@ -93,8 +87,8 @@ static void insert_tag(struct e1000 *s, struct net_offload *off)
     if (s->tx_len < 12 || s->tx_len + 4 > sizeof s->tx_buf)
         return;
     memmove(s->tx_buf + 16, s->tx_buf + 12, s->tx_len - 12);
-    put_be16(s->tx_buf + 12, *e1000_reg(s, E_VET));
-    put_be16(s->tx_buf + 14, s->tx_tag);
+    net_put16(s->tx_buf + 12, *e1000_reg(s, E_VET));
+    net_put16(s->tx_buf + 14, s->tx_tag);
     s->tx_len += 4;
     off->csum_start += off->csum ? 4 : 0;
     off->hdr_len += off->hdr_len ? 4 : 0;

@@ -71,10 +71,9 @@ static unsigned ring_room(const struct ne2000 *s)
 
 static bool address_wanted(const struct ne2000 *s, const uint8_t *dst)
 {
-    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     unsigned hash = nic_multicast_hash(dst) >> 26;
 
-    if (!memcmp(dst, all, 6))
+    if (nic_is_broadcast(dst))
         return s->rcr & (RCR_AB | RCR_PRO);
     if (dst[0] & 1)
         return s->rcr & RCR_PRO || (s->rcr & RCR_AM && s->mar[hash >> 3] >> (hash & 7) & 1);
@@ -118,16 +117,12 @@ static bool ne2000_receive(void *opaque, const struct net_frame *f)
 {
     struct ne2000 *s = opaque;
     const uint8_t *d = f->data;
-    unsigned len = f->len, pages;
+    size_t len = f->len;
+    unsigned pages;
 
     if (!s->running || s->rcr & RCR_MON || !ring_ok(s) || len > FRAME_MAX)
         return true;
-    if (len < NET_ETH_MIN) {
-        memset(s->rx, 0, sizeof s->rx);
-        memcpy(s->rx, d, len);
-        d = s->rx;
-        len = NET_ETH_MIN;
-    }
+    d = nic_padded(d, &len, s->rx);
     if (!address_wanted(s, d))
         return true;
     pages = (HDR_BYTES + len + FCS_BYTES + 255) >> 8;

@@ -208,6 +208,23 @@ struct device *nic_add(struct machine *m, const struct device_type *t, const cha
     return machine_add_device(m, t, 0, NULL, nic_setup, &s, e);
 }
 
+bool nic_is_broadcast(const uint8_t mac[6])
+{
+    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+    return !memcmp(mac, all, 6);
+}
+
+const uint8_t *nic_padded(const uint8_t *d, size_t *len, uint8_t pad[NET_ETH_MIN])
+{
+    if (*len >= NET_ETH_MIN)
+        return d;
+    memcpy(pad, d, *len);
+    memset(pad + *len, 0, NET_ETH_MIN - *len);
+    *len = NET_ETH_MIN;
+    return pad;
+}
+
 /* IEEE 802.3 CRC, most significant bit first, not complemented. */
 uint32_t nic_multicast_hash(const uint8_t mac[6])
 {
@@ -226,12 +243,6 @@ uint32_t nic_multicast_hash(const uint8_t mac[6])
 
 /* ---- chips that read headers themselves -------------------------------------------- */
 
-static void put_be16(uint8_t *p, uint16_t v)
-{
-    p[0] = v >> 8;
-    p[1] = v;
-}
-
 bool nic_ip4_offload(uint8_t *d, size_t len, bool ip_csum, bool l4_csum, uint16_t mss,
                      struct net_offload *off)
 {
@@ -246,15 +257,15 @@ bool nic_ip4_offload(uint8_t *d, size_t len, bool ip_csum, bool l4_csum, uint16_
     if (l4 < l3 + 20 || l4 + 20 > len + (proto == 17 ? 12 : 0))
         return false;
     if (mss)
-        put_be16(d + l3 + 2, len - l3);
+        net_put16(d + l3 + 2, len - l3);
     if (ip_csum || mss) {
-        put_be16(d + l3 + 10, 0);
-        put_be16(d + l3 + 10, net_fold(net_sum(d + l3, l4 - l3, 0)));
+        net_put16(d + l3 + 10, 0);
+        net_put16(d + l3 + 10, net_fold(net_sum(d + l3, l4 - l3, 0)));
     }
     if ((!l4_csum && !mss) || (proto != 6 && proto != 17))
         return !mss;
     at = proto == 6 ? 16 : 6;
-    put_be16(d + l4 + at, ~net_fold(net_sum(d + l3 + 12, 8, proto + (len - l4))));
+    net_put16(d + l4 + at, ~net_fold(net_sum(d + l3 + 12, 8, proto + (len - l4))));
     *off = (struct net_offload){ .csum = true, .csum_start = l4, .csum_offset = at };
     if (mss && proto == 6) {
         off->gso = NET_GSO_TCP4;

@@ -61,6 +61,11 @@ const char *const *nic_models(void);
 struct device *nic_add(struct machine *m, const struct device_type *t, const char *netdev,
                        const char *mac, struct err *e) MUST_CHECK;
 
+/** nic_is_broadcast() - whether @mac is everybody's */
+bool nic_is_broadcast(const uint8_t mac[6]);
+/** nic_padded() - @d of *@len bytes, as long as a frame must be: a short one is copied to @pad and
+ *  filled up with zeros */
+const uint8_t *nic_padded(const uint8_t *d, size_t *len, uint8_t pad[NET_ETH_MIN]);
 /** nic_multicast_hash() - CRC-32 of an address as Ethernet chips hash it, all 32 bits */
 uint32_t nic_multicast_hash(const uint8_t mac[6]);
 

@@ -32,11 +32,10 @@ bool rtl_rx_empty(const struct rtl8139 *s)
 /* Receive status bits, or 0 when the frame is for somebody else. */
 static uint16_t address_wanted(const struct rtl8139 *s, const uint8_t *dst)
 {
-    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     uint32_t rcr = rtl32(s, R_RCR);
     unsigned hash = nic_multicast_hash(dst) >> 26;
 
-    if (!memcmp(dst, all, 6))
+    if (nic_is_broadcast(dst))
         return rcr & (RCR_AB | RCR_AAP) ? RX_OK | RX_BAR : 0;
     if (dst[0] & 1)
         return rcr & RCR_AAP || (rcr & RCR_AM && s->reg[R_MAR + (hash >> 3)] >> (hash & 7) & 1)
@@ -143,12 +142,7 @@ bool rtl_receive(void *opaque, const struct net_frame *f)
 
     if (!(s->reg[R_CR] & CR_RE) || !rtl_master(s))
         return true;
-    if (len < NET_ETH_MIN) {
-        memset(s->rx_pad, 0, sizeof s->rx_pad);
-        memcpy(s->rx_pad, d, len);
-        d = s->rx_pad;
-        len = NET_ETH_MIN;
-    }
+    d = nic_padded(d, &len, s->rx_pad);
     status = address_wanted(s, d);
     if (!status || len > LONGEST)
         return true;

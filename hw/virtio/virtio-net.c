@@ -101,7 +101,6 @@ static bool in_table(const struct virtio_net *s, const uint8_t *dst)
 
 static bool wanted(const struct virtio_net *s, const uint8_t *d, size_t len)
 {
-    static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     unsigned vid = len >= 18 ? (d[14] << 8 | d[15]) & 0xfff : 0;
 
     if (s->mode[RX_PROMISC])
@@ -109,7 +108,7 @@ static bool wanted(const struct virtio_net *s, const uint8_t *d, size_t len)
     if (len >= 18 && d[12] == 0x81 && !d[13] && virtio_has(&s->vpci.v, F_CTRL_VLAN) &&
         !(s->vlans[vid / 32] >> vid % 32 & 1))
         return false;
-    if (!memcmp(d, all, 6))
+    if (nic_is_broadcast(d))
         return !s->mode[RX_NOBCAST];
     if (d[0] & 1)
         return !s->mode[RX_NOMULTI] && (s->mode[RX_ALLMULTI] || s->multi_overflow || in_table(s, d));

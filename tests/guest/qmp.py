@@ -184,6 +184,18 @@ def come_and_go(c):
     check('object-del of nothing', c.error('object-del', id='s0'), 'GenericError')
 
 
+def network(c):
+    check('query-rx-filter', c.value('query-rx-filter', name='net0'), [
+        {'name': 'net0', 'promiscuous': True, 'multicast': 'normal', 'unicast': 'normal', 'vlan': 'all',
+         'broadcast-allowed': True, 'multicast-overflow': False, 'unicast-overflow': False,
+         'main-mac': '52:54:00:11:22:33', 'vlan-table': [], 'unicast-table': [], 'multicast-table': []}])
+    check('query-rx-filter of all', [f['name'] for f in c.value('query-rx-filter')], ['net0'])
+    check('query-rx-filter of a back end', c.error('query-rx-filter', name='hostnet0'), 'GenericError')
+    check('query-rx-filter of nothing', c.error('query-rx-filter', name='nothing'), 'GenericError')
+    check('announce-self', c.value('announce-self', initial=50, max=550, rounds=2, step=50), {})
+    check('announce-self without end', c.error('announce-self', initial=50, max=550, rounds=100000, step=50), 'GenericError')
+
+
 def media(c, second):
     check('eject', c.value('eject', id='cd0'), {})
     check('the tray moved', c.wait_event('DEVICE_TRAY_MOVED')['data']['tray-open'])
@@ -320,6 +332,8 @@ def machine():
                '-blockdev', '{"driver":"raw","node-name":"disk","file":"disk-file"}',
                '-device', '{"driver":"virtio-blk-pci","drive":"disk","id":"blk0"}',
                '-drive', f'file={disc},format=raw,if=none,id=disc,media=cdrom', '-device', 'ide-cd,drive=disc,id=cd0',
+               '-netdev', '{"type":"hubport","id":"hostnet0","hubid":0}',
+               '-device', '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:11:22:33"}',
                '-msg', 'timestamp=on', pass_fds=[listening.fileno()])
     listening.close()
     try:
@@ -332,6 +346,7 @@ def machine():
         questions(c)
         picture_and_keys(c)
         come_and_go(c)
+        network(c)
         media(c, second)
         character_devices(c)
         people(hmp, c)

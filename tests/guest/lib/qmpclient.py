@@ -61,7 +61,7 @@ class Client:
                 return value
             self.events.append(value)
 
-    def __call__(self, name, **args):
+    def __call__(self, name, /, **args):
         request = {'execute': name}
         if args:
             request['arguments'] = {k.replace('_', '-') if k != 'node_name' else 'node-name': v
@@ -69,10 +69,10 @@ class Client:
         self.sock.sendall(json.dumps(request).encode() + b'\n')
         return self.answer()
 
-    def value(self, name, **args):
+    def value(self, name, /, **args):
         return self(name, **args).get('return')
 
-    def error(self, name, **args):
+    def error(self, name, /, **args):
         return self(name, **args).get('error', {}).get('class')
 
     def names(self):
