@@ -40,6 +40,24 @@ struct device *machine_add_device(struct machine *m, const struct device_type *t
     return d;
 }
 
+/* What firmware.c calls a ROM image is no name that a user gave. */
+bool device_is_named(const struct device *d)
+{
+    return d->id && strcmp(d->type->name, "firmware-rom");
+}
+
+/* vCPUs come first among the devices without id. */
+char *device_path(struct machine *m, const struct device *d, const char *suffix)
+{
+    unsigned n = m->n_vcpus;
+
+    if (device_is_named(d))
+        return xasprintf("/machine/peripheral/%s%s", d->id, suffix);
+    for (const struct device *i = m->devices; i && i != d; i = i->next)
+        n += !device_is_named(i);
+    return xasprintf("/machine/unattached/device[%u]%s", n, suffix);
+}
+
 struct device *machine_device_by_id(struct machine *m, const char *id)
 {
     struct device *d = m->devices;

@@ -269,6 +269,11 @@ struct device *machine_add_device(struct machine *m, const struct device_type *t
 void machine_remove_device(struct machine *m, struct device *d);
 void machine_request_remove(struct machine *m, struct device *d);
 void machine_remove_gone(struct machine *m);
+/** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]", as programs call @d; owned by
+ *  the caller. @suffix is appended */
+char *device_path(struct machine *m, const struct device *d, const char *suffix);
+/** device_is_named() - whether its id is one that the user gave */
+bool device_is_named(const struct device *d);
 /** machine_device_by_id() - the device that the user named so, or NULL */
 struct device *machine_device_by_id(struct machine *m, const char *id);
 /** machine_find_device() - first device of that type name, or NULL */

@@ -12,9 +12,6 @@ extern const struct command query_commands[], cpu_commands[], qom_commands[], ch
     block_commands[], node_commands[], input_commands[], net_commands[], bus_commands[], device_commands[], object_commands[], schema_commands[],
     vnc_commands[], accel_commands[], balloon_commands[];
 
-/** device_path() - "/machine/peripheral/ID", or "/machine/unattached/device[N]"; owned by the
- *  caller. @suffix is appended */
-char *device_path(struct machine *m, const struct device *d, const char *suffix);
 /** vnc_set_password() - of the VNC server; 0, or -errno with @e set: there is none, or it asks for none */
 int vnc_set_password(struct call *c, const char *password, struct err *e) MUST_CHECK;
 /** balloon_props - names of the properties that a balloon has beside its table, NULL-terminated;

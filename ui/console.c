@@ -308,21 +308,27 @@ void run_event(void *opaque, const char *name, const char *data)
     machine_unlock(r->m);
 }
 
-/* @opaque: struct run; ids are the user's words, so they are written as JSON strings */
-void run_device_deleted(void *opaque, const struct device *d)
+static void tell_deleted(struct run *r, const struct device *d, const char *id, const char *suffix)
 {
-    struct run *r = opaque;
     struct jw w = { .text = NULL };
-    char *path = device_path(r->m, d, "");
+    char *path = device_path(r->m, d, suffix);
 
     jw_open(&w, NULL);
-    if (d->id)
-        jw_str(&w, "device", d->id);
+    if (id)
+        jw_str(&w, "device", id);
     jw_str(&w, "path", path);
     jw_close(&w);
     run_event(r, "DEVICE_DELETED", w.text);
     jw_free(&w);
     free(path);
+}
+
+/* @opaque: struct run; programs think of a virtio device as two, the card and what is behind it */
+void run_device_deleted(void *opaque, const struct device *d)
+{
+    if (!strncmp(d->type->name, "virtio-", 7))
+        tell_deleted(opaque, d, NULL, "/virtio-backend");
+    tell_deleted(opaque, d, d->id, "");
 }
 
 void run_monitors_free(struct run *r)

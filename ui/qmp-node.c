@@ -73,7 +73,6 @@ static struct drive *by_device(struct call *c, struct err *e)
     return NULL;
 }
 
-/* The guest sees the tray move when a medium goes or comes. */
 static int cmd_open_tray(struct call *c, struct err *e)
 {
     struct drive *d = by_device(c, e);
@@ -82,7 +81,7 @@ static int cmd_open_tray(struct call *c, struct err *e)
         return -ENODEV;
     if (drive_may_open(d, jv_flag(c->args, "force", false), e) < 0)
         return -EPERM;
-    drive_tray_moved(d, true);
+    drive_tray_move(d, true);
     return 0;
 }
 
@@ -92,7 +91,15 @@ static int cmd_close_tray(struct call *c, struct err *e)
 
     if (!d)
         return -ENODEV;
-    drive_tray_moved(d, false);
+    drive_tray_move(d, false);
+    return 0;
+}
+
+/* A medium comes and goes while the tray is open; where there is none, at any time. */
+static int reachable(const struct drive *d, struct err *e)
+{
+    if (d->tray && d->tray->move && !drive_tray_open(d))
+        return err_set(e, -EBUSY, "Tray of device '%.64s' is not open", d->owner->id);
     return 0;
 }
 
@@ -108,6 +115,8 @@ static int cmd_remove_medium(struct call *c, struct err *e)
     struct drive *d = by_device(c, e);
     int ret = d ? drive_may_open(d, true, e) : -ENODEV;
 
+    if (ret == 0)
+        ret = reachable(d, e);
     if (ret < 0)
         return ret;
     drive_drain(d);
@@ -129,6 +138,8 @@ static int cmd_insert_medium(struct call *c, struct err *e)
         return -ENODEV;
     if (!node || node->protocol)
         return err_set(e, -ENOENT, "Node '%.64s' not found", name);
+    if (reachable(d, e) < 0)
+        return -EBUSY;
     if (block_present(d->blk))
         return err_set(e, -EBUSY, "There already is a medium in device '%.64s'", jv_text(c->args, "id"));
     holder = drive_find(c->m, name);

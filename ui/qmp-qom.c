@@ -17,24 +17,6 @@
 
 /* ---- paths ------------------------------------------------------------------------ */
 
-/* Named by the user; what firmware.c calls a ROM image is none. */
-static bool is_named(const struct device *d)
-{
-    return d->id && strcmp(d->type->name, "firmware-rom");
-}
-
-/* vCPUs come first among the devices without id. */
-char *device_path(struct machine *m, const struct device *d, const char *suffix)
-{
-    unsigned n = m->n_vcpus;
-
-    if (is_named(d))
-        return xasprintf(PERIPHERAL "/%s%s", d->id, suffix);
-    for (const struct device *i = m->devices; i && i != d; i = i->next)
-        n += !is_named(i);
-    return xasprintf(UNATTACHED "/device[%u]%s", n, suffix);
-}
-
 /** struct object - what a path leads to */
 struct object {
     enum { OBJ_NONE, OBJ_ROOT, OBJ_MACHINE, OBJ_PERIPHERAL, OBJ_UNATTACHED, OBJ_CPU, OBJ_DEVICE,
@@ -46,7 +28,7 @@ struct object {
 static const struct device *by_id(struct machine *m, const char *id, size_t n)
 {
     for (const struct device *d = m->devices; d; d = d->next)
-        if (is_named(d) && strlen(d->id) == n && !strncmp(d->id, id, n))
+        if (device_is_named(d) && strlen(d->id) == n && !strncmp(d->id, id, n))
             return d;
     return NULL;
 }
@@ -62,7 +44,7 @@ static struct object by_number(struct machine *m, unsigned long n)
     }
     n -= m->n_vcpus;
     for (const struct device *d = m->devices; d; d = d->next)
-        if (!is_named(d) && !n--) {
+        if (!device_is_named(d) && !n--) {
             o.kind = OBJ_DEVICE;
             o.dev = d;
             break;
@@ -240,7 +222,7 @@ static void list_devices(struct visit *v, bool named)
     for (const struct device *d = m->devices; d; d = d->next) {
         char *path;
 
-        if (is_named(d) != named)
+        if (device_is_named(d) != named)
             continue;
         path = device_path(m, d, "");
         snprintf(name, sizeof(name), "device[%u]", n++);

@@ -10,7 +10,8 @@
 /* What is sent unasked, with the members of its data as in struct command. */
 static const struct { const char *name, *args; } events[] = {
     { "SHUTDOWN", "guest:b,reason:s" }, { "RESET", "guest:b,reason:s" }, { "POWERDOWN", NULL },
-    { "STOP", NULL }, { "RESUME", NULL }, { "SUSPEND", NULL }, { "WAKEUP", NULL },
+    { "STOP", NULL }, { "RESUME", NULL }, { "SUSPEND", NULL },
+    { "SUSPEND_DISK", NULL }, { "WAKEUP", NULL }, { "RTC_CHANGE", "offset:i,qom-path:s" },
     { "DEVICE_DELETED", "device:s?,path:s" }, { "DEVICE_TRAY_MOVED", "device:s,id:s,tray-open:b" },
     { "BLOCK_IO_ERROR", "device:s,node-name:s?,operation:s,action:s,nospace:b?,reason:s" },
     { "NIC_RX_FILTER_CHANGED", "name:s?,path:s" },

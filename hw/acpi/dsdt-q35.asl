@@ -12,8 +12,9 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
     External (\PCIB, IntObj)
     External (\MCFB, IntObj)
 
-    /* suspend to RAM, soft-off: SLP_TYP as the ICH9 decodes it */
+    /* suspend to RAM, suspend to disk, soft-off: SLP_TYP as the ICH9 decodes it */
     Name (\_S3, Package () { 0x05, 0x05, Zero, Zero })
+    Name (\_S4, Package () { 0x06, 0x06, Zero, Zero })
     Name (\_S5, Package () { 0x07, 0x07, Zero, Zero })
 
     /* interrupt model: 0 the 8259s, 1 the I/O APIC */

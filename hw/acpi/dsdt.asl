@@ -11,8 +11,10 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
     External (\HPEM, IntObj)
     External (\PCIB, IntObj)
 
-    /* suspend to RAM, soft-off: SLP_TYP as the PIIX4 decodes SUS_TYP */
+    /* suspend to RAM, soft-off: SLP_TYP as the PIIX4 decodes SUS_TYP; suspend to disk: a value that
+     * the chip has for something else and guests do not use */
     Name (\_S3, Package () { One, One, Zero, Zero })
+    Name (\_S4, Package () { 0x02, 0x02, Zero, Zero })
     Name (\_S5, Package () { Zero, Zero, Zero, Zero })
 
     /* _STA of a device that is there when Arg0 is not 0 */

@@ -13,7 +13,8 @@ enum { PMBA = 0x40, DEVACTB = 0x58, PMREGMISC = 0x80, SMBBA = 0x90, SMBHSTCFG = 
 #define PM_LEN     64
 #define SMB_LEN    16
 #define SCI_IRQ    9
-#define SUS_TYP_S5 0              /* as \_S5 and \_S3 in dsdt.asl say */
+#define SUS_TYP_S5 0              /* as \_S5, \_S4 and \_S3 in dsdt.asl say */
+#define SUS_TYP_S4 2
 #define SUS_TYP_S3 1
 
 struct piix4_pm {
@@ -94,6 +95,7 @@ static int piix4_pm_init(struct device *d, struct err *e)
     s->pm.gpe_at = ACPI_PIIX4_GPE;
     s->pm.gpe_half = ACPI_PIIX4_GPE_LEN / 2;
     s->pm.typ_s3 = SUS_TYP_S3;
+    s->pm.typ_s4 = SUS_TYP_S4;
     s->pm.typ_s5 = SUS_TYP_S5;
     pm_init(&s->pm, d->machine);
     pci_hotplug_init(&s->hotplug, d->machine);

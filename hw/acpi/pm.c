@@ -165,7 +165,9 @@ static void pm_sleep(struct pm *s)
     unsigned typ = SUS_TYP(s->pmcntrl);
 
     log_ev(LOG_PM, "pm sleep type=%u", typ);
-    if (typ == s->typ_s5 || typ == SUS_TYP_OFF)
+    if (typ == s->typ_s4)
+        machine_event(s->m, "SUSPEND_DISK", NULL);
+    if (typ == s->typ_s4 || typ == s->typ_s5 || typ == SUS_TYP_OFF)
         machine_request_shutdown(s->m, CAUSE_GUEST_SHUTDOWN, 0);
     else if (typ == s->typ_s3 || typ == SUS_TYP_RAM)
         pm_suspend(s);

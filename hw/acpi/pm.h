@@ -19,7 +19,7 @@ struct pm {
     /* set by the chip before pm_init() */
     const struct irq_line *sci;   /* stays the chip's */
     uint8_t gpe_at, gpe_half;     /* GPE0_BLK: gpe_half status bytes, then as many enables */
-    uint8_t typ_s3, typ_s5;       /* SLP_TYP values, as \_S3 and \_S5 say */
+    uint8_t typ_s3, typ_s4, typ_s5;   /* SLP_TYP values, as \_S3, \_S4 and \_S5 say */
     /* state */
     uint16_t pmsts, pmen, pmcntrl;
     uint8_t gpsts[PM_GPE_MAX], gpen[PM_GPE_MAX];

@@ -236,31 +236,6 @@ static const struct io_ops mem_ops = { mem_get, mem_set, 4, 4 };
 
 /* ---- disks --------------------------------------------------------------------------------------- */
 
-static bool tray_locked(void *opaque)
-{
-    return ((struct ahci_port *)opaque)->ata.atapi.locked;
-}
-
-static bool tray_open(void *opaque)
-{
-    return ((struct ahci_port *)opaque)->ata.atapi.tray_open;
-}
-
-static void tray_button(void *opaque)
-{
-    atapi_eject_button(&((struct ahci_port *)opaque)->ata);
-}
-
-static const struct drive_tray tray = { tray_locked, tray_open, tray_button };
-
-static void medium_changed(void *opaque)
-{
-    struct ahci_port *p = opaque;
-
-    if (p->ata.cd)
-        atapi_medium(&p->ata);
-}
-
 int ahci_plug(struct device *ctl, struct ide_unit_device *u, int port, struct err *e)
 {
     struct ahci *s = (struct ahci *)ctl;
@@ -281,14 +256,12 @@ int ahci_plug(struct device *ctl, struct ide_unit_device *u, int port, struct er
     p->ata.sata = true;
     p->ata.ncq_depth = p->ata.cd ? 0 : AHCI_SLOTS;
     p->ata.drive = u->drive;
-    ret = ata_attach(&p->ata, &u->dev, medium_changed, p, e);
+    ret = ata_attach(&p->ata, &u->dev, e);
     if (ret < 0) {
         p->ata.drive = NULL;
         return ret;
     }
     ata_dev_reset(&p->ata);
-    if (p->ata.cd)
-        p->ata.drive->tray = &tray;
     u->controller = ctl;
     u->place_bus = port;
     u->place_unit = 0;

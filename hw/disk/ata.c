@@ -45,9 +45,18 @@ bool ata_is_flush(uint8_t code)
 
 /* ---- attaching, reset -------------------------------------------------------------- */
 
-int ata_attach(struct ata_dev *d, struct device *owner, void (*changed)(void *opaque),
-               void *opaque, struct err *e)
+static void medium_changed(void *opaque)
 {
+    struct ata_dev *d = opaque;
+
+    if (d->cd)
+        atapi_medium(d);
+}
+
+int ata_attach(struct ata_dev *d, struct device *owner, struct err *e)
+{
+    int ret;
+
     d->owner = owner;
     if (!d->cd && !block_present(d->drive->blk))
         return err_set(e, -ENOMEDIUM, "%s: drive '%s' is empty, and a hard disk cannot be",
@@ -56,7 +65,10 @@ int ata_attach(struct ata_dev *d, struct device *owner, void (*changed)(void *op
         return err_set(e, -EROFS, "%s: drive '%s' is read-only, and a hard disk cannot be",
                        owner->type->name, d->drive->id);
     d->atapi.present = block_present(d->drive->blk);
-    return drive_claim(d->drive, owner, changed, opaque, e);
+    ret = drive_claim(d->drive, owner, medium_changed, d, e);
+    if (ret == 0 && d->cd)
+        d->drive->tray = &atapi_tray;
+    return ret;
 }
 
 /* 16 heads, 63 sectors: what BIOSes of all ages can translate. */

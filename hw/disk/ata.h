@@ -81,9 +81,8 @@ enum atapi_what {
 
 /** ata_op() - the row of a read or write command, or NULL */
 const struct ata_op *ata_op(uint8_t code);
-/** ata_attach() - claim the drive, tell about changes of the medium */
-int ata_attach(struct ata_dev *d, struct device *owner, void (*changed)(void *opaque),
-               void *opaque, struct err *e) MUST_CHECK;
+/** ata_attach() - claim the drive, which tells @d about changes of the medium */
+int ata_attach(struct ata_dev *d, struct device *owner, struct err *e) MUST_CHECK;
 /** ata_dev_reset() - power-on state */
 void ata_dev_reset(struct ata_dev *d);
 /** ata_signature() - count, LBA and device registers after reset */
@@ -111,9 +110,10 @@ enum atapi_what atapi_command(struct ata_dev *d, const uint8_t *cdb, uint64_t *l
 void atapi_sense(struct ata_dev *d, uint8_t key, uint8_t asc, uint8_t ascq);
 /** atapi_read_failed() - sense of a read error */
 void atapi_read_failed(struct ata_dev *d, int err);
-/** atapi_medium() - a medium has come or gone */
+/** atapi_medium() - a medium has come or gone; the tray stays as it is */
 void atapi_medium(struct ata_dev *d);
-/** atapi_eject_button() - the user presses it: a GET EVENT STATUS tells the guest */
-void atapi_eject_button(struct ata_dev *d);
+/** atapi_tray - lock, tray and eject button, which GET EVENT STATUS tells the guest of; opaque: the
+ *  struct ata_dev */
+extern const struct drive_tray atapi_tray;
 
 #endif

@@ -41,20 +41,51 @@ void atapi_read_failed(struct ata_dev *d, int err)
         atapi_sense(d, KEY_MEDIUM, ASC_READ_ERROR, 0);
 }
 
-void atapi_medium(struct ata_dev *d)
-{
-    bool now = block_present(d->drive->blk);
+/* ---- the tray --------------------------------------------------------------------- */
 
-    d->atapi.tray_open = false;
+/* What the guest finds when it looks: a medium in an open tray is none. */
+static void note_medium(struct ata_dev *d)
+{
+    bool now = block_present(d->drive->blk) && !d->atapi.tray_open;
+
+    if (!now && !d->atapi.present)
+        return;
     d->atapi.changed = now;
     d->atapi.event = now ? EVENT_NEW : EVENT_REMOVED;
     d->atapi.present = now;
 }
 
-void atapi_eject_button(struct ata_dev *d)
+void atapi_medium(struct ata_dev *d)
 {
-    d->atapi.event = EVENT_EJECT;
+    note_medium(d);
 }
+
+static void move_tray(void *opaque, bool open)
+{
+    struct ata_dev *d = opaque;
+
+    if (d->atapi.tray_open == open)
+        return;
+    d->atapi.tray_open = open;
+    note_medium(d);
+}
+
+static bool tray_locked(void *opaque)
+{
+    return ((struct ata_dev *)opaque)->atapi.locked;
+}
+
+static bool tray_open(void *opaque)
+{
+    return ((struct ata_dev *)opaque)->atapi.tray_open;
+}
+
+static void eject_button(void *opaque)
+{
+    ((struct ata_dev *)opaque)->atapi.event = EVENT_EJECT;
+}
+
+const struct drive_tray atapi_tray = { tray_locked, tray_open, eject_button, move_tray };
 
 static bool has_medium(const struct ata_dev *d)
 {
@@ -342,15 +373,7 @@ static enum atapi_what start_stop(struct ata_dev *d, const uint8_t *cdb)
         return ATAPI_DONE;
     if (!start && d->atapi.locked)
         return fail(d, KEY_ILLEGAL, ASC_LOCKED, 2);
-    if (start && d->atapi.tray_open && block_present(d->drive->blk)) {
-        d->atapi.changed = true;
-        d->atapi.event = EVENT_NEW;
-    } else if (!start && !d->atapi.tray_open) {
-        d->atapi.event = EVENT_REMOVED;
-    }
-    if (d->atapi.tray_open == start)
-        drive_tray_moved(d->drive, !start);
-    d->atapi.tray_open = !start;
+    drive_tray_move(d->drive, !start);
     return ATAPI_DONE;
 }
 

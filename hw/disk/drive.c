@@ -75,8 +75,16 @@ static const char *plain(const char *id)
     return id && !id[strcspn(id, "\"\\\n\r\t")] ? id : "";
 }
 
-void drive_tray_moved(const struct drive *d, bool open)
+bool drive_tray_open(const struct drive *d)
 {
+    return d->tray && d->tray->open && d->tray->open(d->changed_opaque);
+}
+
+void drive_tray_move(struct drive *d, bool open)
+{
+    if (!d->tray || !d->tray->move || drive_tray_open(d) == open)
+        return;
+    d->tray->move(d->changed_opaque, open);
     machine_event(d->machine, "DEVICE_TRAY_MOVED", "{\"device\": \"%s\", \"id\": \"%s\", \"tray-open\": %s}",
                   plain(d->id), plain(d->owner ? d->owner->id : NULL), open ? "true" : "false");
 }
@@ -88,9 +96,8 @@ int drive_eject(struct drive *d, bool force, struct err *e)
     if (ret < 0)
         return ret;
     drive_drain(d);
+    drive_tray_move(d, true);
     ret = block_eject(d->blk);
-    if (ret == 0 && d->owner)
-        drive_tray_moved(d, true);
     return ret < 0 ? err_set(e, ret, "Device '%s': %s", d->id, strerror(-ret)) : 0;
 }
 
@@ -101,11 +108,9 @@ int drive_change(struct drive *d, const struct block_opts *o, bool force, struct
     if (ret < 0)
         return ret;
     drive_drain(d);
+    drive_tray_move(d, true);
     ret = block_change(d->blk, o, e);
-    if (d->owner) {
-        drive_tray_moved(d, true);
-        drive_tray_moved(d, false);
-    }
+    drive_tray_move(d, false);
     return ret;
 }
 

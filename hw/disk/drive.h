@@ -30,6 +30,7 @@ struct drive_tray {
     bool (*locked)(void *opaque);       /* the guest holds the medium */
     bool (*open)(void *opaque);
     void (*ask)(void *opaque);          /* eject button pressed: the guest may let go */
+    void (*move)(void *opaque, bool open); /* to this position, whoever holds what; NULL: no tray */
 };
 
 struct drive {
@@ -81,8 +82,11 @@ void drive_release(struct drive *d);
 int drive_del(struct drive *d, struct err *e) MUST_CHECK;
 /** drive_may_open() - whether the tray may be opened, as drive_eject() would */
 int drive_may_open(struct drive *d, bool force, struct err *e) MUST_CHECK;
-/** drive_tray_moved() - tell programs (DEVICE_TRAY_MOVED) */
-void drive_tray_moved(const struct drive *d, bool open);
+/** drive_tray_move() - open or close it; programs are told (DEVICE_TRAY_MOVED) unless it was so before,
+ *  or the drive has none */
+void drive_tray_move(struct drive *d, bool open);
+/** drive_tray_open() - whether the drive has a tray, and it is open */
+bool drive_tray_open(const struct drive *d);
 /** drives_free() - after the machine's devices are gone; closes all images.
  *  Returns 0, or the first error of a write-back with @e naming the drive. */
 int drives_free(struct drive *list, struct err *e);

@@ -670,7 +670,7 @@ static void tell_cmos(struct fdc *s)
     rtc_set_cmos(rtc, 0x14, 0x06 | (n ? 1 | (n - 1) << 6 : 0));
 }
 
-static const struct drive_tray no_lock = { NULL, NULL, NULL };
+static const struct drive_tray no_lock = { .move = NULL };
 
 static int floppy_init(struct device *d, struct err *e)
 {

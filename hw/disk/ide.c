@@ -260,31 +260,6 @@ static const struct io_ops bm_ops = { bm_read, bm_write, 1, 4 };
 
 /* ---- disks ----------------------------------------------------------------------------------------------- */
 
-static bool tray_locked(void *opaque)
-{
-    return ((struct ide_unit *)opaque)->ata.atapi.locked;
-}
-
-static bool tray_open(void *opaque)
-{
-    return ((struct ide_unit *)opaque)->ata.atapi.tray_open;
-}
-
-static void tray_button(void *opaque)
-{
-    atapi_eject_button(&((struct ide_unit *)opaque)->ata);
-}
-
-static const struct drive_tray tray = { tray_locked, tray_open, tray_button };
-
-static void medium_changed(void *opaque)
-{
-    struct ide_unit *u = opaque;
-
-    if (u->ata.cd)
-        atapi_medium(&u->ata);
-}
-
 static int find_place(struct ide *s, int *bus, int *unit)
 {
     for (int b = *bus < 0 ? 0 : *bus; b < IDE_CHANNELS && (*bus < 0 || b == *bus); b++)
@@ -316,15 +291,13 @@ int ide_plug(struct device *ctl, struct ide_unit_device *d, int bus, int unit, s
     u->ata.ver = d->ver;
     u->ata.unit = bus * IDE_UNITS + unit;
     u->ata.drive = d->drive;
-    ret = ata_attach(&u->ata, &d->dev, medium_changed, u, e);
+    ret = ata_attach(&u->ata, &d->dev, e);
     if (ret < 0) {
         u->ata.drive = NULL;
         return ret;
     }
     u->buf = xzalloc(IDE_BUF_BYTES);
     ata_dev_reset(&u->ata);
-    if (u->ata.cd)
-        u->ata.drive->tray = &tray;
     d->controller = ctl;
     d->place_bus = bus;
     d->place_unit = unit;

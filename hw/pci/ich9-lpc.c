@@ -23,7 +23,8 @@ enum { PM_SMI_EN = 0x30 };
 #define SCI_SEL(v)    ((v) & 7)
 #define PM_LEN        128
 #define SMI_EN_APMC   0x20
-#define SLP_TYP_S3    5           /* as \_S5 and \_S3 in dsdt-q35.asl say */
+#define SLP_TYP_S3    5           /* as \_S5, \_S4 and \_S3 in dsdt-q35.asl say */
+#define SLP_TYP_S4    6
 #define SLP_TYP_S5    7
 #define RCBA_LEN      0x4000u
 #define RCBA_PRIO     2
@@ -223,6 +224,7 @@ static void pm_setup(struct ich9_lpc *s)
     s->pm.gpe_at = ACPI_ICH9_GPE;
     s->pm.gpe_half = ACPI_ICH9_GPE_LEN / 2;
     s->pm.typ_s3 = SLP_TYP_S3;
+    s->pm.typ_s4 = SLP_TYP_S4;
     s->pm.typ_s5 = SLP_TYP_S5;
     pm_init(&s->pm, s->pci.dev.machine);
 }

@@ -12,6 +12,7 @@
  *
  * Departure: the update itself takes no time; UIP announces it for 244 us.
  */
+#include <stdlib.h>
 #include <time.h>
 #include "hw/outside.h"
 #include "hw/timer/timer.h"
@@ -42,6 +43,8 @@ struct rtc {
     uint8_t index;        /* port 0x70 as written */
     uint8_t irq_cut, irq_level;
     int64_t epoch_ns;     /* clock = virtual now + this, while it runs */
+    int64_t start_ns;     /* epoch_ns before the guest set the clock */
+    int64_t told_s;       /* by how much it has, as programs know */
     int64_t seen_s;       /* updates up to this second are in UF and AF */
     int64_t seen_tick;    /* 32768 Hz ticks accounted for in PF */
     uint8_t wday_offset;  /* guest's day of the week minus the calendar's */
@@ -149,6 +152,20 @@ static void registers_from_clock(struct rtc *r)
     r->cmos[RTC_CENTURY] = encode(r, d.year / 100);
 }
 
+/* Programs keep it for the next -rtc base=: by how much the guest's clock differs from ours. */
+static void tell_change(struct rtc *r)
+{
+    int64_t s = floor_div(r->epoch_ns - r->start_ns + NS_PER_S / 2, NS_PER_S);
+    char *path;
+
+    if (s == r->told_s)
+        return;
+    r->told_s = s;
+    path = device_path(r->dev.machine, &r->dev, "");
+    machine_event(r->dev.machine, "RTC_CHANGE", "{\"offset\": %lld, \"qom-path\": \"%s\"}", (long long)s, path);
+    free(path);
+}
+
 /*
  * The clock goes on from the registers, @phase_ns into their second. Guests can
  * write any bytes; everything is brought into range, and a day past the month's
@@ -170,6 +187,7 @@ static void clock_from_registers(struct rtc *r, int64_t phase_ns)
     r->wday_offset = (decode(r, r->cmos[RTC_WDAY]) + 6 + 7 -
                       date_from_days(floor_div(s, S_PER_DAY)).wday) % 7;
     r->seen_s = s;
+    tell_change(r);
     log_ev(LOG_RTC, "set epoch_s=%lld", (long long)s);
 }
 
@@ -456,7 +474,7 @@ static int rtc_init(struct device *d, struct err *e)
     timer_init(&r->second_timer, &d->machine->timers, rtc_tick, r);
     timer_init(&r->periodic_timer, &d->machine->timers, rtc_tick, r);
     now_ns = start_ns(d->machine);
-    r->epoch_ns = now_ns - virtual_ns(r);
+    r->start_ns = r->epoch_ns = now_ns - virtual_ns(r);
     r->cmos[RTC_A] = A_DV_RUN | 6; /* 1024 Hz */
     r->cmos[RTC_B] = B_24H;
     r->cmos[RTC_D] = D_VRT;

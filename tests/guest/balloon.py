@@ -4,46 +4,28 @@
   balloon.py TRANSOM DIRECTORY KERNEL      (DIRECTORY/balloon.cpio: balloon.sh)
 """
 import os
-import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), 'lib'))
-from qmpclient import Client, WAIT, check, path, run_parts, start, until  # noqa: E402
+from linuxguest import Guest  # noqa: E402
+from qmpclient import check, run_parts, until  # noqa: E402
 
 MIB = 1 << 20
 RAM, FILLED, LESS = 384, 160, 160
 BALLOON = '/machine/peripheral/balloon0'
 
 
-class Guest:
+class Balloon(Guest):
     def __init__(self, props):
-        qmp, serial = path('balloon-qmp.sock'), path('balloon-serial.sock')
-        self.process = start('-m', str(RAM), '-display', 'none', '-net', 'none',
-                             '-kernel', sys.argv[3], '-initrd', 'balloon.cpio',
-                             '-append', 'console=ttyS0 panic=-1 quiet', '-serial', f'unix:{serial},server=on,wait=on',
-                             '-qmp', f'unix:{qmp},server=on,wait=off',
-                             '-device', f'virtio-balloon-pci,id=balloon0{props}')
-        self.text = b''
-        self.serial = socket.socket(socket.AF_UNIX)
-        self.serial.settimeout(2 * WAIT)
-        until(lambda: self.serial.connect_ex(serial) == 0)
-        self.qmp = Client(qmp)
-        self.expect(b'guest=ready')
-
-    def expect(self, what):
-        while what not in self.text:
-            data = self.serial.recv(4096)
-            if not data:
-                raise EOFError('the guest is gone')
-            self.text += data
-        self.text = self.text.partition(what)[2]
+        super().__init__('balloon', sys.argv[3], 'balloon.cpio', '-m', str(RAM),
+                         '-device', f'virtio-balloon-pci,id=balloon0{props}')
 
     def fill(self):
-        self.serial.sendall(b'fill %d\n' % FILLED)
+        self.send(f'fill {FILLED}')
         self.expect(b'filled=%d' % FILLED)
 
     def free(self):
-        self.serial.sendall(b'free\n')
+        self.send('free')
         self.expect(b'freed')
 
     def resident(self):
@@ -51,13 +33,6 @@ class Guest:
         for line in open(f'/proc/{self.process.pid}/status'):
             if line.startswith('VmRSS'):
                 return int(line.split()[1]) // 1024
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *why):
-        self.process.kill()
-        self.process.wait()
 
 
 def ask(g, name, mib):
@@ -69,7 +44,7 @@ def ask(g, name, mib):
 
 
 def modern():
-    with Guest(',disable-legacy=on') as g:
+    with Balloon(',disable-legacy=on') as g:
         c = g.qmp
         g.fill()
         g.free()
@@ -114,7 +89,7 @@ def statistics(c):
 
 
 def legacy():
-    with Guest(',disable-modern=on,free-page-reporting=on') as g:
+    with Balloon(',disable-modern=on,free-page-reporting=on') as g:
         g.fill()
         before = g.resident()
         g.free()

@@ -213,6 +213,12 @@ def media(c, second):
     check('the node is in the drive', [b['inserted']['node-name'] for b in c.value('query-block')
                                        if b['qdev'].endswith('cd0')], ['n1'])
     check('it cannot be deleted now', c.error('blockdev-del', node_name='n1'), 'GenericError')
+    check('with the tray closed nothing is taken out', c.error('blockdev-remove-medium', id='cd0'), 'GenericError')
+    check('nor put in', c.error('blockdev-insert-medium', id='cd0', node_name='n1'), 'GenericError')
+    check('open it again', c.value('blockdev-open-tray', id='cd0'), {})
+    check('query-block tells', [b['tray_open'] for b in c.value('query-block') if b['qdev'].endswith('cd0')], [True])
+    c.events = []
+    check('opening an open tray is no news', (c.value('blockdev-open-tray', id='cd0'), c.names()), ({}, []))
     check('take it out', c.value('blockdev-remove-medium', id='cd0'), {})
     check('delete the node', c.value('blockdev-del', node_name='n1'), {})
     check('and its file', c.value('blockdev-del', node_name='f1'), {})

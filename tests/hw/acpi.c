@@ -124,6 +124,7 @@ Test(acpi, no_s3_means_no_such_object)
         dsdt = t->tables + ldl32(find(t, "FACP") + 40) - AT;
         len = ldl32(dsdt + 4);
         cr_assert_eq(!memmem(dsdt, len, "_S3_", 4), no);
+        cr_assert_not_null(memmem(dsdt, len, "_S4_", 4));
         cr_assert_not_null(memmem(dsdt, len, "_S5_", 4));
         for (uint32_t i = 0; i < len; i++)
             sum += dsdt[i];

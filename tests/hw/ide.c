@@ -404,7 +404,7 @@ Test(ide, cd_locks_ejects_and_changes)
     cr_assert_eq(packet(&g, event, 8, false), 0x58);
     insw(&g, 0x170, buf, 8);
     cr_assert_eq(buf[4], 3, "removal");
-    cr_assert_eq(buf[5], 0);
+    cr_assert_eq(buf[5], 1, "no medium, tray open");
     cr_assert_eq(packet(&g, tur, 0, false) & ERR, ERR);
     cr_assert_eq(sense(&g), 0x23a);
     rig_free(&g.r);

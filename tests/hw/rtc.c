@@ -271,6 +271,44 @@ Test(rtc, cut_line)
     cr_assert_eq(irq.level, 1, "the line is level until C is read");
 }
 
+static char told[128];
+
+static void on_event(void *opaque, const char *name, const char *data)
+{
+    cr_assert_str_eq(name, "RTC_CHANGE");
+    cr_assert_str_empty(told, "told twice: %s, %s", told, data);
+    snprintf(told, sizeof told, "%s", data);
+}
+
+static void expect_told(int seconds)
+{
+    char want[128];
+
+    snprintf(want, sizeof want, "{\"offset\": %d, \"qom-path\": \"/machine/unattached/device[0]\"}", seconds);
+    cr_assert_str_eq(told, want);
+    told[0] = 0;
+}
+
+Test(rtc, tells_by_how_much_it_was_set)
+{
+    int was, now;
+
+    b.m->event = on_event;
+    wr(B, 0x06);                 /* binary, 24 hours */
+    was = rd(2);
+    now = (was + 30) % 60;
+    wr(2, was);
+    cr_assert_str_empty(told, "the same minute");
+    wr(2, now);
+    expect_told((now - was) * 60);
+    wr(B, 0x86);
+    wr(2, was);
+    cr_assert_str_empty(told, "not before it runs again");
+    wr(B, 0x06);
+    expect_told(0);
+    b.m->event = NULL;
+}
+
 Test(rtc, garbage_is_harmless)
 {
     for (int v = 0; v < 256; v++) {
