@@ -20,6 +20,8 @@ static inline bool tb_is_settled(const struct tb *tb)
 struct tb *tb_lookup(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page);
 /** tb_made() - has another vCPU made the block meanwhile? Under the lock. */
 struct tb *tb_made(struct tcg *t, const struct tb_key *k, uint32_t page, uint32_t page2);
+/** tb_pages_ready() - what tb_enlist() needs of @tb's pages is there; false: no room. Under the lock. */
+bool tb_pages_ready(struct tcg *t, const struct tb *tb);
 /** tb_enlist() - from now on the block is found by look-ups, and by stores into its
  *  bytes. Under the lock. */
 void tb_enlist(struct tcg *t, struct tb *tb);

@@ -175,24 +175,60 @@ static uint64_t tb_granules(const struct tb *tb, unsigned which)
     return which == 0 ? granules(tb->off, in_first) : granules(0, tb->len - in_first);
 }
 
+/* First and last byte of @tb in page @which. */
+static void tb_bytes(const struct tb *tb, unsigned which, unsigned *from, unsigned *to)
+{
+    unsigned in_first = MIN(tb->len, PAGE_SIZE - tb->off);
+
+    *from = which ? 0 : tb->off;
+    *to = which ? tb->len - in_first - 1 : tb->off + in_first - 1;
+}
+
+static bool page_ready(struct tcg *t, uint32_t page)
+{
+    struct code_page *cp = t->pages[page].code;
+
+    if (cp)
+        return true;
+    cp = tcg_arena(t, sizeof(*cp));
+    if (!cp)
+        return false;
+    memset(cp, 0, sizeof(*cp));
+    __atomic_store_n(&t->pages[page].code, cp, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool tb_pages_ready(struct tcg *t, const struct tb *tb)
+{
+    return page_ready(t, tb->page) && (tb->page2 == NO_PAGE || page_ready(t, tb->page2));
+}
+
 static void page_add_tb(struct tcg *t, struct tb *tb, unsigned which)
 {
     uint32_t page = which ? tb->page2 : tb->page;
     struct ram_page *pg = &t->pages[page];
+    struct code_page *cp = pg->code;
+    unsigned from, to;
 
-    tb->page_next[which] = pg->first;
-    pg->first = tb;
+    tb->page_next[which] = cp->first;
+    cp->first = tb;
     if (!pg->code_bits)
         smp_protect(t, page);
+    tb_bytes(tb, which, &from, &to);
+    for (unsigned w = from >> 9; w <= to >> 9; w++)
+        __atomic_store_n(&cp->units[w], cp->units[w] | unit_bits(from, to, w), __ATOMIC_RELAXED);
     __atomic_store_n(&pg->code_bits, pg->code_bits | tb_granules(tb, which), __ATOMIC_RELAXED);
 }
 
+/* Bits that go are those that no other block of the page has: no bit is ever 0 in between. */
 static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
 {
     struct ram_page *pg = &t->pages[page];
-    struct tb **pp = &pg->first;
-    uint64_t left = 0;
+    struct tb **pp = &pg->code->first;
+    uint64_t left = 0, units[PAGE_SIZE / 512] = { 0 };
+    unsigned from, to, a, b;
 
+    tb_bytes(tb, tb->page != page, &from, &to);
     while (*pp) {
         struct tb *it = *pp;
         unsigned which = it->page == page ? 0 : 1;
@@ -201,8 +237,13 @@ static void page_remove_tb(struct tcg *t, struct tb *tb, uint32_t page)
             continue;
         }
         left |= tb_granules(it, which);
+        tb_bytes(it, which, &a, &b);
+        for (unsigned w = MAX(a, from) >> 9; w <= MIN(b, to) >> 9; w++)
+            units[w] |= unit_bits(a, b, w);
         pp = &it->page_next[which];
     }
+    for (unsigned w = from >> 9; w <= to >> 9; w++)
+        __atomic_store_n(&pg->code->units[w], units[w], __ATOMIC_RELAXED);
     __atomic_store_n(&pg->code_bits, left, __ATOMIC_RELAXED);
 }
 
@@ -314,59 +355,30 @@ void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
     t->stats.dropped[why]++;
 }
 
-/* Was @tb made from any of these bytes? */
+/* Was @tb made from any of the units of 8 bytes that these bytes are in? */
 static bool tb_overlaps(const struct tb *tb, uint32_t page, unsigned off, unsigned len)
 {
-    unsigned in_first = MIN(tb->len, PAGE_SIZE - tb->off);
+    unsigned from, to;
 
-    if (tb->page == page)
-        return off < tb->off + in_first && tb->off < off + len;
-    return tb->page2 == page && off < tb->len - in_first;
-}
-
-/* Under the lock. */
-static void drop_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
-{
-    struct tb *next;
-
-    for (struct tb *tb = t->pages[page].first; tb; tb = next) {
-        next = tb->page_next[tb->page == page ? 0 : 1];
-        if (tb_overlaps(tb, page, off, len))
-            tb_drop(t, tb, why);
-    }
+    if (tb->page != page && tb->page2 != page)
+        return false;
+    tb_bytes(tb, tb->page != page, &from, &to);
+    return off >> 3 <= to >> 3 && from >> 3 <= (off + len - 1) >> 3;
 }
 
 void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why)
 {
-    tcg_lock(t);
-    drop_range(t, page, off, len, why);
-    tcg_unlock(t);
-}
+    const struct code_page *cp;
+    struct tb *next;
 
-static bool any_overlaps(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
-{
-    for (const struct tb *tb = t->pages[page].first; tb; tb = tb->page_next[tb->page == page ? 0 : 1])
+    tcg_lock(t);
+    cp = t->pages[page].code;
+    for (struct tb *tb = cp ? cp->first : NULL; tb; tb = next) {
+        next = tb->page_next[tb->page == page ? 0 : 1];
         if (tb_overlaps(tb, page, off, len))
-            return true;
-    return false;
-}
-
-#define NEAR_MISSES 64       /* as many looks along a page's blocks cost about what making one does */
-
-bool tb_store_meets(struct tcg *t, uint32_t page, unsigned off, unsigned len)
-{
-    bool meets;
-
-    if (!tb_store_hits_code(t, page, off, len))
-        return false;
-    tcg_lock(t);
-    meets = any_overlaps(t, page, off, len);
-    if (!meets && ++t->near_misses % NEAR_MISSES == 0) {
-        unsigned from = off & ~63u, to = align_up(off + len, 64);
-        drop_range(t, page, from, to - from, TCG_DROP_STORE);
+            tb_drop(t, tb, why);
     }
     tcg_unlock(t);
-    return meets;
 }
 
 static bool tb_has_offset(const struct tb *tb, const uint16_t *offs, unsigned n)

@@ -205,7 +205,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
             tb->page2 = NO_PAGE;
         }
     }
-    return tb;
+    return tb->once || tb_pages_ready(t, tb) ? tb : NULL;
 }
 
 /* Keep the bytes a block was made from, to be compared until it is settled. */

@@ -138,10 +138,17 @@ struct tb_site {
 };
 #define SITE_FPE 0x80000000u
 
+/** struct code_page - what is translated from one page, by units of 8 bytes: what a store is
+ *  compared with */
+struct code_page {
+    struct tb *first;        /* blocks with bytes here; next through page_next[] */
+    uint64_t units[PAGE_SIZE / 512];     /* a bit each 8 bytes that some block was made from; atomic */
+};
+
 /** struct ram_page - what is translated from one page of RAM or ROM */
 struct ram_page {
     uint64_t code_bits;      /* a bit each 64 bytes that some block was made from; atomic */
-    struct tb *first;        /* blocks with bytes here; next through page_next[] */
+    struct code_page *code;  /* in the arena; NULL: never any since the last flush; atomic */
 };
 
 /** struct code_cache - translated code. The main lines of all blocks stand together
@@ -202,7 +209,6 @@ struct tcg {
     struct tcg_profile *profile; /* NULL: nothing is counted */
     uint32_t thunk[48];      /* back end's: offsets of its thunks in the cache */
     uint32_t generation;     /* counts flushes */
-    uint32_t near_misses;    /* stores beside code in one line with it, under the lock */
     uint32_t lock;           /* what translations are made and dropped under */
     uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */
     uint64_t epoch;          /* atomic */
@@ -343,11 +349,31 @@ static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsign
     uint64_t m = (b >= 63 ? ~0ull : (2ull << b) - 1) & ~((1ull << a) - 1);
     return __atomic_load_n(&t->pages[page].code_bits, __ATOMIC_RELAXED) & m;
 }
-/** tb_store_meets() - is some block made from these very bytes? Of stores that miss the code in their
- *  line each 64th drops it: it may be old, and the line all data by now. */
-bool tb_store_meets(struct tcg *t, uint32_t page, unsigned off, unsigned len);
+/** unit_bits() - in word @w of code_page.units: bytes @a to @b (included) of the page */
+static inline uint64_t unit_bits(unsigned a, unsigned b, unsigned w)
+{
+    int lo = (int)(a >> 3) - (int)w * 64, hi = (int)(b >> 3) - (int)w * 64;
+
+    if (hi < 0 || lo > 63)
+        return 0;
+    return ~0ull << MAX(lo, 0) & ~0ull >> (63 - MIN(hi, 63));
+}
+
+/** tb_store_meets() - is some block made from units of 8 bytes that these bytes are in? */
+static inline bool tb_store_meets(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
+{
+    const struct code_page *cp;
+
+    if (!tb_store_hits_code(t, page, off, len))
+        return false;
+    cp = __atomic_load_n(&t->pages[page].code, __ATOMIC_ACQUIRE);
+    for (unsigned w = off >> 9; cp && w <= (off + len - 1) >> 9; w++)
+        if (__atomic_load_n(&cp->units[w], __ATOMIC_RELAXED) & unit_bits(off, off + len - 1, w))
+            return true;
+    return !cp;
+}
 void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned len, enum tcg_drop why);
-/** tb_covers() - was the block whose code holds @from made from any of these bytes?
+/** tb_covers() - was the block whose code holds @from made from any of these bytes' units?
  *  True also when that is not known. */
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len);
 

@@ -138,26 +138,25 @@ Test(smp, a_page_with_code_leaves_every_write_map)
     smp_free(s);
 }
 
-Test(smp, stores_in_a_line_with_code_drop_it_seldom)
+Test(smp, stores_drop_blocks_by_units_of_8_bytes)
 {
+    static const uint64_t code[] = { 0x2104, 0x2105, 0x2114, 0x2fff, 0x2000 };
+    static const struct { uint64_t at; unsigned drops; } stores[] = {
+        { 0x20fc, 0 }, { 0x2108, 0 }, { 0x2110, 1 }, { 0x2114, 1 }, { 0x211c, 1 }, { 0x2100, 3 }, { 0x2104, 3 },
+        { 0x2008, 3 }, { 0x2ff4, 3 }, { 0x2ff8, 4 }, { 0x2000, 5 }, { 0x2ffc, 5 },
+    };
     struct smp_rig *s = smp_new();
-    struct tcg_cpu *c = &s->cpu[0]->tcg;
     const uint64_t *drops = &s->r.tcg->stats.dropped[TCG_DROP_STORE];
 
-    execute(s, 0, 0x2104);
-    tcg_online(c);
-    cr_assert(tcg_store(c, 0x2100, 4, 1));
-    cr_assert(tcg_store(c, 0x2105, 1, 1));
-    cr_assert_eq(*drops, 0, "beside the code");
-    for (unsigned i = 0; i < 64; i++)
-        cr_assert(tcg_store(c, 0x2120, 4, i));
-    cr_assert_eq(*drops, 1, "a line of data");
-    tcg_offline(c);
-    execute(s, 0, 0x2104);
-    tcg_online(c);
-    cr_assert(tcg_store(c, 0x2103, 2, 0));
-    cr_assert_eq(*drops, 2, "into the code, from before it");
-    tcg_offline(c);
+    for (unsigned i = 0; i < ARRAY_SIZE(code); i++)
+        execute(s, 0, code[i]);
+    tcg_online(&s->cpu[0]->tcg);
+    for (unsigned i = 0; i < ARRAY_SIZE(stores); i++) {
+        cr_assert(tcg_store(&s->cpu[0]->tcg, stores[i].at, 4, 1));
+        cr_assert_eq(*drops, stores[i].drops, "store %u: %llu", i, (unsigned long long)*drops);
+    }
+    cr_assert_eq(s->r.tcg->pages[2].code_bits, 0);
+    tcg_offline(&s->cpu[0]->tcg);
     smp_free(s);
 }
 
@@ -170,8 +169,8 @@ Test(smp, every_block_is_found_again_or_gone)
     struct tb_bucket *full = NULL;
 
     for (unsigned i = 0; i < N; i++) {
-        s->r.ram[AT + i] = (uint8_t)(i * 7);
-        cr_assert_eq(execute(s, 0, AT + i), (uint8_t)(i * 7));
+        s->r.ram[AT + i * 8] = (uint8_t)(i * 7);
+        cr_assert_eq(execute(s, 0, AT + i * 8), (uint8_t)(i * 7));
     }
     for (unsigned i = 0; i < 1u << s->r.tcg->bucket_bits; i++)
         if (s->r.tcg->hash[i].more)
@@ -179,14 +178,14 @@ Test(smp, every_block_is_found_again_or_gone)
     cr_assert(full, "no bucket is full");
     cr_assert_eq(st->translations, N);
     for (unsigned i = 0; i < N; i++)
-        execute(s, 0, AT + i);
+        execute(s, 0, AT + i * 8);
     cr_assert_eq(st->translations, N, "not found again");
     tcg_online(&s->cpu[0]->tcg);
     for (unsigned i = 0; i < N; i += 2)
-        cr_assert(tcg_store(&s->cpu[0]->tcg, AT + i, 1, i & 0xff));
+        cr_assert(tcg_store(&s->cpu[0]->tcg, AT + i * 8, 1, i & 0xff));
     tcg_offline(&s->cpu[0]->tcg);
     for (unsigned i = 0; i < N; i++)
-        cr_assert_eq(execute(s, 0, AT + i), (uint8_t)(i % 2 ? i * 7 : i), "block %u", i);
+        cr_assert_eq(execute(s, 0, AT + i * 8), (uint8_t)(i % 2 ? i * 7 : i), "block %u", i);
     cr_assert_eq(st->translations, N + N / 2);
     cr_assert_eq(st->flushes, 0);
     smp_free(s);
