@@ -239,6 +239,15 @@ static uint64_t bus_tsc(void *opaque)
     return accel_tsc(c->bt->a);
 }
 
+static void bus_prompt(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+
+    machine_lock(c->bt->m);
+    timer_list_run_prompt(&c->bt->m->timers);
+    machine_unlock(c->bt->m);
+}
+
 /* What the guest has for the time of day: the CMOS clock, else the host's. */
 static int64_t bus_wall_ns(void *opaque)
 {
@@ -272,6 +281,8 @@ void bt_bus_init(struct bt_cpu *c)
         .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns, .random = bus_random, .opaque = c,
     };
     bt_pv_init(c);
+    if (!c->bt->icount)
+        c->bus.prompt = bus_prompt;
     if (c->bt->a->opt.magic_break)
         c->bus.magic = bus_magic;
 }

@@ -340,6 +340,15 @@ void vcpu_intr_raise(struct vcpu *v, uint32_t bits);  /* sets and kicks */
 void vcpu_intr_lower(struct vcpu *v, uint32_t bits);
 
 /**
+ * machine_tick_late() - the tick of @t was late and its next is due already, since @due_ns
+ * @at_ns: when it comes at the latest; before, when the CPU has taken an interrupt
+ * @t's callback is called with the deadline gone by or not. Lock held.
+ */
+void machine_tick_late(struct machine *m, struct timer *t, int64_t due_ns, int64_t at_ns);
+/** machine_tick_taken() - the CPU has taken an interrupt while m->late_tick is set; lock held */
+void machine_tick_taken(struct machine *m);
+
+/**
  * vcpu_ack_interrupt() - the CPU takes an external interrupt (INTA cycle)
  * Asks the local APIC first, then the 8259s. Returns the vector, or -1 when
  * the request has gone. Takes the machine lock.
@@ -466,6 +475,8 @@ struct machine {
     struct pic *pic;            /* 8259 pair */
     struct ioapic *ioapic;
     const struct machine_chips *chips;  /* NULL: all are hw/intc's */
+    struct timer *late_tick;    /* machine_tick_late()'s, until the CPU takes an interrupt; NULL: none */
+    int64_t late_tick_ns;       /* its deadline */
     struct pci_bus *pci;
     struct iommu *iommu;        /* hw/dma/iommu.h, or NULL */
     struct doorbell *doorbells; /* hw/doorbell.h */

@@ -508,17 +508,34 @@ uint64_t h_wrmsr(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 1;
 }
 
+#define PROMPT_HZ 1000           /* how often RDTSC looks at the timers */
+
 /** tsc_ok() - CR4.TSD keeps RDTSC from user code */
 static bool tsc_ok(struct x86_cpu *cpu)
 {
     return !(cpu->cr4 & CR4_TSD) || cpu->cpl == 0 || x86_gp0(cpu);
 }
 
+/*
+ * The guest's TSC now. Whoever measures its timers by it must not find them late because the host's
+ * thread for timers, or this one, had to wait for a CPU: what is due is requested before the guest sees the time.
+ */
+static uint64_t tsc_seen(struct x86_cpu *cpu)
+{
+    uint64_t ticks = cpu->bus->tsc(cpu->bus->opaque);
+
+    if (unlikely(ticks - cpu->prompt_tsc > cpu->model->tsc_hz / PROMPT_HZ) && cpu->bus->prompt) {
+        cpu->prompt_tsc = ticks;
+        cpu->bus->prompt(cpu->bus->opaque);
+    }
+    return ticks + cpu->tsc_offset + cpu->tsc_adjust;
+}
+
 uint64_t h_rdtsc(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
 
-    return tsc_ok(cpu) ? x86_tsc(cpu) : 0;
+    return tsc_ok(cpu) ? tsc_seen(cpu) : 0;
 }
 
 uint64_t h_rdtscp(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
@@ -528,7 +545,7 @@ uint64_t h_rdtscp(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
     if (!tsc_ok(cpu))
         return 0;
-    t = x86_tsc(cpu);
+    t = tsc_seen(cpu);
     GPR(cpu, R_AX) = (uint32_t)t;
     GPR(cpu, R_DX) = t >> 32;
     GPR(cpu, R_CX) = (uint32_t)cpu->tsc_aux;

@@ -160,6 +160,8 @@ struct x86_bus {
     void (*set_ferr)(void *opaque, int level);    /* FERR# -> IRQ13 when CR0.NE = 0 */
     uint64_t (*tsc)(void *opaque);                /* guest TSC before IA32_TSC_ADJUST/offset */
     uint64_t (*a20_mask)(void *opaque);
+    /** prompt() - have interrupts of timers that are due requested now; may be NULL */
+    void (*prompt)(void *opaque);
     int64_t (*wall_ns)(void *opaque);             /* time of day since 1970; NULL like ram: no kvmclock */
     /** pv_kick() - the vCPU with @apic_id leaves HLT, or its next HLT ends at once; false: no such */
     bool (*pv_kick)(void *opaque, uint32_t apic_id);
@@ -229,6 +231,7 @@ struct x86_cpu {
     uint64_t mcg_status, mcg_ctl, smbase, bios_sign;
     uint64_t mc_bank[40];
     uint64_t kvm_wall_clock, kvm_system_time, kvm_steal_time, kvm_pv_eoi;
+    uint64_t prompt_tsc;      /* when RDTSC looks at the timers again */
     uint64_t steal_seen_ns, steal_next_tsc;   /* bus->steal_ns() when last told; when to tell again */
     uint64_t pkrs;            /* rights of the 16 protection keys: supervisor pages; */
     uint32_t pkru;            /* user pages. x86_set_pkru() changes it */

@@ -115,6 +115,22 @@ int64_t timer_list_run(struct timer_list *l)
     return MAX(left, 0);
 }
 
+void timer_list_run_prompt(struct timer_list *l)
+{
+    int64_t now = clock_now_ns(l->clock);
+
+    for (int n = 0; n < TIMERS_PER_RUN; n++) {
+        struct timer *t = l->head;
+
+        while (t && t->deadline_ns <= now && !t->prompt)
+            t = t->next;
+        if (!t || t->deadline_ns > now)
+            return;
+        timer_del(t);
+        t->cb(t->opaque);
+    }
+}
+
 void clock_step(struct clock *c, struct timer_list *l, int64_t ns)
 {
     int64_t target = c->stopped_at_ns + ns;

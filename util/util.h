@@ -258,6 +258,7 @@ struct timer {
     void (*cb)(void *opaque);
     void *opaque;
     bool queued;
+    bool prompt;            /* its callback only moves interrupt lines: any thread may run it */
 };
 
 struct timer_list {
@@ -275,6 +276,8 @@ void timer_del(struct timer *t);
 /** timer_list_run() - run callbacks that are due; returns ns until the next
  *  one (0 when already due again), or -1 when none is queued */
 int64_t timer_list_run(struct timer_list *l);
+/** timer_list_run_prompt() - run those that are due and prompt, on any thread; list's lock held */
+void timer_list_run_prompt(struct timer_list *l);
 /** clock_step() - tests: advance a stepped clock by @ns, running due timers
  *  in order, each with the clock standing at its deadline */
 void clock_step(struct clock *c, struct timer_list *l, int64_t ns);

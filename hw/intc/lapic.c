@@ -423,6 +423,7 @@ static int lapic_init(struct device *d, struct err *e)
     if (!a->vcpu)
         return err_set(e, -EINVAL, "lapic: no vCPU to belong to");
     timer_init(&a->timer, &m->timers, lapic_timer_expired, a);
+    a->timer.prompt = true;
     a->vcpu->lapic = a;
     if (a->vcpu->index == 0) {
         a->region = (struct mem_region){

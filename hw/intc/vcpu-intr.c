@@ -47,6 +47,8 @@ int vcpu_ack_interrupt(struct vcpu *v)
     }
     if (vec >= 0)
         outside_tell(v->machine, &(struct outside_event){ .kind = OUTSIDE_INTERRUPT, .arg = { v->index, vec } });
+    if (unlikely(v->machine->late_tick != NULL) && vec >= 0)
+        machine_tick_taken(v->machine);
     machine_unlock(v->machine);
     log_ev(LOG_INT, "ack cpu=%u vector=%d", v->index, vec);
     return vec;

@@ -46,6 +46,7 @@ struct hpet_timer {
     struct timer timer;
     struct hpet *hpet;
     uint64_t config, cmp, period, fsb;
+    int64_t due_ns;      /* when cmp is reached; valid while the timer is queued */
     uint8_t level;       /* of the wire, level-triggered mode */
 };
 
@@ -159,7 +160,7 @@ static void timer_arm(struct hpet_timer *t, uint64_t from)
     if (!running(h) || !observed(t) || ahead > MAX_AHEAD || due > MAX_AHEAD)
         timer_del(&t->timer);
     else
-        timer_mod(&t->timer, h->start_ns + (int64_t)due * NS_PER_COUNT);
+        timer_mod(&t->timer, t->due_ns = h->start_ns + (int64_t)due * NS_PER_COUNT);
 }
 
 /* A period ends: the comparator goes on by whole periods. A guest's tiny
@@ -178,13 +179,15 @@ static void timer_advance(struct hpet_timer *t, uint64_t now)
 static void timer_fire(void *opaque)
 {
     struct hpet_timer *t = opaque;
-    uint64_t due = count_at(t->hpet, t->timer.deadline_ns), now = count_now(t->hpet);
+    uint64_t due = count_at(t->hpet, t->due_ns), now = count_now(t->hpet);
 
     timer_interrupt(t);
     if (periodic(t) && t->period) {
         timer_advance(t, now);
-        /* the next may be past already: then it fires right after */
         timer_arm(t, due);
+        if (t->timer.queued && t->due_ns <= now_ns(t->hpet))
+            machine_tick_late(t->hpet->dev.machine, &t->timer, t->due_ns,
+                              now_ns(t->hpet) + (int64_t)MIN(t->period, MAX_LATE) * NS_PER_COUNT);
     } else {
         timer_arm(t, due + 1); /* again when the counter has wrapped */
     }
@@ -382,6 +385,7 @@ static int hpet_init(struct device *d, struct err *e)
     for (unsigned i = 0; i < N_TIMERS; i++) {
         h->t[i].hpet = h;
         timer_init(&h->t[i].timer, &d->machine->timers, timer_fire, &h->t[i]);
+        h->t[i].timer.prompt = true;
     }
     h->region = (struct mem_region){
         .name = "hpet", .base = HPET_BASE, .len = HPET_MMIO_BYTES,

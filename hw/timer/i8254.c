@@ -206,7 +206,10 @@ static void pit_edge(void *opaque)
         p->edge_tick = next_edge(c, now + MIN_EDGE_TICKS);
     else if (now - p->edge_tick > MAX_LATE_TICKS)
         p->edge_tick = next_edge(c, now - 1);
-    timer_mod(&p->timer, tick_ns(p->edge_tick));
+    if (p->edge_tick <= now)
+        machine_tick_late(p->dev.machine, &p->timer, tick_ns(p->edge_tick), tick_ns(now + c->n));
+    else
+        timer_mod(&p->timer, tick_ns(p->edge_tick));
 }
 
 /* ---- loading, gate ----------------------------------------------------------------- */
@@ -466,6 +469,7 @@ static int pit_init(struct device *d, struct err *e)
     struct pit *p = container_of(d, struct pit, dev);
 
     timer_init(&p->timer, &d->machine->timers, pit_edge, p);
+    p->timer.prompt = true;
     port_map(d->machine, "port-b", 0x61, 1, &port_b_ops, p);
     pit_reset(d);
     return 0;

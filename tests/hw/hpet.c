@@ -241,3 +241,24 @@ Test(hpet, reset)
     cr_assert_eq(rd(TN_CMP(0)), ~0ull);
     cr_assert_eq(rd(CNT), 0);
 }
+
+Test(hpet, late_ticks_wait_for_each_other)
+{
+    wr(TN_CFG(0), 1 << 6 | 1 << 3 | 1 << 2);     /* periodic */
+    wr(TN_CMP(0), 1000000);                  /* 10 ms */
+    wr(TN_CMP(0), 1000000);
+    wr(CFG, 3);
+    b.m->clock.stopped_at_ns += 55000000;
+    timer_list_run(&b.m->timers);
+    cr_assert_eq(isa[0].rises, 1);
+    for (int i = 2; i <= 5; i++) {
+        cr_assert_not_null(b.m->late_tick);
+        machine_tick_taken(b.m);
+        cr_assert_eq(isa[0].rises, i);
+    }
+    cr_assert_null(b.m->late_tick);
+    bench_step(&b, 4999900);
+    cr_assert_eq(isa[0].rises, 5);
+    bench_step(&b, 200);
+    cr_assert_eq(isa[0].rises, 6);
+}

@@ -117,3 +117,27 @@ Test(clock, pause_and_resume)
     cr_assert(c.running);
     cr_assert_geq(clock_now_ns(&c), at);
 }
+
+Test(clock, prompt_timers_run_without_the_others)
+{
+    struct clock c;
+    struct timer_list l;
+    struct ticker a = { .c = &c, .period = 10 }, b = { .c = &c }, late = { .c = &c };
+
+    clock_init_stepped(&c);
+    timer_list_init(&l, &c);
+    timer_init(&a.t, &l, tick, &a);
+    timer_init(&b.t, &l, tick, &b);
+    timer_init(&late.t, &l, tick, &late);
+    a.t.prompt = late.t.prompt = true;
+    timer_mod(&a.t, 10);
+    timer_mod(&b.t, 5);
+    timer_mod(&late.t, 100);
+    c.stopped_at_ns = 30;
+    timer_list_run_prompt(&l);
+    cr_assert_eq(a.n, 3, "also those that its callback queues");
+    cr_assert_eq(b.n, 0);
+    cr_assert_eq(late.n, 0, "not due");
+    timer_list_run(&l);
+    cr_assert_eq(b.n, 1);
+}
