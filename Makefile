@@ -148,7 +148,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-litmus smp-torture bench-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-net bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -399,6 +399,22 @@ check-smp: $(transom)
 	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD)
 	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) tests/guest/run smp
 
+# Memory ordering between vCPUs: ROUNDS of each test, rounded up to 102400
+check-litmus: $(transom)
+	rm -rf $(BUILD)/tests/guest/litmus
+	$(MAKE) -C tests/guest BUILD=$(abspath $(BUILD)) X86_CC=$(X86_CC) X86_LD=$(X86_LD) \
+		LITMUS_ROUNDS=$$((($(or $(ROUNDS),10000000) + 102399) / 102400))
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) VCPUS=$(or $(VCPUS),4) tests/guest/run litmus
+
+# A stock kernel, MINUTES of work that has one right result on VCPUS
+smp-torture: $(transom)
+	python3 tests/guest/smp-torture.py --minutes $(or $(MINUTES),30) --vcpus $(or $(VCPUS),4) \
+		--build $(BUILD) --transom ./$(transom)
+
+# How 8 vCPUs boot beside 2, and two busy vCPUs work beside one; the host has to be quiet
+bench-smp: $(transom)
+	TRANSOM=$(abspath $(transom)) BUILD=$(abspath $(BUILD)) bash tests/bench/smp.sh $(or $(RUNS),5)
+
 # The machine's threads under the thread sanitizer: make TSAN=1 check-threads
 check-threads: $(BUILD)/tests/unit $(transom)
 	for suite in smp bt loop clock machine lapic; do \
@@ -502,6 +518,9 @@ help:
 	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-usb, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
+	@echo "make check-litmus  memory ordering between vCPUs (ROUNDS=10000000 VCPUS=4)"
+	@echo "make smp-torture  locks, atomics, messages, make -j2 in a Debian guest (MINUTES=30 VCPUS=4)"
+	@echo "make bench-smp    boot of 8 vCPUs beside 2, two busy vCPUs beside one (RUNS=5)"
 	@echo "make check-smp    several vCPUs, long: lock and litmus tests, changed code, Debian with 64 vCPUs"
 	@echo "make check-switch a running guest moved between translator and KVM 1000 times (SWITCHES=)"
 	@echo "make check-disk   a Debian on disk boots from IDE, AHCI, virtio-blk, NVMe"

@@ -321,6 +321,10 @@ int main(void)
 {
     trap_init();
     start_all();
+#ifdef ONLY_LITMUS
+    test_smp_litmus();
+    finish();
+#endif
     test_ipis();
     test_smp_mem();
     test_smp_code();
