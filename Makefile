@@ -92,7 +92,7 @@ src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c bl
 	block/qcow2-comp.c block/qcow2-create.c block/qcow2-io.c block/qcow2-snap.c block/qcow2-write.c \
 	block/qcow2.c block/range.c block/raw.c block/vdi.c block/vmdk.c block/vpc.c
 src_net := net/announce.c net/backend.c net/dgram.c net/dump.c net/hub.c net/net.c net/offload.c net/sock.c \
-	net/stream.c net/tap.c net/user-opts.c net/user.c
+	net/stream.c net/tap.c net/user-opts.c net/user-smb.c net/user.c
 src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/display.c ui/chardev.c ui/chr-addr.c ui/chr-file.c ui/chr-mux.c ui/chr-open.c ui/chr-ringbuf.c \
 	ui/chr-socket.c ui/chr-telnet.c ui/chr-tty.c ui/json.c ui/json-parse.c ui/console.c ui/disks.c \
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \

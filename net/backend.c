@@ -13,7 +13,7 @@ static const struct {
 #ifdef CONFIG_SLIRP
     { "user", net_user_new,
       "net host ipv4 ipv6 ipv6-net ipv6-prefix ipv6-prefixlen ipv6-host ipv6-dns restrict hostname dhcpstart dns dnssearch "
-      "domainname tftp tftp-server-name bootfile hostfwd guestfwd mtu" },
+      "domainname smb smbserver tftp tftp-server-name bootfile hostfwd guestfwd mtu" },
 #endif
     { "tap", net_tap_new,
       "ifname script downscript fd fds br helper vhost vhostfd vhostfds queues sndbuf vnet_hdr" },

@@ -24,6 +24,7 @@ struct user {
     uint32_t round;
     const char **dnssearch;          /* NULL-terminated; owned, strings are not */
     struct user_fwd *fwds;
+    char *smb_dir;                   /* configuration of smbd, or NULL */
 };
 
 /** user_is() - whether @p is a user back end */
@@ -35,5 +36,8 @@ int user_forwards(struct user *u, struct net_props *ps, struct err *e) MUST_CHEC
 /** user_fwd_resume() - go on reading for guestfwd= where the guest has room again */
 void user_fwd_resume(struct user *u);
 void user_fwd_free(struct user *u);
+/** user_smb() - smb= and smbserver= (user-smb.c); user_smb_free() also after an error */
+int user_smb(struct user *u, struct net_props *ps, const SlirpConfig *cfg, struct err *e) MUST_CHECK;
+void user_smb_free(struct user *u);
 
 #endif

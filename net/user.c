@@ -212,6 +212,7 @@ static void user_close(void *opaque)
     struct user *u = opaque;
 
     user_fwd_free(u);
+    user_smb_free(u);
     if (u->slirp)
         slirp_cleanup(u->slirp);
     timer_del(&u->timer);
@@ -266,7 +267,7 @@ struct netport *net_user_new(struct net *n, const char *id, struct net_props *ps
         err_set(e, -EINVAL, "user: libslirp refuses these addresses");
         goto fail;
     }
-    if (user_forwards(u, ps, e) < 0)
+    if (user_smb(u, ps, &cfg, e) < 0 || user_forwards(u, ps, e) < 0)
         goto fail;
     if (n->loop) {
         loop_add_fd(n->loop, u->epoll_fd, POLLIN, on_epoll, u);

@@ -11,7 +11,11 @@ dir=$work/backends
 demo=$BUILD/demo
 modules="net/core/failover drivers/net/net_failover drivers/virtio/virtio_ring drivers/virtio/virtio
     drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci_modern_dev drivers/virtio/virtio_pci
-    drivers/net/virtio_net net/llc/llc net/802/stp net/802/garp net/802/mrp net/8021q/8021q"
+    drivers/net/virtio_net net/llc/llc net/802/stp net/802/garp net/802/mrp net/8021q/8021q
+    net/dns_resolver/dns_resolver fs/netfs/netfs fs/fscache/fscache fs/smb/common/cifs_md4
+    fs/smb/common/cifs_arc4 crypto/ccm crypto/ctr crypto/cmac crypto/gcm crypto/sha512_generic
+    fs/nls/nls_utf8 fs/smb/client/cifs"
+smbd=/usr/sbin/smbd
 helper=/usr/lib/qemu/qemu-bridge-helper
 
 # Where a test may make devices: a network namespace as root, bridge.conf its own.
@@ -74,7 +78,7 @@ guest() {
     done
     : > "$dir/$side.log"
     timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$dir/net.cpio" -m 256 -smp 2 -nic none \
-        -append "console=ttyS0 quiet panic=-1 side=$side port=$port" -display none -serial "file:$dir/$side.log" -monitor none \
+        -append "console=ttyS0 quiet panic=-1 side=$side port=$port ${share:-}" -display none -serial "file:$dir/$side.log" -monitor none \
         "${args[@]}" "$@" > "$dir/$side.err" 2>&1 < /dev/null &
 }
 
@@ -142,6 +146,12 @@ fetch address 10.1.0.2
     unset LD_LIBRARY_PATH
     echo "queues vectors $(grep -c "virtio.*put" /proc/interrupts)"
     fetch queues 10.0.2.2:$(sed 's/.*port=\([0-9]*\).*/\1/' /proc/cmdline)
+    mkdir /smb
+    if grep -q smb=yes /proc/cmdline && mount -t cifs //10.0.2.4/qemu /smb -o guest,sec=none,vers=3.0,ip=10.0.2.4; then
+        echo "sum smb $(sha256sum < /smb/file | cut -d' ' -f1)"
+        cp /file /smb/written
+        umount /smb
+    fi
     ip link set $b up; ip addr add 10.2.0.2/24 dev $b
     fetch bridge 10.2.0.1
     ip link set $t up; ip addr add 10.3.0.2/24 dev $t
@@ -221,6 +231,12 @@ results() {
     check "another address, modes of reception" "$(line 'sum address')" "$sum"
     check "guestfwd to a command" "$(line 'guestfwd 7')" "hello 7"
     check "guestfwd to a unix socket" "$(line 'guestfwd 8')" "hello 8"
+    if [ -x $smbd ]; then
+        check "smb: a file of the host" "$(line 'sum smb')" "$sum"
+        check "smb: a file written by the guest" "$(sha256sum < "$dir/share/written" | cut -d' ' -f1)" "$sum"
+    else
+        skip "backends: smb" "no $smbd"
+    fi
     check "queues there are" "$(line 'queues 1')" 2
     check "queues after ethtool -L" "$(line 'queues set')" 2
     check "a file over two queues" "$(line 'sum queues')" "$sum"
@@ -251,9 +267,14 @@ elif ! make_initrd; then
     skip backends "the kernel's package is not in $demo"
 else
     make_host
+    smb= share=
+    if [ -x $smbd ]; then
+        mkdir "$dir/share" && cp "$dir/root/file" "$dir/share/file"
+        smb=",smb=$dir/share" share="smb=yes"
+    fi
     guest b
     b=$!
-    extra=(-netdev "user,id=u,guestfwd=tcp:10.0.2.100:7-cmd:cat,guestfwd=tcp:10.0.2.100:8-unix:$dir/echo"
+    extra=(-netdev "user,id=u,guestfwd=tcp:10.0.2.100:7-cmd:cat,guestfwd=tcp:10.0.2.100:8-unix:$dir/echo$smb"
         -device virtio-net-pci,netdev=u,mq=on,vectors=6,queue-pairs=2)
     if [ -x $helper ]; then extra+=(-netdev "bridge,id=br,br=br0" -device virtio-net-pci,netdev=br); else extra+=(-device virtio-net-pci); fi
     extra+=(-netdev "tap,id=t,ifname=transom0,script=$dir/ifup,downscript=no,queues=2"

@@ -118,6 +118,12 @@ Test(backend, user_arguments)
     refused(&b, "user,id=u,hostfwd=icmp::1-:22");
     refused(&b, "user,id=u,guestfwd=tcp:10.0.2.100:80-magic");
     refused(&b, "user,id=u,tftp=/nonexistent");
+    cr_assert_str_eq(refused(&b, "user,id=u,smb=/nonexistent"), "smb=/nonexistent: No such file or directory");
+    cr_assert_str_eq(refused(&b, "user,id=u,smb=/dev/null"), "smb=/dev/null: not a folder");
+    cr_assert_not_null(strstr(refused(&b, "user,id=u,smbserver=1.2.3.4"), "an address in the network of net="));
+    cr_assert_not_null(strstr(refused(&b, "user,id=u,smbserver=10.0.2.9"), "smb=FOLDER is missing"));
+    refused(&b, "user,id=u,ipv6-net=fd00::/x");
+    refused(&b, "user,id=u,ipv6-prefixlen=129");
     refused(&b, "user,id=u,restrict=perhaps");
     cr_assert_not_null(net_backend_new(b.n, "user,id=u,net=192.168.7.0/24,ipv6=off", NULL, &b.e),
                        "%s", b.e.msg);
