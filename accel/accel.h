@@ -94,6 +94,11 @@ void accel_release(struct accel *a);
 /** accel_retranslate() - forget all translations; between accel_hold(), which succeeded, and
  *  accel_release() */
 void accel_retranslate(struct accel *a);
+/** accel_trace() - record as @o says from now on, instead of what was recorded; NULL: nothing. Likewise
+ *  between accel_hold() and accel_release(). 0, or -errno with @e set: nothing is recorded. */
+int accel_trace(struct accel *a, const struct trace_options *o, struct err *e) MUST_CHECK;
+/** accel_traces() - whether something is recorded */
+bool accel_traces(const struct accel *a);
 
 /**
  * accel_switch() - another implementation takes the machine over, as it is

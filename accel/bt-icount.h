@@ -66,9 +66,11 @@ void kvm_verify_free(struct kvm_verify *v);
 
 /* ---- binary trace (bt-trace.c) ------------------------------------------------------- */
 
-/** bt_trace_open() - create the file that @bt's options want, if any; 0 or -errno with @e
+/** bt_trace_config() - what translated code is to do for it */
+void bt_trace_config(const struct accel_options *o, struct tcg_config *cfg);
+/** bt_trace_open() - create the file that @o wants, if any; 0 or -errno with @e
  *  bt_trace_start() - the vCPUs are made; bt_trace_end_cpu() - one goes; bt_trace_close() - all have */
-int bt_trace_open(struct bt *bt, struct err *e) MUST_CHECK;
+int bt_trace_open(struct bt *bt, const struct trace_options *o, struct err *e) MUST_CHECK;
 int bt_trace_start(struct bt *bt, struct err *e) MUST_CHECK;
 void bt_trace_end_cpu(struct bt_cpu *c);
 void bt_trace_close(struct bt *bt);

@@ -106,18 +106,34 @@ static void device_event(void *opaque, unsigned kind, const uint64_t *field, uns
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-int bt_trace_open(struct bt *bt, struct err *e)
+static struct tcg_notes notes_of(const struct accel_options *o, uint32_t kinds)
+{
+    return (struct tcg_notes){ .count = o->icount.on || kinds, .note = kinds, .note_regs = kinds & TRACE_HAS(TRACE_REG),
+                               .note_mem = kinds & TRACE_HAS(TRACE_MEM) };
+}
+
+void bt_trace_config(const struct accel_options *o, struct tcg_config *cfg)
+{
+    struct tcg_notes n = notes_of(o, o->trace.kinds);
+
+    cfg->count = n.count;
+    cfg->note = n.note;
+    cfg->note_regs = n.note_regs;
+    cfg->note_mem = n.note_mem;
+}
+
+int bt_trace_open(struct bt *bt, const struct trace_options *opt, struct err *e)
 {
     const struct accel_options *o = &bt->a->opt;
     struct bt_trace *t;
 
-    if (!o->trace.kinds)
+    if (!opt->kinds)
         return 0;
     t = bt->trace = xzalloc(sizeof *t);
     t->bt = bt;
-    t->opt = o->trace;
+    t->opt = *opt;
     t->payload = xmalloc(DEVICE_CHUNK + EVENT_MAX);
-    t->file = trace_file_open(&o->trace, bt->n_cpus, o->icount.on && !o->icount.automatic ? o->icount.shift : -1, e);
+    t->file = trace_file_open(opt, bt->n_cpus, o->icount.on && !o->icount.automatic ? o->icount.shift : -1, e);
     return t->file ? 0 : -EIO;
 }
 
@@ -129,6 +145,7 @@ int bt_trace_start(struct bt *bt, struct err *e)
         if (!trace_cpu_new(&bt->cpus[i].ac.cpu->tcg, i, t->file, t->opt.kinds))
             return err_set(e, -ENOMEM, "-trace: no memory");
     bt->m->trace = (struct machine_trace){ .event = device_event, .opaque = t };
+    t->last = now(t);
     chunk_begin(t);
     return 0;
 }
@@ -151,4 +168,51 @@ void bt_trace_close(struct bt *bt)
     free(t->payload);
     free(t);
     bt->trace = NULL;
+}
+
+/* ---- while the machine exists ------------------------------------------------------------------- */
+
+static void stop(struct bt *bt)
+{
+    for (unsigned i = 0; i < bt->n_cpus; i++)
+        bt_trace_end_cpu(&bt->cpus[i]);
+    bt->m->trace.event = NULL;
+    bt_trace_close(bt);
+}
+
+static int start(struct bt *bt, const struct trace_options *o, struct err *e)
+{
+    int ret = bt_trace_open(bt, o, e);
+
+    if (ret == 0)
+        ret = bt_trace_start(bt, e);
+    if (ret < 0)
+        stop(bt);
+    return ret;
+}
+
+int accel_trace(struct accel *a, const struct trace_options *o, struct err *e)
+{
+    struct bt *bt = a->bt;
+    struct tcg_notes n;
+    int ret = 0;
+
+    if (a->ops != &accel_bt)
+        return err_set(e, -ENOTSUP, "KVM tells nothing of what the CPU does; only the translator can record");
+    if (a->opt.verify.shared || a->opt.verify.kvm)
+        return err_set(e, -ENOTSUP, "not together with -verify");
+    machine_lock(a->m);
+    if (bt->trace)
+        stop(bt);
+    if (o)
+        ret = start(bt, o, e);
+    n = notes_of(&a->opt, ret == 0 && o ? o->kinds : 0);
+    tcg_set_notes(bt->tcg, &n);
+    machine_unlock(a->m);
+    return ret;
+}
+
+bool accel_traces(const struct accel *a)
+{
+    return a->bt->trace != NULL;
 }

@@ -155,13 +155,11 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     struct tcg_config cfg = { .backend = o->backend, .optimise = o->optimise,
                               .one_insn = o->one_insn, .perf_map = o->perf_map, .profile = o->profile,
                               .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus,
-                              .count = o->icount.on || o->trace.kinds, .jitdump = o->jitdump,
-                              .note = o->trace.kinds,
-                              .note_regs = o->trace.kinds & TRACE_HAS(TRACE_REG),
-                              .note_mem = o->trace.kinds & TRACE_HAS(TRACE_MEM), .bug = o->bug, .symbols = o->symbols };
+                              .jitdump = o->jitdump, .bug = o->bug, .symbols = o->symbols };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .opaque = bt };
 
+    bt_trace_config(o, &cfg);
     if (bt_verify_config(bt, &cfg, e) < 0)
         return -EIO;
     bt_phys_init(&bt->phys, bt->m);
@@ -187,7 +185,7 @@ static int bt_open(struct accel *a, struct err *e)
     if (ret == 0 && a->opt.icount.on)
         ret = bt_icount_new(bt, &a->opt.icount, e);
     if (ret == 0)
-        ret = bt_trace_open(bt, e);
+        ret = bt_trace_open(bt, &a->opt.trace, e);
     if (ret == 0)
         ret = bt_tcg_init(bt, e);
     for (unsigned i = 0; ret == 0 && i < bt->n_cpus; i++)

@@ -162,6 +162,17 @@ bool tcg_ends_before_pushf(const struct tcg *t)
     return t->cfg.before_block != NULL;
 }
 
+void tcg_set_notes(struct tcg *t, const struct tcg_notes *n)
+{
+    tcg_flush_all(t, TCG_FLUSH_BREAKS);      /* while the old blocks can still be told about */
+    t->cfg.count = n->count;
+    t->cfg.note = n->note;
+    t->cfg.note_regs = n->note_regs;
+    t->cfg.note_mem = n->note_mem;
+    for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next)
+        tcg_mmu_flush(cpu, true);
+}
+
 bool tcg_counts(const struct tcg *t)
 {
     return t->cfg.count;

@@ -623,6 +623,12 @@ void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode);
 bool tcg_may_hold_code(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
 /** tcg_invalidate_phys() - RAM changed from outside (DMA, another program) */
 void tcg_invalidate_phys(struct tcg *t, uint32_t ram_page, unsigned offset, unsigned len);
+/** struct tcg_notes - what translated code does for a trace; see struct tcg_config */
+struct tcg_notes {
+    bool count, note, note_regs, note_mem;
+};
+/** tcg_set_notes() - from now on; forgets translations and page maps. All vCPUs are parked. */
+void tcg_set_notes(struct tcg *t, const struct tcg_notes *n);
 /** tcg_flush_all() - forget all translations; no vCPU runs, or the only one calls */
 void tcg_flush_all(struct tcg *t, enum tcg_flush why);
 

@@ -2,6 +2,7 @@
  * build.c - putting a machine together and taking it apart
  */
 #define _GNU_SOURCE 1
+#include <stdlib.h>
 #include <unistd.h>
 #include "net/net.h"
 #include "ui/run-int.h"
@@ -88,6 +89,7 @@ void run_tear_down(struct run *r)
     if (r->accel)
         accel_free(r->accel);
     run_consoles_free(r);
+    free(r->trace.file);
     objects_free(r->objects);
     if (r->signal_fd >= 0)
         close(r->signal_fd);

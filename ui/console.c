@@ -233,6 +233,9 @@ struct monitor_hooks run_monitor_hooks(struct run *r)
         hooks.reg = run_hook_reg;
         hooks.list = run_hook_list;
         hooks.log_changed = run_hook_log_changed;
+        hooks.trace = run_hook_trace;
+        hooks.tracing = run_hook_tracing;
+        hooks.symbols = run_hook_symbols;
     }
     return hooks;
 }
@@ -240,7 +243,7 @@ struct monitor_hooks run_monitor_hooks(struct run *r)
 static void add_tables(struct monitor *mon, bool with_vcpus)
 {
     static const struct monitor_cmd *const commands[] = {
-        network_commands, disk_commands, display_commands, machine_commands,
+        network_commands, disk_commands, display_commands, machine_commands, trace_commands,
     }, *const infos[] = {
         network_infos, disk_infos, display_infos, device_infos, balloon_infos, machine_infos, bus_infos,
     };

@@ -78,16 +78,20 @@ unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t 
     return len;
 }
 
+static int retranslate(struct run *r, const void *arg, struct err *e)
+{
+    accel_retranslate(r->accel);
+    return 0;
+}
+
 /* What is executed was translated for what was logged before. */
 const char *run_hook_log_changed(void *opaque)
 {
     struct run *r = opaque;
+    struct err e = { "" };
 
-    machine_unlock(r->m);
-    if (accel_hold(r->accel))
-        accel_retranslate(r->accel);
-    accel_release(r->accel);
-    machine_lock(r->m);
+    if (run_while_held(r, retranslate, NULL, &e) < 0)
+        return "the vCPUs do not stand still: only what is translated from now on is logged so";
     if (accel_log_wants(log_mask) && strcmp(accel_name(r->accel), "tcg"))
         return "KVM tells nothing of what the CPU does; \"accel tcg\" moves the guest to the translator, which does";
     return NULL;

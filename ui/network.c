@@ -251,10 +251,8 @@ int run_netdevs(struct run *r, struct err *e)
     r->m->net->unlock = unlock;
     r->m->net->lock = lock;
     r->m->net->lock_opaque = r->m;
-    if (r->opt->trace.kinds & TRACE_HAS(TRACE_NET)) {
-        r->m->net->note = note_frame;
-        r->m->net->note_opaque = r->m;
-    }
+    r->m->net->note = note_frame;
+    r->m->net->note_opaque = r->m;
     for (unsigned i = 0; i < o->n_net; i++) {
         struct err why = { "" };
 

@@ -93,22 +93,44 @@ static int trace_set(struct trace_options *t, const char *key, const char *val, 
     return opt_err_near(e, key, keys, ARRAY_SIZE(keys), "", "unknown property '%s'", key);
 }
 
-int opt_trace(struct options *o, const char *val, struct err *e)
+int trace_parse(struct trace_options *t, const char *val, struct err *e)
 {
     char *copy = xstrdup(val), *rest = copy, *item;
+    int ret = 0;
+
+    while (ret == 0 && (item = strsep(&rest, ",|"))) {
+        char *eq = strchr(item, '=');
+
+        if (eq)
+            *eq++ = 0;
+        ret = eq ? trace_set(t, item, eq, e) : trace_events(t, item, e);
+    }
+    free(copy);
+    return ret;
+}
+
+int trace_complete(struct trace_options *t, struct err *e)
+{
+    if (!t->kinds && (t->file || t->size || t->ring))
+        return err_set(e, -EINVAL, "which events? ('help' lists them)");
+    if (t->ring && !t->size)
+        return err_set(e, -EINVAL, "ring=on wants size=");
+    if (t->values && !(t->kinds & TRACE_HAS(TRACE_MEM)))
+        return err_set(e, -EINVAL, "values=on is for mem");
+    if (t->values)
+        t->kinds |= TRACE_VALUES;
+    return 0;
+}
+
+int opt_trace(struct options *o, const char *val, struct err *e)
+{
     struct err why = { "" };
     int ret = 0;
 
     if (!strcmp(val, "help") || !strcmp(val, "?"))
         o->action = ACT_TRACE_HELP;
-    while (ret == 0 && o->action == ACT_RUN && (item = strsep(&rest, ",|"))) {
-        char *eq = strchr(item, '=');
-
-        if (eq)
-            *eq++ = 0;
-        ret = eq ? trace_set(&o->trace, item, eq, &why) : trace_events(&o->trace, item, &why);
-    }
-    free(copy);
+    else if (o->action == ACT_RUN)
+        ret = trace_parse(&o->trace, val, &why);
     return ret < 0 ? err_set(e, ret, "-trace %s: %s", val, why.msg) : 0;
 }
 
@@ -122,15 +144,10 @@ void opt_trace_help(FILE *f)
 static int trace_finish(struct options *o, struct err *e)
 {
     struct trace_options *t = &o->trace;
+    struct err why = { "" };
 
-    if (!t->kinds && (t->file || t->size || t->ring))
-        return err_set(e, -EINVAL, "-trace: which events? ('help' lists them)");
-    if (t->ring && !t->size)
-        return err_set(e, -EINVAL, "-trace: ring=on wants size=");
-    if (t->values && !(t->kinds & TRACE_HAS(TRACE_MEM)))
-        return err_set(e, -EINVAL, "-trace: values=on is for mem");
-    if (t->values)
-        t->kinds |= TRACE_VALUES;
+    if (trace_complete(t, &why) < 0)
+        return err_set(e, -EINVAL, "-trace: %s", why.msg);
     if (t->kinds && o->accel.ops != &accel_bt)
         return err_set(e, -ENOTSUP, "-trace: only -accel tcg can record");
     o->accel.trace = *t;
@@ -214,6 +231,8 @@ int opt_symbols(struct options *o, const char *val, struct err *e)
 
 int opt_debug_finish(struct options *o, struct err *e)
 {
+    if (!o->symbols)
+        o->symbols = guest_symbols_new();
     o->accel.symbols = o->symbols;
     o->accel.magic_break = o->magic_break;
     if (o->magic_break && o->accel.ops != &accel_bt)

@@ -92,9 +92,8 @@ struct options {
     struct icount_options icount;    /* copied to accel, like trace */
     struct trace_options trace;
     bool magic_break;                /* -magic-break */
-    bool verify;                     /* -verify interp */
-    bool verify_kvm;           /* -verify kvm */
-    struct guest_symbols *symbols;   /* -symbols, or NULL */
+    bool verify, verify_kvm;         /* -verify interp, -verify kvm */
+    struct guest_symbols *symbols;   /* -symbols; the monitor adds to them */
     const char *log_items, *log_file, *log_filter;
     bool nographic, display_given, nodefaults, paused, daemonize, timestamps;
 };
@@ -153,6 +152,10 @@ int opt_icount(struct options *o, const char *val, struct err *e);
 int opt_trace(struct options *o, const char *val, struct err *e);
 int opt_symbols(struct options *o, const char *val, struct err *e);
 int opt_verify(struct options *o, const char *val, struct err *e);
+/** trace_parse() - what -trace takes, added to @t; trace_complete() - is it all that is needed?
+ *  0, or -errno with @e set, without the option's name */
+int trace_parse(struct trace_options *t, const char *val, struct err *e) MUST_CHECK;
+int trace_complete(struct trace_options *t, struct err *e) MUST_CHECK;
 /** opt_verify_start() - with -verify: become two processes; @o is then what each is to run */
 int opt_verify_start(struct options *o, struct err *e);
 /** opt_trace_help() - list the events of -trace */

@@ -31,6 +31,7 @@ struct run_mon {
 /** struct run - everything between command line and exit */
 struct run {
     const struct options *opt;
+    struct trace_options trace;      /* what the monitor had recorded last */
     struct options *nodes;               /* the same, for block nodes that come and go */
     struct machine *m;
     struct accel *accel;
@@ -91,6 +92,13 @@ bool run_hook_translate(void *opaque, unsigned cpu, gva_t va, gpa_t *pa);
 unsigned run_hook_list(void *opaque, unsigned cpu, uint64_t addr, const uint8_t *code, unsigned n, char *buf,
                        size_t size);
 const char *run_hook_log_changed(void *opaque);
+/** run_while_held() - all vCPUs stand still for @change; the machine lock, held, is given back meanwhile.
+ *  Returns what @change does, or -EBUSY with @e set (monitor-trace.c) */
+int run_while_held(struct run *r, int (*change)(struct run *r, const void *arg, struct err *e), const void *arg,
+                   struct err *e) MUST_CHECK;
+int run_hook_trace(void *opaque, const char *what, struct err *e);
+bool run_hook_tracing(void *opaque);
+int run_hook_symbols(void *opaque, const char *path, struct err *e);
 bool run_hook_reg(void *opaque, unsigned cpu, const char *name, uint64_t *val);
 /** run_hold_cpu() - vCPU @n standing still, for a look; run_release_cpu() goes with it */
 struct x86_cpu *run_hold_cpu(struct run *r, unsigned n);
@@ -112,7 +120,7 @@ int run_netdevs(struct run *r, struct err *e) MUST_CHECK;
 int run_nics(struct run *r, struct err *e) MUST_CHECK;
 /** run_network_check() - warn about cables with one end */
 void run_network_check(const struct run *r);
-extern const struct monitor_cmd network_infos[], network_commands[];
+extern const struct monitor_cmd network_infos[], network_commands[], trace_commands[];
 
 /** run_drives() - open drives, before pc_build() (firmware may be on one); 0 or
  *  -errno with @e set */

@@ -103,6 +103,10 @@ struct monitor_hooks {
                      size_t size);
     /** other items are logged than before; returns a line for the user, or NULL. May be NULL. */
     const char *(*log_changed)(void *opaque);
+    /** trace(), symbols() - as the commands say; 0, or -errno with @e set. tracing() - something is recorded */
+    int (*trace)(void *opaque, const char *what, struct err *e);
+    bool (*tracing)(void *opaque);
+    int (*symbols)(void *opaque, const char *path, struct err *e);
     /** the main loop calls monitor_resume() once it has carried out what stop, cont and
      *  requests to the machine ask for: the prompt comes after that */
     bool resumes;

@@ -199,9 +199,14 @@ static uint8_t *slurp(const char *path, size_t *size, struct err *e)
     return p;
 }
 
+struct guest_symbols *guest_symbols_new(void)
+{
+    return xzalloc(sizeof(struct guest_symbols));
+}
+
 int guest_symbols_add(struct guest_symbols **out, const char *path, struct err *e)
 {
-    struct guest_symbols *s = *out ? *out : xzalloc(sizeof *s);
+    struct guest_symbols *s = *out ? *out : guest_symbols_new();
     struct err why = { "" };
     size_t size, had = s->n;
     uint8_t *f;

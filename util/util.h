@@ -109,6 +109,8 @@ void symbols_free(struct symbols *s);
 /* ---- names of the guest's code (-symbols, transom-trace) ------------------------ */
 
 struct guest_symbols;
+/** guest_symbols_new() - without names */
+struct guest_symbols *guest_symbols_new(void);
 /** guest_symbols_add() - read ELF, System.map or kallsyms from @path into *@s, which is made
  *  when it is NULL. Returns 0 or -errno with @e naming the file; *@s is to be freed either way. */
 int guest_symbols_add(struct guest_symbols **s, const char *path, struct err *e) MUST_CHECK;

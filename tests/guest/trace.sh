@@ -48,6 +48,13 @@ fi
 
 echo "# what comes out of a trace"
 check "trace: callgrind" "$READER" stats --format callgrind -o "$work/callgrind.out" "$work/host.trace"
+if command -v callgrind_annotate > /dev/null; then
+    # KCachegrind's format as valgrind's own program reads it: its sum is the trace's
+    check "trace: callgrind_annotate reads it" sh -c "callgrind_annotate '$work/callgrind.out' | tr -d , |
+        grep -q '^ *3000000 .*PROGRAM TOTALS'"
+else
+    skip "trace: callgrind_annotate reads it" "no valgrind"
+fi
 check "trace: folded stacks add up" sh -c "'$READER' stats --format folded '$work/host.trace' |
     awk '{ n += \$NF } END { exit n != 3000000 }'"
 check "trace: drcov" sh -c "'$READER' coverage '$work/host.trace' | head -1 | grep -q '^DRCOV VERSION: 2'"
@@ -55,7 +62,16 @@ if command -v python3 > /dev/null; then
     "$READER" export --limit 20000 -o "$work/trace.json" "$work/host.trace"
     check "trace: JSON is JSON" python3 -c "import json, sys
 e = json.load(open(sys.argv[1]))['traceEvents']
-assert len(e) > 1000 and all(x['ph'] in 'BEMi' for x in e)" "$work/trace.json"
+assert len(e) > 1000 and all(x['ph'] in 'BEMi' for x in e)
+assert all({'ph', 'pid', 'tid'} <= x.keys() and (x['ph'] == 'E' or 'name' in x) and (x['ph'] == 'M' or 'ts' in x) for x in e)
+depth, last = {}, {}
+for x in e:
+    if x['ph'] == 'M':
+        continue
+    assert x['ts'] >= last.get(x['tid'], 0), x
+    last[x['tid']] = x['ts']
+    depth[x['tid']] = depth.get(x['tid'], 0) + {'B': 1, 'E': -1}.get(x['ph'], 0)
+    assert depth[x['tid']] >= 0, x" "$work/trace.json"
 else
     skip "trace: JSON is JSON" "no python3"
 fi
@@ -90,6 +106,19 @@ else
     skip "trace: values of memory" "no python3, or no $real: bare.sh makes it"
 fi
 
+echo "# two vCPUs: a stream for each"
+if [ -f "$BUILD/tests/guest/smp.bin" ]; then
+    run_for 120 "$work/trace-smp.log" -smp 2 -trace "exec,int,size=200M,file=$work/smp.trace" -cpu max -m 64 -display none -no-reboot \
+        -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/smp.bin"
+    check "trace: vCPU 0 and 1" sh -c "'$READER' info '$work/smp.trace' | grep -c '^cpu [01]: .* recorded' | grep -qx 2"
+    check "trace: both are printed" sh -c "'$READER' print --cpu 0 --limit 100 '$work/smp.trace' | grep -q '^0 ' &&
+        '$READER' print --cpu 1 --limit 100 '$work/smp.trace' | grep -q '^1 ' &&
+        ! '$READER' print --cpu 1 --limit 100 '$work/smp.trace' | grep -q '^0 '"
+    check "trace: two vCPUs compared" "$READER" diff "$work/smp.trace" "$work/smp.trace"
+else
+    skip "trace: two vCPUs" "no smp.bin: bare.sh makes it"
+fi
+
 echo "# a ring of 3 MiB"
 traced ring "exec,reg,mmio,io,size=3M,ring=on" tcg
 if [ "$(stat -c %s "$work/ring.trace")" -le $((3 * 1024 * 1024)) ] && [ "$(recorded ring)" = 3000000 ] &&
@@ -109,6 +138,11 @@ if "${X86_CC:-gcc}" -m32 -g -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--b
         want=$(grep -n 'times [0-9]' "$here/cover.S" | sed -E 's/^([0-9]+):.*times ([0-9]+).*/DA:\1,\2/')
         missing=$(comm -23 <(sort <<< "$want") <(sort "$work/cover.info"))
         if [ -z "$missing" ]; then pass "trace: lcov"; else fail "trace: lcov" "no $missing"; fi
+        if command -v genhtml > /dev/null; then
+            check "trace: genhtml reads it" sh -c "genhtml -q -o '$work/cover-html' '$work/cover.info' && test -f '$work/cover-html/index.html'"
+        else
+            skip "trace: genhtml reads it" "no lcov"
+        fi
     elif grep -q 'without libdw' "$work/cover.log"; then
         skip "trace: lcov" "built without libdw"
     else
@@ -116,6 +150,31 @@ if "${X86_CC:-gcc}" -m32 -g -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--b
     fi
 else
     skip "trace: lcov" "$(tail_of "$work/cover.log")"
+fi
+
+echo "# switched on and off by the monitor; names from the monitor"
+printf '%s\n' '.text' '.global _start' '.align 4' '.long 0x1badb002, 0, -0x1badb002' '_start: mov $0x2000, %esp' \
+    'again: call work' 'jmp again' 'work: incl 0x3000' 'ret' > "$work/loop.S"
+# say TEXT, then until COMMAND succeeds
+until_true() { for _ in $(seq 600); do sh -c "$1" && return 0; kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done; sh -c "$1"; }
+if "${X86_CC:-gcc}" -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none -o "$work/loop.elf" \
+    "$work/loop.S" 2> "$work/loop.log"; then
+    rm -f "$work/loop.in" "$work/on.trace"
+    mkfifo "$work/loop.in"
+    timeout -k 5 120 "$TRANSOM" -kernel "$work/loop.elf" -m 32 -display none -monitor stdio < "$work/loop.in" > "$work/loop.log" 2>&1 &
+    pid=$!
+    exec 3> "$work/loop.in"
+    printf 'trace\ntrace bogus\ntrace exec,size=64M,file=%s\n' "$work/on.trace" >&3
+    until_true "[ \$(stat -c %s '$work/on.trace' 2> /dev/null || echo 0) -gt 600000 ]"
+    printf 'trace\ntrace off\nsymbols %s\nx/1i 0x100018\ntrace\nquit\n' "$work/loop.elf" >&3
+    wait "$pid"
+    exec 3>&-
+    check "trace: the monitor switches it" sh -c "tr '\r' '\n' < '$work/loop.log' | grep -ax 'trace: o[nf]*' | tr '\n' ' ' |
+        grep -qx 'trace: off trace: on trace: off ' && grep -aq \"trace: no event 'bogus'\" '$work/loop.log'"
+    check "trace: what the monitor had recorded" sh -c "'$READER' stats -s '$work/loop.elf' '$work/on.trace' | grep -q work"
+    check "trace: symbols from the monitor" grep -aq '<work+0' "$work/loop.log"
+else
+    skip "trace: the monitor switches it" "$(tail_of "$work/loop.log")"
 fi
 
 echo "# lockstep"
