@@ -50,6 +50,11 @@ void ir_dead_flags(struct ir_block *b, bool prune)
     for (unsigned i = b->n_ops; i-- > 0;) {
         struct ir_op *op = &b->ops[i];
 
+        if (op->opc == IR_INSN) {
+            op->lf = live;
+            op->rf = 0;
+            continue;
+        }
         if ((ir_op_info(op->opc)->attr & IRA_END) || op->opc == IR_LEAVECC)
             live = IRF_ALL;
         else if (op->opc == IR_BR)
@@ -66,7 +71,9 @@ void ir_dead_flags(struct ir_block *b, bool prune)
             }
         }
         op->rf = ir_op_reads_flags(b, op);
-        live = (live & ~ir_op_kills_flags(b, op)) | op->rf;
+        if (op->wf)
+            live &= ~ir_op_kills_flags(b, op);
+        live |= op->rf;
         if (ir_op_can_fault(op))
             live = IRF_ALL;
         if (op->opc == IR_LABEL)
@@ -198,12 +205,23 @@ static void note_values(struct lives *s, const struct ir_op *op)
  */
 void ir_liveness(struct ir_block *b, bool prune)
 {
-    struct lives s = { .b = b, .n_globals = b->target->n_globals };
+    struct lives s;
     bool removed = false;
 
+    s.b = b;
+    s.n_globals = b->target->n_globals;
+    s.overwritten = 0;
+    s.in_loop = false;
+    memset(s.label_met, 0, b->n_labels);
+    memset(s.later, 0, b->n_vals);
+    memset(s.looped, 0, b->n_vals);
     for (unsigned i = b->n_ops; i-- > 0;) {
         struct ir_op *op = &b->ops[i];
 
+        if (op->opc == IR_INSN) {
+            op->last = 0;
+            continue;
+        }
         if (op->opc == IR_LABEL)
             s.label_met[op->imm] = true;
         else if (ir_is_branch(op) && !s.label_met[op->label])

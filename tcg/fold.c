@@ -137,8 +137,6 @@ static void constant_b(struct folder *f, struct ir_op *op)
 
 static void replace_inputs(struct folder *f, struct ir_op *op)
 {
-    if (op->opc == IR_INSN || op->opc == IR_LABEL)
-        return;
     if (op->a < IR_IMM2)
         op->a = copy_source(f, op->a);
     if (op->b < IR_IMM2)
@@ -420,9 +418,12 @@ static void learn_merge(struct folder *f, const struct ir_op *op, unsigned bytes
 
 static void learn_results(struct folder *f, const struct ir_op *op)
 {
-    unsigned bytes = result_bytes(op);
-    unsigned src_bytes = op->b < IR_IMM2 ? bytes_of(f, op->b) : 8;
+    unsigned bytes, src_bytes;
 
+    if (op->d == IR_NONE && op->e == IR_NONE)
+        return;
+    bytes = result_bytes(op);
+    src_bytes = op->b < IR_IMM2 ? bytes_of(f, op->b) : 8;
     if (op->e != IR_NONE)
         forget(f, op->e, op->size == 4 ? 4 : 8);
     if (op->d == IR_NONE)
@@ -468,10 +469,12 @@ void ir_fold(struct ir_block *b)
 
         if (op->opc == IR_LABEL)
             f.epoch++;
-        replace_inputs(&f, op);
-        if (fold_op(&f, op))
-            continue;
-        learn_results(&f, op);
+        if (op->opc != IR_INSN && op->opc != IR_LABEL) {
+            replace_inputs(&f, op);
+            if (fold_op(&f, op))
+                continue;
+            learn_results(&f, op);
+        }
         if (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)) {
             forget_globals(&f);
             if (op->d != IR_NONE)

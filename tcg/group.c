@@ -267,17 +267,22 @@ void ir_group(struct ir_block *b)
     for (unsigned i = 0; i < n_ops; i++) {
         struct ir_op *op = &b->ops[i];
 
+        if (op->opc == IR_INSN) {
+            s.touched = false;
+            continue;
+        }
         if (op->opc == IR_LABEL || op->opc == IR_CALL || op->opc == IR_FENCE)
             end_groups(&s);
         if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
             all_fresh(&s);
         if (op->opc == IR_LEAVECC)
             s.leaves++;
-        if (op->opc == IR_INSN)
-            s.touched = false;
-        place(&s, op);
-        if (op->opc == IR_CALL || (ir_op_info(op->opc)->attr & IRA_MEM))
+        if (ir_op_info(op->opc)->attr & IRA_MEM) {
+            place(&s, op);
             s.touched = true;
+        } else if (op->opc == IR_CALL) {
+            s.touched = true;
+        }
         if (op->d != IR_NONE || op->e != IR_NONE)
             learn(&s, op);
     }

@@ -102,6 +102,8 @@ static inline void ram_load(uint8_t *d, const uint8_t *s, unsigned n)
     case 4: v = RAM_LOAD(ram32_t, s); break;
     case 8: v = RAM_LOAD(ram64_t, s); break;
     default:
+        for (; PLAIN_IS_ORDERED && n >= 8; n -= 8, d += 8, s += 8)     /* code to be translated */
+            *(ram64_t *)d = RAM_LOAD(ram64_t, s);
         for (unsigned i = 0; i < n; i++)
             d[i] = RAM_LOAD(uint8_t, s + i);
         return;
