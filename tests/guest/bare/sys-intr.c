@@ -358,6 +358,21 @@ static void test_pic(void)
     lapic[LVT_LINT0] = 0x10700;
 }
 
+/* A KVM without hardware executes many instructions before it looks. */
+static int let_in(void)
+{
+    int came;
+
+    begin();
+    self(0x61);
+    window();
+    came = packed() == 0x61000000;
+    check("an interrupt comes between STI and CLI", came, 1);
+    if (!came)
+        asm volatile("sti\n\thlt\n\tcli" : : : "memory");
+    return came;
+}
+
 void test_sys_intr(void);
 void test_sys_intr(void)
 {
@@ -367,11 +382,15 @@ void test_sys_intr(void)
     lapic[SVR] = 0x1ff;
     lapic[LVT_LINT0] = 0x10700;
     trap.hook = hook_record;
-    test_priority();
-    test_timer();
-    test_nmi();
-    test_ioapic();
-    test_hpet();
-    test_pic();
+    if (let_in()) {
+        test_priority();
+        test_timer();
+        test_nmi();
+        test_ioapic();
+        test_hpet();
+        test_pic();
+    } else {
+        skip("interrupt chips", "they cannot be asked one by one");
+    }
     trap.hook = 0;
 }

@@ -6,6 +6,8 @@ void test_xfer_int(void), test_xfer_far(void), test_xfer_ret(void), test_xfer_ta
 int main(void)
 {
     trap_init();
+    if (!ring3_can_leave())
+        finish();
     test_xfer_int();
     test_xfer_far();
     test_xfer_ret();

@@ -101,3 +101,20 @@ void trap_init(void)
                  : : "r"(SEL_DATA));
     asm volatile("ltr %w0\n\tlldt %w1" : : "r"(SEL_TSS), "r"(SEL_LDT));
 }
+
+asm(".pushsection .text\nring3_leave: int $0x80\n\t.popsection");
+extern const u8 ring3_leave[];
+
+int ring3_can_leave(void)
+{
+    in_ring3(ring3_leave);
+    check_trap("ring 3: INT arrives", LEAVE_VEC, 0);
+    return trap.vec == LEAVE_VEC;
+}
+
+int paging_accepted(void)
+{
+    TRY("mov %0, %%cr0", : : "r"(read_cr0() | CR0_PG) : "memory");
+    check_trap("paging can be turned on", -1, 0);
+    return trap.vec < 0;
+}

@@ -81,4 +81,13 @@ static inline int in_ring3(const u8 *code)
     return trap.vec;
 }
 
+/**
+ * ring3_can_leave() - a test: INT in ring 3 arrives. Groups that need it ask first: a KVM without
+ * hardware raises #UD for what its emulator lacks.
+ */
+int ring3_can_leave(void);
+
+/** paging_accepted() - a test: CR0.PG can be set; CR3 and CR4 are ready */
+int paging_accepted(void);
+
 #endif
