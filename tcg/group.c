@@ -10,6 +10,9 @@
  *
  * A load leads stores, too, if nothing leaves the block between: then its page must be writable.
  *
+ * In a block that jumps to its own start accesses whose address grows by a constant, or stays, may keep
+ * what leads to their page for the next round: they are marked as carried.
+ *
  * A value is known as an identity and a distance: copies, sums with constants and pushes only
  * change the distance; sums of the same two values are the same. Calls end all groups, because a helper may change the address
  * space; so do labels, because control may come from elsewhere.
@@ -19,6 +22,7 @@
 #define GROUP_SPAN 512
 #define N_GROUPS 4           /* their temps compete for scratch registers: a page costs a load from the stack */
 #define N_SUMS 16
+#define N_SITES 16
 
 struct sym {
     uint32_t id;
@@ -42,12 +46,19 @@ struct group {
     uint32_t used;
 };
 
+/* an access that is no follower */
+struct site {
+    struct ir_op *op;
+    struct sym at;
+};
+
 struct grouper {
     struct ir_block *b;
     struct sym sym[IR_MAX_VALS];
     struct group g[N_GROUPS];
     struct sum sum[N_SUMS];  /* the latest */
-    unsigned n_sums, leaves;
+    unsigned n_sums, leaves, n_sites;
+    struct site site[N_SITES];
     uint32_t ids, clock;
     unsigned slot;           /* next exit for a leader */
     bool touched;            /* the instruction has had an access, or may have */
@@ -185,6 +196,8 @@ static void place(struct grouper *s, struct ir_op *op)
     }
     if (!s->touched)
         lead(s, op, bytes, write, align);
+    if (s->n_sites < N_SITES)
+        s->site[s->n_sites++] = (struct site){ op, s->sym[op->a] };
 }
 
 /* The first exit that no condition uses. */
@@ -234,6 +247,8 @@ static void learn(struct grouper *s, const struct ir_op *op)
             from = op->a, add = op->imm;
         else if ((op->opc == IR_ADD || op->opc == IR_SUB) && op->b == IR_IMM && op->a < IR_IMM2)
             from = op->a, add = op->opc == IR_ADD ? op->imm : (int64_t)-(uint64_t)op->imm;
+        else if ((op->opc == IR_INC || op->opc == IR_DEC) && op->a < IR_IMM2)
+            from = op->a, add = op->opc == IR_INC ? 1 : -1;
     }
     if (from != IR_NONE && add == (int32_t)add) {
         s->sym[op->d] = (struct sym){ s->sym[from].id, s->sym[from].off + add };
@@ -245,6 +260,77 @@ static void learn(struct grouper *s, const struct ir_op *op)
     fresh(s, op->e);
 }
 
+/* ---- loops ----------------------------------------------------------------------- */
+
+/* What every register has at the block's start: its number + 1, distance 0. */
+static bool is_entry(const struct grouper *s, uint32_t id) { return id - 1 < s->b->target->n_globals; }
+
+/* How much more the register whose value at the start is @id has at the end; false: who knows */
+static bool step_of(const struct grouper *s, uint32_t id, int64_t *step)
+{
+    if (!is_entry(s, id) || s->sym[id - 1].id != id)
+        return false;
+    *step = s->sym[id - 1].off;
+    return true;
+}
+
+/* How much higher is the address in the next round? */
+static bool address_step(const struct grouper *s, uint32_t id, int64_t *step)
+{
+    int64_t a, b;
+
+    if (step_of(s, id, step))
+        return true;
+    for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS); i++) {
+        const struct sum *m = &s->sum[i];
+        if (m->id == id && step_of(s, m->a, &a) && step_of(s, m->b, &b)) {
+            *step = a + (b << m->sc);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the block's end begins if that may jump to its start; else n_ops */
+static unsigned loop_end(const struct ir_block *b)
+{
+    const struct ir_op *e = &b->ops[b->n_ops - 1], *first = b->ops;
+
+    while (first < e && first->opc != IR_INSN)
+        first++;
+    if (b->n_ops > 4 && e->opc == IR_GOTO_TB && e[-1].opc == IR_LABEL && e[-2].opc == IR_GOTO_TB
+        && (e[-3].opc == IR_BRCC || e[-3].opc == IR_BRCMP))
+        return e->imm == first->imm || e[-2].imm == first->imm ? b->n_ops - 4 : b->n_ops;
+    return e->opc == IR_GOTO_TB && e->imm == first->imm ? b->n_ops - 1 : b->n_ops;
+}
+
+/* Nothing in a carrying block changes maps but slow paths, and every round does all of it. */
+static bool may_carry(const struct ir_block *b, unsigned end)
+{
+    for (unsigned i = 0; i < end; i++)
+        switch (b->ops[i].opc) {
+        case IR_CALL: case IR_FENCE: case IR_NOTE: case IR_LABEL: case IR_BR: case IR_BRCC: case IR_BRCMP:
+            return false;
+        default:
+            break;
+        }
+    return true;
+}
+
+/* At the end of a block that jumps to its start: which accesses go on from where they were? */
+static void carry(struct grouper *s, unsigned end)
+{
+    int64_t step;
+
+    if (!may_carry(s->b, end))
+        return;
+    for (unsigned i = 0; i < s->n_sites && s->b->n_carry < TCG_N_CARRY; i++) {
+        struct site *t = &s->site[i];
+        if (address_step(s, t->at.id, &step) && step >= 0 && step <= CARRY_MAX_STEP)
+            t->op->carry = (uint8_t)++s->b->n_carry;
+    }
+}
+
 /**
  * ir_group() - find groups of accesses
  *
@@ -253,14 +339,14 @@ static void learn(struct grouper *s, const struct ir_op *op)
 void ir_group(struct ir_block *b)
 {
     struct grouper s;        /* not cleared: temps are written before they are read */
-    unsigned n_ops = b->n_ops;
+    unsigned n_ops = b->n_ops, end = loop_end(b);
 
     if (b->pc32)
         return;              /* address sums may wrap at 4 GiB */
     s.b = b;
     s.ids = s.clock = 0;
     s.slot = first_slot(b);
-    s.n_sums = s.leaves = 0;
+    s.n_sums = s.leaves = s.n_sites = 0;
     s.touched = false;
     end_groups(&s);
     all_fresh(&s);
@@ -271,6 +357,8 @@ void ir_group(struct ir_block *b)
             s.touched = false;
             continue;
         }
+        if (i == end)
+            carry(&s, end);
         if (op->opc == IR_LABEL || op->opc == IR_CALL || op->opc == IR_FENCE)
             end_groups(&s);
         if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))

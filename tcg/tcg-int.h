@@ -117,6 +117,7 @@ struct tb {
     const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
                                * bytes behind them */
     const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
+    uint16_t loop_off;        /* where its jumps to itself enter */
     struct ir_block *ir;      /* interpreter */
     uint32_t undefined_fl;    /* with before_block: bits of F that are undefined at its end, as in cpu->fl */
     bool has_vectors;         /* with it: more than registers and memory may have changed */

@@ -88,6 +88,7 @@ struct ir_op {
     };
     bool lock;           /* atomic */
     bool poll;           /* GOTO_TB: poll for interrupts */
+    uint8_t carry;       /* memory operations: CARRY_* below */
     uint16_t label;
     ir_val d, e, a, b, c;
     int32_t imm2;
@@ -105,8 +106,12 @@ struct ir_op {
 /* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's page,
  * GRP_LEAD_W (itself a load) that of a page that may be written.
  * A leader that has no such page leaves the block, before its instruction, by the exit aux.
- * An implementation may ignore both. */
+ * Carried operations, carry = 1 + 0..TCG_N_CARRY-1: in a block that jumps to its own start the address is
+ * CARRY_MAX_STEP or less above that of the last round, or the same; so what leads to the page may be
+ * kept for the next round. An implementation may ignore all of this. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
+#define TCG_N_CARRY 8
+#define CARRY_MAX_STEP 4096
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**
@@ -161,7 +166,7 @@ struct ir_vec {
 
 struct ir_block {
     const struct tcg_target *target;
-    unsigned n_ops, n_vals, n_labels, n_vec;
+    unsigned n_ops, n_vals, n_labels, n_vec, n_carry;
     bool pc32;           /* the program counter wraps at 4 GiB (set by the run loop) */
     bool overflow;       /* ran out of room: the translator must end the block earlier */
     struct ir_op *ops;   /* room for IR_MAX_OPS when made by ir_block_new() */
@@ -331,6 +336,9 @@ struct tcg_cpu {
     struct tcg_slow *slow;         /* == &slow_area */
     uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
     uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */
+    /* of the loop that runs: addresses below limit lie in the page that delta leads to (host - guest), if
+     * they are not below that of the round before; limit 0: it leads nowhere. Slow paths clear limits. */
+    struct { uint64_t limit, delta; } carry[TCG_N_CARRY];
     struct tb *cur_tb;        /* interpreter: the running block */
     /* -- other vCPUs: tcg/smp.c --------------------------------------------------- */
     struct tcg_cpu *next;     /* vCPU made before this one */

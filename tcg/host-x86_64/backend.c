@@ -96,6 +96,7 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     tb->f_spoils = flags_spoils(b);
     if (g->c.p + 2 * GEN_MARGIN > g->end)
         return false;
+    tb->loop_off = (uint16_t)gen_carry_none(g, b->n_carry);
     if (t->profile)
         gen_count_run(g);
     if (tb->page2 != NO_PAGE)
@@ -127,7 +128,7 @@ static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb 
         return;
     if (!to && l->guard_off)
         patch_word(rw + l->guard_off, 0xffffffff);
-    const uint8_t *target = to ? to->code : tb->code + l->stub_off;
+    const uint8_t *target = to ? to->code + (to == tb ? tb->loop_off : 0) : tb->code + l->stub_off;
     if (to && l->save_off && to->f_spoils & l->f_from) {
         patch_word(rw + l->save_jmp, (uint32_t)(target - (tb->code + l->save_jmp + 4)));
         target = tb->code + l->save_off;

@@ -72,6 +72,9 @@ struct stub {
     uint16_t mem;            /* FAULT: number + 1 of the operation's MEM stub; 0: none */
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
     bool lead_w;             /* MEM: whose page must be writable */
+    uint8_t carry;           /* MEM: like op->carry */
+    int16_t hi;              /* MEM, carried: end of the bytes, from the address on */
+    int16_t lo;
     bool alone;              /* LINK: to a block without groups */
     bool owes_f;             /* LINK: env->fl says how to make F, from rec */
     bool late;               /* MEM: the block may have been entered in that state and still be */
@@ -171,6 +174,10 @@ struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool
 /* of a vector instruction, which may want it aligned */
 struct opn mem_begin_vec(struct gen *g, const struct ir_op *op, const struct ir_vec *v);
 void mem_end(struct gen *g);
+/* the loop that begins knows no pages; returns the code's length so far */
+size_t gen_carry_none(struct gen *g, unsigned n);
+/* env->carry[].limit = 0; @adj: env - RSP */
+void carry_clear(struct code *c, unsigned n, unsigned adj);
 struct stub *stub_new(struct gen *g, enum stub_kind k);
 struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32);
 void link_owes(struct gen *g, struct stub *s, const struct recipe *r);  /* it leaves with flags_leave() true */

@@ -10,6 +10,10 @@
  *   the operation on [t + c]
  * after:
  *
+ * A carried access (group.c) compares its address with where the page of the round before ends:
+ *   cmp t, [limit] ; jae refill ; mov c, [delta]
+ * and the stub at refill does the checks and the look-up.
+ *
  * An address outside the canonical range finds some entry but makes a host
  * address outside the host's canonical range: the host fault is directed to the
  * miss stub, which raises the guest's. Misaligned accesses only check whether
@@ -131,6 +135,40 @@ static void check_alone(struct gen *g, struct stub *s)
     }
 }
 
+#define CARRY(n, f) o_env(offsetof(struct tcg_cpu, carry[0].f) + (size_t)((n) - 1) * 16)
+_Static_assert(sizeof(((struct tcg_cpu *)NULL)->carry[0]) == 16, "CARRY()");
+
+void carry_clear(struct code *c, unsigned n, unsigned adj)
+{
+    for (unsigned i = 1; i <= n; i++) {
+        struct opn m = CARRY(i, limit);
+
+        m.disp += (int32_t)adj;
+        ins(c, 8, 0xc7, 0, m);
+        e32(c, 0);
+    }
+}
+
+size_t gen_carry_none(struct gen *g, unsigned n)
+{
+    carry_clear(&g->c, n, 0);
+    return (size_t)(g->c.p - g->start);
+}
+
+static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    s->carry = op->carry;
+    s->lo = s->lead ? op->span_lo : 0;
+    s->hi = s->lead ? op->span_hi : s->size;
+    ins(c, 8, 0x3b, s->t, CARRY(s->carry, limit));
+    s->from[0] = jcc32(c, 3);
+    mov_load(c, s->c, CARRY(s->carry, delta));
+    s->op = c->p;
+    return o_mem(s->t, s->c);
+}
+
 /* Checks and look-up for the access that @s describes, by @op. */
 static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *s)
 {
@@ -141,6 +179,8 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     s->lead_w = op->grp == GRP_LEAD_W;
     s->late = g->f_late;
     s->slot = op->aux;
+    if (op->carry)
+        return carried(g, op, s);
     if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
     else
@@ -272,7 +312,8 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
         fault = jcc32(c, 2);
     mov_load(c, s->c, SLOW(delta));
     patch32(jcc32(c, 5), s->op);
-    patch32(s->from[0], c->p);
+    if (s->from[0])
+        patch32(s->from[0], c->p);
     recipe_save(g, &s->rec);
     if (s->late) {           /* F may be owed by the block before: ask the run loop, which pays */
         ins(c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
@@ -304,6 +345,35 @@ static void access_after_slow(struct gen *g, struct stub *s)
     copy_op(c, s);
     call_to(c, thunk_rw(g, TH_COMMIT));
     jmp_to(c, s->after);
+}
+
+/*
+ * A carried access is in a new page: find it, and how far it goes. From here on s->from is as without
+ * carrying. The last page of the address space is not kept: an address that has wrapped is below its end.
+ */
+static void emit_refill(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+    uint8_t *last, *keep;
+
+    patch32(s->from[0], c->p);
+    s->from[0] = s->hi - s->lo > 1 ? check_span(g, s->t, s->c, s->lo, s->hi - s->lo) : NULL;
+    map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
+    ins(c, 8, 0x85, s->c, o_reg(s->c));
+    s->from[1] = jcc32(c, 4);
+    mov_store(c, CARRY(s->carry, delta), s->c);
+    mov_rr(c, 8, s->c, s->t);
+    alu_imm(c, 8, ALU_OR, o_reg(s->c), PAGE_MASK);
+    alu_imm(c, 8, ALU_CMP, o_reg(s->c), -1);
+    last = jcc32(c, 4);
+    alu_imm(c, 8, ALU_ADD, o_reg(s->c), 2 - s->hi);
+    keep = jmp32(c);
+    patch32(last, c->p);
+    ins(c, 4, 0x33, s->c, o_reg(s->c));
+    patch32(keep, c->p);
+    mov_store(c, CARRY(s->carry, limit), s->c);
+    mov_load(c, s->c, CARRY(s->carry, delta));
+    jmp_to(c, s->op);
 }
 
 static void emit_mem_stub(struct gen *g, struct stub *s)
@@ -426,7 +496,10 @@ uint8_t *stubs_emit(struct gen *g)
             break;
         }
         switch (s->kind) {
-        case STUB_MEM: s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
+        case STUB_MEM:
+            if (s->carry)
+                emit_refill(g, s);
+            s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;

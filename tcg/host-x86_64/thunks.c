@@ -107,6 +107,7 @@ static void th_slow(struct code *c, const uint8_t *leave_exc)
     ins(c, 8, 0x8d, RSI, o_env(80 + offsetof(struct tcg_cpu, slow_area)));
     mov_load(c, RDX, o_env(72));                         /* where we were called from */
     call_c(c, (const void *)tcg_slow_access);
+    carry_clear(c, TCG_N_CARRY, 80);
     ins(c, 4, 0x85, RAX, o_reg(RAX));
     uint8_t *fault = jcc32(c, 4);
     alu_imm(c, 4, ALU_XOR, o_reg(RAX), 2);   /* CF = 0 */
@@ -135,6 +136,7 @@ static void th_commit(struct code *c)
     ins(c, 8, 0x8d, RDI, o_env(96));
     ins(c, 8, 0x8d, RSI, o_env(96 + offsetof(struct tcg_cpu, slow_area)));
     call_c(c, (const void *)tcg_slow_commit);
+    carry_clear(c, TCG_N_CARRY, 96);
     rsp_add(c, 8);
     for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
         pop(c, caller_saved[i]);

@@ -26,9 +26,16 @@ struct guest {
     struct ir_block *b;
     struct x86_model model;
     struct x86_bus bus;
+    bool scattered;           /* the host has the pages in reverse order: see guest_page() */
     bool faulted;             /* an exception went out: without an IDT that is a triple fault */
 };
 enum { GUEST_INTR_EXIT = 1 << 7 };   /* VCPU_INTR_EXIT */
+
+/** guest_page() - where the host has page @n */
+static inline uint8_t *guest_page(const struct guest *g, unsigned n)
+{
+    return g->ram + (g->scattered ? GUEST_PAGES - 1 - n : n) * 4096;
+}
 
 static inline enum phys_kind guest_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page)
 {
@@ -36,7 +43,7 @@ static inline enum phys_kind guest_lookup(void *opaque, gpa_t gpa, uint8_t **hos
 
     if (gpa < GUEST_BASE || gpa >= GUEST_BASE + GUEST_PAGES * 4096u)
         return PHYS_NONE;
-    *host = g->ram + (gpa - GUEST_BASE);
+    *host = guest_page(g, (unsigned)(gpa - GUEST_BASE) >> 12) + (gpa & 4095);
     *page = (uint32_t)((gpa - GUEST_BASE) >> 12);
     return PHYS_RAM;
 }

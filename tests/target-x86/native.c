@@ -290,7 +290,7 @@ static const char *const skip[] = {
     /* another file's, or the host kernel's, or not the same twice */
     "INS", "OUTS", "IN", "OUT", "Jcc", "JMP", "CALL", "RET", "LOOP", "LOOPE", "LOOPNE", "JCXZ", "INT",
     "INT1", "INT3", "IRET", "RETF", "JMPF", "CALLF", "SYSCALL", "SYSRET", "SYSENTER", "SYSEXIT",
-    "UD2", "RSM", "POPF", "PUSHF", "ENTER", "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED",
+    "UD2", "VMCALL", "VMMCALL", "RSM", "POPF", "PUSHF", "ENTER", "CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED",
     "RDPID", "LSL", "LAR", "VERR", "VERW", "SLDT", "STR", "SMSW", "SGDT", "SIDT", "LSS", "LFS", "LGS",
     "XGETBV", "RDFSBASE", "RDGSBASE", "WRFSBASE", "WRGSBASE", "CLI", "STI", "MONITOR", "MWAIT",
     "CLAC", "STAC", "CLFLUSH", "CLFLUSHOPT", "CLWB", "CMPXCHG8B", "CMPXCHG16B", "LEAVE", "XLAT",

@@ -1,16 +1,7 @@
 /* rep.c - repeated string operations of translated code, with and without the helper, as the interpreter's */
-#include <unistd.h>
-
-#include "tests/target-x86/guest.h"
-#include "tcg/tcg-int.h"
+#include "tests/target-x86/engines.h"
 
 #ifdef __x86_64__
-
-struct result {
-    uint8_t ram[0x6000];
-    uint64_t regs[16];
-    uint64_t ip, flags;
-};
 
 struct rep_case {
     uint8_t op;              /* opcode: a4, a5, aa, ab */
@@ -20,67 +11,26 @@ struct rep_case {
     bool code64;
 };
 
-static void put_code(struct guest *g, const struct rep_case *c)
-{
-    uint8_t *p = g->ram;
-
-    if (c->word)
-        *p++ = 0x66;
-    *p++ = 0xf3;
-    if (c->quad)
-        *p++ = 0x48;
-    *p++ = c->op;
-    memcpy(p, "\x0f\x0b", 2);      /* ud2: ends it, because there is no IDT */
-}
-
-static void run(enum tcg_backend backend, const struct rep_case *c, struct result *r)
-{
-    struct guest *g = guest_new_on(backend, true);
-    struct tcg_cpu *tc = &g->cpu->tcg;
-    struct tb_key k;
-    uint8_t *data = g->ram + (GUEST_DATA - GUEST_BASE);
-
-    put_code(g, c);
-    for (unsigned i = 0; i < sizeof(r->ram); i++)
-        data[i] = (uint8_t)(i * 7 + (i >> 8));
-    guest_key(g, &k, c->code64 ? GUEST_LONG : GUEST_PROT, 0);
-    tcg_mode_changed(tc, k.mode);
-    tc->va_mask = c->code64 ? ~0ull : 0xffffffff;
-    for (unsigned i = 0; i < 16; i++)
-        tc->regs[i] = 0x1234567 * i;
-    tc->regs[G_RAX] = c->code64 ? 0x8877665544332211 : 0x44332211;
-    tc->regs[G_RSI] = GUEST_DATA + c->si;
-    tc->regs[G_RDI] = GUEST_DATA + c->di;
-    tc->regs[G_RCX] = c->count;
-    g->cpu->df = c->down ? -1 : 1;
-    uint64_t v;
-    for (unsigned i = 0; i < sizeof(r->ram); i += 4096) {    /* the maps know the pages */
-        cr_assert(tcg_load(tc, GUEST_DATA + i, 1, &v));
-        cr_assert(tcg_store(tc, GUEST_DATA + i, 1, v));
-    }
-    alarm(60);
-    do
-        tcg_run(tc);
-    while (!g->faulted);
-    alarm(0);
-    memcpy(r->ram, data, sizeof(r->ram));
-    memcpy(r->regs, tc->regs, sizeof(r->regs));
-    r->ip = tc->pc;
-    r->flags = x86_get_eflags(g->cpu);
-    guest_free(g);
-}
-
 static void same(const struct rep_case *c)
 {
-    static struct result a, b;
+    struct engine_in in = { .mode = c->code64 ? GUEST_LONG : GUEST_PROT, .down = c->down };
+    char code[4], what[80];
 
-    run(TCG_BACKEND_INTERP, c, &a);
-    run(TCG_BACKEND_HOST, c, &b);
-    cr_assert_eq(a.regs[G_RCX], 0);
-    cr_assert_eq(a.ip, b.ip);
-    cr_assert_eq(a.flags, b.flags);
-    cr_assert_arr_eq(a.regs, b.regs, sizeof(a.regs), "op %02x, %u from %#x to %#x", c->op, c->count, c->si, c->di);
-    cr_assert_arr_eq(a.ram, b.ram, sizeof(a.ram), "op %02x, %u from %#x to %#x", c->op, c->count, c->si, c->di);
+    if (c->word)
+        code[in.n++] = 0x66;
+    code[in.n++] = (char)0xf3;
+    if (c->quad)
+        code[in.n++] = 0x48;
+    code[in.n++] = (char)c->op;
+    in.code = code;
+    for (unsigned i = 0; i < 16; i++)
+        in.regs[i] = 0x1234567 * i;
+    in.regs[G_RAX] = c->code64 ? 0x8877665544332211 : 0x44332211;
+    in.regs[G_RSI] = GUEST_DATA + c->si;
+    in.regs[G_RDI] = GUEST_DATA + c->di;
+    in.regs[G_RCX] = c->count;
+    snprintf(what, sizeof what, "op %02x, %u from %#x to %#x", c->op, c->count, c->si, c->di);
+    cr_assert_eq(engines_agree(&in, what)->regs[G_RCX], 0);
 }
 
 static void all_sizes(struct rep_case c)
