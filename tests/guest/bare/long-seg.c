@@ -25,7 +25,7 @@ static void test_canonical(void)
     check_trap("non-canonical RET", GP, 0);
     for (int i = 0; i < 3; i++) {        /* known code, too, is left before it */
         TRY("push %1\n\tmov %%rsp, %0\n1:\tret\n\t.globl ret_here\n\t.set ret_here, 1b",
-            : "=m"(v) : "r"(NONCANONICAL) : MEM);
+            : "=&r"(v) : "r"(NONCANONICAL) : MEM);   /* memory may be addressed by RSP, which PUSH changes */
         check("RET that faults: RSP", trap.sp, v);
         check("RET that faults: RIP", trap.ip, (ulong)ret_here);
     }
