@@ -90,6 +90,10 @@ struct accel_ops {
     /** choose_irqchip() - whose interrupt chips count: @on when it takes the machine
      *  over, !@on when it hands it on; may be NULL: those of hw/ */
     void (*choose_irqchip)(struct accel *a, bool on);
+    /** refresh_chips() - hw/'s 8259s and I/O APIC show what its own hold; any time, machine
+     *  lock held. lapic_page() - registers of a parked vCPU's local APIC; false: hw/'s. Both may be NULL. */
+    void (*refresh_chips)(struct accel *a);
+    bool (*lapic_page)(struct accel_cpu *c, uint8_t page[ACCEL_LAPIC_BYTES]);
     /** debug_set(), debug_step() - parts of accel_debug_*() */
     void (*debug_set)(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
                       const struct tcg_watch *w, unsigned n_watches);

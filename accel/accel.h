@@ -23,6 +23,7 @@ struct accel_ops;
 enum accel_irqchip { IRQCHIP_OFF, IRQCHIP_SPLIT, IRQCHIP_ON };
 
 #define ACCEL_WHY 200
+#define ACCEL_LAPIC_BYTES 1024
 
 /** struct accel_options - one -accel argument, parsed */
 struct accel_options {
@@ -91,6 +92,13 @@ struct x86_cpu *accel_cpu(struct accel *a, unsigned i);
  */
 bool accel_hold(struct accel *a);
 void accel_release(struct accel *a);
+/** accel_refresh_chips() - hw/intc's 8259s and I/O APIC show the present state, whose they are; lock held */
+void accel_refresh_chips(struct accel *a);
+/**
+ * accel_lapic_page() - registers of vCPU @i's local APIC where it is the accelerator's, as at its xAPIC page
+ * Between accel_hold() and accel_release(). Returns false when hw/intc's counts, or the vCPU runs.
+ */
+bool accel_lapic_page(struct accel *a, unsigned i, uint8_t page[ACCEL_LAPIC_BYTES]);
 /** accel_retranslate() - forget all translations; between accel_hold(), which succeeded, and
  *  accel_release() */
 void accel_retranslate(struct accel *a);

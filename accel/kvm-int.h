@@ -134,6 +134,9 @@ int kvm_irqchip_create(struct kvm *k, struct err *e);
 void kvm_choose_irqchip(struct accel *a, bool on);
 /** kvm_irqchip_reset() - the chips of hw/ have been reset */
 void kvm_irqchip_reset(struct accel *a);
+/** kvm_refresh_chips()/kvm_lapic_page() - struct accel_ops' */
+void kvm_refresh_chips(struct accel *a);
+bool kvm_lapic_page(struct accel_cpu *c, uint8_t page[ACCEL_LAPIC_BYTES]);
 /** kvm_reset() - the machine is reset: the chips, and what the common form does not have */
 void kvm_reset(struct accel *a);
 /** kvm_lapic_out() - the kernel's local APIC takes hw/'s state over; IA32_APIC_BASE is set */

@@ -263,14 +263,14 @@ int kvm_irqchip_create(struct kvm *k, struct err *e)
 
 enum { ICW1_IC4 = 1, ICW4_UPM = 1, ICW4_AEOI = 2, ICW4_SFNM = 0x10 };
 
-static void pic_out(struct kvm_pic_state *s, const struct pic_chip *c)
+static void pic_out(struct kvm_pic_state *s, const struct pic_chip *c, uint8_t elcr_mask)
 {
     *s = (struct kvm_pic_state){
         .last_irr = c->lines, .irr = c->irr, .imr = c->imr, .isr = c->isr,
         .priority_add = (c->lowest + 1) & 7, .irq_base = c->vector_base, .read_reg_select = c->read_isr,
         .poll = c->poll, .special_mask = c->smm, .init_state = c->step, .auto_eoi = !!(c->icw4 & ICW4_AEOI),
         .rotate_on_auto_eoi = c->rotate_aeoi, .special_fully_nested_mode = !!(c->icw4 & ICW4_SFNM),
-        .init4 = c->icw1 & ICW1_IC4, .elcr = c->elcr,
+        .init4 = c->icw1 & ICW1_IC4, .elcr = c->elcr, .elcr_mask = elcr_mask,
     };
 }
 
@@ -314,12 +314,14 @@ static void ioapic_in(struct ioapic_state *s, const struct kvm_ioapic_state *k)
 static void chips_out(struct kvm *k)
 {
     struct machine *m = k->a->m;
+    /* inputs that can be told to be levels: not timer, keyboard, cascade, clock, FERR# */
+    static const uint8_t elcr_mask[2] = { 0xf8, 0xde };
     struct kvm_irqchip c = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
     struct ioapic_state s;
 
     for (unsigned i = 0; m->pic && i < 2; i++) {
         c.chip_id = KVM_IRQCHIP_PIC_MASTER + i;
-        pic_out(&c.chip.pic, &pic_chips(m->pic)[i]);
+        pic_out(&c.chip.pic, &pic_chips(m->pic)[i], elcr_mask[i]);
         kvm_ioctl(k->vm_fd, KVM_SET_IRQCHIP, &c);
     }
     if (m->pic)
@@ -349,6 +351,23 @@ static void chips_in(struct kvm *k)
         ioapic_in(&s, &c.chip.ioapic);
         ioapic_set_state(m->ioapic, &s);
     }
+}
+
+void kvm_refresh_chips(struct accel *a)
+{
+    if (a->kvm->irqchip == IRQCHIP_ON && a->m->pic && a->m->ioapic)
+        chips_in(a->kvm);
+}
+
+bool kvm_lapic_page(struct accel_cpu *c, uint8_t page[ACCEL_LAPIC_BYTES])
+{
+    struct kvm_cpu *k = kvm_of(c);
+    struct kvm_lapic_state s;
+
+    if (c->a->kvm->irqchip == IRQCHIP_OFF || k->lapic_due || kvm_ioctl(k->fd, KVM_GET_LAPIC, &s) < 0)
+        return false;
+    memcpy(page, s.regs, MIN(sizeof s.regs, (size_t)ACCEL_LAPIC_BYTES));
+    return true;
 }
 
 /* The guest's TSC as it stands still. */

@@ -341,5 +341,6 @@ const struct accel_ops accel_kvm = {
     .doorbells_changed = kvm_bells_follow,
     .ram_written = ram_written, .watch = watch, .watching = watching,
     .dirty_sync = kvm_dirty_sync, .choose_irqchip = kvm_choose_irqchip,
+    .refresh_chips = kvm_refresh_chips, .lapic_page = kvm_lapic_page,
     .debug_set = kvm_debug_set, .debug_step = kvm_debug_step, .info = info,
 };

@@ -409,6 +409,17 @@ const char *accel_name(const struct accel *a)
     return a->ops->name;
 }
 
+void accel_refresh_chips(struct accel *a)
+{
+    if (a->ops->refresh_chips)
+        a->ops->refresh_chips(a);
+}
+
+bool accel_lapic_page(struct accel *a, unsigned i, uint8_t page[ACCEL_LAPIC_BYTES])
+{
+    return a->ops->lapic_page && a->cpus[i]->parked && a->ops->lapic_page(a->cpus[i], page);
+}
+
 const char *accel_why(const struct accel *a)
 {
     return a->opt.why[0] ? a->opt.why : "asked for";

@@ -25,9 +25,27 @@ static void show_pic(void *opaque, FILE *f)
     ioapic_print(m->ioapic, f);
 }
 
+static void show_ioapic(void *opaque, FILE *f)
+{
+    ioapic_print(((struct machine *)opaque)->ioapic, f);
+}
+
+static void refresh(struct monitor *mon)
+{
+    if (run_of(mon)->accel)
+        accel_refresh_chips(run_of(mon)->accel);
+}
+
 static void info_pic(struct monitor *mon, char *rest)
 {
+    refresh(mon);
     monitor_print_stream(mon, show_pic, monitor_machine(mon));
+}
+
+static void info_ioapic(struct monitor *mon, char *rest)
+{
+    refresh(mon);
+    monitor_print_stream(mon, show_ioapic, monitor_machine(mon));
 }
 
 static void info_irq(struct monitor *mon, char *rest)
@@ -44,24 +62,33 @@ static void info_irq(struct monitor *mon, char *rest)
             monitor_printf(mon, "%2u: %llu\n", n, (unsigned long long)ioapic_irq_count(m->ioapic, n));
 }
 
+/** struct lapic_view - a local APIC, or the registers of one that is the accelerator's */
+struct lapic_view {
+    struct lapic *a;
+    bool has_page;
+    uint8_t page[ACCEL_LAPIC_BYTES];
+};
+
 /* Register at xAPIC offset @off, whichever mode the APIC is in. */
-static uint32_t lapic_reg(struct lapic *a, unsigned off)
+static uint32_t lapic_reg(const struct lapic_view *l, unsigned off)
 {
     uint64_t val = 0;
 
-    if (!(lapic_get_base(a) & 1 << 10))
-        return (uint32_t)lapic_mmio_read(a, off, 4);
-    lapic_msr_read(a, 0x800 + off / 16, &val);
+    if (l->has_page)
+        return ldl32(l->page + off);
+    if (!(lapic_get_base(l->a) & 1 << 10))
+        return (uint32_t)lapic_mmio_read(l->a, off, 4);
+    lapic_msr_read(l->a, 0x800 + off / 16, &val);
     return (uint32_t)val;
 }
 
-static void print_vectors(struct monitor *mon, const char *name, struct lapic *a, unsigned off)
+static void print_vectors(struct monitor *mon, const char *name, const struct lapic_view *l, unsigned off)
 {
     bool none = true;
 
     monitor_printf(mon, "%s\t", name);
     for (unsigned v = 0; v < 256; v++)
-        if (lapic_reg(a, off + v / 32 * 16) >> v % 32 & 1) {
+        if (lapic_reg(l, off + v / 32 * 16) >> v % 32 & 1) {
             monitor_printf(mon, " %u", v);
             none = false;
         }
@@ -77,38 +104,50 @@ static void print_lvt(struct monitor *mon, const char *name, uint32_t v)
                    v & 1 << 16 ? "masked " : "", modes[v >> 8 & 7], v & 0xff);
 }
 
-static void info_lapic(struct monitor *mon, char *rest)
+static void print_lapic(struct monitor *mon, const struct lapic_view *l)
 {
     static const struct { const char *name; unsigned off; } lvts[] = {
         { "LVT0", 0x350 }, { "LVT1", 0x360 }, { "LVTPC", 0x340 }, { "LVTERR", 0x370 }, { "LVTTHMR", 0x330 },
         { "LVTT", 0x320 },
     };
-    struct machine *m = monitor_machine(mon);
-    unsigned n = *rest ? (unsigned)strtoul(rest, NULL, 0) : monitor_cpu(mon);
-    struct lapic *a = n < m->n_vcpus ? m->vcpus[n]->lapic : NULL;
-    uint64_t base;
+    uint64_t base = lapic_get_base(l->a);
 
-    if (!a) {
-        monitor_printf(mon, "there is no local APIC %u\n", n);
-        return;
-    }
-    base = lapic_get_base(a);
-    monitor_printf(mon, "dumping local APIC state for CPU %u\n\n", n);
     if (!(base & 1 << 11)) {
         monitor_printf(mon, "APIC is disabled (base 0x%llx)\n", (unsigned long long)base);
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(lvts); i++)
-        print_lvt(mon, lvts[i].name, lapic_reg(a, lvts[i].off));
-    monitor_printf(mon, "Timer\t DCR=0x%x initial_count=%u current_count=%u\n", lapic_reg(a, 0x3e0),
-                   lapic_reg(a, 0x380), lapic_reg(a, 0x390));
-    monitor_printf(mon, "SPIV\t 0x%08x APIC %s, spurious vector %u\n", lapic_reg(a, 0xf0),
-                   lapic_reg(a, 0xf0) & 1 << 8 ? "enabled" : "disabled", lapic_reg(a, 0xf0) & 0xff);
-    monitor_printf(mon, "ICR\t 0x%08x\nESR\t 0x%08x\n", lapic_reg(a, 0x300), lapic_reg(a, 0x280));
-    print_vectors(mon, "ISR", a, 0x100);
-    print_vectors(mon, "IRR", a, 0x200);
-    monitor_printf(mon, "\nID 0x%08x TPR 0x%02x LDR 0x%08x%s%s\n", lapic_reg(a, 0x20), lapic_get_tpr(a),
-                   lapic_reg(a, 0xd0), base & 1 << 10 ? " x2APIC" : "", lapic_is_bsp(a) ? " BSP" : "");
+        print_lvt(mon, lvts[i].name, lapic_reg(l, lvts[i].off));
+    monitor_printf(mon, "Timer\t DCR=0x%x initial_count=%u current_count=%u\n", lapic_reg(l, 0x3e0),
+                   lapic_reg(l, 0x380), lapic_reg(l, 0x390));
+    monitor_printf(mon, "SPIV\t 0x%08x APIC %s, spurious vector %u\n", lapic_reg(l, 0xf0),
+                   lapic_reg(l, 0xf0) & 1 << 8 ? "enabled" : "disabled", lapic_reg(l, 0xf0) & 0xff);
+    monitor_printf(mon, "ICR\t 0x%08x\nESR\t 0x%08x\n", lapic_reg(l, 0x300), lapic_reg(l, 0x280));
+    print_vectors(mon, "ISR", l, 0x100);
+    print_vectors(mon, "IRR", l, 0x200);
+    monitor_printf(mon, "\nID 0x%08x TPR 0x%02x LDR 0x%08x%s%s\n", lapic_reg(l, 0x20), lapic_reg(l, 0x80),
+                   lapic_reg(l, 0xd0), base & 1 << 10 ? " x2APIC" : "", lapic_is_bsp(l->a) ? " BSP" : "");
+}
+
+/* The vCPU stands still: its local APIC may be the kernel's. */
+static void info_lapic(struct monitor *mon, char *rest)
+{
+    struct machine *m = monitor_machine(mon);
+    unsigned n = *rest ? (unsigned)strtoul(rest, NULL, 0) : monitor_cpu(mon);
+    struct lapic_view l = { .a = n < m->n_vcpus ? m->vcpus[n]->lapic : NULL };
+
+    if (!l.a) {
+        monitor_printf(mon, "there is no local APIC %u\n", n);
+        return;
+    }
+    monitor_printf(mon, "dumping local APIC state for CPU %u\n\n", n);
+    if (run_of(mon)->accel) {
+        run_hold_cpu(run_of(mon), n);
+        l.has_page = accel_lapic_page(run_of(mon)->accel, n, l.page);
+    }
+    print_lapic(mon, &l);
+    if (run_of(mon)->accel)
+        run_release_cpu(run_of(mon));
 }
 
 /* ---- what there is --------------------------------------------------------------------- */
@@ -205,6 +244,7 @@ const struct monitor_cmd machine_commands[] = {
 
 const struct monitor_cmd machine_infos[] = {
     { "pic", "", "8259s and I/O APIC", info_pic },
+    { "ioapic", "", "I/O APIC", info_ioapic },
     { "irq", "", "how often each line was raised", info_irq },
     { "lapic", "[N]", "local APIC of a vCPU", info_lapic },
     { "roms", "", "firmware and option ROMs", info_roms },

@@ -6,6 +6,7 @@
  */
 #include "accel/kvm-int.h"
 #include "hw/doorbell.h"
+#include "hw/intc/intc.h"
 #include "tests/accel/rig.h"
 
 #define PORT 0x600
@@ -495,4 +496,36 @@ Test(kvm, default_chips_give_way, .timeout = 60)
     cr_assert_eq(vm()->irqchip, IRQCHIP_OFF);
     cr_assert_eq(run(), 1);
     rig_end(&rig);
+}
+
+/* ---- the kernel's chips ------------------------------------------------------------------------ */
+
+/* A mask of the 8259s, an edge/level register, a local APIC's spurious vector. */
+GUEST(g_chips,
+      "mov $0xa5, %al\n\tout %al, $0x21\n\tmov $0x4d1, %dx\n\tmov $0x0c, %al\n\tout %al, %dx\n\t"
+      "mov $0x1b, %ecx\n\trdmsr\n\tor $0xc00, %eax\n\twrmsr\n\t"
+      "mov $0x80f, %ecx\n\tmov $0x1ee, %eax\n\txor %edx, %edx\n\twrmsr\n\tmov $1, %al\n\t" LEAVE);
+
+static void chips_are_shown(const char *accel, bool kernel_lapic)
+{
+    static uint8_t page[ACCEL_LAPIC_BYTES];
+
+    build(accel, "max", g_chips, g_chips_end);
+    cr_assert_eq(run(), 1);
+    machine_lock(rig.m);
+    accel_refresh_chips(rig.a);
+    cr_assert_eq(pic_chips(rig.m->pic)[0].imr, 0xa5, "%s", accel);
+    cr_assert_eq(pic_chips(rig.m->pic)[1].elcr, 0x0c, "%s", accel);
+    machine_unlock(rig.m);
+    cr_assert_eq(accel_lapic_page(rig.a, 0, page), kernel_lapic);
+    if (kernel_lapic)
+        cr_assert_eq(ldl32(page + 0xf0), 0x1ee);
+    rig_end(&rig);
+}
+
+Test(kvm, chips_are_shown_as_they_are, .timeout = 60)
+{
+    chips_are_shown("kvm,kernel-irqchip=off", false);
+    chips_are_shown("kvm,kernel-irqchip=split", true);
+    chips_are_shown("kvm,kernel-irqchip=on", true);
 }
