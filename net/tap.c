@@ -41,6 +41,7 @@ struct tap_queue {
     int fd;
     uint8_t index;
     bool detached;           /* the card does not use it: the kernel was told */
+    bool gone;               /* the interface was deleted */
 };
 
 struct tap {
@@ -62,7 +63,8 @@ static void watch(struct tap *t)
     short events = (t->paused ? 0 : POLLIN) | (t->full ? POLLOUT : 0);
 
     for (unsigned i = 0; i < t->n_queues; i++)
-        loop_add_fd(t->port.net->loop, t->queue[i].fd, events, tap_ready, &t->queue[i]);
+        if (!t->queue[i].detached && !t->queue[i].gone)
+            loop_add_fd(t->port.net->loop, t->queue[i].fd, events, tap_ready, &t->queue[i]);
 }
 
 /* ---- struct virtio_net_hdr --------------------------------------------------------- */
@@ -160,6 +162,11 @@ static void tap_ready(void *opaque, int fd, short revents)
     }
     if (revents & POLLIN && !t->paused)
         tap_read(q);
+    else if (revents & POLLERR) {        /* for good: it would be told again and again */
+        log_ev(LOG_NET, "net id=%s interface %s is gone", t->port.id, t->ifname);
+        q->gone = true;
+        loop_del_fd(t->port.net->loop, fd);
+    }
 }
 
 static void tap_room(void *opaque)
@@ -182,6 +189,8 @@ static bool tap_receive(void *opaque, const struct net_frame *f)
         return false;
     if (q->detached)
         q = &t->queue[0];
+    if (q->gone)
+        return true;         /* lost, as with a cable that is out */
     if (t->vnet)
         vnet_put(h, &f->off);
     n = t->vnet ? writev(q->fd, iov, 2) : write(q->fd, f->data, f->len);
@@ -375,9 +384,13 @@ static void tap_set_queues(void *opaque, unsigned n)
         bool detach = i >= n;
         struct ifreq ifr = { .ifr_flags = detach ? IFF_DETACH_QUEUE : IFF_ATTACH_QUEUE };
 
-        if (detach != q->detached && ioctl(q->fd, TUNSETQUEUE, &ifr) == 0)
-            q->detached = detach;
+        if (detach == q->detached || ioctl(q->fd, TUNSETQUEUE, &ifr) < 0)
+            continue;
+        q->detached = detach;
+        if (detach)                      /* poll() would say POLLERR for ever */
+            loop_del_fd(t->port.net->loop, q->fd);
     }
+    watch(t);
 }
 
 static void tap_close(void *opaque)
