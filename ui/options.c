@@ -327,7 +327,7 @@ static const struct opt_row rows[] = {
       "record to FILE for transom-trace ('help' lists)", opt_trace },
     { "magic-break", NULL, GRP_DEBUG, "XCHG BX, BX stops the machine, for gdb or the monitor", set_magic_break },
     { "symbols", "FILE", GRP_DEBUG, "names of guest code for -d, x/i: ELF, System.map, kallsyms; repeatable", opt_symbols },
-    { "verify", "interp|kvm", GRP_DEBUG, "hold translated code against the interpreter, or the host's CPU, block by block", opt_verify },
+    { "verify", "interp|kvm", GRP_DEBUG, "compare translated code, block by block", opt_verify },
     { "one-insn-per-tb", NULL, GRP_DEBUG, NULL, set_one_insn },
     { "singlestep", NULL, GRP_DEBUG, NULL, set_one_insn },
 };
