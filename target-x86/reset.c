@@ -83,6 +83,17 @@ static uint32_t signature(struct x86_cpu *cpu)
     return r[0];
 }
 
+/* -d cpu_reset, as QEMU prints it: the registers as they were. */
+static void log_reset(struct x86_cpu *cpu, bool init)
+{
+    FILE *f = log_lock();
+
+    fprintf(f, "CPU Reset (CPU %u)%s\n", cpu->index, init ? " by INIT" : "");
+    if (cpu->bus)
+        x86_log_cpu(&cpu->tcg, f);
+    log_unlock();
+}
+
 /**
  * x86_reset() - power-up or INIT state
  * @init: INIT: MSRs, FPU and vector state are kept
@@ -91,6 +102,8 @@ static uint32_t signature(struct x86_cpu *cpu)
  */
 void x86_reset(struct x86_cpu *cpu, bool init)
 {
+    if (log_on(LOG_CPU_RESET))
+        log_reset(cpu, init);
     for (unsigned i = 0; i < 16; i++)
         GPR(cpu, i) = 0;
     GPR(cpu, R_DX) = signature(cpu);
@@ -111,5 +124,4 @@ void x86_reset(struct x86_cpu *cpu, bool init)
     tcg_mmu_switch(&cpu->tcg, 0, true);
     tcg_mmu_flush(&cpu->tcg, true);
     x86_update_mode(cpu);
-    log_ev(LOG_CPU_RESET, "cpu=%u %s", cpu->index, init ? "INIT" : "reset");
 }

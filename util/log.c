@@ -142,7 +142,7 @@ int log_set_file(const char *path, struct err *e)
         char *name = expand_id(path, (int)getpid());
 
         if (!name)
-            return err_set(e, -EINVAL, "-D %s: only one %%d is understood", path);
+            return err_set(e, -EINVAL, "%s: only one %%d is understood", path);
         f = fopen(name, "we");
         if (!f) {
             int rc = err_set(e, -errno, "%s: %s", name, strerror(errno));
