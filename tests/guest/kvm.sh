@@ -42,8 +42,27 @@ boot_menu() {
     end $pid
 }
 
+# A boot sector that says "K!" at the debug console and ends with status 15
+{ printf '\xba\x02\x04\xb0K\xee\xb0!\xee\xba\x01\x05\xb0\x07\xee\xf4'; head -c 494 /dev/zero; printf '\x55\xaa'; } > "$work/kvm-boot.img"
+truncate -s 1M "$work/kvm-boot.img"
+
+# boot_virtio CHIPS PROPERTIES: SeaBIOS reads it by virtio, whose notifications are ioeventfds
+boot_virtio() {
+    local name="SeaBIOS on KVM, kernel-irqchip=$1: boot from virtio-blk-pci$2"
+    run_for 120 "$work/kvm-virtio.log" -accel kvm,kernel-irqchip="$1" -m 64 -display none -debugcon "file:$work/kvm-virtio.con" \
+        -device isa-debug-exit,iobase=0x501 -drive "file=$work/kvm-boot.img,format=raw,if=none,id=d" -device "virtio-blk-pci,drive=d$2" -net none
+    if [ "$status" = 15 ] && [ "$(tail -c 2 "$work/kvm-virtio.con")" = 'K!' ]; then
+        pass "$name"
+    else
+        fail "$name" "status $status: $(tail_of "$work/kvm-virtio.con") $(tail_of "$work/kvm-virtio.log")"
+    fi
+}
+
 for chips in ${CHIPS:-off split on}; do
     boot_menu "$chips"
 done
+boot_virtio off ,disable-modern=on
+boot_virtio split ,disable-legacy=on
+boot_virtio on ,disable-modern=on
 PYTHONDONTWRITEBYTECODE=1 python3 tests/guest/accel.py "$TRANSOM" "$work"
 bash tests/guest/compare-system.sh -e transom-kvm real prot long sys64 || true

@@ -62,6 +62,23 @@ if [ -e /dev/kvm ] && $nobody test -x "$TRANSOM" 2> /dev/null && ! $nobody test 
 else
     skip "no permission on /dev/kvm" "no such file, or nobody is forbidden to use it"
 fi
+if [ -w /dev/kvm ]; then           # capabilities by their numbers in linux/kvm.h
+    TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=3 wrong "a KVM without memory" 'lacks user memory' -accel kvm
+    TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=9,66 wrong "more vCPUs than KVM has" 'at most 4 vCPUs' -accel kvm -smp 5
+    TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=121 wrong "interrupt chips that KVM lacks" 'kernel-irqchip=split: this KVM' \
+        -accel kvm,kernel-irqchip=split
+    TRANSOM_KVM_PROBE=fast wrong "an interface that KVM lacks" "no 'kvm-asyncpf'" -accel kvm,kernel-irqchip=off -cpu max,+kvm-asyncpf
+else
+    skip "what a KVM lacks" "no permission on /dev/kvm, or no such file"
+fi
+mkdir -p "$work/huge"
+printf 'mount -t hugetlbfs none "$1" || exit 77\nshift\nexec "$@"\n' > "$work/with-huge"
+if grep -q '^HugePages_Free: *0$' /proc/meminfo && unshare -m sh "$work/with-huge" "$work/huge" true 2> /dev/null; then
+    as="unshare -m sh $work/with-huge $work/huge" wrong "huge pages that cannot be had" 'cannot get 64 MiB of huge pages' \
+        -m 64 -mem-path "$work/huge"
+else
+    skip "huge pages that cannot be had" "there are some, or hugetlbfs cannot be mounted"
+fi
 wrong "unknown option" "kernl.*-kernel" -kernl x
 wrong "option without its argument" 'kernel' -kernel
 wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
