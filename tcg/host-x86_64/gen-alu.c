@@ -75,6 +75,20 @@ void carry_in(struct gen *g, const struct ir_op *op)
         flags_lost(g);
 }
 
+/* A register in memory, cleared: its value is not needed. */
+static bool try_clear(struct gen *g, const struct ir_op *op)
+{
+    if (op->opc != IR_XOR || op->a != op->b || op->size < 4 || !is_global(g, op->a) || pin_of(g, op->d) >= 0)
+        return false;
+    int r = def_reg(g, op->d);
+    alu_rm(&g->c, 4, ALU_XOR, r, o_reg(r));
+    flags_done(g, op);
+    def_done(g, op->d, r, op->size);
+    if (op->wf)
+        recipe_set(g, REC_RESULT, op);
+    return true;
+}
+
 void gen_alu(struct gen *g, const struct ir_op *op0)
 {
     struct ir_op sw = *op0;
@@ -89,6 +103,8 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
         carry_in(g, op);
     else
         flags_prepare(g, op);
+    if (try_clear(g, op))
+        return;
     if (op->d == op->b && op->d != op->a && commutes(op->opc)) {
         sw.a = op0->b;
         sw.b = op0->a;

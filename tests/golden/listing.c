@@ -101,7 +101,7 @@ static void name_place(struct listing *l, uint64_t at)
 {
     const struct tb *tb = l->tb;
 
-    if (at - (uintptr_t)tb->code < tb->code_len || at - (uintptr_t)tb->cold < tb->cold_len)
+    if (at - (uintptr_t)tb->code < tb->code_len || at - (uintptr_t)tb->cold <= tb->cold_len)
         snprintf(l->name, NAME_CHARS, "L%u", label_of(l, at));
     for (unsigned i = 0; i < TH_COUNT; i++)
         if (at - (uintptr_t)l->t->cache.rx == l->t->thunk[i])
