@@ -172,12 +172,6 @@ static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_
 
 /* ---- access from C ------------------------------------------------------------------ */
 
-/** struct span - an access of up to 4096 bytes: one or two pages */
-struct span {
-    struct place p[2];
-    unsigned n[2];
-};
-
 static bool resolve_pages(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
                           enum tcg_access acc, struct span *s)
 {
@@ -625,6 +619,7 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
         zero_bytes(m->bounce, len);
         move_span(cpu, &s, sl->va, m->bounce, len, mask, false);
     }
+    m->bounce_at = s;
     m->bounce_va = sl->va;
     m->bounce_len = len;
     m->bounce_mask = mask;
@@ -677,6 +672,7 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
         if (s->n[1])
             place_read(cpu, &s->p[1], m->bounce + s->n[0], s->n[1]);
     }
+    m->bounce_at = *s;
     m->bounce_va = va;
     m->bounce_len = len;
     m->bounce_mask.elem = 0;
@@ -775,17 +771,13 @@ unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t
 void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
 {
     struct tcg_mmu *m = cpu->mmu;
-    struct span s;
+    const struct span *s = &m->bounce_at;
 
     if (m->bounce_mask.elem) {
-        if (resolve_masked(cpu, m->bounce_va, m->bounce_len, m->bounce_mask, ACC_WRITE, &s))
-            move_span(cpu, &s, m->bounce_va, m->bounce, m->bounce_len, m->bounce_mask, true);
+        move_span(cpu, s, m->bounce_va, m->bounce, m->bounce_len, m->bounce_mask, true);
         return;
     }
-    if (!resolve_pages(cpu, m->view, m->bounce_va, m->bounce_len, ACC_WRITE, &s)
-        || !leave_code(cpu, m->bounce_va, &s))
-        return;
-    place_write(cpu, &s.p[0], m->bounce, s.n[0]);
-    if (s.n[1])
-        place_write(cpu, &s.p[1], m->bounce + s.n[0], s.n[1]);
+    place_write(cpu, &s->p[0], m->bounce, s->n[0]);
+    if (s->n[1])
+        place_write(cpu, &s->p[1], m->bounce + s->n[0], s->n[1]);
 }

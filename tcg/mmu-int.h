@@ -54,14 +54,6 @@ static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tc
 
 #endif
 
-/** struct place - where one access (inside a page) goes */
-struct place {
-    uint8_t *host;           /* RAM, ROM; else NULL */
-    gpa_t gpa;
-    uint32_t page;
-    bool rom, has_code;
-};
-
 /** mmu_resolve() - walk the guest's tables for @va and fill the map; false: a guest
  *  fault is pending (unless @probe) */
 bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, enum tcg_access acc,

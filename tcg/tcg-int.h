@@ -275,6 +275,20 @@ struct mmu_set {
 struct mmu_hash_entry { uint64_t tag, val; };
 #define MMU_HASH 2048
 
+/** struct place - where one access (inside a page) goes */
+struct place {
+    uint8_t *host;           /* RAM, ROM; else NULL */
+    gpa_t gpa;
+    uint32_t page;
+    bool rom, has_code;
+};
+
+/** struct span - an access of up to 4096 bytes: one or two pages */
+struct span {
+    struct place p[2];
+    unsigned n[2];
+};
+
 struct tcg_mmu {
     struct tcg *tcg;
     bool narrow;
@@ -294,6 +308,7 @@ struct tcg_mmu {
     const uint8_t *from;     /* during a slow access: code of the running block; else NULL */
     /* slow path of translated code: arguments, and the bounce buffer */
     uint8_t bounce[64] __attribute__((aligned(64)));
+    struct span bounce_at;   /* where a write goes in the end */
     uint64_t bounce_va;
     uint32_t bounce_len;
     struct tcg_mask bounce_mask; /* elem 0: all of it */
