@@ -83,7 +83,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/net/e1000-rx.c hw/net/e1000-tx.c hw/net/e1000.c hw/net/eeprom93.c hw/net/ne2000.c hw/net/nic.c \
 	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/host.c hw/pci/i440fx.c hw/pci/ich9-lpc.c \
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
-	hw/pci/pci.c hw/pci/piix3.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
+	hw/pci/pci.c hw/pci/piix3.c hw/pci/bridge.c hw/pci/root-port.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
 	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
@@ -221,7 +221,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/guest_symbols.c test
 	tests/hw/ioapic.c tests/hw/ioport.c tests/hw/lapic.c tests/hw/linuxboot.c tests/hw/memory.c \
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
-	tests/hw/rtl8139.c tests/hw/sg.c \
+	tests/hw/root_port.c tests/hw/rtl8139.c tests/hw/sg.c \
 	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \

@@ -13,6 +13,7 @@
 #include "hw/misc/edu.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/net/nic.h"
+#include "hw/pci/root-port.h"
 #include "hw/usb/usb.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio-balloon.h"
@@ -31,6 +32,7 @@ static const struct user_device table[] = {
     { &ne2k_pci_type, USER_PCI, "Network", NULL, false },
     { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net", false },
     { &virtio_balloon_pci_type, USER_PCI, "Misc", "virtio-balloon", false },
+    { &pcie_root_port_type, USER_PCI, "Bridge", NULL, true },
     { &floppy_type, USER_ISA, "Storage", NULL, false },
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
     { &vga_type, USER_PCI, "Display", NULL, true },
@@ -80,7 +82,7 @@ static int choose_slot(struct device *d, struct err *e)
     struct pci_device *p = (struct pci_device *)d;
     int32_t *want = devfn_prop(d);
 
-    int devfn = want && *want >= 0 ? *want : pci_free_slot(d->machine->pci);
+    int devfn = want && *want >= 0 ? *want : pci_free_slot(pci_target((struct pci_device *)d));
 
     if (devfn < 0)
         return err_set(e, -EBUSY, "%s: all PCI slots are taken", d->type->name);
@@ -96,7 +98,7 @@ static const struct user_device *row_of(const struct device *d)
     return NULL;
 }
 
-/* There is one PCI bus, and what is on it need not say so. */
+/* What is on the root bus need not say so. */
 static bool is_plain_bus(const struct making *mk, const struct machine *m,
                          const struct user_prop *p)
 {
@@ -107,14 +109,27 @@ static bool is_plain_bus(const struct making *mk, const struct machine *m,
             !strcmp(p->val, "isa.0"));
 }
 
+/* The bus that bus= names, NULL: the root or nothing that is one. */
+static struct pci_bus *named_bus(struct machine *m, const struct user_device *u, const struct user_prop *props, size_t n)
+{
+    for (size_t i = 0; u->bus == USER_PCI && i < n; i++)
+        if (!strcmp(props[i].name, "bus"))
+            return root_port_bus(m, props[i].val);
+    return NULL;
+}
+
 static void making_setup(struct device *d, const void *arg)
 {
     struct making *mk = (struct making *)arg;
 
+    struct pci_bus *bus = named_bus(d->machine, mk->u, mk->props, mk->n);
+
     d->id = mk->id ? xstrdup(mk->id) : NULL;
     prop_defaults(d);
+    if (bus)
+        ((struct pci_device *)d)->target = bus;
     for (size_t i = 0; i < mk->n && mk->ret == 0; i++)
-        if (!is_plain_bus(mk, d->machine, &mk->props[i]))
+        if (!is_plain_bus(mk, d->machine, &mk->props[i]) && !(bus && !strcmp(mk->props[i].name, "bus")))
             mk->ret = prop_set(d, mk->props[i].name, mk->props[i].val, mk->e);
     if (mk->u->bus == USER_PCI)
         ((struct pci_device *)d)->fixed = mk->u->fixed;
@@ -166,18 +181,23 @@ static int wanted_devfn(const struct user_prop *props, size_t n)
 struct device *user_device_plug(struct machine *m, const struct user_device *u, const char *id,
                                 const struct user_prop *props, size_t n, struct err *e)
 {
+    struct pci_bus *bus = named_bus(m, u, props, n);
     struct device *d;
 
     if (u->fixed || (u->bus != USER_PCI && u->bus != USER_USB)) {
         err_set(e, -EOPNOTSUPP, "%s cannot be plugged into a machine that runs", u->type->name);
         return NULL;
     }
-    if (u->bus == USER_PCI && pci_hotplug_check(m, u->type->name, wanted_devfn(props, n), e) < 0)
+    if (bus && root_port_check(bus, u->type->name, e) < 0)
+        return NULL;
+    if (!bus && u->bus == USER_PCI && pci_hotplug_check(m, u->type->name, wanted_devfn(props, n), e) < 0)
         return NULL;
     d = user_device_add(m, u, id, props, n, e);
     if (d && d->type->reset)
         d->type->reset(d);
-    if (d && u->bus == USER_PCI)
+    if (d && bus)
+        root_port_added((struct pci_device *)d);
+    else if (d && u->bus == USER_PCI)
         pci_hotplug_added((struct pci_device *)d);
     return d;
 }
@@ -209,6 +229,8 @@ int user_device_unplug(struct device *d, struct err *e)
 {
     const struct user_device *u = row_of(d);
 
+    if (u && u->bus == USER_PCI && ((struct pci_device *)d)->target && !u->fixed)
+        return root_port_remove((struct pci_device *)d, e);
     if (u && u->bus == USER_PCI)
         return pci_hotplug_remove((struct pci_device *)d, e);
     if (!u || u->bus != USER_USB)
@@ -219,12 +241,20 @@ int user_device_unplug(struct device *d, struct err *e)
 
 /* ---- boot order -------------------------------------------------------------------------- */
 
+/* Recursion is as deep as bridges are nested. */
 static void pci_path(const struct pci_device *p, const char *name, char *path, size_t size)
 {
-    if (PCI_FUNC(p->devfn))
-        snprintf(path, size, "/pci@i0cf8/%s@%x,%x", name, PCI_SLOT(p->devfn), PCI_FUNC(p->devfn));
+    size_t n;
+
+    if (p->bus->bridge)
+        pci_path(p->bus->bridge, "pci-bridge", path, size);
     else
-        snprintf(path, size, "/pci@i0cf8/%s@%x", name, PCI_SLOT(p->devfn));
+        snprintf(path, size, "/pci@i0cf8");
+    n = strlen(path);
+    if (PCI_FUNC(p->devfn))
+        snprintf(path + n, size - n, "/%s@%x,%x", name, PCI_SLOT(p->devfn), PCI_FUNC(p->devfn));
+    else
+        snprintf(path + n, size - n, "/%s@%x", name, PCI_SLOT(p->devfn));
 }
 
 static void ide_path(const struct ide_unit_device *u, char *path, size_t size)

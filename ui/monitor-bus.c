@@ -73,13 +73,21 @@ static void print_function(struct monitor *mon, const struct pci_device *p)
     monitor_printf(mon, "      id \"%s\"\n", p->dev.id ? p->dev.id : "");
 }
 
+static void print_bus(struct monitor *mon, const struct pci_bus *bus)
+{
+    for (unsigned fn = 0; fn < 256; fn++)
+        if (bus->slots[fn])
+            print_function(mon, bus->slots[fn]);
+    for (const struct pci_bus *b = bus->children; b; b = b->sibling)
+        print_bus(mon, b);
+}
+
 static void info_pci(struct monitor *mon, char *rest)
 {
     const struct pci_bus *bus = monitor_machine(mon)->pci;
 
-    for (unsigned fn = 0; bus && fn < 256; fn++)
-        if (bus->slots[fn])
-            print_function(mon, bus->slots[fn]);
+    if (bus)
+        print_bus(mon, bus);
 }
 
 static void write_regions(struct jw *w, const struct pci_device *p)
@@ -102,6 +110,25 @@ static void write_regions(struct jw *w, const struct pci_device *p)
         jw_close(w);
     }
     jw_close(w);
+}
+
+static void write_bus(struct jw *w, const struct pci_bus *bus);
+
+/* The buses behind a bridge: at most one. */
+static void write_bridge(struct jw *w, const struct pci_device *p)
+{
+    for (const struct pci_bus *b = p->bus->children; b; b = b->sibling) {
+        if (b->bridge != p)
+            continue;
+        jw_open(w, "pci_bridge");
+        jw_open(w, "bus");
+        jw_int(w, "number", p->config[0x18]);
+        jw_int(w, "secondary", p->config[0x19]);
+        jw_int(w, "subordinate", p->config[0x1a]);
+        jw_close(w);
+        write_bus(w, b);
+        jw_close(w);
+    }
 }
 
 static void write_function(struct jw *w, const struct pci_device *p)
@@ -128,6 +155,16 @@ static void write_function(struct jw *w, const struct pci_device *p)
     jw_int(w, "irq_pin", p->config[PCI_INT_PIN]);
     jw_str(w, "qdev_id", p->dev.id ? p->dev.id : "");
     write_regions(w, p);
+    write_bridge(w, p);
+    jw_close(w);
+}
+
+static void write_bus(struct jw *w, const struct pci_bus *bus)
+{
+    jw_open_array(w, "devices");
+    for (unsigned fn = 0; fn < 256; fn++)
+        if (bus->slots[fn])
+            write_function(w, bus->slots[fn]);
     jw_close(w);
 }
 
@@ -139,11 +176,7 @@ static int query_pci(struct call *c, struct err *e)
     if (bus) {
         jw_open(c->out, NULL);
         jw_int(c->out, "bus", bus->number);
-        jw_open_array(c->out, "devices");
-        for (unsigned fn = 0; fn < 256; fn++)
-            if (bus->slots[fn])
-                write_function(c->out, bus->slots[fn]);
-        jw_close(c->out);
+        write_bus(c->out, bus);
         jw_close(c->out);
     }
     jw_close(c->out);
@@ -178,10 +211,14 @@ static void print_device(struct monitor *mon, const struct device *d)
 
 static const struct pci_device *on_pci(const struct pci_bus *bus, const struct device *d)
 {
+    const struct pci_device *p = NULL;
+
     for (unsigned fn = 0; bus && fn < 256; fn++)
         if (bus->slots[fn] && &bus->slots[fn]->dev == d)
             return bus->slots[fn];
-    return NULL;
+    for (const struct pci_bus *b = bus ? bus->children : NULL; b && !p; b = b->sibling)
+        p = on_pci(b, d);
+    return p;
 }
 
 static void info_qtree(struct monitor *mon, char *rest)

@@ -37,6 +37,22 @@ DefinitionBlock ("", "DSDT", 2, "TRNSOM", "TRNSDSDT", 1)
             Name (_UID, Zero)
             Name (_BBN, Zero)
 
+            /* the operating system may have hot plug and the capability structure itself */
+            Method (_OSC, 4, Serialized)
+            {
+                CreateDWordField (Arg3, Zero, CDW1)
+                If (Arg0 == ToUUID ("33DB4D5B-1FF7-401C-9657-7441C03DD766"))
+                {
+                    CreateDWordField (Arg3, 8, CDW3)
+                    Local0 = CDW3 & 0x11
+                    If (Arg1 != One) { CDW1 |= 0x08 }
+                    If (CDW3 != Local0) { CDW1 |= 0x10 }
+                    CDW3 = Local0
+                }
+                Else { CDW1 |= 0x04 }
+                Return (Arg3)
+            }
+
             Name (CRES, ResourceTemplate ()
             {
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,

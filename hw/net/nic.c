@@ -94,7 +94,7 @@ void nic_free(struct nic *n, struct device *d)
 
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e)
 {
-    int devfn = n->addr >= 0 ? n->addr : pci_free_slot(p->dev.machine->pci);
+    int devfn = n->addr >= 0 ? n->addr : pci_free_slot(pci_target(p));
 
     if (devfn < 0)
         return err_set(e, -ENOSPC, "%s: no free PCI slot", p->dev.type->name);

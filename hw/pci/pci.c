@@ -17,6 +17,7 @@ struct pci_bus *pci_bus_new(struct machine *m)
     struct pci_bus *bus = xzalloc(sizeof *bus);
 
     bus->machine = m;
+    bus->n_slots = 32;
     m->pci = bus;
     return bus;
 }
@@ -33,14 +34,14 @@ void pci_setup_devfn(struct device *d, const void *arg)
     ((struct pci_device *)d)->devfn = *(const uint8_t *)arg;
 }
 
-struct pci_device *pci_find(struct pci_bus *bus, uint8_t busnr, uint8_t devfn)
+struct pci_bus *pci_target(const struct pci_device *p)
 {
-    return bus && busnr == bus->number ? bus->slots[devfn] : NULL;
+    return p->target ? p->target : p->dev.machine->pci;
 }
 
 int pci_free_slot(const struct pci_bus *bus)
 {
-    for (unsigned slot = bus ? bus->first_slot : 32; slot < 32; slot++)
+    for (unsigned slot = bus ? bus->first_slot : 0; bus && slot < bus->n_slots; slot++)
         if (!bus->slots[PCI_DEVFN(slot, 0)])
             return PCI_DEVFN(slot, 0);
     return -1;
@@ -89,7 +90,7 @@ static void bar_map_io(struct pci_device *p, struct pci_bar *b, uint64_t at)
     doorbells_changed(m);
 }
 
-static void pci_update_bars(struct pci_device *p)
+void pci_update_bars(struct pci_device *p)
 {
     bool changed = false;
 
@@ -97,6 +98,8 @@ static void pci_update_bars(struct pci_device *p)
         struct pci_bar *b = &p->bar[n];
         uint64_t at = b->size ? bar_wanted(p, n) : PCI_UNMAPPED;
 
+        if (at != PCI_UNMAPPED && !pci_bridge_forwards(p->bus, at, b->size, b->flags & PCI_BAR_IO))
+            at = PCI_UNMAPPED;
         if (!b->size || at == b->mapped_at)
             continue;
         log_ev(LOG_PCI, "pci devfn=%#x bar=%u at=%#llx size=%#llx", p->devfn, n,
@@ -183,11 +186,17 @@ uint8_t pci_add_cap(struct pci_device *p, uint8_t id, uint8_t len)
 
 unsigned pci_pirq_of(const struct pci_bus *bus, uint8_t devfn, unsigned pin)
 {
+    for (; bus->bridge; bus = bus->bridge->bus) {
+        pin = ((pin + PCI_SLOT(devfn) - 1) & 3) + 1;
+        devfn = bus->bridge->devfn;
+    }
     return bus->pirq_of ? bus->pirq_of(bus, devfn, pin) & (PCI_PIRQS - 1) : 0;
 }
 
 static void pirq_count(struct pci_bus *bus, unsigned pirq, bool more)
 {
+    while (bus->bridge)
+        bus = bus->bridge->bus;
     bus->intx_count[pirq] += more ? 1 : -1;
     if (bus->pirq_set)
         bus->pirq_set(bus->pirq_opaque, pirq, bus->intx_count[pirq] != 0);
@@ -217,6 +226,8 @@ void pci_rewire(struct pci_bus *bus, bool on)
         if (p && p->intx_on_bus)
             pirq_count(bus, pci_pirq_of(bus, p->devfn, p->config[PCI_INT_PIN]), on);
     }
+    for (struct pci_bus *b = bus->children; b; b = b->sibling)
+        pci_rewire(b, on);
 }
 
 void pci_irq_set(struct pci_device *p, int level)
@@ -290,7 +301,7 @@ static void header_fill(struct pci_device *p, const struct pci_info *info)
 
 int pci_device_init(struct pci_device *p, const struct pci_info *info, struct err *e)
 {
-    struct pci_bus *bus = p->dev.machine->pci;
+    struct pci_bus *bus = pci_target(p);
 
     if (!bus)
         return err_set(e, -ENODEV, "%s: this machine has no PCI bus", p->dev.type->name);
@@ -298,6 +309,8 @@ int pci_device_init(struct pci_device *p, const struct pci_info *info, struct er
         return err_set(e, -EBUSY, "%s: PCI slot %u.%u is taken by %s",
                        p->dev.type->name, PCI_SLOT(p->devfn), PCI_FUNC(p->devfn),
                        bus->slots[p->devfn]->dev.type->name);
+    if (PCI_SLOT(p->devfn) >= bus->n_slots)
+        return err_set(e, -EINVAL, "%s: addr=%x: the bus has no such slot", p->dev.type->name, PCI_SLOT(p->devfn));
     p->bus = bus;
     p->dma = (struct dma){ .m = bus->machine, .rid = bus->number << 8 | p->devfn };
     bus->slots[p->devfn] = p;

@@ -63,7 +63,8 @@ struct pci_info {
 
 struct pci_device {
     struct device dev;
-    struct pci_bus *bus;
+    struct pci_bus *target;     /* where init plugs it in; NULL: the root bus */
+    struct pci_bus *bus;        /* where it is; NULL: nowhere yet */
     struct dma dma;             /* as which it reads, writes and signals */
     uint8_t devfn;
     uint8_t config[256];
@@ -84,7 +85,11 @@ struct pci_device {
 
 struct pci_bus {
     struct machine *machine;
-    uint8_t number;
+    uint8_t number;                      /* of a bridge's: what software gave it, 0: nothing */
+    uint8_t n_slots;
+    struct pci_device *bridge;           /* whose secondary bus it is; NULL: the root */
+    struct pci_bus *children, *sibling;  /* behind bridges here; beside this one */
+    bool in_reset;                       /* the bridge holds it */
     uint8_t first_slot;                  /* for cards; below: host bridge, VGA and so on */
     struct pci_device *slots[256];       /* by devfn */
     struct shadow *shadow;               /* host bridge's, hw/pci/host.h; or NULL */
@@ -149,9 +154,28 @@ uint32_t pci_config_read(struct pci_device *p, unsigned off, unsigned size);
 void pci_config_write(struct pci_device *p, unsigned off, uint32_t val, unsigned size);
 /** pci_free_slot() - devfn of the first free slot for a card; -1: all are taken */
 int pci_free_slot(const struct pci_bus *bus);
-/** pci_find() - device at bus/devfn, or NULL */
+/** pci_target() - the bus that @p is on, or will be */
+struct pci_bus *pci_target(const struct pci_device *p);
+/** pci_update_bars() - map what the base address registers and the bridges above say */
+void pci_update_bars(struct pci_device *p);
+
+/* ---- bridges (bridge.c) --------------------------------------------------------- */
+
+/** pci_bridge_init() - after pci_device_init(): a type 1 header; @bus, part of the device, is behind it
+ *  and has @n_slots */
+void pci_bridge_init(struct pci_bus *bus, struct pci_device *bridge, unsigned n_slots);
+/** pci_bridge_written() - from config_written() */
+void pci_bridge_written(struct pci_bus *bus, unsigned off, unsigned size);
+/** pci_bridge_reset() - after pci_device_reset(); pci_bridge_free() - before pci_device_unplug(), the bus
+ *  being empty */
+void pci_bridge_reset(struct pci_bus *bus);
+void pci_bridge_free(struct pci_bus *bus);
+/** pci_bridge_forwards() - whether all bridges above @bus let [@at, @at + @size) through */
+bool pci_bridge_forwards(const struct pci_bus *bus, uint64_t at, uint64_t size, bool io);
+/** pci_find() - device at bus/devfn, behind bridges as their bus numbers say, or NULL */
 struct pci_device *pci_find(struct pci_bus *bus, uint8_t busnr, uint8_t devfn);
-/** pci_pirq_of() - PIRQ (0: A, 7: H) behind @pin (1..4) of a slot on the root bus */
+
+/** pci_pirq_of() - PIRQ (0: A, 7: H) behind @pin (1..4) of a slot on @bus */
 unsigned pci_pirq_of(const struct pci_bus *bus, uint8_t devfn, unsigned pin);
 
 /* chips of the i440FX board */

@@ -1,6 +1,7 @@
 #!/bin/bash
-# hotplug.sh - Debian sees PCI cards come (and uses them), lets them go, sees the same slots
-# filled again: device_add, device_del, ACPI; and what the monitor says to nonsense
+# hotplug.sh - Debian sees PCI cards come (and uses them), lets them go, sees the same slots filled
+# again: device_add, device_del; by ACPI on the i440FX board, in PCI Express slots on q35; and what the
+# monitor says to nonsense
 set -u
 . "$(dirname "$0")/common.sh"
 
@@ -64,20 +65,30 @@ END
     (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/hotplug.cpio"
 }
 
+# start BOARD ARG...
 start() {
-    log=$dir/log monitor=$dir/monitor
+    board=$1
+    shift
+    log=$dir/log.$board monitor=$dir/monitor.$board seen=0
     : > "$log"
+    rm -f "$dir/mon"
     mkfifo "$dir/mon"
     echo 'virtio-blk disk' > "$dir/blk.img"
     echo 'nvme disk here.' > "$dir/nvme.img"
     truncate -s 1M "$dir/blk.img" "$dir/nvme.img"
-    timeout -k 5 500 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$dir/hotplug.cpio" -m 256 -nic none \
+    timeout -k 5 500 "$TRANSOM" -M "$board" "$@" -kernel "$demo/vmlinuz" -initrd "$dir/hotplug.cpio" -m 256 -nic none \
         -append "console=ttyS0 panic=-1 quiet" -display none -serial "file:$log" -monitor stdio \
         -netdev user,id=n0 -drive "if=none,id=d0,format=raw,file=$dir/blk.img" \
-        -drive "if=none,id=d1,format=raw,file=$dir/nvme.img" -device VGA,id=vga1,addr=9 \
+        -drive "if=none,id=d1,format=raw,file=$dir/nvme.img" \
         < "$dir/mon" > "$monitor" 2>&1 &
     pid=$!
     exec 8> "$dir/mon"
+}
+
+finish() {
+    echo quit >&8
+    exec 8>&-
+    wait $pid || fail hotplug "exit status $?: $(tail_of "$monitor")"
 }
 
 # expect WHAT PATTERN: it shows on the guest's console, after what showed before
@@ -85,11 +96,11 @@ expect() {
     local deadline=$((SECONDS + 120)) line
     while [ $SECONDS -le $deadline ]; do
         line=$(tail -n +$((seen + 1)) "$log" | grep -anE "$2" | head -n 1 | cut -d: -f1)
-        [ -n "$line" ] && seen=$((seen + line)) && pass "hotplug: $1" && return
+        [ -n "$line" ] && seen=$((seen + line)) && pass "hotplug: $board: $1" && return
         kill -0 $pid 2> /dev/null || break
         sleep 0.1
     done
-    fail "hotplug: $1" "no '$2': $(tail_of "$log")"
+    fail "hotplug: $board: $1" "no '$2': $(tail_of "$log")"
 }
 
 # says WHAT COMMAND PATTERN: the monitor answers so
@@ -98,10 +109,10 @@ says() {
     at=$(stat -c %s "$monitor")
     echo "$2" >&8
     while [ $SECONDS -le $deadline ]; do
-        tail -c +$((at + 1)) "$monitor" | grep -aqE "$3" && pass "hotplug: $1" && return
+        tail -c +$((at + 1)) "$monitor" | grep -aqE "$3" && pass "hotplug: $board: $1" && return
         sleep 0.1
     done
-    fail "hotplug: $1" "'$2' says $(tail -c +$((at + 1)) "$monitor" | tr -c '[:print:]' ' ')"
+    fail "hotplug: $board: $1" "'$2' says $(tail -c +$((at + 1)) "$monitor" | tr -c '[:print:]' ' ')"
 }
 
 # plug SPEC: device_add; the guest shows that a card goes somewhat before it lets it go, so as
@@ -117,10 +128,10 @@ plug() {
     done
 }
 
-# round DEVICE SIGN GONE [PROPS]: comes, works, goes; twice, so everything was given back
+# round DEVICE SIGN GONE PROPS [TIMES]: comes, works, goes; twice, so everything was given back
 round() {
     local n
-    for n in first second; do
+    for n in ${5:-first second}; do
         plug "$1,id=c0$4"
         expect "$1 comes and works, $n time" "come=$2"
         echo "device_del c0" >&8
@@ -134,8 +145,7 @@ elif ! unpack $modules; then
     skip hotplug "the kernel's package is not in $demo"
 else
     write_init
-    seen=0
-    start
+    start pc -device VGA,id=vga1,addr=9
     expect "the guest is up" 'guest=ready'
     round virtio-net-pci 'virtio_net 10.0.2.1.' eth ,netdev=n0
     round e1000 'e1000 10.0.2.1.' eth ,netdev=n0,addr=1f
@@ -152,7 +162,17 @@ else
     says "no drive" "device_add nvme,drive=d9,serial=1" "there is no drive 'd9'"
     says "an id in use" "device_add e1000,id=vga1" "id 'vga1' is taken"
     says "removal of nothing" "device_del c0" "Error: Device 'c0' not found"
-    echo quit >&8
-    exec 8>&-
-    wait $pid || fail hotplug "exit status $?: $(tail_of "$monitor")"
+    finish
+    start q35 -device pcie-root-port,id=port1,chassis=1,addr=2.0,multifunction=on \
+        -device pcie-root-port,id=port2,chassis=2,addr=2.1 -device edu,bus=port1,id=edu1
+    expect "the guest is up" 'guest=ready'
+    round virtio-blk-pci 'vd. virtio-blk disk' vd ,drive=d0,bus=port2
+    round virtio-net-pci 'virtio_net 10.0.2.1.' eth ,netdev=n0,bus=port2,addr=0 once
+    round nvme 'nvme nvme disk here.' nvme ,drive=d1,serial=1,bus=port2 once
+    says "a slot in use" "device_add nvme,drive=d1,serial=1,bus=port1" "the slot of 'port1' is taken by edu"
+    says "a slot that is none" "device_add nvme,drive=d1,serial=1,bus=port2,addr=1" "the bus has no such slot"
+    says "no slot at all" "device_add nvme,drive=d1,serial=1" "cannot be changed while it runs"
+    says "a port that cannot go" "device_del port1" "cannot be taken out"
+    says "no such port" "device_add nvme,drive=d1,serial=1,bus=port3" "port3"
+    finish
 fi
