@@ -109,7 +109,19 @@ static bool is_plain_bus(const struct making *mk, const struct machine *m,
             !strcmp(p->val, "isa.0"));
 }
 
-/* The bus that bus= names, NULL: the root or nothing that is one. */
+/* bus= of a PCI device is the root bus, or a root port. */
+static int check_bus(struct machine *m, const struct user_device *u, const struct user_prop *props, size_t n,
+                     struct err *e)
+{
+    const struct making mk = { .u = u };
+
+    for (size_t i = 0; u->bus == USER_PCI && i < n; i++)
+        if (!strcmp(props[i].name, "bus") && !is_plain_bus(&mk, m, &props[i]) && !root_port_bus(m, props[i].val))
+            return err_set(e, -EINVAL, "%s: there is no PCI bus '%s'", u->type->name, props[i].val);
+    return 0;
+}
+
+/* The bus that bus= names, NULL: the root. */
 static struct pci_bus *named_bus(struct machine *m, const struct user_device *u, const struct user_prop *props, size_t n)
 {
     for (size_t i = 0; u->bus == USER_PCI && i < n; i++)
@@ -160,7 +172,7 @@ struct device *user_device_add(struct machine *m, const struct user_device *u, c
         err_set(e, -EEXIST, "%s: id '%s' is taken", u->type->name, id);
         return NULL;
     }
-    if (try_props(m, &mk) < 0)
+    if (check_bus(m, u, props, n, e) < 0 || try_props(m, &mk) < 0)
         return NULL;
     return machine_add_device(m, u->type, 0, NULL, making_setup, &mk, e);
 }
@@ -188,6 +200,8 @@ struct device *user_device_plug(struct machine *m, const struct user_device *u, 
         err_set(e, -EOPNOTSUPP, "%s cannot be plugged into a machine that runs", u->type->name);
         return NULL;
     }
+    if (check_bus(m, u, props, n, e) < 0)
+        return NULL;
     if (bus && root_port_check(bus, u->type->name, e) < 0)
         return NULL;
     if (!bus && u->bus == USER_PCI && pci_hotplug_check(m, u->type->name, wanted_devfn(props, n), e) < 0)

@@ -128,6 +128,18 @@ plug() {
     done
 }
 
+# settled: until c0 is really gone, which is somewhat after the guest says so
+settled() {
+    local at deadline=$((SECONDS + 60))
+    while [ $SECONDS -le $deadline ]; do
+        at=$(stat -c %s "$monitor")
+        printf 'info pci\nprint 4242\n' >&8
+        until tail -c +$((at + 1)) "$monitor" | grep -aq '^0x1092' || [ $SECONDS -gt $deadline ]; do sleep 0.05; done
+        tail -c +$((at + 1)) "$monitor" | grep -aq 'id "c0"' || return
+        sleep 0.1
+    done
+}
+
 # round DEVICE SIGN GONE PROPS [TIMES]: comes, works, goes; twice, so everything was given back
 round() {
     local n
@@ -136,6 +148,7 @@ round() {
         expect "$1 comes and works, $n time" "come=$2"
         echo "device_del c0" >&8
         expect "$1 goes, $n time" "gone=$3"
+        settled
     done
 }
 
@@ -173,6 +186,6 @@ else
     says "a slot that is none" "device_add nvme,drive=d1,serial=1,bus=port2,addr=1" "the bus has no such slot"
     says "no slot at all" "device_add nvme,drive=d1,serial=1" "cannot be changed while it runs"
     says "a port that cannot go" "device_del port1" "cannot be taken out"
-    says "no such port" "device_add nvme,drive=d1,serial=1,bus=port3" "port3"
+    says "no such port" "device_add nvme,drive=d1,serial=1,bus=port3" "there is no PCI bus 'port3'"
     finish
 fi

@@ -108,6 +108,8 @@ wrong "VNC display beyond all ports" 'DISPLAY' -vnc :70000
 wrong "VNC share= that is none" 'allow-exclusive, force-shared or ignore' -vnc :7,share=all
 wrong "VNC WebSocket at a port that is none" 'a port or HOST:PORT' -vnc :7,websocket=x
 wrong "VNC WebSocket without a port" 'websocket goes with' -vnc unix:x,websocket=on
+wrong "-device on a bus that is none" "there is no PCI bus 'pci.7'" -device edu,bus=pci.7
+wrong "a root port on the i440FX board" 'q35 only' -device pcie-root-port,id=p1
 wrong "VNC with TLS" 'tls-creds: not supported' -vnc :7,tls-creds=x
 wrong "VNC at a host that is none" 'nowhere.invalid' -vnc nowhere.invalid:1
 wrong "VNC socket that cannot be" 'nowhere' -vnc unix:/nowhere/at/all
