@@ -101,17 +101,6 @@ void tr_cli(struct xlat *x)
         xt_call_i(x, h_cli, IR_NONE, 0, 0, 0);
 }
 
-static uint64_t h_if_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-
-    if (!(cpu->eflags & EF_IF)) {
-        cpu->eflags |= EF_IF;
-        x86_irq_recheck(cpu);
-    }
-    return 0;
-}
-
 /* the block ends right after STI: its shadow must be remembered */
 static uint64_t h_shadow_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -128,7 +117,7 @@ static uint64_t h_shadow_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t
 void tr_sti(struct xlat *x)
 {
     if (plain_if(x) && !x->solo) {
-        ir_call(x->b, h_if_on, 0, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+        ir_call(x->b, h_if_on, IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
         x->sti = true;
     } else {
         xt_call_i(x, h_sti, IR_NONE, 0, 0, 0);

@@ -326,6 +326,7 @@ void x86_load_real_seg(struct x86_cpu *cpu, unsigned seg, uint16_t sel);
  * @next_off: pcoff of the next instruction (for return addresses, INT etc.)
  */
 #define HELPER(n) uint64_t n(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+HELPER(h_if_on);          /* STI where nothing forbids it; vector registers are left alone */
 HELPER(h_mov_seg);        /* a = seg index, b = selector: MOV/POP Sreg (not CS) (exit) */
 HELPER(h_lseg);           /* a = seg, b = selector; c = unused: LDS/LES/LFS/LGS/LSS load (exit) */
 HELPER(h_jmp_far);        /* a = selector, b = offset, c = next_off | opsize << 32 (2, 4, 8) (pc) */
