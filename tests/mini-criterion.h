@@ -93,6 +93,7 @@ void mc_skip(void) __attribute__((noreturn));
 #define cr_assert_not_null(a, ...) MC_CHECK(true, (a) != NULL, #a " != NULL", ##__VA_ARGS__)
 #define cr_assert_str_eq(a, b, ...) \
     MC_CHECK(true, strcmp((a), (b)) == 0, #a " equals " #b, ##__VA_ARGS__)
+#define cr_assert_str_empty(a, ...) MC_CHECK(true, *(a) == 0, #a " is empty", ##__VA_ARGS__)
 #define cr_assert_str_neq(a, b, ...) \
     MC_CHECK(true, strcmp((a), (b)) != 0, #a " differs from " #b, ##__VA_ARGS__)
 #define cr_assert_arr_eq(a, b, n, ...) \
