@@ -142,8 +142,8 @@ void accel_stop_self(struct accel_cpu *c);
 /** accel_stop_when_requested() - a reset or power-off takes effect at the access that
  *  caused it; after each, on the vCPU's thread */
 void accel_stop_when_requested(struct accel_cpu *c);
-/** accel_halt() - wait until a request line is up */
-void accel_halt(struct accel_cpu *c);
+/** accel_halt() - wait until a request line is up that is not in @masked */
+void accel_halt(struct accel_cpu *c, uint32_t masked);
 /** accel_ask_to_stop()/accel_wait_parked() - together: the vCPU stands still */
 void accel_ask_to_stop(struct accel_cpu *c);
 void accel_wait_parked(struct accel_cpu *c);

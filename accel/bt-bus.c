@@ -157,9 +157,9 @@ void bt_ferr_port(struct machine *m)
     port_map(m, "fpu-busy", 0xf0, 1, &busy_ops, m);
 }
 
-static void bus_halt(void *opaque)
+static void bus_halt(void *opaque, uint32_t masked)
 {
-    bt_halt(opaque);
+    bt_halt(opaque, masked);
 }
 
 static void bus_triple_fault(void *opaque)

@@ -153,7 +153,7 @@ void bt_debug_set(struct accel *a, const struct tcg_break *b, unsigned n_breaks,
                   const struct tcg_watch *w, unsigned n_watches);
 void bt_debug_step(struct accel_cpu *c, bool step);
 
-/** bt_halt() - wait until a request line is up */
-void bt_halt(struct bt_cpu *c);
+/** bt_halt() - wait until a request line is up that is not in @masked */
+void bt_halt(struct bt_cpu *c, uint32_t masked);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE 1
 #include <stdlib.h>
+#include <time.h>
 #include "accel/bt-icount.h"
 #include "hw/intc/intc.h"
 
@@ -13,13 +14,17 @@ static void bt_kick(struct accel_cpu *c)
     tcg_kick(&c->cpu->tcg);
 }
 
-void bt_halt(struct bt_cpu *c)
+void bt_halt(struct bt_cpu *c, uint32_t masked)
 {
+    static const struct timespec nap = { 0, 2000000 };
+
     tcg_offline(&c->ac.cpu->tcg);
-    if (c->bt->icount)
+    if (c->bt->icount && masked)
+        nanosleep(&nap, NULL);       /* counted time stands still */
+    else if (c->bt->icount)
         bt_icount_halt(c);
     else
-        accel_halt(&c->ac);
+        accel_halt(&c->ac, masked);
     tcg_online(&c->ac.cpu->tcg);
     if (unlikely(__atomic_load_n(&c->work, __ATOMIC_RELAXED)))
         bt_do_work(c);

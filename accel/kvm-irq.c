@@ -125,7 +125,7 @@ static void wait_for_event(struct kvm_cpu *k, uint32_t pending)
     if (pending)
         nanosleep(&nap, NULL);
     else
-        accel_halt(k->c);
+        accel_halt(k->c, 0);
     __atomic_store_n(&k->in_run, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }

@@ -348,6 +348,8 @@ struct accel *accel_new(struct machine *m, const struct x86_model *model,
     a->model = *model;
     if (o->icount.on)
         a->model.pv = 0;         /* whose time is another */
+    if (o->ops == &accel_bt)
+        a->model.pv &= ~PV_SLOWER | a->model.pv_asked;
     a->paused = true;
     set_topology(a);
     accel_tsc_init(a);

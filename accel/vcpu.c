@@ -26,18 +26,18 @@ static void kick(struct vcpu *v)
     ops_of(c)->kick(c);
     if (!__atomic_load_n(&c->sleeping, __ATOMIC_SEQ_CST))
         return;
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->lock);     /* it waits, or has yet to look; signalled without the */
+    pthread_mutex_unlock(&c->lock);   /* lock it need not wait for that */
     pthread_cond_signal(&c->wake);
-    pthread_mutex_unlock(&c->lock);
 }
 
 /* "sleeping" is set before the lines are looked at, and they are set before it
  * is looked at: one of the two sees the other. */
-void accel_halt(struct accel_cpu *c)
+void accel_halt(struct accel_cpu *c, uint32_t masked)
 {
     pthread_mutex_lock(&c->lock);
     __atomic_store_n(&c->sleeping, 1, __ATOMIC_SEQ_CST);
-    while (!__atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST))
+    while (!(__atomic_load_n(&c->vcpu.intr, __ATOMIC_SEQ_CST) & ~masked))
         pthread_cond_wait(&c->wake, &c->lock);
     __atomic_store_n(&c->sleeping, 0, __ATOMIC_SEQ_CST);
     pthread_mutex_unlock(&c->lock);

@@ -596,15 +596,15 @@ static bool take_one(struct x86_cpu *cpu, uint32_t pending)
     return true;
 }
 
-/** wait_for_event() - sleep while halted. halt() returns at once when something is
- *  pending that this CPU has masked (CLI; HLT), so then look again now and then. */
+/** wait_for_event() - sleep while halted, or while the chipset has stopped the clock, which it
+ *  starts again without telling; @pending cannot be taken now, nor until something else comes */
 static void wait_for_event(struct x86_cpu *cpu, uint32_t pending)
 {
     static const struct timespec nap = { 0, 2000000 };
 
-    if (!pending) {
+    if (!(pending & X86_INTR_STPCLK)) {
         x86_pv_wait_begin(cpu);
-        cpu->bus->halt(cpu->bus->opaque);
+        cpu->bus->halt(cpu->bus->opaque, pending);
         x86_pv_wait_end(cpu);
         return;
     }

@@ -372,6 +372,7 @@ static bool set_pv(struct x86_model *m, const char *name, bool on)
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (same_words(names[i].name, name)) {
             m->pv = on ? m->pv | names[i].bits : m->pv & ~names[i].bits;
+            m->pv_asked = on ? m->pv_asked | names[i].bits : m->pv_asked & ~names[i].bits;
             return true;
         }
     return false;

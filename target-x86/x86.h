@@ -135,6 +135,7 @@ struct x86_model {
     unsigned dies, cores, threads;      /* a socket, a die, a core; 0: one, all, one */
     uint64_t arch_caps;                 /* IA32_ARCH_CAPABILITIES */
     uint32_t pv;                        /* PV_*: leaf 0x40000001; 0: no word of KVM */
+    uint32_t pv_asked;                  /* those of it that were asked for by name */
     uint32_t kvm_on, kvm_off;           /* bits there that only KVM has, as the user asked */
 };
 
@@ -154,8 +155,8 @@ struct x86_bus {
     bool (*apic_msr)(void *opaque, uint32_t msr, uint64_t *v, bool write); /* false: #GP */
     uint8_t (*get_tpr)(void *opaque);
     void (*set_tpr)(void *opaque, uint8_t tpr);
-    /** halt() - wait until intr() is not 0 */
-    void (*halt)(void *opaque);
+    /** halt() - wait until intr() has bits that are not in @masked */
+    void (*halt)(void *opaque, uint32_t masked);
     void (*triple_fault)(void *opaque);
     void (*set_ferr)(void *opaque, int level);    /* FERR# -> IRQ13 when CR0.NE = 0 */
     uint64_t (*tsc)(void *opaque);                /* guest TSC before IA32_TSC_ADJUST/offset */
@@ -496,6 +497,7 @@ enum { PV_CLOCK_OLD = 1 << PV_CLOCK_OLD_BIT, PV_NOP_IO_DELAY = 1 << 1, PV_CLOCK 
        PV_ALL = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_STEAL_TIME | PV_EOI | PV_UNHALT | PV_TLB_FLUSH
               | PV_SEND_IPI | PV_SCHED_YIELD | PV_CLOCK_STABLE,
        PV_DEFAULT = PV_ALL,
+       PV_SLOWER = PV_TLB_FLUSH | PV_SEND_IPI | PV_SCHED_YIELD,      /* on the translator: only when asked for */
        PV_MOVABLE = PV_CLOCK_OLD | PV_NOP_IO_DELAY | PV_CLOCK | PV_STEAL_TIME | PV_CLOCK_STABLE };  /* to KVM and back */
 #define PV_STEAL_UNSEEN UINT64_MAX       /* x86_cpu.steal_seen_ns: counts from now on */
 /** x86_kvm_feature_name() - as -cpu has it, of the lowest of @bits that only KVM has; NULL: none */

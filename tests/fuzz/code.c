@@ -172,7 +172,7 @@ static uint32_t intr(void *opaque)
 }
 
 /* HLT: mostly somebody wakes the CPU; interrupts may be off for good, so not always */
-static void halt(void *opaque)
+static void halt(void *opaque, uint32_t masked)
 {
     struct fuzz *f = opaque;
 

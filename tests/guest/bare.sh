@@ -40,8 +40,9 @@ one q35 tcg,backend=interp 1 -machine q35 -device intel-iommu -device edu
 one q35 tcg 1 -machine q35 -device intel-iommu -device edu
 
 # more processors than most hosts of tests have: IRIW wants four
-one smp tcg,backend=interp 2
-one smp tcg 4
+pv=max,+kvm-pv-tlb-flush,+kvm-pv-ipi,+kvm-pv-sched-yield
+one smp tcg,backend=interp 2 -cpu $pv
+one smp tcg 4 -cpu $pv
 
 # the same images under QEMU, where it is installed: equal but for what qemu-wrong.txt explains
 bash tests/guest/compare-system.sh -e qemu || true

@@ -40,5 +40,15 @@ if [ $# -gt 0 ]; then
     exit 0
 fi
 boot "Debian, 2 vCPUs" 2
+# what KVM's interfaces are used for, and that each can be switched off
+used() {
+    local n=$(grep -acE 'remote TLB flush|PV sched yield|PV spinlocks enabled|setup PV IPIs' "$2")
+    [ "$n" = "$3" ] && pass "$1" || fail "$1" "$n in place of $3"
+}
+used "Debian uses paravirtual spin locks" "$work/smp-2.log" 1
+boot "Debian, 3 vCPUs with all paravirtual interfaces" 3 -cpu max,+kvm-pv-tlb-flush,+kvm-pv-ipi,kvm-pv-sched-yield=on
+used "Debian uses paravirtual interfaces" "$work/smp-3.log" 4
+boot "Debian, 3 vCPUs without paravirtual interfaces between them" 3 -cpu max,-kvm-steal-time,-kvm_pv_eoi,kvm-pv-unhalt=off
+used "Debian does without" "$work/smp-3.log" 0
 boot "Debian, 4 vCPUs with threads through SeaBIOS" 4,threads=2 -bios bios-256k.bin
 boot "Debian, 8 vCPUs, two sockets" 8,sockets=2

@@ -42,6 +42,7 @@ Test(cpuid, kvm_only_flags_are_refused)
     cr_assert_eq(m.pv, PV_DEFAULT & ~(PV_CLOCK | PV_CLOCK_OLD));
     cr_assert_eq(parse("max,kvm=off,+kvm_pv_eoi,kvm-steal-time=on", &m, &e), 0, "both spellings");
     cr_assert_eq(m.pv, PV_EOI | PV_STEAL_TIME);
+    cr_assert_eq(m.pv_asked, PV_EOI | PV_STEAL_TIME);
     cr_assert_eq(parse("max,kvm_pv_unhalt=off,-kvm-pv-tlb-flush,-kvm_steal_time", &m, &e), 0);
     cr_assert_eq(m.pv, PV_DEFAULT & ~(PV_UNHALT | PV_TLB_FLUSH | PV_STEAL_TIME));
 }

@@ -75,7 +75,7 @@ static inline int sr_ack(void *o)
 }
 
 /* nothing will ever happen unless the test says so: leave */
-static inline void sr_halt(void *o)
+static inline void sr_halt(void *o, uint32_t masked)
 {
     struct sys_rig *r = o;
 
