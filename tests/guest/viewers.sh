@@ -55,7 +55,7 @@ start() {
     : > "$log"
     rm -f "$shots/monitor"
     mkfifo "$shots/monitor"
-    timeout -k 5 200 "$TRANSOM" -net none -m 256 -name "$name" -monitor stdio -serial "file:$log" \
+    timeout -k 5 200 "$TRANSOM" -net none -m 256 -bios bios-256k.bin -name "$name" -monitor stdio -serial "file:$log" \
         -kernel "$dir/vmlinuz" -initrd "$shots/root.gz" -append "quiet console=tty0 vt.global_cursor_default=0" "$@" \
         < "$shots/monitor" > "$shots/$name.monitor" 2>&1 &
     pid=$!
@@ -82,9 +82,21 @@ window() {
     return 1
 }
 
+# shot FILE: the guest's picture; fails when there is none
+shot() {
+    rm -f "$1"
+    echo "screendump $1 -f png" >&8
+    for _ in $(seq 100); do
+        [ -s "$1" ] && sleep 0.2 && return
+        sleep 0.1
+    done
+    return 1
+}
+
 # type_and_look: what is typed reaches the guest, and the window shows what it made of it
 type_and_look() {
     sleep 1
+    shot "$shots/$name-before.png"
     xdotool type --delay 80 'Hello, (World) 42!'
     sleep 0.5
     xdotool key Return
@@ -96,9 +108,11 @@ type_and_look() {
     local why=
     for _ in $(seq 20); do
         sleep 0.5
-        rm -f "$shots/$name.png"
-        echo "screendump $shots/$name.png -f png" >&8
-        sleep 0.5
+        shot "$shots/$name.png" || continue
+        if python3 "$here/picdiff.py" "$shots/$name-before.png" "$shots/$name.png" 0 > /dev/null 2>&1; then
+            why="the guest's picture has not changed"
+            continue
+        fi
         xwd -silent -id "$win" -out "$shots/$name.xwd" 2> /dev/null || continue
         why=$(python3 "$here/picdiff.py" "$shots/$name.xwd" "$shots/$name.png" 0.5 2>&1) &&
             pass "viewers: $name: the picture follows ($why)" && return
