@@ -158,7 +158,6 @@ static bool lists(const char *list, const char *name)
     }
 }
 
-/* @names: the accelerators it is for */
 /* Tests want to see that a wrong CPU is noticed. */
 static int set_bug(const char *val, struct accel_options *o, struct err *e)
 {
@@ -166,6 +165,7 @@ static int set_bug(const char *val, struct accel_options *o, struct err *e)
     return o->bug ? 0 : err_set(e, -EINVAL, "x-seed-bug=%s: sbb or sar is wanted", val);
 }
 
+/* @names: the accelerators it is for */
 static int set_option(const char *names, const char *key, const char *val, struct accel_options *o,
                       struct err *e)
 {
