@@ -19,6 +19,7 @@
 #include "hw/disk/ide.h"
 #include "hw/disk/nvme.h"
 #include "hw/intc/intc.h"
+#include "hw/pci/root-port.h"
 #include "hw/user-devices.h"
 #include "tests/fuzz/rig.h"
 
@@ -114,7 +115,8 @@ static void add_devices(struct fuzz *f)
         unsigned n_props = !disk ? 0 : u[i].type == &nvme_type ? 2 : 1;
         struct user_prop p[2] = { { "drive", "" }, { "serial", "1" } };
         char id[8];
-        if (u[i].bus == USER_SYSTEM && !is_q35(f))
+
+        if ((u[i].bus == USER_SYSTEM || u[i].type == &pcie_root_port_type) && !is_q35(f))
             continue;
         snprintf(id, sizeof(id), "d%u", (unsigned)i);
         p[0].val = id;
