@@ -215,7 +215,7 @@ static unsigned first_slot(const struct ir_block *b)
 static void learn_sum(struct grouper *s, const struct ir_op *op)
 {
     const struct sym *a = &s->sym[op->a], *b = &s->sym[op->b];
-    int64_t off = a->off + (b->off << op->sc) + op->imm;
+    int64_t off = a->off + (int64_t)((uint64_t)b->off << op->sc) + op->imm;
     struct sum *m = NULL;
 
     for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS) && !m; i++)
