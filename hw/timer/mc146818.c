@@ -155,7 +155,7 @@ static void registers_from_clock(struct rtc *r)
 /* Programs keep it for the next -rtc base=: by how much the guest's clock differs from ours. */
 static void tell_change(struct rtc *r)
 {
-    int64_t s = floor_div(r->epoch_ns - r->start_ns + NS_PER_S / 2, NS_PER_S);
+    int64_t s = floor_div((int64_t)((uint64_t)r->epoch_ns - (uint64_t)r->start_ns + NS_PER_S / 2), NS_PER_S);
     char *path;
 
     if (s == r->told_s)
