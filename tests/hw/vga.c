@@ -12,7 +12,7 @@ static void setup(void)
     struct err e = { "" };
 
     m = stepped_machine();
-    bus = (struct pci_bus){ .machine = m };
+    bus = (struct pci_bus){ .machine = m, .n_slots = 32 };
     m->pci = &bus;
     cr_assert_eq(vga_add(m, PCI_DEVFN(2, 0), &e), 0, "%s", e.msg);
 }

@@ -32,7 +32,7 @@ static void setup(void)
     struct pci_device *p;
 
     m = stepped_machine();
-    bus = (struct pci_bus){ .machine = m };
+    bus = (struct pci_bus){ .machine = m, .n_slots = 32 };
     m->pci = &bus;
     cr_assert_eq(vga_add(m, PCI_DEVFN(2, 0), &e), 0, "%s", e.msg);
     p = pci_find(m->pci, 0, PCI_DEVFN(2, 0));
