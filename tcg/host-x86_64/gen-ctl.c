@@ -404,6 +404,12 @@ void sides_emit(struct gen *g)
 
     for (unsigned i = 0; i < n && !g->fail; i++) {
         struct stub *s = &g->stubs[i];
+        if (g->c.p + GEN_MARGIN > g->end) {
+            g->fail = true;
+            return;
+        }
+        if (s->kind == STUB_MEM && s->carry)
+            mem_refill(g, s);
         if (s->kind != STUB_SIDE)
             continue;
         patch32(s->from[0], g->c.p);

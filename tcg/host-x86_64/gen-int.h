@@ -174,6 +174,7 @@ struct opn mem_begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool
 /* of a vector instruction, which may want it aligned */
 struct opn mem_begin_vec(struct gen *g, const struct ir_op *op, const struct ir_vec *v);
 void mem_end(struct gen *g);
+void mem_refill(struct gen *g, struct stub *s);
 /* the loop that begins knows no pages; returns the code's length so far */
 size_t gen_carry_none(struct gen *g, unsigned n);
 /* env->carry[].limit = 0; @adj: env - RSP */

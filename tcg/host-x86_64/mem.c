@@ -12,7 +12,7 @@
  *
  * A carried access (group.c) compares its address with where the page of the round before ends:
  *   cmp t, [limit] ; jae refill ; mov c, [delta]
- * and the stub at refill does the checks and the look-up.
+ * and what is at refill, behind the block, does the checks and the look-up.
  *
  * An address outside the canonical range finds some entry but makes a host
  * address outside the host's canonical range: the host fault is directed to the
@@ -349,9 +349,9 @@ static void access_after_slow(struct gen *g, struct stub *s)
 
 /*
  * A carried access is in a new page: find it, and how far it goes. From here on s->from is as without
- * carrying. The last page of the address space is not kept: an address that has wrapped is below its end.
+ * carrying. In the main part, because every loop comes here in its first round. The last page of the address space is not kept: an address that has wrapped is below its end.
  */
-static void emit_refill(struct gen *g, struct stub *s)
+void mem_refill(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
     uint8_t *last, *keep;
@@ -496,10 +496,7 @@ uint8_t *stubs_emit(struct gen *g)
             break;
         }
         switch (s->kind) {
-        case STUB_MEM:
-            if (s->carry)
-                emit_refill(g, s);
-            s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
+        case STUB_MEM: s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;
