@@ -157,7 +157,7 @@ static int run_machine(struct options *o, struct err *e)
             daemon_ready(background);
         ret = run_loop(&r);
         if (pidfile)
-            unlink(pidfile);
+            unlink_regular(pidfile);
         forget_signals();
         set_signals();                     /* from here they end us at once */
     }

@@ -91,7 +91,7 @@ int picture_write(const uint32_t *pixels, unsigned width, unsigned height, const
     if (fclose(f) || !ok) {
         int why = errno ? errno : EIO;
 
-        unlink(path);
+        unlink_regular(path);
         return err_set(e, -why, "%s: %s", path, strerror(why));
     }
     return 0;

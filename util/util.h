@@ -284,6 +284,12 @@ void timer_list_run_prompt(struct timer_list *l);
  *  in order, each with the clock standing at its deadline */
 void clock_step(struct clock *c, struct timer_list *l, int64_t ns);
 
+/* ---- files ------------------------------------------------------------- */
+
+/** unlink_regular() - remove a file that we have written; what is no regular file (a device, a pipe, a
+ *  link that the user named in place of one) stays */
+void unlink_regular(const char *path);
+
 /* ---- event loop (main thread) ---------------------------------------- */
 
 struct loop;
