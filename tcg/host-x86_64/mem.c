@@ -354,7 +354,7 @@ static void access_after_slow(struct gen *g, struct stub *s)
 void mem_refill(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *last, *keep;
+    uint8_t *last;
 
     patch32(s->from[0], c->p);
     s->from[0] = s->hi - s->lo > 1 ? check_span(g, s->t, s->c, s->lo, s->hi - s->lo) : NULL;
@@ -362,17 +362,15 @@ void mem_refill(struct gen *g, struct stub *s)
     ins(c, 8, 0x85, s->c, o_reg(s->c));
     s->from[1] = jcc32(c, 4);
     mov_store(c, CARRY(s->carry, delta), s->c);
-    mov_rr(c, 8, s->c, s->t);
-    alu_imm(c, 8, ALU_OR, o_reg(s->c), PAGE_MASK);
-    alu_imm(c, 8, ALU_CMP, o_reg(s->c), -1);
-    last = jcc32(c, 4);
-    alu_imm(c, 8, ALU_ADD, o_reg(s->c), 2 - s->hi);
-    keep = jmp32(c);
+    alu_imm(c, 8, ALU_CMP, o_reg(s->t), -(int64_t)PAGE_SIZE);
+    last = jcc32(c, 3);
+    mov_store(c, CARRY(s->carry, limit), s->t);      /* in memory: the access need not wait for it */
+    alu_imm(c, 8, ALU_OR, CARRY(s->carry, limit), PAGE_MASK);
+    alu_imm(c, 8, ALU_ADD, CARRY(s->carry, limit), 2 - s->hi);
+    jmp_to(c, s->op);
     patch32(last, c->p);
-    ins(c, 4, 0x33, s->c, o_reg(s->c));
-    patch32(keep, c->p);
-    mov_store(c, CARRY(s->carry, limit), s->c);
-    mov_load(c, s->c, CARRY(s->carry, delta));
+    ins(c, 8, 0xc7, 0, CARRY(s->carry, limit));
+    e32(c, 0);
     jmp_to(c, s->op);
 }
 

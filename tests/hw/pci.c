@@ -183,7 +183,7 @@ Test(pci, capabilities_chain)
     uint8_t a = pci_add_cap(p, 0x05, 10), b = pci_add_cap(p, 0x11, 12);
 
     cr_assert_eq(cfg_rd(m, CARD, PCI_CAP_PTR, 1), b);
-    cr_assert_eq(cfg_rd(m, CARD, b, 2), 0x11 | a << 8);
+    cr_assert_eq(cfg_rd(m, CARD, b, 2), (uint32_t)(0x11 | a << 8));
     cr_assert_eq(cfg_rd(m, CARD, a, 2), 0x05);
     cr_assert(cfg_rd(m, CARD, PCI_STATUS, 2) & PCI_STATUS_CAPS);
     cr_assert_eq(pci_add_cap(p, 1, 250), 0, "no room");

@@ -82,7 +82,7 @@ Test(rtc, starts_at_host_time_utc)
 
     cr_assert_leq(t, host);
     cr_assert_geq(t, host - 3600);
-    cr_assert_eq(tm.tm_wday, bcd(rd(6)) - 1);
+    cr_assert_eq(tm.tm_wday, (int)bcd(rd(6)) - 1);
     cr_assert_eq(rd(D), 0x80);
     cr_assert_eq(rd(B), 0x02);
 }
