@@ -215,7 +215,7 @@ static unsigned first_slot(const struct ir_block *b)
 static void learn_sum(struct grouper *s, const struct ir_op *op)
 {
     const struct sym *a = &s->sym[op->a], *b = &s->sym[op->b];
-    int64_t off = a->off + (int64_t)((uint64_t)b->off << op->sc) + op->imm;
+    int64_t off = a->off + b->off * (1 << op->sc) + op->imm;
     struct sum *m = NULL;
 
     for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS) && !m; i++)
@@ -284,7 +284,7 @@ static bool address_step(const struct grouper *s, uint32_t id, int64_t *step)
     for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS); i++) {
         const struct sum *m = &s->sum[i];
         if (m->id == id && step_of(s, m->a, &a) && step_of(s, m->b, &b)) {
-            *step = a + (b << m->sc);
+            *step = a + b * (1 << m->sc);
             return true;
         }
     }

@@ -15,6 +15,7 @@
 #include "hw/pci/pci.h"
 #include "hw/user-devices.h"
 #include "tests/hw/stepped.h"
+#include "tests/temp-file.h"
 
 #define ROM_BYTES 65536
 #define EXIT_PORT 0x501
@@ -74,17 +75,6 @@ static void observe(void *opaque, struct outside_event *ev)
         memcpy(r->frame, ev->data, MIN(ev->len, sizeof r->frame));
 }
 
-static void temporary(char *path, const void *bytes, size_t len)
-{
-    int fd;
-
-    strcpy(path, "/tmp/transom-test-XXXXXX");
-    fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, bytes, len), (ssize_t)len);
-    close(fd);
-}
-
 static void write_rom(struct rig *r)
 {
     static const uint8_t reset[] = { 0xea, 0x00, 0x00, 0x00, 0xf0 };  /* jmp f000:0000 */
@@ -92,7 +82,7 @@ static void write_rom(struct rig *r)
 
     memcpy(rom, code, sizeof code);
     memcpy(rom + 0xfff0, reset, sizeof reset);
-    temporary(r->rom, rom, ROM_BYTES);
+    temp_file(r->rom, rom, ROM_BYTES);
     free(rom);
 }
 
@@ -104,7 +94,7 @@ static void add_disk(struct rig *r)
     struct err e = { "" };
 
     memset(sectors, SECTOR_BYTE, sizeof sectors);
-    temporary(r->disk, sectors, sizeof sectors);
+    temp_file(r->disk, sectors, sizeof sectors);
     block_opts_init(&o);
     o.file = xstrdup(r->disk);
     o.format = xstrdup("raw");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "accel/accel.h"
+#include "tests/temp-file.h"
 
 #define ROM_BYTES 65536
 #define EXIT_PORT 0x501
@@ -23,16 +24,11 @@ static inline void write_rom(struct rig *r, const uint8_t *code, size_t len)
 {
     static const uint8_t reset[] = { 0xea, 0x00, 0x00, 0x00, 0xf0 };  /* jmp f000:0000 */
     uint8_t *rom = malloc(ROM_BYTES);
-    int fd;
 
     memset(rom, 0xf4, ROM_BYTES);
     memcpy(rom, code, len);
     memcpy(rom + 0xfff0, reset, sizeof reset);
-    strcpy(r->path, "/tmp/transom-test-XXXXXX");
-    fd = mkstemp(r->path);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, rom, ROM_BYTES), ROM_BYTES);
-    close(fd);
+    temp_file(r->path, rom, ROM_BYTES);
     free(rom);
 }
 

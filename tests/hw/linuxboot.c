@@ -4,6 +4,7 @@
 #include "hw/boot/linux.h"
 #include "hw/misc/fw_cfg.h"
 #include "tests/hw/stepped.h"
+#include "tests/temp-file.h"
 
 #define SETUP_SECTS 4
 #define SETUP_LEN   ((SETUP_SECTS + 1) * 512)
@@ -34,24 +35,13 @@ static void image(uint8_t *k)
         k[SETUP_LEN + i] = i * 7;
 }
 
-static void save(char *path, const void *data, size_t len)
-{
-    int fd;
-
-    strcpy(path, "/tmp/linuxboot-XXXXXX");
-    fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, data, len), (ssize_t)len);
-    close(fd);
-}
-
 static int try_open(const void *data, size_t len, struct err *e)
 {
     struct bzimage k;
     int ret;
 
     e->msg[0] = 0;
-    save(kernel_path, data, len);
+    temp_file(kernel_path, data, len);
     ret = bzimage_open(&k, kernel_path, e);
     if (ret == 0) {
         cr_assert(k.setup_len + k.kernel_len <= len);
@@ -145,9 +135,9 @@ static struct machine *boot_machine(uint64_t ram, const char *initrd, size_t ini
     struct machine *m;
 
     image(k);
-    save(kernel_path, k, sizeof k);
+    temp_file(kernel_path, k, sizeof k);
     if (initrd) {
-        save(initrd_path, initrd, initrd_len);
+        temp_file(initrd_path, initrd, initrd_len);
         cfg.initrd = initrd_path;
     }
     m = machine_new(&cfg, e);
@@ -274,7 +264,7 @@ Test(linuxboot, firmware_gets_kernel_and_rom)
     size_t len;
 
     image(k);
-    save(kernel_path, k, sizeof k);
+    temp_file(kernel_path, k, sizeof k);
     m = machine_new(&cfg, &e);
     cr_assert_not_null(machine_add_device(m, &fw_cfg_type, FW_CFG_PORT, NULL, NULL, NULL, &e));
     cr_assert_eq(linux_firmware_add(m, &e), 0, "%s", e.msg);

@@ -5,6 +5,7 @@
 #include "hw/intc/intc.h"
 #include "hw/misc/pc_testdev.h"
 #include "tests/hw/stepped.h"
+#include "tests/temp-file.h"
 
 #define FILE_LEN  0x2000u
 #define MAGIC     0x1badb002u
@@ -12,17 +13,6 @@
 #define HEADER_AT 0x1000u        /* in the file; the code follows it */
 
 static char kernel_path[64], module_path[64];
-
-static void save(char *path, const void *data, size_t len)
-{
-    int fd;
-
-    strcpy(path, "/tmp/multiboot-XXXXXX");
-    fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, data, len), (ssize_t)len);
-    close(fd);
-}
 
 static void header(uint8_t *at, uint32_t flags)
 {
@@ -75,7 +65,7 @@ static struct machine *boot(const uint8_t *f, size_t len, uint64_t ram, const ch
     struct machine *m;
 
     e->msg[0] = 0;
-    save(kernel_path, f, len);
+    temp_file(kernel_path, f, len);
     m = machine_new(&cfg, e);
     cr_assert_not_null(m);
     clock_init_stepped(&m->clock);
@@ -120,7 +110,7 @@ Test(multiboot, elf32_is_loaded_and_described)
     const uint8_t *info, *mod;
 
     elf32(f);
-    save(module_path, "module", 6);
+    temp_file(module_path, "module", 6);
     char list[160];
     snprintf(list, sizeof list, "%s one two,%s", module_path, module_path);
     m = boot(f, sizeof f, 16 * MiB, list, "a b", &e, &ret);

@@ -6,6 +6,7 @@
 #include "hw/misc/fw_cfg.h"
 #include "tests/hw/board.h"
 #include "tests/hw/chips.h"
+#include "tests/temp-file.h"
 
 /* A board whose firmware is a file of the test's making. */
 static struct machine *pc(struct bench *b, struct machine_config *cfg, struct err *e, int *ret)
@@ -30,15 +31,10 @@ static struct machine *pc(struct bench *b, struct machine_config *cfg, struct er
 static void make_rom(char *path)
 {
     static uint8_t image[256 * 1024];
-    int fd;
 
     image[0] = 0xaa;
     image[sizeof image - 16] = 0xea;              /* the reset vector's far jump */
-    strcpy(path, "/tmp/pc-rom-XXXXXX");
-    fd = mkstemp(path);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(write(fd, image, sizeof image), (ssize_t)sizeof image);
-    close(fd);
+    temp_file(path, image, sizeof image);
 }
 
 static uint8_t cmos(struct machine *m, uint8_t reg)
