@@ -25,9 +25,7 @@ while read -r what mib; do
     esac
 done < /dev/ttyS0
 END
-    cp -L "$demo/busybox" "$dir/root/bin/busybox"
-    chmod 755 "$dir/root/init"
-    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/balloon.cpio"
+    pack_guest balloon.cpio
 }
 
 if ! command -v python3 > /dev/null; then
@@ -38,6 +36,5 @@ elif ! unpack $modules; then
     skip balloon "the kernel's package is not in $demo"
 else
     write_init
-    (cd "$dir" && PYTHONDONTWRITEBYTECODE=1 timeout -k 5 400 python3 "$here/balloon.py" "$TRANSOM" . "$demo/vmlinuz") 2> "$dir/log"
-    [ $? -le 1 ] || fail balloon "$(tail_of "$dir/log")"
+    by_python 400 balloon "$demo/vmlinuz"
 fi

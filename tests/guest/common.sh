@@ -62,3 +62,18 @@ unpack() {
     dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --wildcards "${pattern[@]}"
     for m; do mv "$dir"/lib/modules/*/kernel/"$m.ko" "$dir/root/lib/"; done
 }
+
+# pack_guest FILE: $dir/root, which unpack began and whose /init is written, with a busybox, as $dir/FILE
+pack_guest() {
+    cp -L "$demo/busybox" "$dir/root/bin/busybox"
+    chmod 755 "$dir/root/init"
+    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/$1"
+}
+
+# by_python SECONDS NAME ARG...: NAME.py tells results; it runs in $dir, for a socket's path is short
+by_python() {
+    local seconds=$1 name=$2
+    shift 2
+    (cd "$dir" && PYTHONDONTWRITEBYTECODE=1 timeout -k 5 "$seconds" python3 "$here/$name.py" "$TRANSOM" . "$@") 2> "$dir/log"
+    [ $? -le 1 ] || fail "$name" "$(tail_of "$dir/log")"
+}

@@ -26,10 +26,8 @@ while read -r line; do
     echo "done=$?"
 done < /dev/ttyS0
 END
-    cp -L "$demo/busybox" "$dir/root/bin/busybox"
     "${X86_CC:-gcc}" -static -O1 -o "$dir/root/bin/cdtray" "$here/lib/cdtray.c" || return 1
-    chmod 755 "$dir/root/init"
-    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/events.cpio"
+    pack_guest events.cpio
 }
 
 if ! command -v python3 > /dev/null; then
@@ -41,6 +39,5 @@ elif ! unpack $modules; then
 elif ! write_init; then
     fail events "no guest could be made"
 else
-    (cd "$dir" && PYTHONDONTWRITEBYTECODE=1 timeout -k 5 400 python3 "$here/events.py" "$TRANSOM" . "$demo/vmlinuz") 2> "$dir/log"
-    [ $? -le 1 ] || fail events "$(tail_of "$dir/log")"
+    by_python 400 events "$demo/vmlinuz"
 fi

@@ -60,9 +60,8 @@ END
 ip addr add $ip/24 dev $interface
 echo $ip > /tmp/ip.$interface
 END
-    cp -L "$demo/busybox" "$dir/root/bin/busybox"
-    chmod 755 "$dir/root/init" "$dir/root/dhcp"
-    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/hotplug.cpio"
+    chmod 755 "$dir/root/dhcp"
+    pack_guest hotplug.cpio
 }
 
 # start BOARD ARG...

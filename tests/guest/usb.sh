@@ -42,9 +42,7 @@ while sleep 0.3; do
     done
 done
 END
-    cp -L "$demo/busybox" "$dir/root/bin/busybox"
-    chmod 755 "$dir/root/init"
-    (cd "$dir/root" && find . | cpio -o -H newc --quiet) > "$dir/usb.cpio"
+    pack_guest usb.cpio
 }
 
 # start NAME ARG...: a guest with a monitor on fd 8; its console goes to $log

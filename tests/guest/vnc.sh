@@ -11,7 +11,5 @@ if ! "$TRANSOM" -display help | grep -q '^vnc'; then
 elif ! command -v python3 > /dev/null; then
     skip vnc "no python3"
 else
-    # a socket's path is short: the directory is entered
-    (cd "$dir" && PYTHONDONTWRITEBYTECODE=1 timeout -k 5 300 python3 "$here/vnc.py" "$TRANSOM" .) 2> "$dir/log"
-    [ $? -le 1 ] || fail vnc "$(tail_of "$dir/log")"
+    by_python 300 vnc
 fi
