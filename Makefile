@@ -41,7 +41,7 @@ endif
 
 src_util := util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
+	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
@@ -120,7 +120,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
+novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/raise.c target-x86/target.c \
 	target-x86/string.c hw/memory.c accel/bt-phys.c
 ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \

@@ -1,17 +1,12 @@
 /*
- * memaccess.c - guest memory access from C, and the slow path of translated code
+ * memaccess.c - guest memory access from C
  *
  * Built without vector registers, like softmmu.c: the host's may hold the guest's.
  * Where a device must be reached they are put away first.
  */
-#include "tcg/mmu-int.h"
+#include "tcg/access-int.h"
 
-/*
- * Before a store into a page with code. False: the store would change bytes of
- * the running block, or of who knows which when a helper stores; it must be done again as a block of its own
- * (the run loop sets restart1 for that, and it goes through).
- */
-static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, unsigned len)
+bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, unsigned len)
 {
     unsigned off = va & PAGE_MASK;
 
@@ -28,16 +23,10 @@ static bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t
 
 /* ---- devices ---------------------------------------------------------------------- */
 
-/* what vec_restore() is to bring back */
-static unsigned loaded(const struct tcg_cpu *cpu)
-{
-    return cpu->vec_loaded | cpu->x87_loaded << 1 | cpu->zmm_loaded << 2;
-}
-
 static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 {
     const struct tcg *t = cpu->tcg;
-    unsigned what = loaded(cpu);
+    unsigned what = vec_in_host(cpu);
 
     enum profile_time before = profile_begin(cpu, PT_DEVICE);
 
@@ -53,7 +42,7 @@ static uint64_t device_read(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 static void device_write(struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size)
 {
     const struct tcg *t = cpu->tcg;
-    unsigned what = loaded(cpu);
+    unsigned what = vec_in_host(cpu);
     enum profile_time before = profile_begin(cpu, PT_DEVICE);
 
     if (what)
@@ -129,14 +118,7 @@ static inline void ram_store(uint8_t *d, const uint8_t *s, unsigned n)
     }
 }
 
-static inline void copy_small(uint8_t *d, const uint8_t *s, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        ((volatile uint8_t *)d)[i] = s[i];
-}
-
-/* Bytes from a resolved place; device reads are made of the widest aligned parts. */
-static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf, unsigned n)
+void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf, unsigned n)
 {
     if (p->host) {
         ram_load(buf, p->host, n);
@@ -152,8 +134,7 @@ static void place_read(struct tcg_cpu *cpu, const struct place *p, uint8_t *buf,
     }
 }
 
-/* What is written to ROM goes to its device: it may be a flash chip. */
-static void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
+void place_write(struct tcg_cpu *cpu, const struct place *p, const uint8_t *buf, unsigned n)
 {
     if (p->host && !p->rom) {
         ram_store(p->host, buf, n);
@@ -192,8 +173,8 @@ static bool leave_code(struct tcg_cpu *cpu, uint64_t va, struct span *s)
     return !s->n[1] || !s->p[1].has_code || store_code_page(cpu, &s->p[1], va + s->n[0], s->n[1]);
 }
 
-static bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
-                         enum tcg_access acc, struct span *s)
+bool resolve_span(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len,
+                  enum tcg_access acc, struct span *s)
 {
     return resolve_pages(cpu, view, va, len, acc, s) && watch_access(cpu, va, len, acc)
            && (acc != ACC_WRITE || leave_code(cpu, va, s));
@@ -232,8 +213,7 @@ void note_stored(struct tcg_cpu *cpu)
     st->at = NULL;
 }
 
-/* The access is going to happen. A value that is stored is taken from memory when the next thing is noted. */
-static void note_mem(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc, const struct span *s)
+void note_mem(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc, const struct span *s)
 {
     uint64_t field[MEM_VALUE + MEM_VALUE_WORDS], *at = cpu->note;
     bool values = cpu->trace_kinds & TRACE_VALUES && in_memory(s, len);
@@ -247,13 +227,6 @@ static void note_mem(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_ac
     if (values && acc == ACC_WRITE && cpu->note != at)
         cpu->stored = (struct tcg_stored){ .at = at + 1 + MEM_VALUE, .n = { s->n[0], s->n[1] },
                                            .host = { s->p[0].host, s->n[1] ? s->p[1].host : NULL } };
-}
-
-static inline void note_access(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc,
-                               const struct span *s)
-{
-    if (trace_on(cpu, TRACE_MEM))
-        note_mem(cpu, va, len, acc, s);
 }
 
 /* ---- loads and stores ------------------------------------------------------------------- */
@@ -331,159 +304,6 @@ bool tcg_store_bytes(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned
     if (s.n[1])
         place_write(cpu, &s.p[1], (const uint8_t *)buf + s.n[0], s.n[1]);
     return true;
-}
-
-/* ---- masked access ------------------------------------------------------------------ */
-
-static struct tcg_mask fold_mask(uint64_t k, unsigned bits, unsigned len, unsigned elem, bool compact)
-{
-    unsigned n = len / elem;
-
-    k &= bits >= 64 ? ~0ull : (1ull << bits) - 1;
-    if (compact) {
-        unsigned count = 0;
-        for (; k; k &= k - 1)
-            count++;
-        k = count >= 64 ? ~0ull : (1ull << count) - 1;
-    }
-    for (unsigned i = n; i < bits; i *= 2)      /* a part that is repeated: each use counts */
-        k |= k >> i;
-    return (struct tcg_mask){ n >= 64 ? k : k & ((1ull << n) - 1), elem };
-}
-
-struct tcg_mask tcg_vec_mask(const struct ir_vec *v, uint64_t k)
-{
-    return fold_mask(k, v->mask_bits, v->mem_bytes, v->mem_elem, v->compact);
-}
-
-static bool selected(struct tcg_mask m, unsigned byte)
-{
-    return m.bits >> (byte / m.elem) & 1;
-}
-
-/* Watchpoints on the selected ones of bytes @from..@to-1. */
-static bool watch_masked(struct tcg_cpu *cpu, uint64_t va, unsigned from, unsigned to,
-                         struct tcg_mask m, enum tcg_access acc)
-{
-    for (unsigned i = from; i < to; i++)
-        if (selected(m, i) && !debug_access(cpu, (va + i) & cpu->va_mask, 1, acc))
-            return false;
-    return true;
-}
-
-/* The first, or else the last, of bytes @from..@to-1 that @m selects; @to: none is. */
-static unsigned find_selected(struct tcg_mask m, unsigned from, unsigned to, bool first)
-{
-    for (unsigned i = 0; i < to - from; i++) {
-        unsigned at = first ? from + i : to - 1 - i;
-        if (selected(m, at))
-            return at;
-    }
-    return to;
-}
-
-/*
- * Like resolve_span(), but a page counts only when the mask selects a byte of it:
- * s->n[i] stays 0 for one that does not. A fault reports the first such byte; that of a store which
- * has got past another page the last, as silicon does (scalars: the first). What was resolved is
- * moved back to where the operand begins in that page.
- */
-static bool resolve_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
-                           enum tcg_access acc, struct span *s)
-{
-    unsigned room = MIN(len, PAGE_SIZE - (unsigned)(va & PAGE_MASK));
-    unsigned from[3] = { 0, room, len };
-
-    s->n[0] = s->n[1] = 0;
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned first = find_selected(m, from[i], from[i + 1], true), at = first;
-
-        if (first == from[i + 1])
-            continue;
-        if (acc == ACC_WRITE && s->n[0] && len > m.elem)
-            at = find_selected(m, first, from[i + 1], false);
-        if (!resolve(cpu, cpu->mmu->view, (va + at) & cpu->va_mask, acc, &s->p[i]))
-            return false;
-        if (acc == ACC_WRITE && s->p[i].has_code &&
-            !store_code_page(cpu, &s->p[i], (va + first) & cpu->va_mask, from[i + 1] - first))
-            return false;
-        if (unlikely(cpu->tcg->debug) && !watch_masked(cpu, va, first, from[i + 1], m, acc))
-            return false;
-        s->n[i] = from[i + 1] - from[i];
-        s->p[i].gpa -= at - from[i];
-        if (s->p[i].host)
-            s->p[i].host -= at - from[i];
-    }
-    return true;
-}
-
-/* Bytes @from..@to-1 of the operand, which lie in one page, run by run of selected ones. */
-static void move_masked(struct tcg_cpu *cpu, const struct place *at, uint8_t *buf,
-                        unsigned from, unsigned to, struct tcg_mask m, bool write)
-{
-    for (unsigned a = from, b; a < to; a = b + 1) {
-        struct place p = *at;
-
-        for (b = a; b < to && selected(m, b); b++)
-            ;
-        if (a == b)
-            continue;
-        p.gpa += a - from;
-        if (p.host)
-            p.host += a - from;
-        if (write)
-            place_write(cpu, &p, buf + a, b - a);
-        else
-            place_read(cpu, &p, buf + a, b - a);
-    }
-}
-
-static void move_span(struct tcg_cpu *cpu, const struct span *s, uint64_t va, uint8_t *buf,
-                      unsigned len, struct tcg_mask m, bool write)
-{
-    unsigned room = MIN(len, PAGE_SIZE - (unsigned)(va & PAGE_MASK));
-
-    if (s->n[0])
-        move_masked(cpu, &s->p[0], buf, 0, room, m, write);
-    if (s->n[1])
-        move_masked(cpu, &s->p[1], buf, room, len, m, write);
-}
-
-static void zero_bytes(uint8_t *p, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        ((volatile uint8_t *)p)[i] = 0;
-}
-
-bool tcg_load_masked(struct tcg_cpu *cpu, uint64_t va, void *buf, unsigned len, struct tcg_mask m)
-{
-    struct span s;
-
-    zero_bytes(buf, len);
-    if (!resolve_masked(cpu, va, len, m, ACC_READ, &s))
-        return false;
-    note_access(cpu, va, len, ACC_READ, &s);
-    move_span(cpu, &s, va, buf, len, m, false);
-    return true;
-}
-
-bool tcg_store_masked(struct tcg_cpu *cpu, uint64_t va, const void *buf, unsigned len, struct tcg_mask m)
-{
-    struct span s;
-
-    if (!resolve_masked(cpu, va, len, m, ACC_WRITE, &s))
-        return false;
-    note_access(cpu, va, len, ACC_WRITE, &s);
-    move_span(cpu, &s, va, (uint8_t *)(uintptr_t)buf, len, m, true);
-    return true;
-}
-
-bool tcg_probe_masked(struct tcg_cpu *cpu, uint64_t va, unsigned len, struct tcg_mask m,
-                      enum tcg_access acc)
-{
-    struct span s;
-
-    return resolve_masked(cpu, va, len, m, acc, &s);
 }
 
 bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access acc)
@@ -593,191 +413,4 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
     uint32_t o32 = (uint32_t)old;
     return __atomic_compare_exchange_n((uint32_t *)host, &o32, (uint32_t)new_, false,
                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-/* ---- slow path of translated code --------------------------------------------------- */
-
-/* An operand whose elements are selected by a mask: in place when it lies in one page
- * of RAM that some element is in, else by way of the bounce buffer. */
-static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
-{
-    struct tcg_mmu *m = cpu->mmu;
-    unsigned len = sl->desc & SLOW_SIZE;
-    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
-    struct tcg_mask mask = fold_mask(sl->arg[0], sl->elems & ELEMS_BITS, len,
-                                     1u << (sl->elems >> ELEMS_LOG2 & 7), sl->elems & ELEMS_COMPACT);
-    struct span s;
-
-    if (!resolve_masked(cpu, sl->va, len, mask, acc, &s))
-        return 0;
-    note_access(cpu, sl->va, len, acc, &s);
-    if (s.n[0] == len && s.p[0].host && !(s.p[0].rom && acc == ACC_WRITE)) {
-        sl->delta = (uintptr_t)s.p[0].host - sl->va;
-        return 1;
-    }
-    if (acc == ACC_READ) {
-        zero_bytes(m->bounce, len);
-        move_span(cpu, &s, sl->va, m->bounce, len, mask, false);
-    }
-    m->bounce_at = s;
-    m->bounce_va = sl->va;
-    m->bounce_len = len;
-    m->bounce_mask = mask;
-    sl->delta = (uintptr_t)m->bounce - sl->va;
-    return acc == ACC_WRITE ? 2 : 1;
-}
-
-/* The leader of a group wants its page in the map. */
-static unsigned slow_lead(struct tcg_cpu *cpu, struct tcg_slow *sl, enum tcg_access acc)
-{
-    enum tcg_access want = sl->desc & SLOW_LEAD_W ? ACC_WRITE : acc;
-    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, want, sl->va);
-
-    sl->delta = delta;
-    return delta ? 1 : 2;
-}
-
-static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s)
-{
-    struct tcg_mmu *m = cpu->mmu;
-    unsigned len = sl->desc & SLOW_SIZE;
-    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
-    uint64_t va = sl->va;
-    bool direct;
-
-    if (sl->desc & SLOW_MASKED)
-        return slow_masked(cpu, sl);
-    if (va & ((8u << (sl->desc >> SLOW_ALIGN & 3)) - 1) && sl->desc >> SLOW_ALIGN & 3) {
-        cpu->tcg->target->raise_align(cpu);
-        return 0;
-    }
-    if (!resolve_span(cpu, m->view, va, len, acc, s))
-        return 0;
-    if (acc == ACC_WRITE && (sl->desc & SLOW_READ) && !watch_access(cpu, va, len, ACC_READ))
-        return 0;
-    if (sl->desc & SLOW_LEAD)
-        return slow_lead(cpu, sl, acc);
-    direct = !s->n[1] && s->p[0].host && (!s->p[0].rom || acc == ACC_READ);
-    if (!direct && sl->desc & SLOW_LOCK && tcg_need_exclusive(cpu))
-        return 0;
-    if (acc == ACC_WRITE && sl->desc & SLOW_READ)
-        note_access(cpu, va, len, ACC_READ, s);
-    note_access(cpu, va, len, acc, s);
-    if (direct) {
-        sl->delta = (uintptr_t)s->p[0].host - va;
-        return 1;
-    }
-    if (sl->desc & SLOW_READ || acc == ACC_READ) {
-        place_read(cpu, &s->p[0], m->bounce, s->n[0]);
-        if (s->n[1])
-            place_read(cpu, &s->p[1], m->bounce + s->n[0], s->n[1]);
-    }
-    m->bounce_at = *s;
-    m->bounce_va = va;
-    m->bounce_len = len;
-    m->bounce_mask.elem = 0;
-    sl->delta = (uintptr_t)m->bounce - va;
-    return acc == ACC_WRITE ? 2 : 1;
-}
-
-/* Writing a log goes through libc, which uses vector registers. */
-static unsigned slow_access_saved(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s, unsigned what)
-{
-    cpu->tcg->host->vec_save(cpu);
-    unsigned r = slow_access(cpu, sl, s);
-    cpu->tcg->host->vec_restore(cpu, what);
-    return r;
-}
-
-static unsigned slow_access_any(struct tcg_cpu *cpu, struct tcg_slow *sl, struct span *s)
-{
-    unsigned what = loaded(cpu);
-
-    return likely(!log_mask || !what) ? slow_access(cpu, sl, s) : slow_access_saved(cpu, sl, s, what);
-}
-
-/* Counts before an access, to tell afterwards what became of it. */
-struct seen {
-    uint64_t walks, fills, dropped;
-};
-
-static struct seen seen_now(const struct tcg_cpu *cpu, enum tcg_access acc)
-{
-    return (struct seen){ .walks = cpu->prof->walks[acc], .fills = cpu->mmu->fills,
-                          .dropped = cpu->tcg->stats.dropped[TCG_DROP_STORE] };
-}
-
-static enum profile_miss why_missed(const struct tcg_cpu *cpu, const struct tcg_slow *sl, const struct span *s,
-                                    const struct seen *was, const struct seen *is)
-{
-    if (cpu->exception)
-        return cpu->exception == TCG_EXC_RESTART ? PM_CODE : PM_FAULT;
-    if (sl->desc & SLOW_MASKED)
-        return PM_MASKED;
-    if (s->n[1])
-        return PM_CROSSING;
-    if (!s->p[0].host)
-        return PM_DEVICE;
-    if (s->p[0].rom)
-        return PM_ROM;
-    if (s->p[0].has_code)
-        return was->dropped != is->dropped ? PM_CODE : PM_BESIDE;
-    return was->fills != is->fills ? PM_FILL : was->walks != is->walks ? PM_WALK : PM_PRESENT;
-}
-
-static unsigned slow_access_counted(struct tcg_cpu *cpu, struct tcg_slow *sl)
-{
-    enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
-    enum profile_time before = profile_switch(cpu, PT_MISS);
-    struct seen was = seen_now(cpu, acc), is;
-    struct span s;
-    unsigned r = slow_access_any(cpu, sl, &s);
-
-    is = seen_now(cpu, acc);
-    profile_missed(cpu, acc, why_missed(cpu, sl, &s, &was, &is));
-    profile_switch(cpu, before);
-    return r;
-}
-
-/* The short way for a store beside the code of its page. */
-static inline bool slow_beside(struct tcg_cpu *cpu, struct tcg_slow *sl)
-{
-    unsigned len = sl->desc & SLOW_SIZE, off = sl->va & PAGE_MASK;
-    uint32_t kind = sl->desc & (SLOW_WRITE | SLOW_LEAD | SLOW_MASKED | 3u << SLOW_ALIGN);
-    struct place p;
-
-    if (kind != SLOW_WRITE || off + len > PAGE_SIZE || !beside_hit(cpu, cpu->mmu->view, sl->va, &p)
-        || (p.has_code && tb_store_meets(cpu->tcg, p.page, off, len)))
-        return false;
-    sl->delta = (uintptr_t)p.host - sl->va;
-    return true;
-}
-
-unsigned tcg_slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, const uint8_t *from)
-{
-    struct span s;
-    unsigned r;
-
-    if (likely(!cpu->prof) && slow_beside(cpu, sl))
-        return 1;
-    cpu->pcoff = (int32_t)sl->desc >> SLOW_PCOFF;
-    cpu->mmu->from = from;
-    r = likely(!cpu->prof) ? slow_access_any(cpu, sl, &s) : slow_access_counted(cpu, sl);
-    cpu->mmu->from = NULL;
-    return r;
-}
-
-/* The pages were resolved for writing just before: this cannot fault. */
-void tcg_slow_commit(struct tcg_cpu *cpu, struct tcg_slow *sl)
-{
-    struct tcg_mmu *m = cpu->mmu;
-    const struct span *s = &m->bounce_at;
-
-    if (m->bounce_mask.elem) {
-        move_span(cpu, s, m->bounce_va, m->bounce, m->bounce_len, m->bounce_mask, true);
-        return;
-    }
-    place_write(cpu, &s->p[0], m->bounce, s->n[0]);
-    if (s->n[1])
-        place_write(cpu, &s->p[1], m->bounce + s->n[0], s->n[1]);
 }

@@ -1,6 +1,6 @@
 /*
- * mmu-int.h - the page maps' hit path, shared by softmmu.c (filling, flushing) and
- * memaccess.c (access from C, slow path of translated code)
+ * mmu-int.h - the page maps' hit path, shared by softmmu.c (filling, flushing) and what
+ * accesses guest memory (access-int.h)
  */
 #ifndef TCG_MMU_INT_H
 #define TCG_MMU_INT_H
