@@ -23,6 +23,19 @@ wrong() {
     fi
 }
 
+# hold_port PORT: somebody, $busy, listens there on 127.0.0.1. Each has a file of its own: an older one's
+# says "listening" before the new one does.
+hold_port() {
+    python3 -c 'import socket, sys, time
+s = socket.socket()
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+print("listening", flush=True)
+time.sleep(600)' "$1" > "$work/busy.$1" 2> /dev/null &
+    busy=$!
+    wait_for 60 "$work/busy.$1" listening "$busy"
+}
+
 kernel=$BUILD/demo/vmlinuz
 head -c 100000 /dev/urandom > "$work/no-kernel"
 : > "$work/empty"
@@ -113,11 +126,7 @@ wrong "a root port on the i440FX board" 'q35 only' -device pcie-root-port,id=p1
 wrong "VNC with TLS" 'tls-creds: not supported' -vnc :7,tls-creds=x
 wrong "VNC at a host that is none" 'nowhere.invalid' -vnc nowhere.invalid:1
 wrong "VNC socket that cannot be" 'nowhere' -vnc unix:/nowhere/at/all
-python3 -c 'import socket, time
-s = socket.socket(); s.bind(("127.0.0.1", 5997)); s.listen(); print("listening", flush=True)
-time.sleep(60)' > "$work/busy" 2> /dev/null &
-busy=$!
-wait_for 30 "$work/busy" listening "$busy"
+hold_port 5997
 wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
 end "$busy"
 wrong "network back end of an unknown kind" '^transom: -netdev usr: no network back end .*mean user' -netdev usr,id=n
@@ -131,11 +140,7 @@ wrong "a netdev for two cards" "rtl8139: netdev 'n' is in use by e1000" -netdev 
 wrong "old -net nic with a property it has not" "no property 'vlan'" -net nic,vlan=1
 wrong "-global of an unknown device" 'did you mean e1000' -global e1001.mac=x
 wrong "-global of an unknown property" "did you mean mac" -global e1000.mca=x
-python3 -c 'import socket, time
-s = socket.socket(); s.bind(("127.0.0.1", 5996)); s.listen(); print("listening", flush=True)
-time.sleep(60)' > "$work/busy" 2> /dev/null &
-busy=$!
-wait_for 30 "$work/busy" listening "$busy"
+hold_port 5996
 wrong "forwarded port in use is named" 'TCP port 5996: Address already in use' -nic user,hostfwd=tcp:127.0.0.1:5996-:22
 wrong "listening at a port in use names it" '127.0.0.1:5996: Address already in use' -nic socket,listen=127.0.0.1:5996
 end "$busy"
