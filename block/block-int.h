@@ -174,7 +174,7 @@ struct block_driver {
     /* the extent at @off of this image only; present = false: ask the backing file */
     int (*map)(struct bnode *b, uint64_t off, uint64_t max, struct block_extent *x);
     /* io_uring: the whole request is at *host_off of *file; without waiting.
-     * done() ends what try() began. false: use the blocking call. */
+     * done() ends what try() began; NULL: there is nothing to end. false: use the blocking call. */
     bool (*fast_try)(struct bnode *b, bool write, uint64_t off, uint64_t len,
                      struct bfile **file, uint64_t *host_off, struct range *r);
     void (*fast_done)(struct bnode *b, struct range *r);

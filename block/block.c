@@ -386,6 +386,12 @@ static bool is_direct_ok(const struct bfile *f, uint64_t off, const struct block
     return !(m & (f->align - 1));
 }
 
+static void end_fast(struct block *b, struct block_req *r)
+{
+    if (b->node->drv->fast_done)
+        b->node->drv->fast_done(b->node, (struct range *)r->priv);
+}
+
 /* hand the transfer to io_uring when its place in the file is known at once */
 static bool start_fast(struct block *b, struct block_req *r)
 {
@@ -409,7 +415,7 @@ static bool start_fast(struct block *b, struct block_req *r)
             return true;
     }
     r->kind = 0;
-    b->node->drv->fast_done(b->node, range);
+    end_fast(b, r);
     return false;
 }
 
@@ -437,7 +443,7 @@ void block_req_run(struct block_req *r)
 
 bool block_req_ring_done(struct block_req *r, int res)
 {
-    r->blk->node->drv->fast_done(r->blk->node, (struct range *)r->priv);
+    end_fast(r->blk, r);
     r->kind = 0;
     if (res >= 0 && (uint64_t)res == r->len) {
         r->ret = 0;

@@ -231,20 +231,31 @@ int q2_preadv(struct bnode *b, uint64_t off, const struct iovec *iov, unsigned n
     return r;
 }
 
+/* What is not in the overlay, in a backing file that says where it is and wants no range held. */
+static bool fast_below(struct bnode *below, uint64_t off, uint64_t len, struct bfile **file, uint64_t *host)
+{
+    return below && below->drv->fast_try && !below->drv->fast_done && off + len <= below->length
+           && below->drv->fast_try(below, false, off, len, file, host, NULL);
+}
+
 bool q2_fast_try(struct bnode *b, bool write, uint64_t off, uint64_t len,
                  struct bfile **file, uint64_t *host, struct range *range)
 {
     struct q2 *q = q2_of(b);
-    struct q2_map m;
-    bool ok = false;
+    struct q2_map m = { .kind = Q2_UNALLOC };
+    bool ok = false, below = false;
 
     if (!q->data || !range_try(&q->ranges, range, align_down(off, q->cs), align_up(off + len, q->cs), false))
         return false;
     if (!pthread_mutex_trylock(&q->lock)) {
-        ok = !q2_lookup(q, off, len, true, &m) && m.kind == Q2_DATA && m.len == len &&
+        ok = !q2_lookup(q, off, len, true, &m) && m.len == len;
+        below = ok && m.kind == Q2_UNALLOC;
+        ok = ok && m.kind == Q2_DATA &&
              (!write || (m.copied && align_up(m.host + len, q->cs) <= align_up(q->data_end, q->cs) && !(q->incompat & Q2_INC_CORRUPT)));
         pthread_mutex_unlock(&q->lock);
     }
+    if (below && !write && fast_below(b->backing, off, len, file, host))
+        return true;
     if (!ok) {
         range_drop(&q->ranges, range);
         return false;

@@ -88,10 +88,6 @@ static bool raw_fast_try(struct bnode *b, bool write, uint64_t off, uint64_t len
     return true;
 }
 
-static void raw_fast_done(struct bnode *b, struct range *r)
-{
-}
-
 static int raw_truncate(struct bnode *b, uint64_t bytes, bool shrink, struct err *e)
 {
     int r;
@@ -146,6 +142,6 @@ const struct block_driver raw_driver = {
     .name = "raw", .can_write = true, .can_create = true,
     .probe = raw_probe, .open = raw_open, .preadv = raw_preadv, .pwritev = raw_pwritev,
     .flush = raw_flush, .discard = raw_discard, .zero = raw_zero, .map = raw_map,
-    .fast_try = raw_fast_try, .fast_done = raw_fast_done, .truncate = raw_truncate,
+    .fast_try = raw_fast_try, .truncate = raw_truncate,
     .info = raw_info, .create = raw_create,
 };

@@ -207,8 +207,8 @@ static void done(struct drive_req *r, int ret)
 {
     struct drive *d = r->drive;
 
-    if (likely(!ret)) {
-        finish(r, 0);
+    if (likely(!ret) || r->ahead) {
+        finish(r, ret);
         return;
     }
     log_ev(LOG_UNIMP, "drive=%s op=%d off=%#llx len=%#llx error=%s", d->id, r->r.op,

@@ -10,8 +10,8 @@
  * tell, and it ends a time after its submission that follows from its length alone.
  *
  * All calls and callbacks: machine lock held. Callbacks come from the main loop
- * (or from drive_drain()), never from inside drive_submit(). Controllers never
- * drain from a callback.
+ * (or from drive_drain(), or block_unplug()), never from inside drive_submit(). Controllers
+ * never drain from a callback.
  */
 #ifndef HW_DISK_DRIVE_H
 #define HW_DISK_DRIVE_H
@@ -56,6 +56,7 @@ struct drive_req {
     struct drive *drive;
     void (*cb)(struct drive_req *r, int ret);  /* 0 or -errno; may submit, may free */
     void *opaque;
+    bool ahead;                 /* more than was asked for: a failure goes to cb alone, which tries less */
     struct drive_req *next_parked;
     struct timer due;           /* counted time: it ends then, */
     int ret;                    /* with this result */

@@ -35,12 +35,11 @@ static uint32_t drq_bytes(const struct ide_unit *u, uint32_t left)
     return limit > 1 ? limit & ~1u : 2;
 }
 
-static void announce(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u))
+static void announce(struct ide_unit *u, uint32_t bytes)
 {
     u->tf.lba_mid[0] = bytes;
     u->tf.lba_high[0] = bytes >> 8;
     u->tf.count[0] = REASON_TO_HOST;
-    ide_to_host(u, bytes, then);
 }
 
 static void reply_next(struct ide_unit *u)
@@ -53,7 +52,8 @@ static void reply_next(struct ide_unit *u)
     }
     memcpy(u->buf, u->ata.atapi.buf + u->reply_at, n);
     u->reply_at += n;
-    announce(u, n, reply_next);
+    announce(u, n);
+    ide_to_host(u, n, reply_next);
 }
 
 static void read_next(struct ide_unit *u);
@@ -64,9 +64,8 @@ static void read_piece(struct ide_unit *u)
     uint32_t n = drq_bytes(u, u->have - u->reply_at);
 
     if (n) {
-        announce(u, n, read_piece);
-        u->pos = u->reply_at;
-        u->end = u->reply_at += n;
+        announce(u, n);
+        ide_piece_to_host(u, n, read_piece);
     } else if (u->left) {
         read_next(u);
     } else {

@@ -47,6 +47,13 @@ void ide_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_uni
     ide_irq(u->ch, 1);
 }
 
+void ide_piece_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u))
+{
+    ide_to_host(u, bytes, then);
+    u->pos = u->reply_at;
+    u->end = u->reply_at += bytes;
+}
+
 void ide_from_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u), bool irq)
 {
     u->phase = IDE_DATA_OUT;
@@ -65,8 +72,8 @@ static void quiet_end(struct ide_unit *u)
 
 /* ---- disk requests --------------------------------------------------------------------------- */
 
-void ide_submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len,
-                void (*cb)(struct drive_req *r, int ret))
+static void submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len,
+                   void (*cb)(struct drive_req *r, int ret), bool ahead)
 {
     busy(u);
     u->cancelled = false;
@@ -74,9 +81,16 @@ void ide_submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len
     u->req.r.off = off;
     u->req.r.len = len;
     u->req.r.flags = u->fua && op == BLOCK_WRITE ? BLOCK_REQ_FUA : 0;
+    u->req.ahead = ahead;
     u->req.opaque = u;
     u->req.cb = cb;
     drive_submit(u->ata.drive, &u->req);
+}
+
+void ide_submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len,
+                void (*cb)(struct drive_req *r, int ret))
+{
+    submit(u, op, off, len, cb, false);
 }
 
 /* Wait for what is in flight; its callback only cleans up. */
@@ -97,8 +111,8 @@ static void submit_buf(struct ide_unit *u, uint32_t sectors, void (*cb)(struct d
     u->iov = (struct iovec){ u->buf, sectors * ATA_SECTOR };
     u->req.r.iov = &u->iov;
     u->req.r.niov = 1;
-    ide_submit(u, u->write ? BLOCK_WRITE : BLOCK_READ, u->lba * ATA_SECTOR,
-               sectors * ATA_SECTOR, cb);
+    submit(u, u->write ? BLOCK_WRITE : BLOCK_READ, u->lba * ATA_SECTOR,
+           sectors * ATA_SECTOR, cb, sectors > u->per_drq);
 }
 
 static void failed(struct ide_unit *u)
@@ -119,24 +133,44 @@ static void advance(struct ide_unit *u)
 
 static void pio_read_next(struct ide_unit *u);
 
+/* The registers follow what the host gets, not what has been read. */
+static void pio_read_piece(struct ide_unit *u)
+{
+    u->now = MIN((u->have - u->reply_at) / ATA_SECTOR, u->per_drq);
+    if (!u->now) {
+        pio_read_next(u);
+        return;
+    }
+    advance(u);
+    ide_piece_to_host(u, u->now * ATA_SECTOR, u->left ? pio_read_piece : quiet_end);
+}
+
 static void pio_read_cb(struct drive_req *r, int ret)
 {
     struct ide_unit *u = r->opaque;
-    uint32_t n = u->now;
 
     if (u->cancelled)
         return;
+    if (ret < 0 && r->ahead) {
+        u->piecewise = true;
+        pio_read_next(u);
+        return;
+    }
     if (ret < 0) {
         failed(u);
         return;
     }
-    advance(u);
-    ide_to_host(u, n * ATA_SECTOR, u->left ? pio_read_next : quiet_end);
+    u->have = u->now * ATA_SECTOR;
+    u->reply_at = 0;
+    pio_read_piece(u);
 }
 
+/* As a disk with a cache: several DRQ blocks from the medium at once. */
 static void pio_read_next(struct ide_unit *u)
 {
-    submit_buf(u, MIN(u->left, u->per_drq), pio_read_cb);
+    uint32_t most = u->piecewise ? 0 : IDE_AHEAD / ATA_SECTOR;
+
+    submit_buf(u, MIN(u->left, MAX(u->per_drq, most)), pio_read_cb);
 }
 
 static void pio_write_block(struct ide_unit *u);
@@ -196,6 +230,7 @@ static void rw_command(struct ide_unit *u, const struct ata_op *op)
     u->dma = !pio;
     u->block = ATA_SECTOR;
     u->per_drq = op->multi ? u->ata.mult : 1;
+    u->piecewise = false;
     if (op->move == ATA_NO_DATA)
         ide_done(u);             /* READ VERIFY: it is all there */
     else if (!pio)

@@ -142,8 +142,11 @@ void ide_bm_start(struct ide_channel *ch)
     ch->bm.bytes = ch->bm.entries = 0;
     ch->bm.last = false;
     ch->bm.status |= BM_ACTIVE;
-    if (u->phase == IDE_DMA_WAIT)
-        dma_go(u);
+    if (u->phase != IDE_DMA_WAIT)
+        return;
+    block_plug(u->ata.drive->blk);
+    dma_go(u);
+    block_unplug(u->ata.drive->blk);
 }
 
 /* Stopping in the middle: the command never ends by itself; drivers reset then. */

@@ -14,6 +14,7 @@
 #include "hw/dma/sg.h"
 
 #define IDE_BUF_BYTES  (64u * 1024)      /* most that one DRQ block may hold */
+#define IDE_AHEAD      (32u * 1024)      /* what PIO reads of the medium at once, when it is more */
 #define IDE_DMA_CHUNK  (1u << 20)        /* bytes a disk request of a DMA command */
 
 struct ide_channel;
@@ -41,10 +42,11 @@ struct ide_unit {
     struct iovec iov;
     struct sg sg;
     bool sg_used;
+    uint32_t have;              /* PIO: bytes of the medium in buf */
+    uint32_t reply_at;          /* next of them, or of the reply, for the host */
+    bool piecewise;             /* reading ahead has failed: one DRQ block at a time */
     /* ATAPI */
     uint32_t limit;             /* byte count limit of PIO */
-    uint32_t have;              /* bytes of the medium in buf */
-    uint32_t reply_at;          /* next of them, or of the reply, for the host */
     bool reply_dma;             /* REPLY by bus master */
 };
 
@@ -86,6 +88,8 @@ void ide_command(struct ide_unit *u, uint8_t command);
 void ide_done(struct ide_unit *u);                 /* good ending, with interrupt */
 void ide_abort(struct ide_unit *u, uint8_t error);
 void ide_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u));
+/** ide_piece_to_host() - likewise, the next @bytes of what is in buf */
+void ide_piece_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u));
 void ide_from_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u), bool irq);
 /** ide_submit() - disk request; @cb runs unless a reset came first */
 void ide_submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len,

@@ -77,7 +77,9 @@ static void set_command(struct ide_channel *ch, uint8_t v)
         if (u->phase == IDE_BUSY)
             return;
     }
+    block_plug(u->ata.drive->blk);   /* what the host has in memory needs no other thread */
     ide_command(u, v);
+    block_unplug(u->ata.drive->blk);
 }
 
 static uint8_t read_reg(struct ide_channel *ch, unsigned reg)
@@ -113,7 +115,9 @@ static void data_moved(struct ide_unit *u)
     if (u->pos < u->end)
         return;
     u->status &= ~ATA_DRQ;
+    block_plug(u->ata.drive->blk);
     then(u);
+    block_unplug(u->ata.drive->blk);
 }
 
 static uint32_t data_read(struct ide_unit *u, unsigned size)

@@ -186,6 +186,57 @@ Test(block_req, cancel_and_drain)
     free(path);
 }
 
+/* sector n of the medium below begins with n, of what was written above it with n ^ 0xff */
+static void check_overlay(struct block *b, unsigned first, unsigned count, unsigned from, unsigned to)
+{
+    struct order done = { 0 };
+    uint8_t *got = xzalloc(count * 512);
+    struct iovec v = { got, count * 512 };
+    struct block_req r = { .op = BLOCK_READ, .off = first * 512, .len = count * 512, .iov = &v, .niov = 1,
+                           .cb = count_cb, .opaque = &done };
+
+    block_plug(b);
+    block_submit(b, &r);
+    cr_assert_eq(done.n, 0);
+    block_unplug(b);
+    block_drain(b);
+    cr_assert_eq(done.n, 1);
+    cr_assert_eq(done.ret[0], 0);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned n = first + i;
+        cr_assert_eq(got[i * 512], n >= from && n < to ? n ^ 0xff : n, "sector %u", n);
+    }
+    free(got);
+}
+
+Test(block_req, overlay_reads_what_is_below)
+{
+    char *path = make_raw("below.raw", 200 * 512);   /* two clusters of the overlay, the second not whole */
+    struct err e = { "" };
+    struct block_ctx *c = block_ctx_new(2, &e);
+    struct block *b = open_with(c, path, "format=raw", &e);
+    uint8_t sector[512] = { 0 };
+
+    for (unsigned i = 0; i < 200; i++) {
+        sector[0] = (uint8_t)i;
+        cr_assert_eq(block_pwrite(b, i * 512, sector, 512), 0);
+    }
+    cr_assert_eq(block_close(b), 0);
+    b = open_with(c, path, "format=raw,snapshot=on", &e);
+    cr_assert_not_null(b, "%s", e.msg);
+    check_overlay(b, 0, 200, 0, 0);
+    for (unsigned i = 140; i < 143; i++) {
+        sector[0] = (uint8_t)(i ^ 0xff);
+        cr_assert_eq(block_pwrite(b, i * 512, sector, 512), 0);
+    }
+    check_overlay(b, 1, 7, 140, 143);
+    check_overlay(b, 136, 64, 140, 143);
+    check_overlay(b, 0, 200, 140, 143);
+    cr_assert_eq(block_close(b), 0);
+    block_ctx_free(c);
+    free(path);
+}
+
 static void changed(void *opaque)
 {
     ++*(unsigned *)opaque;

@@ -1,4 +1,5 @@
 /* ide.c - PIIX3 IDE by ports, as BIOS and drivers use it */
+#include "block/block-int.h"
 #include "hw/disk/ide.h"
 #include "tests/hw/disk.h"
 
@@ -197,6 +198,84 @@ Test(ide, read_multiple_and_chs)
     rig_free(&g.r);
 }
 
+/* the medium is read in larger pieces than the host gets: registers and interrupts show the latter */
+Test(ide, long_pio_read_goes_by_drq_blocks)
+{
+    struct guest g;
+    uint8_t buf[512];
+
+    guest_init(&g);
+    taskfile(&g, 0x1f0, 100, 200, false);
+    command(&g, 0x20);
+    for (unsigned i = 0; i < 200; i++) {
+        cr_assert_eq(g.irq[14], 1, "sector %u", i);
+        cr_assert_eq(inb(g.m, 0x1f7), 0x58);
+        cr_assert_eq(g.irq[14], 0);
+        cr_assert_eq(inb(g.m, 0x1f2), 199 - i, "sectors to come");
+        cr_assert_eq(inb(g.m, 0x1f3), (100 + i + (i < 199)) & 0xff, "where it is");
+        insw(&g, 0x1f0, buf, 512);
+        cr_assert_eq(buf[0], (101 + i) & 0xff);
+        cr_assert_eq(buf[511], (101 + i) & 0xff);
+    }
+    cr_assert_eq(g.irq[14], 0, "nothing comes behind the last");
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    rig_free(&g.r);
+}
+
+#define BAD 137u
+
+static int bad_sector(void *opaque, enum bfile_event ev, uint64_t off, const struct iovec *iov, unsigned n,
+                      uint64_t len)
+{
+    ++*(unsigned *)opaque;
+    return ev == BEV_READ && off <= BAD * 512 && BAD * 512 < off + len ? -EIO : 0;
+}
+
+/* @d gets a medium with a sector that cannot be read */
+static void spoil(struct rig *r, struct drive *d, unsigned *reads)
+{
+    struct err e = { "" };
+    struct block_opts o;
+    struct bnode *n;
+    struct bfile *f;
+    int ret;
+
+    block_opts_init(&o);
+    block_close(d->blk);
+    f = bfile_open(r->path[0], &o, false, &ret, &e);
+    cr_assert_not_null(f, "%s", e.msg);
+    n = bnode_open_file(bfile_layer(f, bad_sector, reads), &raw_driver, &o, 0, &e);
+    cr_assert_not_null(n, "%s", e.msg);
+    d->blk = block_from_node(r->ctx, n);
+}
+
+Test(ide, unreadable_sector_fails_alone)
+{
+    struct guest g;
+    uint8_t buf[512];
+    unsigned reads = 0;
+
+    guest_init(&g);
+    spoil(&g.r, g.hd, &reads);
+    taskfile(&g, 0x1f0, 10, 0, false);   /* 256 sectors */
+    command(&g, 0x20);
+    for (unsigned i = 10; i < BAD; i++) {
+        cr_assert_eq(inb(g.m, 0x1f7), 0x58, "sector %u", i);
+        insw(&g, 0x1f0, buf, 512);
+        cr_assert_eq(buf[0], (i + 1) & 0xff);
+    }
+    cr_assert_eq(inb(g.m, 0x1f7) & (DRQ | ERR), ERR);
+    cr_assert_eq(inb(g.m, 0x1f1), 0x40, "uncorrectable");
+    cr_assert_eq(inb(g.m, 0x1f3), BAD);
+    cr_assert_eq(inb(g.m, 0x1f4), 0);
+    cr_assert_lt(reads, 100, "up to there several at once");
+    taskfile(&g, 0x1f0, BAD + 1, 2, false);
+    command(&g, 0x20);
+    insw(&g, 0x1f0, buf, 512);
+    cr_assert_eq(buf[0], (BAD + 2) & 0xff);
+    rig_free(&g.r);
+}
+
 Test(ide, past_the_end_is_idnf)
 {
     struct guest g;
@@ -285,10 +364,12 @@ Test(ide, reset_during_dma_writes_where_it_was_told)
     port_write(g.m, BM + 4, PRD, 4);
     taskfile(&g, 0x1f0, 50, 1, false);
     outb(g.m, 0x1f7, 0xca);
-    outb(g.m, BM, 1);                    /* in flight: nobody has polled */
+    block_plug(g.hd->blk);               /* in flight: nobody starts it yet */
+    outb(g.m, BM, 1);
     cr_assert(drive_busy(g.hd));
     outb(g.m, 0x3f6, 4);
     cr_assert(!drive_busy(g.hd));
+    block_unplug(g.hd->blk);
     outb(g.m, 0x3f6, 0);
     cr_assert_eq(inb(g.m, 0x1f7), 0x50);
     cr_assert_eq(rig_file_byte(&g.r, 0, 0), 1);
