@@ -67,8 +67,10 @@ static bool bt_service(struct tcg_cpu *tc)
     return run;
 }
 
+/* What a step or the debugger kept back is looked at again. */
 static void bt_run(struct accel_cpu *c)
 {
+    c->cpu->irq_held = true;
     tcg_run(&c->cpu->tcg);
 }
 

@@ -648,6 +648,7 @@ bool x86_service(struct tcg_cpu *tc)
         }
         if (pending && take_one(cpu, pending))
             continue;
+        cpu->irq_held = pending & ~(uint32_t)X86_INTR_UNHALT;
         if (!cpu->halted && !cpu->wait_sipi)
             return true;
         wait_for_event(cpu, pending);

@@ -55,6 +55,18 @@ uint64_t h_popf(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 1;
 }
 
+/** h_popf_stay() - h_popf(), and whether the block has to be left: what it was translated for
+ *  has changed, or there may be an interrupt to take */
+uint64_t h_popf_stay(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
+{
+    struct x86_cpu *cpu = X86(tc);
+    uint64_t map = tc->map_base;
+    uint32_t mode = cpu->mode;
+
+    h_popf(tc, a, b, c);
+    return cpu->mode != mode || tc->map_base != map || !__atomic_load_n(&tc->run, __ATOMIC_RELAXED);
+}
+
 /** virtual_if() - CLI, STI act on VIF: VM86 with VME, or CPL 3 with PVI */
 static bool virtual_if(const struct x86_cpu *cpu)
 {
@@ -92,24 +104,9 @@ uint64_t h_sti(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 1;
 }
 
-/** set_ac() - CLAC, STAC: only the view changes, not the mode */
-static uint64_t set_ac(struct x86_cpu *cpu, uint32_t ac)
+/** h_view() - EFLAGS.AC has changed: CLAC, STAC */
+uint64_t h_view(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
-    if (cpu->cpl != 0) {
-        x86_raise(cpu, EXC_UD);
-        return 0;
-    }
-    cpu->eflags = (cpu->eflags & ~(uint32_t)EF_AC) | ac;
-    x86_update_view(cpu);
-    return 1;
-}
-
-uint64_t h_clac(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    return set_ac(X86(tc), 0);
-}
-
-uint64_t h_stac(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    return set_ac(X86(tc), EF_AC);
+    x86_update_view(X86(tc));
+    return 0;
 }

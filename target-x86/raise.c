@@ -91,14 +91,3 @@ void x86_irq_recheck(struct x86_cpu *cpu)
     if (cpu->bus->intr(cpu->bus->opaque) & ~(uint32_t)X86_INTR_UNHALT)
         tcg_kick(&cpu->tcg);
 }
-
-uint64_t h_if_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-
-    if (!(cpu->eflags & EF_IF)) {
-        cpu->eflags |= EF_IF;
-        x86_irq_recheck(cpu);
-    }
-    return 0;
-}

@@ -72,6 +72,7 @@ static void reset_events(struct x86_cpu *cpu)
     cpu->nmi_blocked = cpu->in_smm = cpu->implicit = cpu->tf_trap = false;
     cpu->trap_dr6 = 0;
     cpu->wait_sipi = false;
+    cpu->irq_held = true;
 }
 
 /** signature() - EDX after reset: family, model, stepping as CPUID.1 EAX gives them */

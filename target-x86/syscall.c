@@ -1,5 +1,5 @@
 /*
- * syscall.c - SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS, FSGSBASE
+ * syscall.c - SYSCALL, SYSRET, SYSENTER, SYSEXIT, FSGSBASE
  *
  * Source: Intel SDM vol. 2; AMD APM vol. 2, 6.1 (legacy and compatibility mode
  * SYSCALL, which exists with AMD's vendor string only).
@@ -142,20 +142,6 @@ uint64_t h_sysexit(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     flat_pair(cpu, cs, cs + 8, 3, to64 ? SEG_FLAT_CODE64 : SEG_FLAT_CODE32);
     GPR(cpu, R_SP) = to64 ? sp : (uint32_t)sp;
     return go(cpu, to64 ? pc : (uint32_t)pc);
-}
-
-uint64_t h_swapgs(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-    uint64_t gs = cpu->seg[S_GS].base;
-
-    if (!x86_code64(cpu))
-        return ud(cpu);
-    if (!x86_need_cpl0(cpu))
-        return 0;
-    cpu->seg[S_GS].base = cpu->kernel_gs_base;
-    cpu->kernel_gs_base = gs;
-    return 1;
 }
 
 /** h_fsgsbase() - @a: 0 RDFSBASE, 1 RDGSBASE, 2 WRFSBASE, 3 WRGSBASE, @b value, @c opsize */

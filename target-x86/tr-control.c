@@ -219,25 +219,25 @@ void tr_bound(struct xlat *x)
 
 void tr_syscall(struct xlat *x)
 {
-    xt_call_i(x, h_syscall, IR_NONE, 0, 0, x->next_off);
+    xt_lean(xt_call_i(x, h_syscall, IR_NONE, 0, 0, x->next_off));
     xt_exit_pc(x);
 }
 
 void tr_sysret(struct xlat *x)
 {
-    xt_call_i(x, h_sysret, IR_NONE, x->in->w ? 8 : 4, 0, 0);
+    xt_lean(xt_call_i(x, h_sysret, IR_NONE, x->in->w ? 8 : 4, 0, 0));
     xt_exit_pc(x);
 }
 
 void tr_sysenter(struct xlat *x)
 {
-    xt_call_i(x, h_sysenter, IR_NONE, 0, 0, x->next_off);
+    xt_lean(xt_call_i(x, h_sysenter, IR_NONE, 0, 0, x->next_off));
     xt_exit_pc(x);
 }
 
 void tr_sysexit(struct xlat *x)
 {
-    xt_call_i(x, h_sysexit, IR_NONE, x->in->w ? 8 : 4, 0, 0);
+    xt_lean(xt_call_i(x, h_sysexit, IR_NONE, x->in->w ? 8 : 4, 0, 0));
     xt_exit_pc(x);
 }
 

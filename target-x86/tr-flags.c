@@ -24,9 +24,18 @@ void tr_df(struct xlat *x)
     ir_stei(x->b, 8, CPU_OFF(df), x->row->arg ? -1 : 1);
 }
 
+/* the view changes, which the next access of the block finds in its place; the mode doesn't */
 void tr_ac(struct xlat *x)
 {
-    xt_call_i(x, x->row->arg ? h_stac : h_clac, IR_NONE, 0, 0, 0);
+    if (x->mode & (MODE_CPL3 | MODE_CPL12 | MODE_VM86)) {
+        xt_raise_ud(x);
+        return;
+    }
+    if (x->row->arg)
+        eflags_op(x, IR_OR, EF_AC);
+    else
+        eflags_op(x, IR_AND, ~(int64_t)EF_AC);
+    ir_call(x->b, h_view, IRCALL_SYNC | IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
 }
 
 /* ---- PUSHF, POPF ------------------------------------------------------------------ */
@@ -56,25 +65,13 @@ void tr_pushf(struct xlat *x)
     xt_push(x, x->in->opsize, t);
 }
 
-/* h_popf(), and whether the block has to be left: what it was translated for
- * has changed, or there may be an interrupt to take */
-static uint64_t h_popf_stay(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-{
-    struct x86_cpu *cpu = X86(tc);
-    uint64_t map = tc->map_base;
-    uint32_t mode = cpu->mode;
-
-    h_popf(tc, a, b, c);
-    return cpu->mode != mode || tc->map_base != map || !__atomic_load_n(&tc->run, __ATOMIC_RELAXED);
-}
-
 /* the helper checks and sets; SP can't fault any more after it */
 void tr_popf(struct xlat *x)
 {
     ir_val v = xt_pop_load(x, x->in->opsize, 0), leave = ir_temp(x->b);
     uint16_t stay;
 
-    xt_call(x, h_popf_stay, leave, xt_imm(x, x->in->opsize), v, IR_NONE);
+    xt_lean(xt_call(x, h_popf_stay, leave, xt_imm(x, x->in->opsize), v, IR_NONE));
     xt_add_sp(x, x->in->opsize);
     if (x->solo)
         return;
@@ -109,6 +106,19 @@ static uint64_t h_shadow_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t
     return 0;
 }
 
+/* IF = 1; when a request has been waiting for that the next poll finds it */
+static void if_on(struct xlat *x)
+{
+    ir_val held = ir_temp(x->b);
+    uint16_t none = ir_label(x->b);
+
+    eflags_op(x, IR_OR, EF_IF);
+    ir_lde(x->b, 1, held, CPU_OFF(irq_held));
+    ir_brcmpi(x->b, IRC_EQ, 1, held, 0, none);
+    ir_stei(x->b, 4, CPU_OFF(tcg.run), 0);
+    ir_set_label(x->b, none);
+}
+
 /*
  * Nothing polls for interrupts between STI and the next instruction of the same
  * block, which is all that the shadow asks; the block loop polls after that one
@@ -117,7 +127,7 @@ static uint64_t h_shadow_on(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t
 void tr_sti(struct xlat *x)
 {
     if (plain_if(x) && !x->solo) {
-        ir_call(x->b, h_if_on, IRCALL_NOVEC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
+        if_on(x);
         x->sti = true;
     } else {
         xt_call_i(x, h_sti, IR_NONE, 0, 0, 0);

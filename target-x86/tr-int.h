@@ -149,6 +149,13 @@ struct ir_op *xt_call(struct xlat *x, ir_helper fn, ir_val d, ir_val a, ir_val b
 /** xt_call_i() - the same with constants for all three arguments */
 struct ir_op *xt_call_i(struct xlat *x, ir_helper fn, ir_val d, uint64_t a, uint64_t b, uint64_t c);
 
+/** xt_lean() - @op's helper leaves vector registers alone: it is built so (the Makefile's novec) */
+static inline struct ir_op *xt_lean(struct ir_op *op)
+{
+    op->callf |= IRCALL_NOVEC;
+    return op;
+}
+
 /* handlers named by the tables */
 #define INSN(op, name, dst, a, b, rf, wf, at, handler, arg) void tr_##handler(struct xlat *x);
 #include "target-x86/insn.def"

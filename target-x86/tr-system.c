@@ -35,7 +35,7 @@ void xt_load_seg(struct xlat *x, unsigned seg, ir_val v)
     }
     t = ir_temp(x->b);
     ir_emit(x->b, IR_ZEXT, 2, t, v, IR_NONE);
-    xt_call(x, h_mov_seg, IR_NONE, xt_imm(x, seg), t, IR_NONE);
+    xt_lean(xt_call(x, h_mov_seg, IR_NONE, xt_imm(x, seg), t, IR_NONE));
     x->want_exit = true;
 }
 
@@ -196,6 +196,13 @@ static unsigned creg_bytes(const struct xlat *x)
     return xt_64(x) ? 8 : 4;
 }
 
+/* those of CR8 ask the local APIC */
+static void lean_cr(struct xlat *x, ir_helper fn, struct ir_op *op)
+{
+    if ((fn == h_mov_from_cr || fn == h_mov_to_cr) && x->in->reg != 8)
+        xt_lean(op);
+}
+
 static void mov_from(struct xlat *x, bool exists, ir_helper fn)
 {
     ir_val t = ir_temp(x->b);
@@ -204,7 +211,7 @@ static void mov_from(struct xlat *x, bool exists, ir_helper fn)
         xt_raise_ud(x);
         return;
     }
-    xt_call_i(x, fn, t, x->in->reg, 0, 0);
+    lean_cr(x, fn, xt_call_i(x, fn, t, x->in->reg, 0, 0));
     ir_mov(x->b, creg_bytes(x), x->in->rm, t);
 }
 
@@ -220,7 +227,7 @@ static void mov_to(struct xlat *x, bool exists, ir_helper fn)
         v = ir_temp(x->b);
         ir_emit(x->b, IR_ZEXT, 4, v, x->in->rm, IR_NONE);
     }
-    xt_call(x, fn, IR_NONE, xt_imm(x, x->in->reg), v, IR_NONE);
+    lean_cr(x, fn, xt_call(x, fn, IR_NONE, xt_imm(x, x->in->reg), v, IR_NONE));
 }
 
 void tr_mov_from_cr(struct xlat *x)
@@ -280,11 +287,12 @@ void tr_out(struct xlat *x)
 void tr_hlt(struct xlat *x)
 {
     xt_call_i(x, h_hlt, IR_NONE, 0, 0, x->next_off);
+    xt_exit(x, x->next_off);
 }
 
 void tr_clts(struct xlat *x)
 {
-    xt_call_i(x, h_clts, IR_NONE, 0, 0, 0);
+    xt_lean(xt_call_i(x, h_clts, IR_NONE, 0, 0, 0));
 }
 
 void tr_invlpg(struct xlat *x)
@@ -297,7 +305,7 @@ void tr_invlpg(struct xlat *x)
         ir_lde(x->b, 8, lin, seg_off(x->in->seg) + offsetof(struct x86_seg, base));
         ir_lea(x->b, xt_64(x) ? 8 : 4, lin, lin, off, 0, 0);
     }
-    xt_call(x, h_invlpg, IR_NONE, lin, IR_NONE, IR_NONE);
+    xt_lean(xt_call(x, h_invlpg, IR_NONE, lin, IR_NONE, IR_NONE));
 }
 
 void tr_invpcid(struct xlat *x)
@@ -392,9 +400,16 @@ void tr_monitor(struct xlat *x)
             IR_NONE);
 }
 
+/* the row has asked for 64-bit code and CPL 0 */
 void tr_swapgs(struct xlat *x)
 {
-    xt_call_i(x, h_swapgs, IR_NONE, 0, 0, 0);
+    size_t at = seg_off(S_GS) + offsetof(struct x86_seg, base);
+    ir_val gs = ir_temp(x->b), kernel_gs = ir_temp(x->b);
+
+    ir_lde(x->b, 8, gs, at);
+    ir_lde(x->b, 8, kernel_gs, CPU_OFF(kernel_gs_base));
+    ir_ste(x->b, 8, at, kernel_gs);
+    ir_ste(x->b, 8, CPU_OFF(kernel_gs_base), gs);
 }
 
 void tr_rdpid(struct xlat *x)
@@ -411,7 +426,7 @@ void tr_fsgsbase(struct xlat *x)
     unsigned size = x->in->opsize == 8 ? 8 : 4;
     ir_val t = ir_temp(x->b), kind = xt_imm(x, x->row->arg), sz = xt_imm(x, size);
 
-    xt_call(x, h_fsgsbase, t, kind, x->in->rm, sz);
+    xt_lean(xt_call(x, h_fsgsbase, t, kind, x->in->rm, sz));
     if (x->row->arg < 2)
         ir_mov(x->b, size, x->in->rm, t);
 }

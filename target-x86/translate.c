@@ -65,6 +65,17 @@ void xt_exit_pc(struct xlat *x)
     x->ended = true;
 }
 
+/* to the next instruction in a mode that may be another: the jump cache's check includes it */
+static void exit_next(struct xlat *x)
+{
+    if (x->solo || !x->k->flat) {
+        xt_exit(x, x->next_off);
+        return;
+    }
+    ir_emit(x->b, IR_GOTO_PC, 0, IR_NONE, xt_pc(x, x->next_off), IR_NONE)->aux = IRJ_JUMP;
+    x->ended = true;
+}
+
 void xt_dead_end(struct xlat *x)
 {
     ir_emit_imm(x->b, IR_EXIT, 0, IR_NONE, IR_NONE, x->pcoff);
@@ -211,11 +222,11 @@ static void translate_insn(struct xlat *x)
         xt_raise_gp(x);
     else if (unlikely(is_magic(x))) {
         ir_call(x->b, h_magic, IRCALL_SYNC, IR_NONE, IR_NONE, IR_NONE, IR_NONE);
-        x->want_exit = true;
+        xt_exit(x, x->next_off);
     } else
         r->tr(x);
     if (!x->ended && (ROW_HAS(r, ENDS_BLOCK) || x->want_exit))
-        xt_exit(x, x->next_off);
+        exit_next(x);
 }
 
 /* for segment-limit failures the helper raises */

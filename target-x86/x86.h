@@ -213,6 +213,8 @@ struct x86_cpu {
     uint64_t exc_dr6;         /* DR6 bits for #DB */
     uint8_t delivering;       /* vector being delivered + 1, for double faults */
     bool halted, shadow, nmi_blocked, in_smm, wait_sipi;
+    bool irq_held;            /* x86_service() has left requests untaken, or has not looked yet: whatever
+                               * could let them through makes it look again */
     bool shadow_ss;           /* the shadow is MOV SS's: also delays #DB */
     bool tf_trap;             /* a debug trap (single step, data breakpoint) is due before the
                                * next instruction; h_step_end sets it, x86_service delivers */
@@ -322,12 +324,11 @@ void x86_load_real_seg(struct x86_cpu *cpu, unsigned seg, uint16_t sel);
 /*
  * Helpers called from IR: uint64_t h(struct tcg_cpu *, a, b, c). All of them use
  * IRCALL_SYNC | IRCALL_FAULT unless noted; the block ends with EXIT_PC after
- * those marked (pc): they set cpu->tcg.pc to where execution goes on, and EXIT
- * after those marked (exit).
+ * those marked (pc): they set cpu->tcg.pc to where execution goes on, and EXIT or a jump
+ * to the next instruction after those marked (exit). Those marked NOVEC may have that, too.
  * @next_off: pcoff of the next instruction (for return addresses, INT etc.)
  */
 #define HELPER(n) uint64_t n(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
-HELPER(h_if_on);          /* STI where nothing forbids it; vector registers are left alone */
 HELPER(h_mov_seg);        /* a = seg index, b = selector: MOV/POP Sreg (not CS) (exit) */
 HELPER(h_lseg);           /* a = seg, b = selector; c = unused: LDS/LES/LFS/LGS/LSS load (exit) */
 HELPER(h_jmp_far);        /* a = selector, b = offset, c = next_off | opsize << 32 (2, 4, 8) (pc) */
@@ -342,10 +343,10 @@ HELPER(h_sysexit);        /* a = opsize 4 or 8 (pc) */
 HELPER(h_hlt);            /* c = next_off: sets halted (exit) */
 HELPER(h_pushf);          /* returns the flags image to push; a = opsize; raises #GP in VM86 without IOPL (VME aware) */
 HELPER(h_popf);           /* a = opsize, b = value (exit) */
+HELPER(h_popf_stay);      /* likewise; returns whether the block has to be left */
 HELPER(h_cli);            /* (exit not needed) IOPL, VME, PVI rules */
 HELPER(h_sti);            /* sets the shadow (exit) */
-HELPER(h_clac);           /* (exit) CPL 0 checked by helper */
-HELPER(h_stac);
+HELPER(h_view);           /* EFLAGS.AC has changed. NOVEC, not FAULT */
 HELPER(h_mov_from_cr);    /* a = cr: returns value */
 HELPER(h_mov_to_cr);      /* a = cr, b = value (exit) */
 HELPER(h_mov_from_dr);    /* a = dr */
@@ -383,7 +384,6 @@ HELPER(h_monitor);
 HELPER(h_mwait);
 HELPER(h_rdpid);
 HELPER(h_fsgsbase);       /* a = 0 rdfs 1 rdgs 2 wrfs 3 wrgs, b = value, c = opsize */
-HELPER(h_swapgs);
 HELPER(h_bound);          /* a = index, b = lower, c = upper (sign-extended): #BR */
 HELPER(h_enter);          /* a = size, b = level, c = opsize */
 HELPER(h_pusha);          /* a = opsize */

@@ -265,6 +265,8 @@ static void test_smep_smap(void)
     check_trap("SMAP: STAC allows", -1, 0);
     READ(VA + 0x1000);
     check_trap("SMAP: CLAC forbids", PF, PFE_P);
+    TRY("stac\n\tmovl (%0), %%eax\n\tclac\n\tmovl (%0), %%eax", : : "r"(VA + 0x1000) : "eax", MEM);
+    check_trap("SMAP: CLAC forbids the next access", PF, PFE_P);
     user(u_read);
     check_trap("SMAP: the user may", LEAVE_VEC, 0);
     TRY("stac\n\tint $0x21", : : : MEM);

@@ -48,6 +48,17 @@ static void test_sti(void)
     lapic[ICR] = 0x40061;
     TRY("mov $1f, %0\n\tsti\n\tsti\n1:\tnop\n\tcli", : "=&r"(want) : : MEM);
     check("STI, STI: the second has no shadow", n_hits == 1 && hit_ip[0] == want, 1);
+    n_hits = 0;
+    lapic[ICR] = 0x40061;                /* the loop looks for interrupts while they are masked */
+    TRY("mov $1f, %0\n\tmov $99, %%ecx\n2:\tdec %%ecx\n\tjnz 2b\n\tsti\n\tnop\n1:\tnop\n\tcli", : "=&r"(want) : : "ecx", MEM);
+    check("STI lets in what has been waiting", n_hits == 1 && hit_ip[0] == want, 1);
+    n_hits = 0;
+    lapic[ICR] = 0x40061;
+    TRY("mov $1f, %0\n\tmov $99, %%ecx\n2:\tdec %%ecx\n\tjnz 2b\n\tsti\n\tjmp 1f\n\tud2\n1:\tcli", : "=&r"(want) : : "ecx", MEM);
+    check("STI, JMP: behind the jump", n_hits == 1 && hit_ip[0] == want, 1);
+    n_hits = 0;
+    TRY("sti\n\tnop\n\tnop\n\tcli", : : : MEM);
+    check("and none is left", n_hits, 0);
     trap.hook = 0;
 }
 
