@@ -7,14 +7,12 @@
  */
 #include "tcg/ir-int.h"
 
-enum { GONE = 0xff };      /* op->opc of a removed operation, until compact() */
-
 static void compact(struct ir_block *b)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < b->n_ops; i++) {
-        if (b->ops[i].opc == GONE)
+        if (b->ops[i].opc == IR_GONE)
             continue;
         if (n != i)
             b->ops[n] = b->ops[i];
@@ -65,7 +63,7 @@ void ir_dead_flags(struct ir_block *b, bool prune)
         if (prune && op->opc != IR_CALL) {
             op->wf &= live;
             if (is_pointless(op)) {
-                op->opc = GONE;
+                op->opc = IR_GONE;
                 removed = true;
                 continue;
             }
@@ -135,13 +133,6 @@ static void enter_loop(struct lives *s, unsigned i)
     }
 }
 
-/* whether everything the guest can look at must be in place around @op */
-static bool is_barrier(const struct ir_op *op)
-{
-    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
-           (ir_op_info(op->opc)->attr & IRA_END);
-}
-
 static uint32_t last_bit(const struct lives *s, ir_val v, unsigned bit)
 {
     if (v >= IR_IMM2 || v < s->n_globals || s->later[v] || s->looped[v])
@@ -184,7 +175,7 @@ static void note_values(struct lives *s, const struct ir_op *op)
 
     note_write(s, op->d, keeps_d);
     note_write(s, op->e, keeps_e);
-    if (is_barrier(op))
+    if (ir_is_barrier(op))
         s->overwritten = 0;
     if (keeps_d)
         note_read(s, op->d);
@@ -222,12 +213,16 @@ void ir_liveness(struct ir_block *b, bool prune)
             op->last = 0;
             continue;
         }
+        if (op->opc == IR_GONE) {
+            removed = true;
+            continue;
+        }
         if (op->opc == IR_LABEL)
             s.label_met[op->imm] = true;
         else if (ir_is_branch(op) && !s.label_met[op->label])
             enter_loop(&s, i);
         if (prune && is_removable(&s, op)) {
-            op->opc = GONE;
+            op->opc = IR_GONE;
             removed = true;
             continue;
         }

@@ -33,6 +33,15 @@ static inline bool ir_is_branch(const struct ir_op *op)
     return op->opc == IR_BR || op->opc == IR_BRCC || op->opc == IR_BRCMP;
 }
 
+enum { IR_GONE = 0xff };      /* op->opc of an operation that ir_liveness() takes out */
+
+/** ir_is_barrier() - everything the guest can look at must be in place around @op */
+static inline bool ir_is_barrier(const struct ir_op *op)
+{
+    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
+           (ir_op_info(op->opc)->attr & IRA_END);
+}
+
 /* rows without a width that write d whole have size 0 or 8 */
 
 /**

@@ -400,8 +400,10 @@ void ir_optimise(struct ir_block *b, bool opt, bool group)
     ir_dead_flags(b, opt);     /* first: operations without flags fold further */
     if (opt) {
         ir_fold(b);
-        if (group)
+        if (group) {
             ir_group(b);
+            ir_sink(b);
+        }
     }
     ir_liveness(b, opt);
 }

@@ -261,7 +261,7 @@ static void source_fault(struct tcg_cpu *cpu, const struct tb_key *k)
  * or every instruction is to be accounted for. */
 static bool groups_wanted(const struct tcg *t, const struct tb_key *k, bool keep)
 {
-    return keep && !t->cfg.count && !(k->mode & KEY_ALONE) && !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
+    return t->host && keep && !t->cfg.count && !(k->mode & KEY_ALONE) && !log_on(LOG_EXEC | LOG_CPU | LOG_NOCHAIN);
 }
 
 /* One attempt, under the lock. *@len 0: nothing to make it from; else NULL: no room. */

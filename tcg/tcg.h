@@ -235,7 +235,8 @@ static inline bool ir_op_can_fault(const struct ir_op *op)
         return true;
     if (op->opc == IR_CALL)
         return op->callf & (IRCALL_FAULT | IRCALL_SYNC);
-    return ir_op_info(op->opc)->attr & IRA_MEM;
+    /* what follows a leader finds its page; a vector instruction's numbers may still be a fault */
+    return (ir_op_info(op->opc)->attr & IRA_MEM) && (op->grp != GRP_USE || op->opc == IR_VEC);
 }
 
 /** ir_verify() - check the block's invariants; returns NULL or what is wrong
@@ -244,10 +245,12 @@ const char *ir_verify(const struct ir_block *b);
 /** ir_dump() - print the block, one op a line */
 void ir_dump(const struct ir_block *b, FILE *f);
 /* passes, in order; ir_optimise() runs them all when @opt, else only the
- * annotations (rf, lf, last) that the back ends need; ir_group() only when @group, too */
+ * annotations (rf, lf, last) that the back ends need; ir_group() and ir_sink() only when @group, too:
+ * for a back end that leaves the block where a leader finds no page */
 void ir_dead_flags(struct ir_block *b, bool prune);
 void ir_fold(struct ir_block *b);
 void ir_group(struct ir_block *b);
+void ir_sink(struct ir_block *b);
 void ir_liveness(struct ir_block *b, bool prune);
 void ir_optimise(struct ir_block *b, bool opt, bool group);
 /** ir_find_labels() - fill branches' imm2 with their label's index, for ir_interp() */
