@@ -118,36 +118,97 @@ static uint64_t xs_begin(struct x86_cpu *cpu, uint64_t a, bool supervisor, bool 
     return mask & cpu->xcr0;
 }
 
+/* ---- the area in guest memory ------------------------------------------------------- */
+
+/**
+ * struct xs_area - an XSAVE area, which lies in one page or two
+ * @host: host addresses of its bytes there, once @known; NULL: no plain RAM
+ */
+struct xs_area {
+    struct x86_cpu *cpu;
+    uint64_t va;
+    enum tcg_access acc;
+    uint8_t *host[2];
+    bool known[2];
+};
+
+/** area_host() - host address of the area's byte @at, *@room bytes on to the end of the page; NULL: with
+ *  an exception raised it can't be accessed, else not in this way */
+static uint8_t *area_host(struct xs_area *m, unsigned at, unsigned *room)
+{
+    struct tcg_cpu *tc = &m->cpu->tcg;
+    unsigned first = 4096 - (m->va & 4095), second = at >= first;
+
+    if (!m->known[second])
+        m->host[second] = tcg_host_page(tc, (m->va + (second ? first : 0)) & tc->va_mask, m->acc);
+    m->known[second] = true;
+    *room = (second ? first + 4096 : first) - at;
+    return m->host[second] ? m->host[second] + at - (second ? first : 0) : NULL;
+}
+
+static bool area_put(struct xs_area *m, unsigned at, const void *from, unsigned n)
+{
+    const uint8_t *p = from;
+    unsigned room;
+
+    for (; n; at += room, p += room, n -= room) {
+        uint8_t *host = area_host(m, at, &room);
+
+        room = MIN(room, n);
+        if (host)
+            memcpy(host, p, room);
+        else if (m->cpu->tcg.exception || !tcg_store_bytes(&m->cpu->tcg, m->va + at, p, room))
+            return false;
+    }
+    return true;
+}
+
+static bool area_get(struct xs_area *m, unsigned at, void *to, unsigned n)
+{
+    uint8_t *p = to;
+    unsigned room;
+
+    for (; n; at += room, p += room, n -= room) {
+        const uint8_t *host = area_host(m, at, &room);
+
+        room = MIN(room, n);
+        if (host)
+            memcpy(p, host, room);
+        else if (m->cpu->tcg.exception || !tcg_load_bytes(&m->cpu->tcg, m->va + at, p, room))
+            return false;
+    }
+    return true;
+}
+
 /* ---- saving ---------------------------------------------------------------------- */
 
-/** xs_store() - write component set @parts to the area at @va, already probed
+/** xs_store() - write component set @parts to the area @m, already probed
  *  @mxcsr: also MXCSR and its mask; @comp: as xs_offset() */
-static bool xs_store(struct x86_cpu *cpu, uint64_t va, uint64_t parts, bool mxcsr, bool wide,
-                     uint64_t comp)
+static bool xs_store(struct xs_area *m, uint64_t parts, bool mxcsr, bool wide, uint64_t comp)
 {
-    struct tcg_cpu *tc = &cpu->tcg;
+    struct x86_cpu *cpu = m->cpu;
     uint8_t img[FX_BYTES];
+    uint64_t pkru = cpu->pkru;
     bool ok = true;
 
     if (parts & XC_X87) {
         fx_pack_x87(cpu, img, wide);
-        ok = tcg_store_bytes(tc, va, img, FX_X87_BYTES) &&
-             tcg_store_bytes(tc, va + FX_ST, img + FX_ST, 128);
+        ok = area_put(m, 0, img, FX_X87_BYTES) && area_put(m, FX_ST, img + FX_ST, 128);
     }
     if (ok && mxcsr) {
         fx_pack_mxcsr(cpu, img);
-        ok = tcg_store_bytes(tc, va + FX_MXCSR, img + FX_MXCSR, 8);
+        ok = area_put(m, FX_MXCSR, img + FX_MXCSR, 8);
     }
     if (ok && (parts & XC_SSE))
-        ok = tcg_store_bytes(tc, va + FX_XMM, cpu->fx.xmm, fx_n_xmm(cpu) * 16);
+        ok = area_put(m, FX_XMM, cpu->fx.xmm, fx_n_xmm(cpu) * 16);
     for (unsigned i = 2; ok && i <= 7; i++) {
         unsigned bytes;
         const uint8_t *p = xs_state(cpu, i, &bytes);
         if ((parts >> i & 1) && bytes)
-            ok = tcg_store_bytes(tc, va + xs_offset(i, comp), p, bytes);
+            ok = area_put(m, xs_offset(i, comp), p, bytes);
     }
     if (ok && (parts & XC_PKRU))
-        ok = tcg_store(tc, va + xs_offset(9, comp), 8, cpu->pkru);
+        ok = area_put(m, xs_offset(9, comp), &pkru, 8);
     return ok;
 }
 
@@ -163,6 +224,7 @@ uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     bool compact = kind >= 2, wide = (b & 0xff) == 8, ok;
     uint64_t rfbm = xs_begin(cpu, a, kind == 3, &ok), in_use, parts, hdr[2] = { 0 };
     uint64_t comp = compact ? rfbm | XCOMP_COMPACT : 0;
+    struct xs_area m = { .cpu = cpu, .va = a, .acc = ACC_WRITE };
 
     if (!ok || !tcg_probe(tc, a, xs_end(rfbm, comp), ACC_WRITE))
         return 0;
@@ -179,10 +241,8 @@ uint64_t h_xsave(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         hdr[0] &= ~rfbm;
     }
     hdr[0] |= rfbm & in_use;
-    if (xs_store(cpu, a, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide, comp) &&
-        !tcg_store_bytes(tc, a + XS_BV, hdr, compact ? 16 : 8))
-        return 0;
-    return 0;
+    return xs_store(&m, parts, compact ? parts & XC_SSE : rfbm & (XC_SSE | XC_AVX), wide, comp) &&
+           area_put(&m, XS_BV, hdr, compact ? 16 : 8);
 }
 
 /* ---- restoring --------------------------------------------------------------------- */
@@ -197,13 +257,13 @@ static bool xs_header_ok(const struct x86_cpu *cpu, const uint8_t *hdr, bool mus
     return !must_compact && !(bv & ~known) && all_zero(hdr + 8, 16);
 }
 
-/** xs_fetch() - components @load above SSE from the area at @va to their places in an
+/** xs_fetch() - components @load above SSE from the area @m to their places in an
  *  area that is not compacted; false: a fault is raised */
-static bool xs_fetch(struct x86_cpu *cpu, uint64_t va, uint8_t *img, uint64_t load, uint64_t comp)
+static bool xs_fetch(struct xs_area *m, uint8_t *img, uint64_t load, uint64_t comp)
 {
     for (unsigned i = 2; i < XC_COUNT; i++)
         if ((load >> i & 1) && xs_bytes(i) &&
-            !tcg_load_bytes(&cpu->tcg, va + xs_offset(i, comp), img + xs_offset(i, 0), xs_bytes(i)))
+            !area_get(m, xs_offset(i, comp), img + xs_offset(i, 0), xs_bytes(i)))
             return false;
     return true;
 }
@@ -251,9 +311,10 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     struct x86_cpu *cpu = X86(tc);
     bool super = ((b >> 8) & 0xff) == 3, compact, loads_mxcsr, ok;
     uint64_t rfbm = xs_begin(cpu, a, super, &ok), bv, load, comp;
+    struct xs_area m = { .cpu = cpu, .va = a, .acc = ACC_READ };
     uint8_t img[XS_MAX_BYTES];
 
-    if (!ok || !tcg_load_bytes(tc, a, img, XS_HEADER_END))
+    if (!ok || !area_get(&m, 0, img, XS_HEADER_END))
         return 0;
     bv = ldl64(img + XS_BV);
     comp = ldl64(img + XS_COMP_BV);
@@ -265,7 +326,7 @@ uint64_t h_xrstor(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         x86_raise_err(cpu, EXC_GP, 0);
         return 0;
     }
-    if (!xs_fetch(cpu, a, img, load, compact ? comp : 0))
+    if (!xs_fetch(&m, img, load, compact ? comp : 0))
         return 0;
     if (loads_mxcsr)
         cpu->fx.mxcsr = ldl32(img + FX_MXCSR);

@@ -113,6 +113,8 @@ static inline void ram_store(uint8_t *d, const uint8_t *s, unsigned n)
     case 4: RAM_STORE(ram32_t, d, *(const ram32_t *)s); break;
     case 8: RAM_STORE(ram64_t, d, *(const ram64_t *)s); break;
     default:
+        for (; PLAIN_IS_ORDERED && n >= 8; n -= 8, d += 8, s += 8)
+            RAM_STORE(ram64_t, d, *(const ram64_t *)s);
         for (unsigned i = 0; i < n; i++)
             RAM_STORE(uint8_t, d + i, s[i]);
     }

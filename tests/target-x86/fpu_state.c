@@ -208,6 +208,83 @@ Test(fpu_state, xsave_round_trip_each_form)
     }
 }
 
+enum { AREA_BYTES = 832 };   /* without AVX-512 */
+
+/* what XSAVE writes for interesting_state() */
+static void area_want(uint8_t want[AREA_BYTES])
+{
+    interesting_state();
+    xmask(~0ull);
+    memset(r->ram + AT, 0, AREA_BYTES);
+    h_xsave(r->tc, AT, 8, 0);
+    memcpy(want, r->ram + AT, AREA_BYTES);
+}
+
+/* Restoring from @va gives the same again. */
+static void area_restores(uint64_t va, const uint8_t want[AREA_BYTES])
+{
+    uint8_t *again = r->ram + (AT ^ r->swap);
+
+    x86_fpu_reset(r->cpu);
+    h_xrstor(r->tc, va, 8, 0);
+    cr_expect_eq(hr_exception(r), -1);
+    memset(again, 0, AREA_BYTES);
+    h_xsave(r->tc, AT, 8, 0);
+    cr_expect_eq(memcmp(again, want, AREA_BYTES), 0, "from %#llx", (unsigned long long)va);
+}
+
+/* The pages of an area need not be neighbours on the host; the end of the first is tried everywhere. */
+Test(fpu_state, xsave_area_in_two_pages)
+{
+    uint8_t want[AREA_BYTES];
+
+    area_want(want);
+    tcg_mmu_flush(r->tc, true);
+    r->swap = 0x1000;
+    for (unsigned first = 64; first < AREA_BYTES; first += 64) {
+        unsigned at = 0x9000 - first;
+
+        memset(r->ram + 0x8000, 0, 0x2000);
+        interesting_state();
+        h_xsave(r->tc, at, 8, 0);
+        cr_expect_eq(hr_exception(r), -1);
+        cr_expect_eq(memcmp(r->ram + 0xa000 - first, want, first), 0, "first %u", first);
+        cr_expect_eq(memcmp(r->ram + 0x8000, want + first, AREA_BYTES - first), 0, "first %u", first);
+        area_restores(at, want);
+    }
+}
+
+Test(fpu_state, xsave_area_partly_or_all_on_a_device)
+{
+    uint8_t want[AREA_BYTES];
+
+    area_want(want);
+    h_xsave(r->tc, HR_MMIO, 8, 0);
+    cr_expect_eq(hr_exception(r), -1);
+    cr_expect_eq(memcmp(r->device, want, AREA_BYTES), 0);
+    area_restores(HR_MMIO, want);
+    memcpy(r->ram + HR_MMIO - 192, want, 192);         /* a page that may be read only */
+    memcpy(r->device, want + 192, AREA_BYTES - 192);
+    area_restores(HR_MMIO - 192, want);
+}
+
+Test(fpu_state, xsave_area_faults_before_it_changes)
+{
+    uint8_t want[AREA_BYTES];
+
+    area_want(want);
+    h_xsave(r->tc, HR_RO - 256, 8, 0);
+    cr_expect_eq(r->cpu->exc_cr2, HR_RO);
+    cr_expect_eq(hr_exception(r), EXC_PF);
+    for (unsigned i = 0; i < 256; i++)
+        cr_expect_eq(r->ram[HR_RO - 256 + i], 0);
+    h_xrstor(r->tc, HR_BYTES - 256, 8, 0);
+    cr_expect_eq(r->cpu->exc_cr2, HR_BYTES);
+    cr_expect_eq(hr_exception(r), EXC_PF);
+    h_xsave(r->tc, AT, 8, 0);
+    cr_expect_eq(memcmp(r->ram + AT, want, AREA_BYTES), 0, "the state has changed");
+}
+
 Test(fpu_state, xsave_header_keeps_components_not_asked_for)
 {
     interesting_state();

@@ -21,6 +21,7 @@ struct helper_rig {
     struct x86_cpu *cpu;
     struct tcg_cpu *tc;
     uint8_t *ram;
+    gpa_t swap;              /* 0x1000: neighbouring pages change places in ram */
     uint8_t device[4096];
     struct x86_bus bus;
     uint32_t port_count, port_last;
@@ -53,7 +54,7 @@ static inline enum phys_kind hr_lookup(void *opaque, gpa_t gpa, uint8_t **host, 
 
     if (gpa >= HR_MMIO)
         return PHYS_MMIO;
-    *host = r->ram + gpa;
+    *host = r->ram + (gpa ^ r->swap);
     *page = (uint32_t)(gpa >> 12);
     return PHYS_RAM;
 }

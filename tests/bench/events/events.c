@@ -138,6 +138,28 @@ static void do_mmio_write(u64 n)
         LAPIC[0x80 / 4] = 0; /* task priority */
 }
 
+/* what a kernel does when it changes threads that use vector registers, and their next use */
+static u8 xsave_area[PAGE] __attribute__((aligned(64)));
+
+static void do_xsave(u64 n)
+{
+    while (n--)
+        asm volatile("xsave64 %0\n\txrstor64 %0\n\tvaddps %%ymm1, %%ymm2, %%ymm3"
+                     : "+m"(xsave_area) : "a"(-1), "d"(-1) : "memory");
+}
+
+static void test_xsave(void)
+{
+    if (!(cpuid(1, 0).c >> 28 & 1)) {
+        put_str("skip xsave_xrstor\n");
+        return;
+    }
+    write_cr4(read_cr4() | CR4_OSFXSR | CR4_OSXSAVE);
+    asm volatile("xsetbv" : : "c"(0), "a"(cpuid(0xd, 0).a), "d"(0));
+    asm volatile("vpcmpeqd %%ymm1, %%ymm1, %%ymm1\n\tvmovaps %%ymm1, %%ymm2" : : : "memory");
+    event("xsave_xrstor", do_xsave, 200);
+}
+
 /* ---- interrupts and system calls --------------------------------------------------- */
 
 CODE(plain_iret, "iretq");
@@ -411,6 +433,7 @@ int main(void)
     event("lock_add", do_lock, 1000);
     event("far_return", do_far, 500);
     event("segment_load", do_segment, 1000);
+    test_xsave();
     test_paging();
     event("call_return", do_call, 1000);
     event("store_to_code", do_smc, 300);
