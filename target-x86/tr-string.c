@@ -101,11 +101,18 @@ static uint64_t string_arg(const struct xlat *x, unsigned size)
 /* How the back end can do without the helper when memory is simple; 0: not at all. */
 static unsigned rep_simple(const struct xlat *x, unsigned size)
 {
-    unsigned op = x->row->arg == STR_MOVS ? REP_MOVS : REP_STOS, w = x->in->addrsize;
+    bool ne = x->in->prefixes & PFX_REPNE;
+    unsigned op, w = x->in->addrsize;
 
-    if ((x->row->arg != STR_MOVS && x->row->arg != STR_STOS) || x->solo || x->want_exit
-        || x->mode & (MODE_DR | MODE_TF | MODE_AC) || tcg_counts(x->cpu->tcg.tcg))
+    if (x->solo || x->want_exit || x->mode & (MODE_DR | MODE_TF | MODE_AC) || tcg_counts(x->cpu->tcg.tcg))
         return 0;
+    switch (x->row->arg) {
+    case STR_MOVS: op = REP_MOVS; break;
+    case STR_STOS: op = REP_STOS; break;
+    case STR_SCAS: op = ne ? REP_SCAS_NE : REP_SCAS_E; break;
+    case STR_CMPS: op = ne ? REP_CMPS_NE : REP_CMPS_E; break;
+    default: return 0;
+    }
     if (!(w == 8 || (w == 4 && !(x->mode & MODE_LONG))) || !xt_seg_is_flat(x, S_ES)
         || !xt_seg_is_flat(x, src_seg(x)))
         return 0;

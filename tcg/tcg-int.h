@@ -208,7 +208,7 @@ struct tcg {
     struct tcg_debug *debug; /* NULL: no breakpoints, no watchpoints; changed while no vCPU runs */
     struct tcg_perf *perf;   /* perf.c; NULL: names are not wanted */
     struct tcg_profile *profile; /* NULL: nothing is counted */
-    uint32_t thunk[48];      /* back end's: offsets of its thunks in the cache */
+    uint32_t thunk[80];      /* back end's: offsets of its thunks in the cache */
     uint32_t generation;     /* counts flushes */
     uint32_t lock;           /* what translations are made and dropped under */
     uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */

@@ -63,9 +63,10 @@ enum {  /* op->callf */
 enum { IRJ_JUMP, IRJ_CALL, IRJ_RET };
 
 /* CALL, aux: a repeated string operation on flat segments with the registers of target->string. In
- * place of the call, with the result 0, when it goes upwards and each operand lies in a page of its
- * own that the page map has. @lg: log2 of an element's bytes; @wide: addresses have 64 bits, not 32. */
-enum { REP_MOVS, REP_STOS, REP_OPS };
+ * place of the call, with its results, when it goes upwards and as far as the page maps have the operands:
+ * 0 when it is done, 1 when something wants to interrupt it. _E, _NE: while elements are equal, or not.
+ * @lg: log2 of an element's bytes; @wide: addresses have 64 bits, not 32. */
+enum { REP_MOVS, REP_STOS, REP_SCAS_E, REP_SCAS_NE, REP_CMPS_E, REP_CMPS_NE, REP_OPS };
 #define REP(op, lg, wide) (1u + (op) + REP_OPS * (lg) + REP_OPS * 4 * (wide))
 #define REP_KINDS (REP_OPS * 8)
 /* GOTO_PC, imm2: nobody has looked whether a is canonical; if not, target->branch_fault() undoes the

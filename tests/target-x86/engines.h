@@ -2,7 +2,7 @@
  * engines.h - run a piece of code up to its UD2, on the interpreter and on the back end, and compare
  *
  * The code is at GUEST_CODE; ENGINE_BYTES from GUEST_DATA on hold a pattern, and the page maps know
- * these pages. No page has its neighbour behind it in the host's memory.
+ * these pages. No page has its neighbour behind it in the host's memory, but in runs of `joined`.
  */
 #ifndef TESTS_TARGET_X86_ENGINES_H
 #define TESTS_TARGET_X86_ENGINES_H
@@ -14,12 +14,15 @@
 
 #define ENGINE_BYTES 0x6000u
 #define ENGINE_SECONDS 60
+/* byte @i of the data */
+#define ENGINE_PATTERN(i) ((uint8_t)((i) * 7 + ((i) >> 8)))
 
 struct engine_in {
     const char *code;
     size_t n;
     uint32_t mode;           /* GUEST_* */
     bool down;               /* DF */
+    unsigned joined;         /* 0, 2, 4 */
     uint64_t regs[16];
 };
 
@@ -41,11 +44,11 @@ static inline void engine_run(enum tcg_backend backend, const struct engine_in *
     struct tb_key k;
     uint64_t v;
 
-    g->scattered = true;
+    g->joined = in->joined ? in->joined : 1;
     memcpy(guest_page(g, 0), in->code, in->n);
     memcpy(guest_page(g, 0) + in->n, "\x0f\x0b", 2);
     for (unsigned i = 0; i < ENGINE_BYTES; i++)
-        engine_data(g, i / 4096)[i % 4096] = (uint8_t)(i * 7 + (i >> 8));
+        engine_data(g, i / 4096)[i % 4096] = ENGINE_PATTERN(i);
     guest_key(g, &k, in->mode, 0);
     tcg_mode_changed(tc, in->mode);
     tc->va_mask = in->mode == GUEST_LONG ? ~0ull : 0xffffffff;

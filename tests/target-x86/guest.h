@@ -26,7 +26,7 @@ struct guest {
     struct ir_block *b;
     struct x86_model model;
     struct x86_bus bus;
-    bool scattered;           /* the host has the pages in reverse order: see guest_page() */
+    unsigned joined;          /* the host has the pages in reverse order, but for runs of so many; 0: as they are */
     bool faulted;             /* an exception went out: without an IDT that is a triple fault */
 };
 enum { GUEST_INTR_EXIT = 1 << 7 };   /* VCPU_INTR_EXIT */
@@ -34,7 +34,7 @@ enum { GUEST_INTR_EXIT = 1 << 7 };   /* VCPU_INTR_EXIT */
 /** guest_page() - where the host has page @n */
 static inline uint8_t *guest_page(const struct guest *g, unsigned n)
 {
-    return g->ram + (g->scattered ? GUEST_PAGES - 1 - n : n) * 4096;
+    return g->ram + (g->joined ? GUEST_PAGES - g->joined * (n / g->joined + 1) + n % g->joined : n) * 4096;
 }
 
 static inline enum phys_kind guest_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page)
