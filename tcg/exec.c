@@ -416,6 +416,7 @@ void tcg_free(struct tcg *t)
     ir_block_free(t->work);
     profile_free(t);
     free(t->pages);
+    free(t->debug);
     free(t);
 }
 

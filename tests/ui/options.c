@@ -175,6 +175,7 @@ Test(options, boards_by_name)
     cr_assert_eq(o.cfg.board, BOARD_Q35);
     good(&o, "-machine type=q35 -machine pc-i440fx");
     cr_assert_eq(o.cfg.board, BOARD_PC);
+    options_free(&o);
     fails_with("-machine q36", "did you mean q35?");
 }
 
