@@ -135,20 +135,6 @@ void range_drop(struct range_lock *l, struct range *r);
 
 struct bnode;
 
-/* What create needs; 0 and NULL take the format's default. */
-struct block_create {
-    const char *file;
-    uint64_t size;
-    bool size_set;
-    const char *backing, *backing_fmt;
-    uint32_t cluster_bytes, refcount_bits;
-    int compat;             /* 2 or 3 */
-    bool lazy_refcounts, zstd, extended_l2;
-    const char *prealloc;   /* off, metadata, falloc, full */
-    const char *data_file;
-    bool data_file_raw;
-};
-
 enum { CHECK_FIX_LEAKS = 1, CHECK_FIX_ERRORS = 2 };
 struct block_check {
     uint64_t corruptions, leaks, errors;   /* left after repair; errors: of the check itself */
@@ -214,8 +200,6 @@ const struct block_driver *block_find_driver(const char *name);
 /** block_probe_file() - the format of @f by its first bytes; raw when none fits */
 const struct block_driver *block_probe_file(struct bfile *f);
 
-/** block_opts_copy() - deep copy into uninitialised @d */
-void block_opts_copy(struct block_opts *d, const struct block_opts *s);
 /** qcow2_format() - make @f an empty qcow2 image */
 int qcow2_format(struct bfile *f, const struct block_create *c, struct err *e);
 /** bnode_open() - a medium and what is below it; NULL with @e */

@@ -76,6 +76,8 @@ struct block_opts {
 
 void block_opts_init(struct block_opts *o);
 void block_opts_free(struct block_opts *o);
+/** block_opts_copy() - deep copy into uninitialised @d */
+void block_opts_copy(struct block_opts *d, const struct block_opts *s);
 /**
  * block_opts_set() - one key=value of -drive or -blockdev
  * @key: file, filename, file.filename, format, driver, cache, cache.direct,
@@ -273,6 +275,28 @@ struct block_extent {
 };
 /** block_map() - the extent at @off, at most @max bytes long */
 int block_map(struct block *b, uint64_t off, uint64_t max, struct block_extent *x) MUST_CHECK;
+
+/* ---- new images ---------------------------------------------------------------------- */
+
+/** struct block_create - what they are to be; 0 and NULL take the format's default */
+struct block_create {
+    const char *file;
+    uint64_t size;          /* bytes of the disk */
+    bool size_set;
+    const char *backing, *backing_fmt; /* as they are to stand in the image */
+    uint32_t cluster_bytes, refcount_bits;
+    int compat;             /* 2 or 3 */
+    bool lazy_refcounts, zstd, extended_l2;
+    const char *prealloc;   /* off, metadata, falloc, full */
+    const char *data_file;
+    bool data_file_raw;
+};
+/** block_may_create() - whether images of @format ("raw", "qcow2" ...) can be made as @c says; 0 or -errno
+ *  with @e set. Touches no file. */
+int block_may_create(const char *format, const struct block_create *c, struct err *e) MUST_CHECK;
+/** block_create() - make c->file, or empty it and make it anew; what it held is gone. Refused
+ *  when somebody has it open (locks). 0 or -errno with @e set */
+int block_create(const char *format, const struct block_create *c, struct err *e) MUST_CHECK;
 
 /* ---- internal snapshots (savevm, transom-img snapshot) ------------------------------ */
 

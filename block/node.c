@@ -261,3 +261,27 @@ int bnode_map(struct bnode *b, uint64_t off, uint64_t max, struct block_extent *
     }
     return -ENOMEDIUM;
 }
+
+/* ---- new images ---------------------------------------------------------------------- */
+
+int block_may_create(const char *format, const struct block_create *c, struct err *e)
+{
+    const struct block_driver *d = block_find_driver(format);
+
+    if (!d)
+        return err_set(e, -EINVAL, "Unknown file format '%.64s'", format);
+    if (!d->can_create)
+        return err_set(e, -ENOTSUP, "Format driver '%s' does not support image creation", format);
+    if (c->backing && !d->can_backing)
+        return err_set(e, -EINVAL, "Backing file not supported for file format '%s'", format);
+    if (c->backing_fmt && !block_find_driver(c->backing_fmt))
+        return err_set(e, -EINVAL, "Unknown backing file format '%.64s'", c->backing_fmt);
+    return 0;
+}
+
+int block_create(const char *format, const struct block_create *c, struct err *e)
+{
+    int ret = block_may_create(format, c, e);
+
+    return ret < 0 ? ret : block_find_driver(format)->create(c, e);
+}

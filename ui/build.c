@@ -91,6 +91,7 @@ void run_tear_down(struct run *r)
     run_consoles_free(r);
     free(r->trace.file);
     objects_free(r->objects);
+    run_jobs_free(r);
     if (r->signal_fd >= 0)
         close(r->signal_fd);
     loop_free(loop);

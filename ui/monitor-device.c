@@ -48,7 +48,7 @@ static int cmd_device_add(struct call *c, struct err *e)
     struct kv_list l = { NULL, 0 };
     int ret;
 
-    flat_kv(&l, c->args, NULL);
+    flat_kv(&l, c->args);
     ret = run_device_add(c->m, &l, e);
     kv_free(&l);
     return ret;

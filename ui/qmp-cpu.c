@@ -1,15 +1,11 @@
 /*
- * qmp-cpu.c - vCPUs and CPU models for programs; commands that act on vCPUs and memory
+ * qmp-cpu.c - vCPUs and CPU models for programs
  */
 #define _GNU_SOURCE 1
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "hw/outside.h"
 #include "ui/commands-int.h"
 #include "ui/monitor-int.h"
-
-#define SAVE_CHUNK 65536u
 
 /* ---- vCPUs ------------------------------------------------------------------------ */
 
@@ -151,63 +147,7 @@ static int query_cpu_model_expansion(struct call *c, struct err *e)
     return 0;
 }
 
-/* ---- memory into files ------------------------------------------------------------------ */
-
-/* @len bytes at @addr, virtual addresses of vCPU @cpu unless @physical. */
-static int save(struct call *c, int fd, uint64_t addr, uint64_t len, bool physical, unsigned cpu,
-                struct err *e)
-{
-    uint8_t *buf = xmalloc(SAVE_CHUNK);
-    int ret = 0;
-
-    while (len && ret == 0) {
-        uint64_t n = MIN(len, SAVE_CHUNK - (addr & (SAVE_CHUNK - 1)));
-        gpa_t pa = addr;
-
-        if (!physical) {
-            n = MIN(n, 4096 - (addr & 4095));
-            if (!c->hooks->translate(c->hooks->opaque, cpu, addr, &pa))
-                ret = err_set(e, -EFAULT, "Invalid addr 0x%016llx: not mapped", (unsigned long long)addr);
-        }
-        if (ret == 0) {
-            mem_read(&c->m->mem, pa, buf, n);
-            if (write(fd, buf, n) != (ssize_t)n)
-                ret = err_set(e, -EIO, "%s", strerror(errno ? errno : ENOSPC));
-        }
-        addr += n;
-        len -= n;
-    }
-    free(buf);
-    return ret;
-}
-
-static int save_command(struct call *c, bool physical, struct err *e)
-{
-    const char *path = jv_text(c->args, "filename");
-    int64_t len = jv_number(c->args, "size", 0), cpu = jv_number(c->args, "cpu-index", 0);
-    int fd, ret;
-
-    if (len < 0 || (uint64_t)len > c->m->cfg.ram_bytes)
-        return err_set(e, -EINVAL, "size: more than the machine has");
-    if (cpu < 0 || cpu >= (int64_t)c->m->n_vcpus || !c->hooks->translate)
-        return err_set(e, -EINVAL, "there is no vCPU %lld", (long long)cpu);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        return err_set(e, -errno, "Could not open '%.200s': %s", path, strerror(errno));
-    ret = save(c, fd, (uint64_t)jv_number(c->args, "val", 0), (uint64_t)len, physical, (unsigned)cpu, e);
-    close(fd);
-    return ret;
-}
-
-static int cmd_memsave(struct call *c, struct err *e)
-{
-    return save_command(c, false, e);
-}
-
-static int cmd_pmemsave(struct call *c, struct err *e)
-{
-    return save_command(c, true, e);
-}
+/* ---- NMI ---------------------------------------------------------------------------------- */
 
 static void nmi(void *target, const struct outside_event *ev)
 {
@@ -229,10 +169,6 @@ const struct command cpu_commands[] = {
     { .qmp = "query-cpu-definitions", .returns = "any", .run = query_cpu_definitions },
     { .qmp = "query-cpu-model-expansion", .args = "type:s,model:j", .returns = "any",
       .run = query_cpu_model_expansion },
-    { .hmp = "memsave", .qmp = "memsave", .args = "val:i,size:i,filename:F,cpu-index:i?!",
-      .help = "virtual memory into a file", .run = cmd_memsave },
-    { .hmp = "pmemsave", .qmp = "pmemsave", .args = "val:i,size:i,filename:F",
-      .help = "physical memory into a file", .run = cmd_pmemsave },
     { .hmp = "nmi", .qmp = "inject-nmi", .help = "send an NMI to all vCPUs", .run = cmd_nmi },
     { .hmp = NULL }
 };

@@ -11,16 +11,27 @@
 
 /* ---- JSON objects as option lists --------------------------------------------------- */
 
-static bool is_skipped(const char *key, const char *const *skip)
+/* What stands for scalar @m on the command line; @number, 32 bytes, is written for some. */
+static const char *as_word(const struct jv *m, char number[32])
 {
-    for (; skip && *skip; skip++)
-        if (!strcmp(key, *skip))
-            return true;
-    return false;
+    switch (m->type) {
+    case JV_STRING:
+        return m->s;
+    case JV_INT:
+        snprintf(number, 32, "%lld", (long long)m->i);
+        return number;
+    case JV_REAL:
+        snprintf(number, 32, "%.17g", m->r);
+        return number;
+    case JV_NULL:
+        return "null";
+    default:
+        return m->b ? "on" : "off";
+    }
 }
 
 /* Depth is that of the JSON text, which is bounded. */
-static void flatten(struct kv_list *l, const char *prefix, const struct jv *v, const char *const *skip)
+static void flatten(struct kv_list *l, const char *prefix, const struct jv *v)
 {
     unsigned n = 0;
 
@@ -28,20 +39,17 @@ static void flatten(struct kv_list *l, const char *prefix, const struct jv *v, c
         char number[32], *key = m->key ? xasprintf("%s%s%s", prefix, *prefix ? "." : "", m->key)
                                        : xasprintf("%s.%u", prefix, n);
 
-        snprintf(number, sizeof(number), "%lld", (long long)m->i);
-        if (m->key && !*prefix && is_skipped(m->key, skip))
-            ;
-        else if (m->type == JV_OBJECT || m->type == JV_ARRAY)
-            flatten(l, key, m, NULL);
-        else if (m->type != JV_NULL && m->type != JV_REAL)
-            kv_add(l, key, m->type == JV_STRING ? m->s : m->type == JV_INT ? number : m->b ? "on" : "off");
+        if (m->type == JV_OBJECT || m->type == JV_ARRAY)
+            flatten(l, key, m);
+        else
+            kv_add(l, key, as_word(m, number));
         free(key);
     }
 }
 
-void flat_kv(struct kv_list *l, const struct jv *args, const char *const *skip)
+void flat_kv(struct kv_list *l, const struct jv *args)
 {
-    flatten(l, "", args, skip);
+    flatten(l, "", args);
 }
 
 /* ---- netdevs -------------------------------------------------------------------------- */
@@ -84,7 +92,7 @@ static char *netdev_text(struct call *c, struct taken *taken)
     struct kv_list l = { NULL, 0 };
     char *text;
 
-    flat_kv(&l, c->args, NULL);
+    flat_kv(&l, c->args);
     for (size_t i = 0; i < l.n; i++)
         if (!strcmp(l.item[i].key, "fd") || !strcmp(l.item[i].key, "fds")) {
             char *numbers = number_fds(c, l.item[i].val, taken);

@@ -20,7 +20,7 @@ static int cmd_blockdev_add(struct call *c, struct err *e)
 
     if (drive_find(c->m, jv_text(c->args, "node-name")))
         return err_set(e, -EEXIST, "Duplicate nodes with node-name='%.64s'", jv_text(c->args, "node-name"));
-    flat_kv(&l, c->args, NULL);
+    flat_kv(&l, c->args);
     node = blockdev_add(c->run->nodes, &l, e);
     kv_free(&l);
     if (!node)
@@ -42,6 +42,18 @@ static bool is_below(const struct run *r, const struct opt_drive *node)
     return false;
 }
 
+/* Whether a drive's image has it as its backing file. */
+static bool is_backing(const struct machine *m, const struct opt_drive *node)
+{
+    for (const struct drive *d = m->drives; d; d = d->next) {
+        const char *file = block_present(d->blk) ? block_options(d->blk)->backing : NULL;
+
+        if (file && node->opts.file && !strcmp(file, node->opts.file))
+            return true;
+    }
+    return false;
+}
+
 static int cmd_blockdev_del(struct call *c, struct err *e)
 {
     const char *name = jv_text(c->args, "node-name");
@@ -51,7 +63,7 @@ static int cmd_blockdev_del(struct call *c, struct err *e)
 
     if (!node)
         return err_set(e, -ENOENT, "Failed to find node with node-name='%.64s'", name);
-    if (node->protocol && is_below(c->run, node))
+    if (node->protocol ? is_below(c->run, node) : is_backing(c->m, node))
         return err_set(e, -EBUSY, "Node '%.64s' is busy: node is used as a child", name);
     if (d)
         ret = drive_del(d, e);

@@ -11,7 +11,7 @@ static int cmd_object_add(struct call *c, struct err *e)
     struct kv_list kv = { NULL, 0 };
     int ret;
 
-    flat_kv(&kv, c->args, NULL);
+    flat_kv(&kv, c->args);
     if (object_find(c->run->opt->objects, jv_text(c->args, "id")))
         ret = err_set(e, -EEXIST, "attempt to add duplicate property '%.64s'", jv_text(c->args, "id"));
     else

@@ -283,6 +283,11 @@ static int query_migrate(struct call *c, struct err *e)
     return 0;
 }
 
+static int query_hotpluggable_cpus(struct call *c, struct err *e)
+{
+    return err_set(e, -ENOTSUP, "machine does not support hot-plugging CPUs");
+}
+
 /* What happens by itself can be asked for, nothing else. */
 static int set_action(struct call *c, struct err *e)
 {
@@ -334,8 +339,9 @@ const struct command query_commands[] = {
     { .qmp = "query-machines", .returns = "any", .run = query_machines },
     { .qmp = "query-memory-size-summary", .returns = "any", .run = query_memory_size },
     { .qmp = "query-iothreads", .returns = "any", .run = query_none },
-    { .qmp = "query-jobs", .returns = "any", .run = query_none },
-    { .qmp = "query-block-jobs", .returns = "any", .run = query_none },
+    { .qmp = "query-stats", .args = "target:s,*", .returns = "any", .run = query_none },
+    { .qmp = "query-stats-schemas", .args = "provider:s?", .returns = "any", .run = query_none },
+    { .qmp = "query-hotpluggable-cpus", .returns = "any", .run = query_hotpluggable_cpus },
     { .qmp = "query-fdsets", .returns = "any", .run = query_none },
     { .qmp = "query-tpm-models", .returns = "any", .run = query_none },
     { .qmp = "query-tpm-types", .returns = "any", .run = query_none },

@@ -14,6 +14,7 @@ static const struct { const char *name, *args; } events[] = {
     { "SUSPEND_DISK", NULL }, { "WAKEUP", NULL }, { "RTC_CHANGE", "offset:i,qom-path:s" },
     { "DEVICE_DELETED", "device:s?,path:s" }, { "DEVICE_TRAY_MOVED", "device:s,id:s,tray-open:b" },
     { "BLOCK_IO_ERROR", "device:s,node-name:s?,operation:s,action:s,nospace:b?,reason:s" },
+    { "DUMP_COMPLETED", "result:j,error:s?" }, { "JOB_STATUS_CHANGE", "id:s,status:s" },
     { "NIC_RX_FILTER_CHANGED", "name:s?,path:s" },
     { "BALLOON_CHANGE", "actual:i" },
     { "VNC_CONNECTED", "server:j,client:j" }, { "VNC_INITIALIZED", "server:j,client:j" },

@@ -28,6 +28,12 @@ struct run_mon {
     struct qmp *qmp;
 };
 
+/** struct run_dump - a dump of memory, as query-dump has it; bytes of RAM */
+struct run_dump {
+    enum { DUMP_NONE, DUMP_ACTIVE, DUMP_COMPLETED, DUMP_FAILED } status;
+    uint64_t completed, total;
+};
+
 /** struct run - everything between command line and exit */
 struct run {
     const struct options *opt;
@@ -39,6 +45,8 @@ struct run {
     struct run_mon mon[RUN_CHARDEVS];
     unsigned n_chr, n_mon;
     struct opt_object *objects;          /* made while it runs */
+    struct run_dump dump;                /* the last one */
+    struct job *jobs;                    /* not dismissed yet; run_jobs_free() */
     struct displays *displays;           /* goes before the machine */
     struct chardev *gdb_chr;             /* NULL: no debugger */
     struct gdb *gdb;
@@ -145,6 +153,9 @@ void run_disks_free(struct run *r, struct drive *drives);
 int run_device_add(struct machine *m, struct kv_list *l, struct err *e) MUST_CHECK;
 int run_device_del(struct machine *m, const char *id, struct err *e) MUST_CHECK;
 extern const struct monitor_cmd device_infos[], balloon_infos[];
+
+/** run_jobs_free() - forget jobs that nobody dismissed (qmp-job.c) */
+void run_jobs_free(struct run *r);
 
 /** run_displays() - open windows and the VNC server, once the machine is built (display.c) */
 int run_displays(struct run *r, struct err *e) MUST_CHECK;

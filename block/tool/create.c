@@ -139,32 +139,26 @@ bool create_help(const char *fmt, const char *list)
 
 int create_image(const char *fmt, struct block_create *c, bool quiet)
 {
-    const struct block_driver *d = block_find_driver(fmt);
+    bool qcow2 = block_find_driver(fmt) == &qcow2_driver;
     struct err e = { "" };
 
-    if (!d)
-        return fail("Unknown file format '%s'", fmt);
-    if (!d->can_create)
-        return fail("Format driver '%s' does not support image creation", fmt);
-    if (c->backing && !d->can_backing)
-        return fail("Backing file not supported for file format '%s'", fmt);
-    if (c->backing_fmt && !block_find_driver(c->backing_fmt))
-        return fail("Unknown backing file format '%s'", c->backing_fmt);
+    if (block_may_create(fmt, c, &e))
+        return fail("%s", e.msg);
     if (!quiet) {
         printf("Formatting '%s', fmt=%s", c->file, fmt);
-        if (d == &qcow2_driver)
+        if (qcow2)
             printf(" cluster_size=%u extended_l2=off compression_type=%s", c->cluster_bytes ? c->cluster_bytes : 65536,
                    c->zstd ? "zstd" : "zlib");
         printf(" size=%" PRIu64, c->size);
         if (c->backing)
             printf(" backing_file=%s backing_fmt=%s", c->backing, c->backing_fmt ? c->backing_fmt : "");
-        if (d == &qcow2_driver)
+        if (qcow2)
             printf(" lazy_refcounts=%s refcount_bits=%u", c->lazy_refcounts ? "on" : "off",
                    c->refcount_bits ? c->refcount_bits : 16);
         printf("\n");
         fflush(stdout);
     }
-    return d->create(c, &e) ? fail("%s: %s", c->file, e.msg) : 0;
+    return block_create(fmt, c, &e) ? fail("%s: %s", c->file, e.msg) : 0;
 }
 
 int cmd_create(int argc, char **argv)

@@ -8,6 +8,7 @@ mkdir -p "$dir"
 
 if command -v python3 > /dev/null; then
     by_python 500 qmp
+    by_python 300 snapshots
 else
     skip qmp "no python3"
 fi
