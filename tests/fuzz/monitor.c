@@ -194,6 +194,10 @@ static const char *const json_values[] = {
     "{\"type\":\"null\"}", "{\"type\":\"file\",\"data\":{\"out\":\"o.txt\"}}", "[\"/machine\",\"/\"]",
     "[{\"type\":\"qcode\",\"data\":\"ret\"},{\"type\":\"number\",\"data\":28}]", "[{\"capability\":\"events\",\"state\":true}]",
     "[{\"type\":\"btn\",\"data\":{\"button\":\"left\",\"down\":true}},{\"type\":\"abs\",\"data\":{\"axis\":\"x\",\"value\":9}}]",
+    "\"file:core\"", "\"j1\"", "\"a.qcow2\"", "[\"d0\",\"node1\"]", "{\"driver\":\"file\",\"filename\":\"a.qcow2\",\"size\":65536}",
+    "{\"driver\":\"qcow2\",\"file\":\"node1\",\"size\":65536}",
+    "[{\"type\":\"blockdev-snapshot-sync\",\"data\":{\"device\":\"d0\",\"snapshot-file\":\"a.qcow2\"}}]",
+    "[{\"type\":\"blockdev-snapshot\",\"data\":{\"node\":\"d0\",\"overlay\":\"node1\"}},{\"type\":\"none\"}]",
     "\"\\u0000\"", "\"\\ud800\"", "\"\xff\"", "\"a\\\"b\"", "[\"oob\"]",
 };
 
