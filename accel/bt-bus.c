@@ -45,6 +45,21 @@ static uint32_t bus_port_in(void *opaque, uint16_t port, unsigned size)
     return v;
 }
 
+static unsigned bus_port_in_string(void *opaque, uint16_t port, unsigned size, void *buf, unsigned n)
+{
+    struct bt_cpu *c = opaque;
+
+    time_enter(c);
+    n = port_read_string(c->bt->m, port, size, buf, n);
+    time_leave(c);
+    for (unsigned i = 0; i < n && trace_on(&c->ac.cpu->tcg, TRACE_IO); i++) {
+        uint32_t v = 0;
+        memcpy(&v, (uint8_t *)buf + i * size, size);
+        note_access(c, TRACE_IO, port, size, false, v);
+    }
+    return n;
+}
+
 static void bus_port_out(void *opaque, uint16_t port, uint32_t v, unsigned size)
 {
     struct bt_cpu *c = opaque;
@@ -274,7 +289,7 @@ static void bus_magic(void *opaque)
 void bt_bus_init(struct bt_cpu *c)
 {
     c->bus = (struct x86_bus){
-        .port_in = bus_port_in, .port_out = bus_port_out, .ack_irq = bus_ack_irq,
+        .port_in = bus_port_in, .port_in_string = bus_port_in_string, .port_out = bus_port_out, .ack_irq = bus_ack_irq,
         .intr = bt_intr, .intr_clear = bus_intr_clear, .sipi_vector = bus_sipi_vector,
         .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,

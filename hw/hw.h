@@ -165,17 +165,24 @@ bool mem_dirty_take(struct mem_map *mm, struct mem_region *r, size_t page, size_
 /* ---- I/O ports --------------------------------------------------------- */
 
 /** port_map() - claim @len ports from @port; the last claim of a port wins
- *  Returns a handle for port_unmap()/port_move(); owned by the machine. */
+ *  Returns a handle for port_unmap(), owned by the machine. */
 struct port_range;
 struct port_range *port_map(struct machine *m, const char *name, uint16_t port,
                             unsigned len, const struct io_ops *ops, void *opaque);
 void port_unmap(struct machine *m, struct port_range *r);
+/** port_set_strings() - @read gives what the next @n calls of io_ops.read() would, to @buf, and returns for
+ *  how many that was done. Only the last of them may do anything else, such as raise an interrupt. */
+void port_set_strings(struct port_range *r,
+                      unsigned (*read)(void *opaque, uint64_t off, unsigned size, void *buf, unsigned n));
 /** port_at() - the port of @r's @off, or -1 when another range answers there */
 int port_at(const struct machine *m, const struct port_range *r, unsigned off);
 /** port_read()/port_write() - one CPU access, size 1, 2, 4; unclaimed reads all
  *  ones; takes the machine lock */
 uint32_t port_read(struct machine *m, uint16_t port, unsigned size);
 void port_write(struct machine *m, uint16_t port, uint32_t val, unsigned size);
+/** port_read_string() - up to @n accesses of port_read(), one after the other, to @buf
+ *  Returns how many were made; 0: none, they must be made one by one. */
+unsigned port_read_string(struct machine *m, uint16_t port, unsigned size, void *buf, unsigned n);
 
 /* ---- interrupt lines --------------------------------------------------- */
 

@@ -15,6 +15,7 @@ struct port_range {
     uint32_t len;
     struct io_ops ops;
     void *opaque;
+    unsigned (*read_string)(void *opaque, uint64_t off, unsigned size, void *buf, unsigned n);
     struct port_range *next;   /* newest first */
 };
 
@@ -54,6 +55,12 @@ struct port_range *port_map(struct machine *m, const char *name, uint16_t port,
     for (uint32_t i = 0; i < r->len; i++)
         m->ports[port + i] = r;
     return r;
+}
+
+void port_set_strings(struct port_range *r,
+                      unsigned (*read)(void *opaque, uint64_t off, unsigned size, void *buf, unsigned n))
+{
+    r->read_string = read;
 }
 
 static struct port_range *port_owner(struct machine *m, uint32_t port)
@@ -115,6 +122,19 @@ uint32_t port_read(struct machine *m, uint16_t port, unsigned size)
     }
     machine_unlock(m);
     return val;
+}
+
+unsigned port_read_string(struct machine *m, uint16_t port, unsigned size, void *buf, unsigned n)
+{
+    unsigned done = 0;
+    struct port_range *r;
+
+    machine_lock(m);
+    r = m->ports[port];
+    if (r && r->read_string && size <= r->ops.max_bytes && port_span(m, port, size) == size)
+        done = r->read_string(r->opaque, port - r->port, size, buf, n);
+    machine_unlock(m);
+    return done;
 }
 
 void port_write(struct machine *m, uint16_t port, uint32_t val, unsigned size)

@@ -271,6 +271,8 @@ static uint64_t run_fast(struct str *s, struct span src, struct span dst, uint64
         return n;
     case STR_CMPS:
         return scan_elems(s, src.p, dst.p, n);
+    case STR_INS:
+        return s->cpu->bus->port_in_string(s->cpu->bus->opaque, (uint16_t)GPR(s->cpu, R_DX), size, dst.p, (unsigned)n);
     default:
         return scan_elems(s, NULL, dst.p, n);
     }
@@ -311,7 +313,8 @@ static uint8_t *run_page(struct str *s, unsigned seg, uint64_t off, enum tcg_acc
 
 /**
  * str_fast() - do a page's worth of elements
- * Returns elements done; 0: not possible here, or a fault was raised.
+ * Returns elements done; 0: not possible here, or a fault was raised. Of INS no more than the
+ * device has without anything else happening: an interrupt comes between the right elements.
  */
 static uint64_t str_fast(struct str *s, uint64_t count)
 {
@@ -320,7 +323,9 @@ static uint64_t str_fast(struct str *s, uint64_t count)
     uint64_t n = MIN(count, MAX(s->budget / s->size, 1));
     struct span src = { NULL }, dst = { NULL };
 
-    if (s->kind == STR_INS || s->kind == STR_OUTS || (cpu->mode & (MODE_DR | MODE_TF)))
+    if (s->kind == STR_OUTS || (cpu->mode & (MODE_DR | MODE_TF)))
+        return 0;
+    if (s->kind == STR_INS && (s->step < 0 || !cpu->bus->port_in_string))
         return 0;
     if (uses_src(s))
         n = MIN(n, run_limit(s, s->seg, si, false));

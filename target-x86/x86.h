@@ -147,6 +147,8 @@ struct x86_model {
  */
 struct x86_bus {
     uint32_t (*port_in)(void *opaque, uint16_t port, unsigned size);
+    /** port_in_string() - up to @n of them at once, to @buf; returns how many; may be NULL */
+    unsigned (*port_in_string)(void *opaque, uint16_t port, unsigned size, void *buf, unsigned n);
     void (*port_out)(void *opaque, uint16_t port, uint32_t v, unsigned size);
     int (*ack_irq)(void *opaque);                 /* vector or -1 */
     uint32_t (*intr)(void *opaque);               /* VCPU_INTR_* bits pending */

@@ -145,6 +145,20 @@ static void data_write(struct ide_unit *u, uint32_t v, unsigned size)
     data_moved(u);
 }
 
+static unsigned cmd_read_string(void *opaque, uint64_t off, unsigned size, void *buf, unsigned n)
+{
+    struct ide_unit *u = selected(opaque);
+
+    if (off != R_DATA || !ide_present(u) || u->phase != IDE_DATA_IN)
+        return 0;
+    n = MIN(n, (u->end - u->pos) / size);
+    memcpy(buf, u->buf + u->pos, (size_t)n * size);
+    u->pos += n * size;
+    if (n)
+        data_moved(u);
+    return n;
+}
+
 static uint64_t cmd_read(void *opaque, uint64_t off, unsigned size)
 {
     struct ide_channel *ch = opaque;
@@ -320,7 +334,7 @@ static void channel_init(struct ide *s, unsigned n)
     ch->irq = machine_irq(m, 14 + n);
     for (unsigned i = 0; i < IDE_UNITS; i++)
         ch->u[i].ch = ch;
-    port_map(m, "ide-cmd", cmd[n], 8, &cmd_ops, ch);
+    port_set_strings(port_map(m, "ide-cmd", cmd[n], 8, &cmd_ops, ch), cmd_read_string);
     port_map(m, "ide-ctl", ctl[n], 1, &ctl_ops, ch);
 }
 

@@ -42,6 +42,32 @@ Test(ioport, the_last_claim_wins_and_unmapping_uncovers)
     machine_free(m);
 }
 
+static unsigned give(void *opaque, uint64_t off, unsigned size, void *buf, unsigned n)
+{
+    n = MIN(n, 3);
+    memset(buf, 0x11, n * size);
+    return n;
+}
+
+Test(ioport, strings_only_from_one_device_that_has_them)
+{
+    static const struct io_ops words = { id_read, log_writes, 1, 2 };
+    struct machine *m = stepped_machine();
+    uint32_t buf[4] = { 0 };
+
+    port_set_strings(port_map(m, "strings", 0x100, 4, &words, NULL), give);
+    port_map(m, "none", 0x104, 4, &bytes, NULL);
+    cr_assert_eq(port_read_string(m, 0x100, 2, buf, 8), 3);
+    cr_assert_eq(buf[0], 0x11111111);
+    cr_assert_eq(buf[1], 0x1111);
+    cr_assert_eq(buf[2], 0);
+    cr_assert_eq(port_read_string(m, 0x103, 2, buf, 8), 0, "another answers for half of it");
+    cr_assert_eq(port_read_string(m, 0x100, 4, buf, 8), 0, "wider than the device");
+    cr_assert_eq(port_read_string(m, 0x104, 1, buf, 8), 0);
+    cr_assert_eq(port_read_string(m, 0xffff, 1, buf, 8), 0);
+    machine_free(m);
+}
+
 Test(ioport, accesses_fit_the_device)
 {
     struct machine *m = stepped_machine();

@@ -246,6 +246,60 @@ Test(string, lods_keeps_the_last)
     cr_assert_eq(GPR(r->cpu, R_SI), 0x10a);
 }
 
+/* as hr_port_in() gives them, up to seven at once; after twenty there is an interrupt */
+static unsigned port_in_string(void *opaque, uint16_t port, unsigned size, void *buf, unsigned n)
+{
+    unsigned done = 0;
+
+    while (done < n && done < 7 && r->port_count < 20) {
+        uint64_t v = ++r->port_count;
+        memcpy((uint8_t *)buf + done++ * size, &v, size);
+    }
+    if (done && r->port_count == 20)
+        r->tc->run = 0;
+    return done;
+}
+
+Test(string, ins_takes_what_the_port_has)
+{
+    r->bus.port_in_string = port_in_string;
+    GPR(r->cpu, R_DX) = 0x1f0;
+    regs(0, 0xff0, 100);              /* over a page's end */
+    cr_assert_eq(h_rep_string(r->tc, what(STR_INS, 4, 8), 1, 0), 1, "left for the interrupt");
+    cr_assert_eq(r->port_count, 20);
+    cr_assert_eq(GPR(r->cpu, R_CX), 80);
+    cr_assert_eq(GPR(r->cpu, R_DI), 0xff0 + 20 * 4);
+    cr_assert_eq(ldl32(r->ram + 0xff0 + 20 * 4), 0, "no further");
+    r->tc->run = 1;
+    cr_assert_eq(h_rep_string(r->tc, what(STR_INS, 4, 8), 1, 0), 0, "one by one, if need be");
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_eq(ldl32(r->ram + 0xff0 + i * 4), i + 1);
+    r->port_count = 0;
+    r->cpu->df = -1;
+    regs(0, 0x2010, 3);
+    rep(STR_INS, 2, 8, 1);
+    cr_assert_eq(ldl64(r->ram + 0x200c), 0x0000000100020003);
+    r->cpu->df = 1;
+    regs(0, HR_RO, 1);
+    h_rep_string(r->tc, what(STR_INS, 2, 8), 1, 0);
+    cr_assert_eq(hr_exception(r), EXC_PF);
+    cr_assert_eq(r->port_count, 3, "nothing is taken from the port");
+}
+
+/* whatever the port has */
+Test(string, ins_stays_in_the_segment)
+{
+    hr_code16(r, 0x1000);
+    r->bus.port_in_string = port_in_string;
+    regs(0, 0x1ffc, 4);
+    r->cpu->seg[S_ES].limit = r->cpu->seg[S_ES].hi_w = 0x1fff;
+    h_rep_string(r->tc, what(STR_INS, 2, 2), 1, 0);
+    cr_assert_eq(hr_exception(r), EXC_GP);
+    cr_assert_eq(r->port_count, 2);
+    cr_assert_eq(GPR(r->cpu, R_CX), 2);
+    cr_assert_eq(GPR(r->cpu, R_DI), 0x2000);
+}
+
 Test(string, ports)
 {
     GPR(r->cpu, R_DX) = 0x1f0;
