@@ -23,6 +23,8 @@
 
 static const struct user_device table[] = {
     { &virtio_blk_pci_type, USER_PCI, "Storage", "virtio-blk", false },
+    { &virtio_blk_pci_transitional_type, USER_PCI, "Storage", NULL, false },
+    { &virtio_blk_pci_non_transitional_type, USER_PCI, "Storage", NULL, false },
     { &ide_hd_type, USER_IDE, "Storage", NULL, false },
     { &ide_cd_type, USER_IDE, "Storage", NULL, false },
     { &ahci_type, USER_PCI, "Storage", "ich9-ahci", true },
@@ -31,7 +33,11 @@ static const struct user_device table[] = {
     { &rtl8139_type, USER_PCI, "Network", NULL, false },
     { &ne2k_pci_type, USER_PCI, "Network", NULL, false },
     { &virtio_net_pci_type, USER_PCI, "Network", "virtio-net", false },
+    { &virtio_net_pci_transitional_type, USER_PCI, "Network", NULL, false },
+    { &virtio_net_pci_non_transitional_type, USER_PCI, "Network", NULL, false },
     { &virtio_balloon_pci_type, USER_PCI, "Misc", "virtio-balloon", false },
+    { &virtio_balloon_pci_transitional_type, USER_PCI, "Misc", NULL, false },
+    { &virtio_balloon_pci_non_transitional_type, USER_PCI, "Misc", NULL, false },
     { &pcie_root_port_type, USER_PCI, "Bridge", NULL, true },
     { &floppy_type, USER_ISA, "Storage", NULL, false },
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
@@ -287,7 +293,7 @@ bool boot_path(const struct device *d, char *path, size_t size)
 
     if (d->type == &ide_hd_type || d->type == &ide_cd_type) {
         ide_path((const struct ide_unit_device *)d, path, size);
-    } else if (d->type == &virtio_blk_pci_type) {
+    } else if (virtio_pci_is(d, &virtio_blk_pci_type)) {
         pci_path((const struct pci_device *)d, "scsi", path, size);
         n = strlen(path);
         snprintf(path + n, size - n, "/disk@0,0");

@@ -166,6 +166,8 @@ static const struct {
     { "ne2k_pci", &ne2k_pci_type },
     { "virtio", &virtio_net_pci_type },
     { "virtio-net-pci", &virtio_net_pci_type },
+    { "virtio-net-pci-transitional", &virtio_net_pci_transitional_type },
+    { "virtio-net-pci-non-transitional", &virtio_net_pci_non_transitional_type },
     { "virtio-net", &virtio_net_pci_type },
 };
 

@@ -84,5 +84,6 @@ extern const struct device_type e1000_type;
 extern const struct device_type rtl8139_type;
 extern const struct device_type ne2k_pci_type;
 extern const struct device_type virtio_net_pci_type;
+extern const struct device_type virtio_net_pci_transitional_type, virtio_net_pci_non_transitional_type;
 
 #endif

@@ -237,7 +237,7 @@ static const struct virtio_ops balloon_ops = {
 
 bool balloon_is(const struct device *d)
 {
-    return d->type == &virtio_balloon_pci_type;
+    return virtio_pci_is(d, &virtio_balloon_pci_type);
 }
 
 struct device *balloon_find(struct machine *m)
@@ -359,8 +359,10 @@ static const struct dev_field balloon_fields[] = {
     FIELD_END
 };
 
-const struct device_type virtio_balloon_pci_type = {
-    .name = "virtio-balloon-pci", .desc = "virtio memory balloon", .size = sizeof(struct virtio_balloon),
-    .init = balloon_init, .reset = balloon_reset, .destroy = balloon_destroy, .fields = balloon_fields,
-    .props = balloon_props,
-};
+#define BALLOON_TYPE(suffix, how) { \
+    .name = "virtio-balloon-pci" suffix, .desc = "virtio memory balloon" how, .size = sizeof(struct virtio_balloon), \
+    .init = balloon_init, .reset = balloon_reset, .destroy = balloon_destroy, .fields = balloon_fields, .props = balloon_props }
+
+const struct device_type virtio_balloon_pci_type = BALLOON_TYPE("", "");
+const struct device_type virtio_balloon_pci_transitional_type = BALLOON_TYPE("-transitional", ", with legacy interface");
+const struct device_type virtio_balloon_pci_non_transitional_type = BALLOON_TYPE("-non-transitional", ", virtio 1 only");

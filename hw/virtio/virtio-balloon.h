@@ -11,6 +11,7 @@
 #define BALLOON_STATS 10         /* 5.5.6.4, tags 0 to 9 */
 
 extern const struct device_type virtio_balloon_pci_type;
+extern const struct device_type virtio_balloon_pci_transitional_type, virtio_balloon_pci_non_transitional_type;
 
 /** balloon_find() - the machine's balloon, or NULL */
 struct device *balloon_find(struct machine *m);

@@ -462,8 +462,10 @@ static const struct dev_field blk_fields[] = {
     FIELD_END
 };
 
-const struct device_type virtio_blk_pci_type = {
-    .name = "virtio-blk-pci", .desc = "virtio block device", .size = sizeof(struct virtio_blk),
-    .init = blk_init, .reset = blk_reset, .destroy = blk_destroy, .fields = blk_fields,
-    .props = blk_props,
-};
+#define BLK_TYPE(suffix, how) { \
+    .name = "virtio-blk-pci" suffix, .desc = "virtio block device" how, .size = sizeof(struct virtio_blk), \
+    .init = blk_init, .reset = blk_reset, .destroy = blk_destroy, .fields = blk_fields, .props = blk_props }
+
+const struct device_type virtio_blk_pci_type = BLK_TYPE("", "");
+const struct device_type virtio_blk_pci_transitional_type = BLK_TYPE("-transitional", ", with legacy interface");
+const struct device_type virtio_blk_pci_non_transitional_type = BLK_TYPE("-non-transitional", ", virtio 1 only");

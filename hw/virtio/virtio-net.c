@@ -776,8 +776,10 @@ static const struct dev_field net_fields[] = {
     FIELD_END
 };
 
-const struct device_type virtio_net_pci_type = {
-    .name = "virtio-net-pci", .desc = "virtio network device", .size = sizeof(struct virtio_net),
-    .init = net_init, .reset = net_reset, .destroy = net_destroy, .fields = net_fields,
-    .props = net_props,
-};
+#define NET_TYPE(suffix, how) { \
+    .name = "virtio-net-pci" suffix, .desc = "virtio network device" how, .size = sizeof(struct virtio_net), \
+    .init = net_init, .reset = net_reset, .destroy = net_destroy, .fields = net_fields, .props = net_props }
+
+const struct device_type virtio_net_pci_type = NET_TYPE("", "");
+const struct device_type virtio_net_pci_transitional_type = NET_TYPE("-transitional", ", with legacy interface");
+const struct device_type virtio_net_pci_non_transitional_type = NET_TYPE("-non-transitional", ", virtio 1 only");

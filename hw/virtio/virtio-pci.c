@@ -503,14 +503,31 @@ static void add_doorbells(struct virtio_pci *p, bool legacy)
     }
 }
 
+/* Types whose names say which interfaces there are, against properties that say otherwise. */
+static int interfaces_by_name(struct virtio_pci *p, struct err *e)
+{
+    const char *name = p->pci.dev.type->name, *form = strstr(name, "-pci-");
+    bool old;
+
+    if (!form)
+        return 0;
+    old = !strcmp(form, "-pci-transitional");
+    if (p->disable_modern || p->disable_legacy == (old ? ON_OFF_AUTO_ON : ON_OFF_AUTO_OFF))
+        return err_set(e, -EINVAL, "%s: disable-legacy and disable-modern are decided by its name", name);
+    p->disable_legacy = old ? ON_OFF_AUTO_OFF : ON_OFF_AUTO_ON;
+    return 0;
+}
+
 int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct err *e)
 {
     struct pci_info info = { .vendor = VENDOR_VIRTIO, .class_code = id->class_code,
                              .subsys_vendor = VENDOR_VIRTIO, .int_pin = 1 };
+    int ret = interfaces_by_name(p, e);
     bool legacy = id->legacy_device && p->disable_legacy != ON_OFF_AUTO_ON;
     unsigned io = 64;
-    int ret;
 
+    if (ret < 0)
+        return ret;
     if (!legacy && p->disable_modern)
         return err_set(e, -EINVAL, "%s: disable-legacy and disable-modern leave no interface",
                        p->pci.dev.type->name);

@@ -190,6 +190,12 @@ struct virtio_pci_id {
     uint32_t class_code;
 };
 
+/** virtio_pci_is() - whether @d is of @type, or of that type's "-transitional" or "-non-transitional" form */
+static inline bool virtio_pci_is(const struct device *d, const struct device_type *type)
+{
+    return d->type->init == type->init;
+}
+
 /**
  * virtio_pci_init() - after virtio_init() and virtio_add_queue(): plug it in
  * Returns 0 or -errno with @e set.
@@ -207,5 +213,6 @@ void virtio_pci_destroy(struct virtio_pci *p);
     FIELD(BYTES, st, base.v.q), FIELD(BYTES, st, base.feature_sel), FIELD(U16, st, base.queue_sel)
 
 extern const struct device_type virtio_blk_pci_type;
+extern const struct device_type virtio_blk_pci_transitional_type, virtio_blk_pci_non_transitional_type;
 
 #endif

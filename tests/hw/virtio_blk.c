@@ -185,6 +185,27 @@ Test(virtio_blk, modern_only_has_no_ports)
     rig_free(&g.r);
 }
 
+/* What the bus shows of the form @type */
+static void check_form(const struct device_type *type, uint32_t id, bool ports)
+{
+    const char *const props[] = { "drive", "d0", NULL };
+    struct rig r;
+
+    rig_init(&r);
+    rig_drive(&r, "d0", 64);
+    rig_add(&r, type, DEV, props);
+    cr_assert_eq(cfg_rd(r.m, DEV, 0, 4), id, "%s", type->name);
+    cr_assert_eq(cfg_rd(r.m, DEV, PCI_BAR0, 4) & 1, ports, "%s", type->name);
+    rig_free(&r);
+}
+
+Test(virtio_blk, forms_by_name)
+{
+    check_form(&virtio_blk_pci_type, 0x10011af4, true);
+    check_form(&virtio_blk_pci_transitional_type, 0x10011af4, true);
+    check_form(&virtio_blk_pci_non_transitional_type, 0x10421af4, false);
+}
+
 static void check_io(struct guest *g)
 {
     uint8_t *data = g->r.m->ram + DATA;
