@@ -134,6 +134,8 @@ enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page
 uint64_t bt_a20_mask(void *opaque);
 uint32_t bt_intr(void *opaque);
 void bt_set_ferr(void *opaque, int level);
+/** bt_deliver() - tcg_target.deliver */
+bool bt_deliver(struct tcg_cpu *tc);
 uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
 void bt_mmio_write(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
 

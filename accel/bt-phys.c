@@ -191,6 +191,13 @@ uint32_t bt_intr(void *opaque)
     return __atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) & mask;
 }
 
+bool bt_deliver(struct tcg_cpu *tc)
+{
+    struct bt_cpu *c = container_of(X86(tc)->bus, struct bt_cpu, bus);
+
+    return !c->single && !c->ac.debugged && x86_deliver_quick(tc);
+}
+
 void bt_set_ferr(void *opaque, int level)
 {
     struct bt_cpu *c = opaque;

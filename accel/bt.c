@@ -175,6 +175,8 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     phys.first_noted = bt->n_hashed ? 0 : bt->phys.n_pages;   /* beyond RAM: video memory */
     bt->target = x86_target;
     bt->target.service = bt_service;
+    if (!bt->icount && !bt->trace && !bt->verify && !bt->kvm_verify)   /* who look between blocks */
+        bt->target.deliver = bt_deliver;
     bt->tcg = tcg_new(&bt->target, &cfg, &phys, e);
     return bt->tcg ? 0 : -ENOMEM;
 }

@@ -12,13 +12,7 @@
 
 void x86_update_view(struct x86_cpu *cpu)
 {
-    enum tcg_view v = VIEW_KERNEL;
-
-    if (cpu->cpl == 3)
-        v = VIEW_USER;
-    else if ((cpu->cr4 & CR4_SMAP) && (cpu->eflags & EF_AC))
-        v = VIEW_KERNEL_AC;
-    tcg_mmu_set_view(&cpu->tcg, v);
+    tcg_mmu_set_view(&cpu->tcg, x86_view(cpu));
 }
 
 static inline bool flat_limits(const struct x86_seg *s)
@@ -73,30 +67,47 @@ static uint32_t fpu_bits(const struct x86_cpu *cpu)
     return m;
 }
 
-void x86_update_mode(struct x86_cpu *cpu)
+/** privilege_bits() - mode bits that follow from CPL, EFLAGS and the interrupt shadow */
+static uint32_t privilege_bits(const struct x86_cpu *cpu)
 {
-    uint32_t m = fpu_bits(cpu);
-    bool code64 = x86_code64(cpu);
+    uint32_t m = 0;
 
-    m |= code64 ? MODE_CODE64 | MODE_FLAT_DATA | MODE_FLAT_FSGS | MODE_FLAT_CS : seg_bits(cpu);
-    if (cpu->cr0 & CR0_PE)
-        m |= x86_vm86(cpu) ? MODE_VM86 : MODE_PE;
     if (cpu->cpl)
         m |= cpu->cpl == 3 ? MODE_CPL3 : MODE_CPL12;
     if (cpu->eflags & EF_TF)
         m |= MODE_TF;
     if (cpu->cpl <= x86_iopl(cpu))
         m |= MODE_IOPL_OK;
-    if (x86_lma(cpu))
-        m |= MODE_LONG;
     if (cpu->shadow)
         m |= MODE_SHADOW;
+    if (unlikely(cpu->eflags & EF_AC) && cpu->cpl == 3 && (cpu->cr0 & CR0_AM))
+        m |= MODE_AC;
+    return m;
+}
+
+void x86_update_privilege(struct x86_cpu *cpu)
+{
+    const uint32_t all = MODE_CPL3 | MODE_CPL12 | MODE_TF | MODE_IOPL_OK | MODE_SHADOW | MODE_AC;
+
+    cpu->mode = (cpu->mode & ~all) | privilege_bits(cpu);
+    tcg_mode_changed(&cpu->tcg, cpu->mode);
+    x86_update_view(cpu);
+}
+
+void x86_update_mode(struct x86_cpu *cpu)
+{
+    uint32_t m = fpu_bits(cpu) | privilege_bits(cpu);
+    bool code64 = x86_code64(cpu);
+
+    m |= code64 ? MODE_CODE64 | MODE_FLAT_DATA | MODE_FLAT_FSGS | MODE_FLAT_CS : seg_bits(cpu);
+    if (cpu->cr0 & CR0_PE)
+        m |= x86_vm86(cpu) ? MODE_VM86 : MODE_PE;
+    if (x86_lma(cpu))
+        m |= MODE_LONG;
     if (cpu->dr[7] & 0xff)
         m |= MODE_DR;
     if (unlikely(cpu->x87_unmasked))
         m |= MODE_X87;
-    if (unlikely(cpu->eflags & EF_AC) && cpu->cpl == 3 && (cpu->cr0 & CR0_AM))
-        m |= MODE_AC;
     cpu->tcg.va_mask = code64 ? ~0ull : 0xffffffff;
     cpu->mode = m;
     tcg_mode_changed(&cpu->tcg, m);

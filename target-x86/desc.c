@@ -25,11 +25,23 @@ static void end_implicit(struct x86_cpu *cpu, uint64_t mask)
     cpu->tcg.va_mask = mask;
 }
 
+static uint64_t load_sized(const uint8_t *p, unsigned size)
+{
+    return size == 8 ? ldl64(p) : size == 4 ? ldl32(p) : size == 2 ? ldl16(p) : *p;
+}
+
 bool x86_sys_load(struct x86_cpu *cpu, uint64_t va, unsigned size, uint64_t *v)
 {
-    uint64_t mask = begin_implicit(cpu);
-    bool ok = tcg_load_view(&cpu->tcg, VIEW_KERNEL, va, size, v);
+    const uint8_t *p = tcg_hit(&cpu->tcg, VIEW_KERNEL, va, size, ACC_READ);
+    uint64_t mask;
+    bool ok;
 
+    if (likely(p)) {
+        *v = load_sized(p, size);
+        return true;
+    }
+    mask = begin_implicit(cpu);
+    ok = tcg_load_view(&cpu->tcg, VIEW_KERNEL, va, size, v);
     end_implicit(cpu, mask);
     return ok;
 }

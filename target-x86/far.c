@@ -356,8 +356,7 @@ uint64_t h_ret_far(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 
 #define IRET_USER (EF_ARITH | EF_TF | EF_DF | EF_NT)
 
-/** iret_flags() - EFLAGS after IRET at privilege @cpl with IOPL @iopl, operand @size */
-static uint32_t iret_flags(uint32_t old, uint32_t v, unsigned cpl, unsigned iopl, unsigned size)
+uint32_t x86_iret_flags(uint32_t old, uint32_t v, unsigned cpl, unsigned iopl, unsigned size)
 {
     uint32_t mask = IRET_USER;
 
@@ -517,7 +516,7 @@ static uint64_t iret_protected(struct x86_cpu *cpu, unsigned size)
     if (((r.outer || r.force_ss) && !ret_stack(cpu, &r)) || !ret_enter(cpu, &r))
         return 0;
     ret_commit(cpu, &r);
-    x86_set_eflags(cpu, iret_flags(x86_get_eflags(cpu), fl, cpl, iopl, size));
+    x86_set_eflags(cpu, x86_iret_flags(x86_get_eflags(cpu), fl, cpl, iopl, size));
     unblock_nmi(cpu);
     return 1;
 }
@@ -526,8 +525,11 @@ uint64_t h_iret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
 
+    if (a == 8 && x86_iret_quick(cpu))
+        return 1;
     if (!x86_pe(cpu))
         return iret_real(cpu, a);
+    tcg_vec_away(tc);
     if (cpu->eflags & EF_NT)
         return iret_task(cpu, x86_next_pc(cpu, c));
     return iret_protected(cpu, a);

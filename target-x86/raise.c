@@ -74,13 +74,18 @@ uint32_t x86_get_eflags(const struct x86_cpu *cpu)
 #define EF_KNOWN (EF_ARITH | EF_TF | EF_IF | EF_DF | EF_IOPL | EF_NT | EF_RF | EF_VM | EF_AC | \
                   EF_VIF | EF_VIP | EF_ID)
 
+void x86_put_eflags(struct x86_cpu *cpu, uint32_t ef)
+{
+    cpu->tcg.fl = x86_eflags_to_fl(ef);
+    cpu->eflags = (ef & EF_KNOWN & ~(uint32_t)EF_ARITH) | EF_1;
+    cpu->df = ef & EF_DF ? -1 : 1;
+}
+
 void x86_set_eflags(struct x86_cpu *cpu, uint32_t ef)
 {
     bool was_if = cpu->eflags & EF_IF;
 
-    cpu->tcg.fl = x86_eflags_to_fl(ef);
-    cpu->eflags = (ef & EF_KNOWN & ~(uint32_t)EF_ARITH) | EF_1;
-    cpu->df = ef & EF_DF ? -1 : 1;
+    x86_put_eflags(cpu, ef);
     x86_update_mode(cpu);
     if (!was_if && (ef & EF_IF))
         x86_irq_recheck(cpu);

@@ -254,6 +254,21 @@ bool x86_msr_write(struct x86_cpu *cpu, uint32_t msr, uint64_t v) MUST_CHECK;
 void *x86_pv_ram(struct x86_cpu *cpu, uint64_t gpa, uint64_t len);
 /** x86_update_view() - only CPL or EFLAGS.AC changed */
 void x86_update_view(struct x86_cpu *cpu);
+/** x86_view() - the view that CPL and EFLAGS.AC make */
+static inline enum tcg_view x86_view(const struct x86_cpu *cpu)
+{
+    if (cpu->cpl == 3)
+        return VIEW_USER;
+    return (cpu->cr4 & CR4_SMAP) && (cpu->eflags & EF_AC) ? VIEW_KERNEL_AC : VIEW_KERNEL;
+}
+/** x86_update_privilege() - x86_update_mode() when only CPL and EFLAGS have changed, and 64-bit code
+ *  goes on in 64-bit code */
+void x86_update_privilege(struct x86_cpu *cpu);
+/** x86_iret_quick() - IRETQ of 64-bit code, when nothing about it is unusual; see x86_event_quick() */
+bool x86_iret_quick(struct x86_cpu *cpu) MUST_CHECK;
+/** x86_iret_flags() - EFLAGS after IRET at privilege @cpl with IOPL @iopl, operand @size, from @old and
+ *  the image @v */
+uint32_t x86_iret_flags(uint32_t old, uint32_t v, unsigned cpl, unsigned iopl, unsigned size);
 /** x86_xcr0_known() - XCR0 bits that the CPU model has */
 uint64_t x86_xcr0_known(const struct x86_cpu *cpu);
 enum { MISC_CPUID_FAULT = 1 };   /* MISC_FEATURES_ENABLES: CPUID above ring 0 is #GP */

@@ -182,7 +182,7 @@ void tr_ret_far(struct xlat *x)
 
 void tr_iret(struct xlat *x)
 {
-    xt_call_i(x, h_iret, IR_NONE, x->in->opsize, 0, x->next_off);
+    xt_lean(xt_call_i(x, h_iret, IR_NONE, x->in->opsize, 0, x->next_off));
     xt_exit_pc(x);
 }
 
@@ -192,7 +192,7 @@ void tr_int(struct xlat *x)
     static const uint8_t vector[] = { 0, EXC_BP, EXC_OF, EXC_DB };
     unsigned kind = x->row->arg;
 
-    xt_call_i(x, h_int, IR_NONE, kind ? vector[kind] : x->in->imm & 0xff, x->in->len, kind);
+    xt_lean(xt_call_i(x, h_int, IR_NONE, kind ? vector[kind] : x->in->imm & 0xff, x->in->len, kind));
     xt_dead_end(x);
 }
 

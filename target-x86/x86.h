@@ -64,6 +64,8 @@ enum { SEG_TYPE = 0xf, SEG_S = 1 << 4, SEG_DPL_SHIFT = 5, SEG_P = 1 << 7,
        SEG_L = 1 << 13, SEG_DB = 1 << 14, SEG_G = 1 << 15 };
 
 struct x86_dtr { uint64_t base; uint16_t limit; };
+/** struct x86_seg_memo - what descriptor @raw makes of a segment register; 0: none */
+struct x86_seg_memo { uint64_t raw; struct x86_seg seg; };
 
 /* XSAVE-layout register image: legacy area, FXSAVE64 format */
 struct x86_fxarea {
@@ -200,6 +202,7 @@ struct x86_cpu {
     struct x86_seg seg[S_COUNT];
     struct x86_seg ldt, tr;
     struct x86_dtr gdt, idt;
+    struct x86_seg_memo seg_memo[8];  /* by the low bits of the selector's index */
     uint64_t cr0, cr2, cr3, cr4, efer, xcr0, xss;
     uint64_t dr[8];
     uint32_t mode;            /* MODE_*: x86_update_mode() keeps it */
@@ -296,6 +299,8 @@ static inline uint32_t x86_eflags_to_fl(uint32_t ef)
 /** x86_get_eflags()/x86_set_eflags() - the whole register; set also updates df and mode */
 uint32_t x86_get_eflags(const struct x86_cpu *cpu);
 void x86_set_eflags(struct x86_cpu *cpu, uint32_t ef);
+/** x86_put_eflags() - the mode and interrupts that IF lets in are the caller's to look after */
+void x86_put_eflags(struct x86_cpu *cpu, uint32_t ef);
 
 /* ---- exceptions and control transfer (excp.c, seg.c, task.c) --------------------- */
 
@@ -312,6 +317,8 @@ void x86_raise_soft(struct x86_cpu *cpu, unsigned vector, unsigned len);
 void x86_deliver_irq(struct x86_cpu *cpu, unsigned vector);
 /** x86_service() - tcg_target.service: deliver what is pending, take interrupts, halt */
 bool x86_service(struct tcg_cpu *tc);
+/** x86_deliver_quick() - tcg_target.deliver */
+bool x86_deliver_quick(struct tcg_cpu *tc);
 /** x86_reset() - power-up/INIT state (@init: INIT keeps caches, MSRs, FPU) */
 void x86_reset(struct x86_cpu *cpu, bool init);
 /** x86_firmware_msrs() - memory types as firmware leaves them, for a kernel entered directly */

@@ -243,6 +243,24 @@ static void left_within(struct tcg_cpu *cpu)
     sync_pc(cpu);
 }
 
+const uint8_t *exec_deliver(struct tcg_cpu *cpu)
+{
+    const struct tcg *t = cpu->tcg;
+    const struct tb *tb;
+
+    cpu->exit_reason = TCG_EXIT_EXCEPTION;
+    if (!t->target->deliver || cpu->exception >= TCG_EXC_DEBUG || cpu->restart1 || unlikely(cpu->prof || log_mask))
+        return NULL;
+    sync_pc(cpu);
+    if (!t->target->deliver(cpu))
+        return NULL;
+    cpu->exit_reason = TCG_EXIT_PC;
+    if (!__atomic_load_n(&cpu->run, __ATOMIC_RELAXED))
+        return NULL;
+    tb = jc_find(cpu);
+    return tb ? tb->code : NULL;
+}
+
 /* Run blocks until something asks for the target's service. */
 static void run_blocks(struct tcg_cpu *cpu)
 {

@@ -325,6 +325,19 @@ uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc)
     return p.host;
 }
 
+uint8_t *tcg_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len, enum tcg_access acc)
+{
+    struct place p;
+
+    return (va & PAGE_MASK) + len <= PAGE_SIZE && map_hit(cpu, view, va, acc, &p) ? p.host : NULL;
+}
+
+void tcg_vec_away(struct tcg_cpu *cpu)
+{
+    if (vec_in_host(cpu))
+        cpu->tcg->host->vec_save(cpu);
+}
+
 uint8_t *tcg_host_rmw(struct tcg_cpu *cpu, uint64_t va, unsigned len)
 {
     struct span s;

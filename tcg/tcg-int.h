@@ -393,6 +393,11 @@ void tb_invalidate_range(struct tcg *t, uint32_t page, unsigned off, unsigned le
  *  True also when that is not known. */
 bool tb_covers(struct tcg *t, const uint8_t *from, uint32_t page, unsigned off, unsigned len);
 
+/** exec_deliver() - a block is left with cpu->exception, the guest's registers and F are in memory: code of
+ *  the handler's block, which may be entered at once, or NULL: leave, cpu->exit_reason says why. Keeps
+ *  vector registers */
+const uint8_t *exec_deliver(struct tcg_cpu *cpu);
+
 /* ---- a debugger (debug.c) ----------------------------------------------------- */
 
 /** debug_break_at() - is there a breakpoint at @lin? */

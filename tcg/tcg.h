@@ -449,6 +449,10 @@ struct tcg_target {
     /** service() - deliver cpu->exception or an interrupt, or wait while halted.
      *  Called by the run loop with cpu->pc true. Returns false: leave tcg_run(). */
     bool (*service)(struct tcg_cpu *cpu);
+    /** deliver() - a block is left with cpu->exception, at cpu->pc, which is true: go on in its handler at
+     *  once. False: nothing has changed, service() is to do it. Called with guest vector state in host
+     *  registers. May be NULL */
+    bool (*deliver)(struct tcg_cpu *cpu);
     /* operands of repeated string operations: globals; +1 or -1, 8 bytes in the CPU struct */
     struct { ir_val count, from, to, value; uint32_t off_step; } string;
     /* where the host back end finds vector and x87 state in the CPU struct */
@@ -545,6 +549,12 @@ bool tcg_probe(struct tcg_cpu *cpu, uint64_t va, unsigned len, enum tcg_access a
  * (write) a page that holds code: then use tcg_store().
  */
 uint8_t *tcg_host_page(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc);
+/** tcg_hit() - host address of @len bytes at @va that lie in one page which the page map of @view has for
+ *  @acc (ACC_READ, ACC_WRITE); else NULL, with nothing raised */
+uint8_t *tcg_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned len, enum tcg_access acc);
+/** tcg_vec_away() - a helper called with IRCALL_NOVEC, whose block ends behind it, goes on with what
+ *  may use vector registers */
+void tcg_vec_away(struct tcg_cpu *cpu);
 /** tcg_fetch() - copy up to @len code bytes from linear @va as instruction fetch;
  *  returns how many (stops at a fault; @raise: raise it when the first byte faults) */
 unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise);

@@ -229,9 +229,6 @@ void flags_settle(struct gen *g, const struct ir_op *op)
         g->rec.kind = REC_NONE;
 }
 
-/* The low @n bits of @v as a signed number */
-static int64_t sext_bits(int64_t v, unsigned n) { return (int64_t)((uint64_t)v << (64 - n)) >> (64 - n); }
-
 /* ---- recipes that outlive their block -------------------------------------------------- */
 
 /*
@@ -239,11 +236,6 @@ static int64_t sext_bits(int64_t v, unsigned n) { return (int64_t)((uint64_t)v <
  * kind, 2 log2 of size, 5 d, 1 is_k, 20 k or b. (LAHF + SETO leave what they like in the
  * high half.)
  */
-#define LAZY_K_BITS 20
-#define LAZY_LOW (FL_OWED - 1)
-
-static uint32_t around_mark(uint32_t v) { return (v & ~LAZY_LOW) << 1 | FL_OWED | (v & LAZY_LOW); }
-static uint32_t without_mark(uint32_t v) { return (v >> 1 & ~LAZY_LOW) | (v & LAZY_LOW); }
 
 static bool lazy_code(const struct recipe *r, uint32_t *code)
 {
@@ -308,30 +300,4 @@ uint32_t flags_spoils(const struct ir_block *b)
             spoils |= 1u << op->e;
     }
     return ~0u;
-}
-
-static uint64_t global_now(const struct tcg_cpu *cpu, unsigned g)
-{
-    return ldl64((const uint8_t *)cpu + cpu->tcg->target->globals[g].offset);
-}
-
-void flags_pay(struct tcg_cpu *cpu)
-{
-    uint32_t code = without_mark(cpu->fl);
-    unsigned size = 1u << (code >> 26 & 3);
-    uint64_t d, b, mask = size_mask(size);
-
-    if (likely(!(cpu->fl & FL_OWED)))
-        return;
-    d = global_now(cpu, code >> 21 & 31) & mask;
-    b = code >> LAZY_K_BITS & 1 ? (uint64_t)sext_bits(code, LAZY_K_BITS) : global_now(cpu, code & 31);
-    b &= mask;
-    switch (code >> 28 & 7) {
-    case REC_CMP: cpu->fl = fl_sub(size, d, b, 0); break;
-    case REC_TEST: cpu->fl = fl_szp(size, d & b); break;
-    case REC_RESULT: cpu->fl = fl_szp(size, d); break;
-    case REC_ADD: cpu->fl = fl_add(size, (d - b) & mask, b, 0); break;
-    case REC_SUB: cpu->fl = fl_sub(size, (d + b) & mask, b, 0); break;
-    default: cpu->fl = fl_sub(size, 0, -d & mask, 0); break;     /* NEG */
-    }
 }

@@ -28,6 +28,13 @@ enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_P
 extern const int8_t pin_reg[N_PIN];
 
 #define FL_OWED (1u << 11)   /* env->fl: no F but how to make it; see flags.c */
+#define LAZY_K_BITS 20       /* around the mark: the recipe, see recipe_leave() */
+#define LAZY_LOW (FL_OWED - 1)
+static inline uint32_t around_mark(uint32_t v) { return (v & ~LAZY_LOW) << 1 | FL_OWED | (v & LAZY_LOW); }
+static inline uint32_t without_mark(uint32_t v) { return (v >> 1 & ~LAZY_LOW) | (v & LAZY_LOW); }
+/* The low @n bits of @v as a signed number */
+static inline int64_t sext_bits(int64_t v, unsigned n) { return (int64_t)((uint64_t)v << (64 - n)) >> (64 - n); }
+
 #define N_SCRATCH 3          /* RAX, RCX, RDX: their numbers are 0..2 */
 #define MAX_STUBS 700
 #define GEN_MARGIN 512       /* bytes that one IR operation's code never exceeds */
@@ -262,6 +269,9 @@ uint64_t host_ticks(void);
 int thunks_emit(struct tcg *t, struct err *e);
 void gen_store_pins(struct code *c, const struct tcg *t, int adj);
 void gen_load_pins(struct code *c, const struct tcg *t, int adj);
+
+/* leave.c (general registers only): a block is left with an exception; as exec_deliver() */
+const uint8_t *leave_exception(struct tcg_cpu *cpu);
 
 /* vecstate.c (general registers only) */
 void vec_save(struct tcg_cpu *cpu);

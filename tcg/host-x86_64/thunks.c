@@ -57,9 +57,13 @@ static void th_enter(struct code *c, const struct tcg *t)
     e8(c, 0xe0);                                         /* jmp rax */
 }
 
-static void th_leave(struct code *c, const struct tcg *t)
+/* Returns where to go with the pins in memory. */
+static uint8_t *th_leave(struct code *c, const struct tcg *t)
 {
+    uint8_t *stored;
+
     pins(c, t, 0, true);
+    stored = c->p;
     mov_rr(c, 8, RBX, RSP);
     mov_load(c, RSP, ENV(host_sp));
     ins(c, 2, 0x83, 7, (struct opn){ .kind = ON_MEM, .base = RBX, .index = NOREG,
@@ -75,6 +79,39 @@ static void th_leave(struct code *c, const struct tcg *t)
     for (int i = ARRAY_SIZE(callee_saved) - 1; i >= 0; i--)
         pop(c, callee_saved[i]);
     e8(c, 0xc3);
+    return stored;
+}
+
+/* GS base follows the current view; loses RCX. @adj: env - RSP */
+static void follow_view(struct code *c, unsigned adj)
+{
+    uint8_t *at;
+
+    mov_load(c, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base)));
+    ins(c, 8, 0x3b, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base_now)));
+    e8(c, 0x74);
+    at = c->p;
+    e8(c, 0);
+    ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
+    mov_store(c, o_env(adj + offsetof(struct tcg_cpu, map_base_now)), RCX);
+    *at = (uint8_t)(c->p - at - 1);
+}
+
+/* With an exception: its handler's block is entered from here if it can be. */
+static void th_leave_exc(struct code *c, const struct tcg *t, uint8_t *leave_stored)
+{
+    uint8_t *none;
+
+    pins(c, t, 0, true);
+    mov_rr(c, 8, RDI, RSP);
+    call_c(c, (const void *)leave_exception);
+    ins(c, 8, 0x85, RAX, o_reg(RAX));
+    none = jcc32(c, 4);
+    patch32(none, leave_stored);
+    follow_view(c, 0);
+    pins(c, t, 0, false);
+    e8(c, 0xff);
+    e8(c, 0xe0);                                         /* jmp rax */
 }
 
 static void th_leave_with(struct code *c, unsigned reason, const uint8_t *leave)
@@ -196,14 +233,7 @@ static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
     e8(c, 0xd0);
     if (sync) {              /* it may have changed the view or the address space */
         rsp_add(c, 8);
-        mov_load(c, RCX, o_env(8 + offsetof(struct tcg_cpu, map_base)));
-        ins(c, 8, 0x3b, RCX, o_env(8 + offsetof(struct tcg_cpu, map_base_now)));
-        e8(c, 0x74);
-        uint8_t *at = c->p;
-        e8(c, 0);
-        ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));
-        mov_store(c, o_env(8 + offsetof(struct tcg_cpu, map_base_now)), RCX);
-        *at = (uint8_t)(c->p - at - 1);
+        follow_view(c, 8);
         pins(c, t, 8, false);
     } else {
         rsp_add(c, 8);
@@ -248,13 +278,13 @@ static void th_raise(struct code *c, const struct tcg *t, const void *fn, const 
 int thunks_emit(struct tcg *t, struct err *e)
 {
     struct code c = { t->cache.rw };
-    uint8_t *base = c.p, *leave;
+    uint8_t *base = c.p, *leave, *leave_stored;
 
 #define AT(n) (t->thunk[n] = (uint32_t)(c.p - base))
     AT(TH_ENTER);
     th_enter(&c, t);
     leave = c.p;
-    th_leave(&c, t);
+    leave_stored = th_leave(&c, t);
     AT(TH_LEAVE_NEXT);
     th_leave_next(&c, t, leave);
     AT(TH_LEAVE_LOOKUP);
@@ -264,7 +294,7 @@ int thunks_emit(struct tcg *t, struct err *e)
     AT(TH_LEAVE_PC);
     th_leave_with(&c, TCG_EXIT_PC, leave);
     AT(TH_LEAVE_EXC);
-    th_leave_with(&c, TCG_EXIT_EXCEPTION, leave);
+    th_leave_exc(&c, t, leave_stored);
     uint8_t *leave_exc = base + t->thunk[TH_LEAVE_EXC];
     AT(TH_SLOW);
     th_slow(&c, leave_exc);

@@ -228,6 +228,26 @@ static void test_global(void)
     check("toggling PGE", *p, 0x10);
 }
 
+/* What handlers do not use is as it was: XMM, x87 and, behind them, flags, by way of faults and INT n */
+static void test_registers_stay(void)
+{
+    static const u64 want[2] = { 0x0123456789abcdef, 0xfedcba9876543210 };
+    u64 got[2] = { 0 }, flags;
+    u32 one = 0;
+
+    page(1, 0);
+    for (u32 i = 0; i < 20; i++) {      /* translated, chained, delivered in each way that there is */
+        TRY("fninit\n\tfld1\n\tmovups (%1), %%xmm9\n\tmov %0, %%rax\n\tstc\n\tmov (%%rax), %%rax", : : "r"(VA + 0x1000), "r"(want) : "rax", MEM);
+        flags = trap.flags;
+        TRY("int $0x21", : : : MEM);
+        TRY("ud2", : : : MEM);
+        asm volatile("movups %%xmm9, %0\n\tfstps %1" : "=m"(got), "=m"(one));
+    }
+    check("XMM9 behind #PF, INT and #UD", got[0] == want[0] && got[1] == want[1], 1);
+    check("ST(0) too", one, 0x3f800000);
+    check("CF in the fault's frame", flags & 1, 1);
+}
+
 void test_long_page(void);
 void test_long_page(void)
 {
@@ -237,5 +257,6 @@ void test_long_page(void)
     test_pcid();
     test_canonical_end();
     test_global();
+    test_registers_stay();
     write_cr0(read_cr0() & ~(ulong)CR0_WP);
 }
