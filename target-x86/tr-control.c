@@ -20,9 +20,9 @@ static bool goes_on_behind(const struct xlat *x)
 {
     int64_t to = x->next_off + x->in->imm;
 
-    return x->k->flat && !x->solo && !x->one_way && !x->want_exit && !x->poll
+    return !x->solo && !x->one_way && !x->want_exit && !x->poll
            && x->n_side < TB_SIDE_LINKS && x->in->imm > 0 && to < 4096
-           && x->next_off < 4096 && (xt_64(x) || x->in->opsize == 4);
+           && x->next_off < 4096 && xt_goes_straight(x, x->in->imm);
 }
 
 void tr_jcc(struct xlat *x)

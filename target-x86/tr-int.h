@@ -126,6 +126,8 @@ void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, unsigned pop
 void xt_exit(struct xlat *x, int64_t pcoff);
 /** xt_goto_rel() - end: goto @rel behind this instruction, wrapped to the operand size */
 void xt_goto_rel(struct xlat *x, int64_t rel, unsigned slot);
+/** xt_goes_straight() - a jump to @rel behind this instruction neither wraps nor leaves the segment */
+bool xt_goes_straight(const struct xlat *x, int64_t rel);
 /** xt_load_seg() - segment register @seg = selector @v, with what must follow (EXIT) */
 void xt_load_seg(struct xlat *x, unsigned seg, ir_val v);
 /** xt_check_pc() - #GP(0) when @pc lies outside the code segment */

@@ -68,7 +68,7 @@ void xt_exit_pc(struct xlat *x)
 /* to the next instruction in a mode that may be another: the jump cache's check includes it */
 static void exit_next(struct xlat *x)
 {
-    if (x->solo || !x->k->flat) {
+    if (x->solo) {
         xt_exit(x, x->next_off);
         return;
     }
@@ -124,13 +124,22 @@ void xt_check_pc(struct xlat *x, ir_val pc)
 
     if (xt_64(x))
         xt_check_canonical(x, pc);
-    if (x->k->flat)
+    if (x->k->flat || x->k->cs_limit >= size_mask(x->in->opsize))
         return;
     ok = ir_label(x->b);
     ir_brcmpi(x->b, IRC_LEU, 8, pc, (int64_t)x->k->cs_limit, ok);
     xt_raise_gp(x);
     x->ended = false;
     ir_set_label(x->b, ok);
+}
+
+bool xt_goes_straight(const struct xlat *x, int64_t rel)
+{
+    uint64_t to = const_pc(x, x->next_off) + (uint64_t)rel;
+
+    if (x->k->flat)
+        return xt_64(x) || x->in->opsize == 4;
+    return to <= x->k->cs_limit && to <= size_mask(x->in->opsize);
 }
 
 /* a constant target in a segment with a base or a limit */

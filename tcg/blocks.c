@@ -332,7 +332,7 @@ static void jc_forget(struct tcg_cpu *cpu, const struct tb *tb)
         return;
     for (unsigned i = from; i <= to; i++)
         if (__atomic_load_n(&cpu->jc[i].tb, __ATOMIC_RELAXED) == tb)
-            __atomic_store_n(&cpu->jc[i].pc, ~0ull, __ATOMIC_RELAXED);
+            __atomic_store_n(&cpu->jc[i].lin, ~0ull, __ATOMIC_RELAXED);
 }
 
 void tb_drop(struct tcg *t, struct tb *tb, enum tcg_drop why)
@@ -425,7 +425,7 @@ bool tcg_may_hold_code(struct tcg *t, uint32_t page, unsigned off, unsigned len)
 void jc_clear(struct tcg_cpu *cpu)
 {
     for (unsigned i = 0; i < 1u << JC_BITS; i++)
-        cpu->jc[i] = (struct jump_cache_entry){ .pc = ~0ull };
+        cpu->jc[i] = (struct jump_cache_entry){ .lin = ~0ull };
 }
 
 void tcg_flush_all(struct tcg *t, enum tcg_flush why)

@@ -144,13 +144,13 @@ static inline void run_tb(struct tcg_cpu *cpu, struct tb *tb)
 static void run_tb_counted(struct tcg_cpu *cpu, struct tb *tb)
 {
     enum profile_time before = profile_begin(cpu, PT_CODE);
-    bool flat = tb->flat && !tb->once;   /* it may be gone afterwards */
+    struct profile_from from = { tb->once, tb->flat, tb->flat ? 0 : tb->cs_base };   /* it may be gone afterwards */
 
     if (!cpu->tcg->host)
         profile_ran(cpu, tb);
     run_tb(cpu, tb);
     profile_end(cpu, before);
-    profile_left(cpu, flat);
+    profile_left(cpu, &from);
 }
 
 /* @tb gets entry @i of some vCPU's jump cache. */
@@ -169,31 +169,31 @@ static void jc_note(struct tb *tb, unsigned i)
 
 static void jc_fill(struct tcg_cpu *cpu, const struct tb_key *k, struct tb *tb)
 {
-    unsigned i = jc_index(k->pc);
+    unsigned i = jc_index(k->lin);
     struct jump_cache_entry *j = &cpu->jc[i];
 
-    if (!tb->flat || tb->brk || tb_is_dead(tb) || (cpu->tcg->smp && !tb_is_settled(tb)))
+    if (tb->brk || tb_is_dead(tb) || (cpu->tcg->smp && !tb_is_settled(tb)))
         return;
     jc_note(tb, i);
     __atomic_store_n(&j->tb, tb, __ATOMIC_RELAXED);
-    j->check = (tb->page + 1ull) | cpu->mode_salt;
+    j->check = (tb->page + 1ull) | cpu->mode_salt | (tb->flat ? 0 : JC_SEGMENT);
     j->code = tb->code;
     if (!cpu->tcg->smp) {
-        j->pc = k->pc;
+        j->lin = k->lin;
         return;
     }
     /* who drops it says so first and looks here then: one of us sees the other */
-    __atomic_store_n(&j->pc, k->pc, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&j->lin, k->lin, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&tb->dead, __ATOMIC_SEQ_CST))
-        __atomic_store_n(&j->pc, ~0ull, __ATOMIC_RELAXED);
+        __atomic_store_n(&j->lin, ~0ull, __ATOMIC_RELAXED);
 }
 
-/* The short way: the jump cache. */
+/* The short way: the jump cache, for code that is flat. */
 static inline struct tb *jc_find(struct tcg_cpu *cpu)
 {
     struct jump_cache_entry *j = &cpu->jc[jc_index(cpu->pc)];
 
-    if (__atomic_load_n(&j->pc, __ATOMIC_RELAXED) != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
+    if (__atomic_load_n(&j->lin, __ATOMIC_RELAXED) != cpu->pc || j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt)
         || j->tb->page2 != NO_PAGE)
         return NULL;
     cpu->pcbase = cpu->pc & ~(uint64_t)PAGE_MASK;

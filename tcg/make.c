@@ -200,7 +200,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     };
     if (!tb->once && tb->off + len > PAGE_SIZE) {
         tb->page2 = cpu->source ? cpu->source->page2 : next_page(cpu, k);
-        if (tb->page2 == NO_PAGE || tb->page2 == page || !k->flat) {
+        if (tb->page2 == NO_PAGE || tb->page2 == page) {
             tb->once = true;
             tb->page2 = NO_PAGE;
         }

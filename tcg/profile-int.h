@@ -32,11 +32,11 @@
 /* ways out of the code cache */
 #define PROFILE_EXITS(X) \
     X(UNCHAINED,   "direct jump, not chained yet") \
-    X(UNCHAINABLE, "direct jump, never chained: segments, one run only") \
+    X(UNCHAINABLE, "direct jump, never chained: one run only") \
     X(JC_EMPTY,    "indirect jump, first time") \
     X(JC_OTHER,    "indirect jump, entry taken by another target") \
     X(JC_CHANGED,  "indirect jump, mapping or mode has changed") \
-    X(JC_BYPASSED, "indirect jump, past the cache: segments, one run only") \
+    X(JC_BYPASSED, "indirect jump, past the cache: one run only") \
     X(POLL,        "asked to leave: interrupt, timer, another thread") \
     X(SERVICE,     "instruction after which the target looks: STI and the like") \
     X(TARGET,      "new program counter, not in the cache") \
@@ -131,8 +131,13 @@ void profile_cpu_free(struct tcg_cpu *cpu);
 uint64_t profile_ticks(const struct tcg *t);
 /** profile_switch() - @cpu is doing @what now; returns what it did. Only with cpu->prof. */
 enum profile_time profile_switch(struct tcg_cpu *cpu, enum profile_time what);
-/** profile_left() - a block was left for the run loop; @flat: as all that were chained to it are */
-void profile_left(struct tcg_cpu *cpu, bool flat);
+/** struct profile_from - the block that was entered; those chained to it are of the same code segment */
+struct profile_from {
+    bool once, flat;
+    uint64_t cs_base;
+};
+/** profile_left() - a block was left for the run loop */
+void profile_left(struct tcg_cpu *cpu, const struct profile_from *from);
 /** profile_ran() - the interpreter enters a block; translated code counts by itself */
 void profile_ran(struct tcg_cpu *cpu, const struct tb *tb);
 /** profile_missed() - translated code's access @acc was resolved as @why */

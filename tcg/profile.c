@@ -30,18 +30,22 @@ enum profile_time profile_switch(struct tcg_cpu *cpu, enum profile_time what)
     return was;
 }
 
-/* Why the jump cache did not know cpu->pc; code that is not flat does not ask it. */
-static enum profile_exit jc_reason(const struct tcg_cpu *cpu, bool flat)
+/* Why the jump cache did not know cpu->pc. */
+static enum profile_exit jc_reason(const struct tcg_cpu *cpu, const struct profile_from *from)
 {
-    const struct jump_cache_entry *j = &cpu->jc[jc_index(cpu->pc)];
+    uint64_t lin = from->flat ? cpu->pc : (uint32_t)(cpu->pc + from->cs_base);
+    const struct jump_cache_entry *j = &cpu->jc[jc_index(lin)];
+    uint64_t check = mmu_exec_hit(cpu, lin) | cpu->mode_salt | (from->flat ? 0 : JC_SEGMENT);
 
-    if (!flat)
+    if (from->once)
         return PX_JC_BYPASSED;
-    if (j->pc == ~0ull)
+    if (j->lin == ~0ull)
         return PX_JC_EMPTY;
-    if (j->pc != cpu->pc)
+    if (j->lin != lin)
         return PX_JC_OTHER;
-    return j->check != (mmu_exec_hit(cpu, cpu->pc) | cpu->mode_salt) ? PX_JC_CHANGED : PX_JC_BYPASSED;
+    if (j->check != check || (!from->flat && j->tb->cs_base != from->cs_base))
+        return PX_JC_CHANGED;
+    return PX_JC_BYPASSED;
 }
 
 static enum profile_exit exception_reason(struct tcg_cpu *cpu)
@@ -63,14 +67,14 @@ static enum profile_exit direct_reason(const struct tcg_cpu *cpu)
     return linkable ? PX_UNCHAINED : PX_UNCHAINABLE;
 }
 
-void profile_left(struct tcg_cpu *cpu, bool flat)
+void profile_left(struct tcg_cpu *cpu, const struct profile_from *from)
 {
     bool asked = !__atomic_load_n(&cpu->run, __ATOMIC_RELAXED);
     enum profile_exit why;
 
     switch (cpu->exit_reason) {
     case TCG_EXIT_NEXT: why = direct_reason(cpu); break;
-    case TCG_EXIT_LOOKUP: why = asked ? PX_POLL : jc_reason(cpu, flat); break;
+    case TCG_EXIT_LOOKUP: why = asked ? PX_POLL : jc_reason(cpu, from); break;
     case TCG_EXIT_PC: why = asked ? PX_POLL : PX_TARGET; break;
     case TCG_EXIT_EXCEPTION: why = exception_reason(cpu); break;
     default: why = asked ? PX_POLL : PX_SERVICE;

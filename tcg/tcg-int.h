@@ -59,10 +59,11 @@
 #define JC_BITS 14
 #define JC_MULTIPLIER 0x9e3779b1u
 #define JC_NONE 0xffff
-/** struct jump_cache_entry - where an indirect jump to @pc goes */
+#define JC_SEGMENT (1u << 31)    /* above all page numbers: its segment has to be compared, too */
+/** struct jump_cache_entry - where an indirect jump to linear @lin goes */
 struct jump_cache_entry {
-    uint64_t pc;
-    uint64_t check;        /* page identity | mode salt */
+    uint64_t lin;
+    uint64_t check;        /* page identity | mode salt, | JC_SEGMENT when tb is not flat */
     const void *code;
     struct tb *tb;
 };
@@ -124,7 +125,7 @@ struct tb {
     struct tb_link link[];    /* by slot */
 };
 
-/** jc_index() - entry of the jump cache for @pc: the top bits of a product, which mix
+/** jc_index() - entry of the jump cache for linear @pc: the top bits of a product, which mix
  *  function starts, at multiples of 16, with return addresses */
 static inline unsigned jc_index(uint64_t pc)
 {

@@ -51,8 +51,12 @@ static void gen_page2_guard(struct gen *g)
     struct code *c = &g->c;
     struct stub *s = stub_new(g, STUB_FAULT);
 
-    mov_load(c, RAX, ENV(pcbase));
-    alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), PAGE_SIZE);
+    if (g->tb->flat) {
+        mov_load(c, RAX, ENV(pcbase));
+        alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), PAGE_SIZE);
+    } else {
+        mov_imm(c, RAX, (uint32_t)(g->tb->pcbase + g->tb->cs_base + PAGE_SIZE));
+    }
     map_lookup(g, RAX, RCX, ACC_EXEC);
     alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff); /* a 32-bit immediate, whatever its value */
     stl32(c->p - 4, g->tb->page2 + 1);

@@ -447,6 +447,27 @@ static void goto_if_running(struct gen *g, const struct ir_op *op, const struct 
         link_owes(g, s, owed);
 }
 
+/* RAX = linear address of the page that @op goes to, whose pcbase that is in a flat segment. */
+static void load_target_page(struct gen *g, const struct ir_op *op)
+{
+    int32_t delta = (int32_t)(op->imm & ~(int64_t)PAGE_MASK);
+
+    if (g->tb->flat) {
+        mov_load(&g->c, RAX, ENV(pcbase));
+        alu_imm(&g->c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
+    } else {
+        mov_imm(&g->c, RAX, (uint32_t)(g->tb->pcbase + (uint64_t)op->imm + g->tb->cs_base) & ~PAGE_MASK);
+    }
+}
+
+/* pcbase there, in other segments. */
+static uint64_t target_pcbase(const struct tb *tb, int64_t pcoff)
+{
+    uint32_t pc = (uint32_t)(tb->pcbase + (uint64_t)pcoff);
+
+    return pc - ((pc + tb->cs_base) & PAGE_MASK);
+}
+
 /* @owed: env->fl holds this recipe; NULL: it holds F */
 static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *owed)
 {
@@ -465,15 +486,8 @@ static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *
     s = stub_new(g, STUB_LINK);
     s->slot = op->aux;
     s->pcoff = (int32_t)op->imm;
-    if (cross && !g->tb->flat) {   /* other code segments: always the long way */
-        s->from[0] = jmp32(c);
-        l->jmp_off = 0;
-        return;
-    }
     if (cross) {
-        int32_t delta = (int32_t)(op->imm & ~(int64_t)PAGE_MASK);
-        mov_load(c, RAX, ENV(pcbase));
-        alu_imm(c, g->b->pc32 ? 4 : 8, ALU_ADD, o_reg(RAX), delta);
+        load_target_page(g, op);
         map_lookup(g, RAX, RCX, ACC_EXEC);
         if (g->t->smp)
             align_link(c, 2);
@@ -481,6 +495,8 @@ static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *
         l->guard_off = (uint32_t)(c->p - 4 - g->start);
         stl32(c->p - 4, 0xffffffff);
         s->from[1] = jcc32(c, 5);
+        if (!g->tb->flat)
+            mov_imm(c, RAX, target_pcbase(g->tb, op->imm));
         mov_store(c, ENV(pcbase), RAX);
     }
     align_link(c, 1);
@@ -509,16 +525,35 @@ static struct opn jc_entry(const struct gen *g, size_t field)
     return (struct opn){ .kind = ON_MEM, .base = RSP, .index = RCX, .disp = (int32_t)(jc_offset(g->t) + field) };
 }
 
+/* An entry that was found is of this block's code segment: RAX = pcbase there. */
+static void segment_pcbase(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+    struct opn found = { .kind = ON_MEM, .base = RDX, .index = NOREG };
+
+    mov_load(c, RDX, jc_entry(g, offsetof(struct jump_cache_entry, tb)));
+    found.disp = offsetof(struct tb, cs_base);
+    alu_imm(c, 4, ALU_CMP, found, (int32_t)g->tb->cs_base);
+    s->from[3] = jcc32(c, 5);
+    found.disp = offsetof(struct tb, cs_limit);
+    alu_imm(c, 4, ALU_CMP, found, (int32_t)g->tb->cs_limit);
+    s->from[4] = jcc32(c, 5);
+    found.disp = offsetof(struct tb, pcbase);
+    mov_load(c, RAX, found);
+}
+
 /*
  * RAX = pc: through the jump cache. Whatever does not match leaves to the run loop
  * with @thunk, which knows pc from memory; so does a poll that says so.
+ * @near: in the block's code segment; else the target's must be flat.
  */
-static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch)
+static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch, bool near)
 {
     struct code *c = &g->c;
+    bool segment = near && !g->tb->flat;
     struct stub *s;
 
-    if (!g->tb->flat || g->tb->once || log_on(LOG_NOCHAIN)) {
+    if (g->tb->once || log_on(LOG_NOCHAIN)) {
         mov_store(c, ENV(pc), RAX);
         if (branch)
             mov_env_imm32(c, offsetof(struct tcg_cpu, branch), branch);
@@ -529,6 +564,9 @@ static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch)
     s->t = RAX;
     s->thunk = (uint8_t)thunk;
     s->branch = branch;
+    s->linear = segment && g->tb->cs_base;
+    if (s->linear)
+        alu_imm(c, 4, ALU_ADD, o_reg(RAX), (int32_t)g->tb->cs_base);
     alu_imm(c, 4, ALU_CMP, ENV(run), 0);
     s->from[2] = jcc32(c, 4);
     ins(c, 4, 0x69, RCX, o_reg(RAX));            /* jc_index(), times the size of an entry */
@@ -536,13 +574,18 @@ static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch)
     ins(c, 4, 0xc1, 5, o_reg(RCX));
     e8(c, 32 - JC_BITS - JC_ENTRY_LOG2);
     alu_imm(c, 4, ALU_AND, o_reg(RCX), -(1 << JC_ENTRY_LOG2));
-    ins(c, 8, 0x3b, RAX, jc_entry(g, offsetof(struct jump_cache_entry, pc)));
+    ins(c, 8, 0x3b, RAX, jc_entry(g, offsetof(struct jump_cache_entry, lin)));
     s->from[0] = jcc32(c, 5);
     map_lookup(g, RAX, RDX, ACC_EXEC);
+    if (segment)
+        alu_imm(c, 4, ALU_OR, o_reg(RDX), (int32_t)JC_SEGMENT);
     ins(c, 8, 0x0b, RDX, ENV(mode_salt));
     ins(c, 8, 0x3b, RDX, jc_entry(g, offsetof(struct jump_cache_entry, check)));
     s->from[1] = jcc32(c, 5);
-    alu_imm(c, 8, ALU_AND, o_reg(RAX), -(int64_t)PAGE_SIZE);
+    if (segment)
+        segment_pcbase(g, s);
+    else
+        alu_imm(c, 8, ALU_AND, o_reg(RAX), -(int64_t)PAGE_SIZE);
     mov_store(c, ENV(pcbase), RAX);
     ins(c, 4, 0xff, 4, jc_entry(g, offsetof(struct jump_cache_entry, code)));
 }
@@ -566,7 +609,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
         else
             mov_load(c, RAX, val_rm(g, op->a));
     }
-    jump_cached(g, TH_LEAVE_LOOKUP, op->imm2 ? (uint32_t)g->pcoff << 16 | (uint32_t)op->imm2 : 0);
+    jump_cached(g, TH_LEAVE_LOOKUP, op->imm2 ? (uint32_t)g->pcoff << 16 | (uint32_t)op->imm2 : 0, true);
 }
 
 void gen_exit(struct gen *g, const struct ir_op *op)
@@ -578,6 +621,6 @@ void gen_exit(struct gen *g, const struct ir_op *op)
         jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));
     } else {                 /* the mode may be another: the cache's check includes it */
         mov_load(&g->c, RAX, ENV(pc));
-        jump_cached(g, TH_LEAVE_PC, 0);
+        jump_cached(g, TH_LEAVE_PC, 0, false);
     }
 }

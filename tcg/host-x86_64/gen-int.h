@@ -64,7 +64,8 @@ struct stub {
     uint32_t branch;         /* JUMP: env->branch */
     uint8_t align;           /* MEM: required alignment, 0 none; the host checks it, but for a mask's */
     int32_t pcoff;
-    uint8_t *from[3];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
+    bool linear;             /* JUMP: t has the linear address instead */
+    uint8_t *from[5];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
     uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
     bool fpe;                /* FAULT: a host fault at op comes here */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */

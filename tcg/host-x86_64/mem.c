@@ -465,9 +465,11 @@ static void emit_jump_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
-    for (int i = 0; i < 3; i++)
+    for (unsigned i = 0; i < ARRAY_SIZE(s->from); i++)
         if (s->from[i])
             patch32(s->from[i], c->p);
+    if (s->linear)
+        alu_imm(c, 4, ALU_SUB, o_reg(s->t), (int32_t)g->tb->cs_base);
     mov_store(c, ENV(pc), s->t);
     if (s->branch)
         mov_env_imm32(c, offsetof(struct tcg_cpu, branch), s->branch);
