@@ -39,7 +39,7 @@ endif
 
 # ---- sources ------------------------------------------------------------------
 
-src_util := util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/loop.c util/symbols.c util/words.c
+src_util := util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
@@ -99,7 +99,7 @@ src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/
 	ui/gdb.c ui/help.c \
 	ui/build.c ui/command.c ui/commands.c ui/kv.c ui/monitor-accel.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
 	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c ui/monitor-trace.c \
-	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-drive.c ui/opt-global.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-balloon.c ui/qmp-block.c ui/qmp-capture.c \
+	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-device.c ui/opt-drive.c ui/opt-global.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-balloon.c ui/qmp-block.c ui/qmp-capture.c \
 	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-job.c ui/qmp-memory.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c ui/qmp-snapshot.c ui/qmp-vnc.c \
 	ui/opt-values.c ui/options.c ui/run.c
 src_main := ui/main.c
@@ -206,7 +206,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 
 # Unit tests: every Criterion file below tests/, in one program
 kvm_tests := $(if $(filter x86_64,$(HOST_CPU)),tests/accel/kvm.c)
-test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/loop.c \
+test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/lookup.c tests/util/loop.c \
 	tests/util/words.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/sink.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \

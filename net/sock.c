@@ -14,15 +14,13 @@
 static int resolve(struct sock_addr *a, const char *host, const char *port, int type, int family,
                    int flags, struct err *e)
 {
-    struct addrinfo hints = { .ai_socktype = type, .ai_flags = flags, .ai_family = family };
     struct addrinfo *ai;
-    int rc;
+    struct err why;
 
     if (flags & AI_PASSIVE && !*host && family == AF_UNSPEC)
-        hints.ai_family = AF_INET;
-    rc = getaddrinfo(*host ? host : NULL, port, &hints, &ai);
-    if (rc)
-        return err_set(e, -EINVAL, "%s:%s: %s", host, port, gai_strerror(rc));
+        family = AF_INET;
+    if (host_lookup(host, port, type, family, flags, &ai, &why) < 0)
+        return err_set(e, -EINVAL, "%s:%s: %s", host, port, why.msg);
     memcpy(&a->sa, ai->ai_addr, ai->ai_addrlen);
     a->len = ai->ai_addrlen;
     freeaddrinfo(ai);

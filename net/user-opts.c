@@ -268,24 +268,25 @@ void user_fwd_resume(struct user *u)
 
 static int connect_tcp(const char *where, struct err *e)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *ai, *a;
-    char host[128];
     const char *colon = strrchr(where, ':');
-    int fd = -1, rc;
+    struct addrinfo *ai, *a;
+    int fd = -1, rc = 0;
+    struct err why;
+    char host[128];
 
     if (!colon || colon - where >= (int)sizeof host)
         return err_set(e, -EINVAL, "tcp:%s: HOST:PORT is wanted", where);
     snprintf(host, sizeof host, "%.*s", (int)(colon - where), where);
-    rc = getaddrinfo(*host ? host : NULL, colon + 1, &hints, &ai);
-    if (rc)
-        return err_set(e, -EINVAL, "tcp:%s: %s", where, gai_strerror(rc));
+    if (host_lookup(host, colon + 1, SOCK_STREAM, AF_UNSPEC, 0, &ai, &why) < 0)
+        return err_set(e, -EINVAL, "tcp:%s: %s", where, why.msg);
     for (a = ai; a && fd < 0; a = a->ai_next) {
         fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
-            rc = errno;
+        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+            break;
+        rc = errno;
+        if (fd >= 0)
             close(fd);
-            fd = -1;
-        }
+        fd = -1;
     }
     freeaddrinfo(ai);
     return fd >= 0 ? fd : err_set(e, -rc, "tcp:%s: %s", where, strerror(rc));

@@ -185,13 +185,12 @@ static int tcp_one(const struct addrinfo *i, bool server, bool no_wait, bool *pe
 static int tcp_open(const struct sock_addr *a, const char *port, bool server, bool no_wait,
                     bool *pending, const char *what, struct err *e)
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = server ? AI_PASSIVE : 0 }, *list;
-    int ret = -EADDRNOTAVAIL, rc;
+    int family = !a->ipv6 ? AF_INET : !a->ipv4 ? AF_INET6 : AF_UNSPEC, ret = -EADDRNOTAVAIL;
+    struct addrinfo *list;
+    struct err why;
 
-    hints.ai_family = !a->ipv6 ? AF_INET : !a->ipv4 ? AF_INET6 : AF_UNSPEC;
-    rc = getaddrinfo(a->host && *a->host ? a->host : NULL, port, &hints, &list);
-    if (rc)
-        return err_set(e, -EINVAL, "%s: %s", what, gai_strerror(rc));
+    if (host_lookup(a->host, port, SOCK_STREAM, family, server ? AI_PASSIVE : 0, &list, &why) < 0)
+        return err_set(e, -EINVAL, "%s: %s", what, why.msg);
     for (struct addrinfo *i = list; i && ret < 0; i = i->ai_next)
         ret = tcp_one(i, server, no_wait, pending);
     freeaddrinfo(list);

@@ -18,6 +18,7 @@
 static struct termios tty_saved, tty_raw;
 static volatile sig_atomic_t tty_is_raw;
 static bool stdio_in_use;
+static const char *stdio_denied;   /* why nobody gets it, or NULL */
 
 /* ---- terminal modes -------------------------------------------------------- */
 
@@ -106,6 +107,11 @@ static int open_stdout(bool *blocking)
     return fd < 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : fd;
 }
 
+void chardev_no_stdio(const char *why)
+{
+    stdio_denied = why;
+}
+
 struct chardev *chr_open_stdio(const struct chr_spec *spec, struct err *e)
 {
     static const char *const known[] = { "signal", NULL };
@@ -114,6 +120,10 @@ struct chardev *chr_open_stdio(const struct chr_spec *spec, struct err *e)
 
     if (chr_options(spec, known, e) < 0 || chr_switch(spec, "signal", &signals, e) < 0)
         return NULL;
+    if (stdio_denied) {
+        err_set(e, -ENOTSUP, "%s: %s", spec->what, stdio_denied);
+        return NULL;
+    }
     if (stdio_in_use) {
         err_set(e, -EBUSY, "%s: standard input and output are already in use "
                 "(mon:stdio shares them)", spec->what);

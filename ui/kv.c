@@ -22,6 +22,11 @@ const char *kv_get(const struct kv_list *l, const char *key)
     return NULL;
 }
 
+const char *kv_driver(const struct kv_list *l)
+{
+    return l->n && !*l->item[0].key ? l->item[0].val : kv_get(l, "driver");
+}
+
 void kv_del(struct kv_list *l, const char *key)
 {
     size_t n = 0;

@@ -27,6 +27,8 @@ int kv_parse(struct kv_list *l, const char *text, struct err *e) MUST_CHECK;
 void kv_add(struct kv_list *l, const char *key, const char *val);
 /** kv_get() - value of the last @key, or NULL */
 const char *kv_get(const struct kv_list *l, const char *key);
+/** kv_driver() - what the list is about: a first value without key, or that of "driver"; NULL: neither */
+const char *kv_driver(const struct kv_list *l);
 /** kv_del() - remove all of @key; their strings go */
 void kv_del(struct kv_list *l, const char *key);
 /** kv_free() - everything in @l, which is empty then */

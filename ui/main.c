@@ -90,12 +90,12 @@ static int daemon_start(struct err *e)
     return fd[1];
 }
 
-static void daemon_ready(int fd)
+static int daemon_ready(int fd, struct err *e)
 {
-    int null = open("/dev/null", O_RDWR);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (chdir("/") < 0 || null < 0)
-        return;
+    if (null < 0 || chdir("/") < 0)
+        return err_set(e, -errno, "-daemonize: %s: %s", null < 0 ? "/dev/null" : "/", strerror(errno));
     for (int i = 0; i <= 2; i++)
         dup2(null, i);
     close(null);
@@ -103,6 +103,7 @@ static void daemon_ready(int fd)
         /* nobody waits any more */
     }
     close(fd);
+    return 0;
 }
 
 /* Its name from the root in *@full, owned by the caller: -daemonize goes there. */
@@ -113,8 +114,11 @@ static int write_pidfile(const char *path, char **full, struct err *e)
     if (!f)
         return err_set(e, -errno, "-pidfile %s: %s", path, strerror(errno));
     fprintf(f, "%d\n", (int)getpid());
-    if (fclose(f))
-        return err_set(e, -EIO, "-pidfile %s: %s", path, strerror(errno));
+    if (fclose(f)) {
+        err_set(e, -EIO, "-pidfile %s: %s", path, strerror(errno));
+        unlink_regular(path);
+        return -EIO;
+    }
     *full = realpath(path, NULL);
     return 0;
 }
@@ -139,8 +143,12 @@ static int run_machine(struct options *o, struct err *e)
     int background = -1, ret = 0;
     char *pidfile = NULL;
 
-    if (o->daemonize && (background = daemon_start(e)) < 0)
-        return -1;
+    if (o->daemonize) {
+        chardev_no_stdio("the terminal is given up with -daemonize");
+        background = daemon_start(e);
+        if (background < 0)
+            return -1;
+    }
     if (o->name)
         prctl(PR_SET_NAME, o->name);
     set_signals();
@@ -152,15 +160,15 @@ static int run_machine(struct options *o, struct err *e)
         if (ret == 0)
             ret = run_gdb(&r, e);
     }
+    if (ret == 0 && background >= 0)
+        ret = daemon_ready(background, e);
     if (ret == 0) {
-        if (background >= 0)
-            daemon_ready(background);
         ret = run_loop(&r);
-        if (pidfile)
-            unlink_regular(pidfile);
         forget_signals();
         set_signals();                     /* from here they end us at once */
     }
+    if (pidfile)
+        unlink_regular(pidfile);
     run_tear_down(&r);
     free(pidfile);
     return ret;
@@ -170,10 +178,13 @@ int main(int argc, char **argv)
 {
     struct options o;
     struct err e = { "" };
-    int ret = options_parse(&o, argc, argv, &e);
+    int ret;
 
+    std_fds_open();
+    ret = options_parse(&o, argc, argv, &e);
     if (ret == 0 && o.action != ACT_RUN) {
         options_info(&o, stdout);
+        ret = stdout_flush(&e);
     } else if (ret == 0 && (ret = options_log(&o, &e)) == 0) {
         hint(&o);
         ret = opt_verify_start(&o, &e);

@@ -10,7 +10,7 @@
 static void cmd_boot_set(struct monitor *mon, char *rest)
 {
     struct err e = { "" };
-    int ret = boot_order_set(monitor_machine(mon), rest, &e);
+    int ret = *rest ? boot_order_set(monitor_machine(mon), rest, &e) : err_set(&e, -EINVAL, "boot_set: LETTERS are wanted");
 
     if (ret < 0)
         monitor_printf(mon, "Error: %s\n", e.msg);

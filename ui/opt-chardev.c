@@ -222,7 +222,7 @@ int opt_char_device(struct options *o, const char *val, struct err *e)
     const char *driver;
     int ret = kv_parse(&kv, val, &why);
 
-    driver = kv.n && !*kv.item[0].key ? kv.item[0].val : kv_get(&kv, "driver");
+    driver = kv_driver(&kv);
     if (ret < 0 || !driver)
         ret = 1;                       /* somebody else's to complain about */
     else if (!strcmp(driver, "isa-serial"))

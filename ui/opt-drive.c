@@ -146,10 +146,17 @@ static int drive_key(struct options *o, struct opt_drive *d, const struct kv *k,
     return block_key(d, key, val, e);
 }
 
+static int parse_list(struct kv_list *l, const struct opt_drive *d, const char *val, struct err *e)
+{
+    struct err why = { "" };
+
+    return kv_parse(l, val, &why) < 0 ? err_set(e, -EINVAL, "%s: %s", d->text, why.msg) : 0;
+}
+
 static int parse_drive(struct options *o, struct opt_drive *d, const char *val, struct err *e)
 {
     struct kv_list l = { NULL, 0 };
-    int ret = kv_parse(&l, val, e);
+    int ret = parse_list(&l, d, val, e);
 
     for (size_t i = 0; ret == 0 && i < l.n; i++)
         ret = drive_key(o, d, &l.item[i], e);
@@ -313,7 +320,7 @@ int opt_blockdev(struct options *o, const char *val, struct err *e)
 {
     struct opt_drive *d = drive_append(o, xasprintf("-blockdev %s", val));
     struct kv_list l = { NULL, 0 };
-    int ret = kv_parse(&l, val, e);
+    int ret = parse_list(&l, d, val, e);
 
     if (ret == 0)
         ret = blockdev(o, d, &l, e);
@@ -465,6 +472,8 @@ static int check_prop(const struct user_device *u, const struct kv *k, const cha
 
     if (prop_find(u->type, k->key) || (!strcmp(k->key, "bus") && u->bus != USER_IDE))
         return 0;
+    if (!*k->key && prop_find(u->type, k->val))
+        return err_set(e, -EINVAL, "-device %s: '%s' lacks its value", val, k->val);
     for (const struct dev_prop *p = u->type->props; p && p->name && n < ARRAY_SIZE(names); p++)
         names[n++] = p->name;
     return opt_err_near(e, *k->key ? k->key : k->val, names, n, "", "-device %s: unknown property '%s'",

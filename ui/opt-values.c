@@ -1,6 +1,6 @@
 /*
  * opt-values.c - options whose argument is a list of its own: -m, -smp,
- * -machine, -device, -rtc, -boot, -name, -uuid, -msg
+ * -machine, -rtc, -boot, -name, -uuid, -msg
  */
 #define _GNU_SOURCE 1
 #include <ctype.h>
@@ -97,6 +97,7 @@ int opt_memory(struct options *o, const char *val, struct err *e)
     return 0;
 }
 
+#define TOO_MANY_VCPUS "there can be up to 64 vCPUs"
 enum { SMP_CPUS, SMP_SOCKETS, SMP_DIES, SMP_CLUSTERS, SMP_CORES, SMP_THREADS, SMP_MAXCPUS, SMP_KEYS };
 
 /* What was not said: as many places as vCPUs; one socket, die and thread, the rest cores. */
@@ -123,13 +124,32 @@ static void smp_defaults(uint64_t n[SMP_KEYS])
 static int smp_check(const uint64_t n[SMP_KEYS], const char *val, struct err *e)
 {
     if (n[SMP_CPUS] > MAX_VCPUS || n[SMP_MAXCPUS] > MAX_VCPUS)
-        return bad(e, "-smp", val, "there can be up to 64 vCPUs");
+        return bad(e, "-smp", val, TOO_MANY_VCPUS);
     if (n[SMP_CLUSTERS] > 1)
         return bad(e, "-smp", val, "this board has no clusters");
     if (n[SMP_SOCKETS] * n[SMP_DIES] * n[SMP_CORES] * n[SMP_THREADS] != n[SMP_MAXCPUS])
         return bad(e, "-smp", val, "sockets x dies x cores x threads must make maxcpus");
     if (n[SMP_CPUS] > n[SMP_MAXCPUS])
         return bad(e, "-smp", val, "more vCPUs than there are places for them");
+    return 0;
+}
+
+/* Nothing of it is done: what is off may be said. */
+int opt_overcommit(struct options *o, const char *val, struct err *e)
+{
+    static const char *const keys[] = { "mem-lock", "cpu-pm" };
+    const char *rest = val;
+    struct item it;
+    bool on;
+
+    while (next_item(&rest, &it)) {
+        if (strcmp(it.key, "mem-lock") && strcmp(it.key, "cpu-pm"))
+            return unknown_key(e, "-overcommit", val, &it, keys, ARRAY_SIZE(keys));
+        if (!to_bool(it.val, &on))
+            return bad(e, "-overcommit", val, "on or off is wanted");
+        if (on)
+            return bad(e, "-overcommit", val, "not supported yet");
+    }
     return 0;
 }
 
@@ -149,8 +169,10 @@ int opt_smp(struct options *o, const char *val, struct err *e)
                 k = i;
         if (k == SMP_KEYS)
             return unknown_key(e, "-smp", val, &it, keys, ARRAY_SIZE(keys));
-        if (!to_number(it.val, 1024, &n[k]) || !n[k])
+        if (!to_number(it.val, UINT64_MAX, &n[k]) || !n[k])
             return bad(e, "-smp", val, "a number of CPUs is wanted");
+        if (n[k] > MAX_VCPUS)
+            return bad(e, "-smp", val, TOO_MANY_VCPUS);
     }
     smp_defaults(n);
     if (smp_check(n, val, e) < 0)
@@ -261,88 +283,6 @@ int opt_machine(struct options *o, const char *val, struct err *e)
         }
     }
     return ret;
-}
-
-/* ---- -device --------------------------------------------------------------------------- */
-
-static int debug_exit(struct options *o, const char *val, const char *rest, struct err *e)
-{
-    static const char *const keys[] = { "iobase", "iosize", "id" };
-    uint64_t port = 0x501, size;
-    struct item it;
-
-    while (next_item(&rest, &it)) {
-        if (!strcmp(it.key, "iobase")) {
-            if (!to_number(it.val, 0xfffc, &port))
-                return bad(e, "-device", val, "iobase is a port, 0 to 0xfffc");
-        } else if (!strcmp(it.key, "iosize")) {
-            if (!to_number(it.val, 4, &size) || !size)
-                return bad(e, "-device", val, "iosize is 1 to 4");
-        } else if (strcmp(it.key, "id")) {
-            return unknown_key(e, "-device", val, &it, keys, ARRAY_SIZE(keys));
-        }
-    }
-    o->cfg.isa_debug_exit = true;
-    o->cfg.isa_debug_exit_port = port;
-    return 0;
-}
-
-int opt_device(struct options *o, const char *val, struct err *e)
-{
-    static const char *const names[] = {
-        "isa-debug-exit", "pc-testdev", "isa-debugcon", "isa-serial", "VGA", "virtio-blk-pci",
-        "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci", "virtio-serial-pci",
-        "virtio-vga", "virtio-gpu-pci", "virtio-scsi-pci", "virtio-9p-pci", "virtio-keyboard-pci",
-        "e1000", "rtl8139", "ne2k_pci", "ide-hd", "ide-cd", "ahci", "nvme", "scsi-hd", "scsi-cd",
-        "qemu-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-hub", "usb-storage",
-        "piix3-usb-uhci",
-        "AC97", "intel-hda", "hda-duplex", "pvpanic", "edu", "loader", "vmgenid",
-        "pcie-root-port", "pci-bridge",
-    };
-    const char *rest = val;
-    struct item it;
-    int ret;
-
-    if (!strcmp(val, "help") || !strcmp(val, "?")) {
-        o->action = ACT_DEVICE_HELP;
-        return 0;
-    }
-    ret = opt_char_device(o, val, e);
-    if (ret > 0)
-        ret = disks_device(o, val, e);
-    if (ret <= 0)
-        return ret;
-    if (*val == '{')
-        return bad(e, "-device", val, "no known driver is named");
-    if (!next_item(&rest, &it) || (*it.key && strcmp(it.key, "driver")))
-        return bad(e, "-device", val, "the device's name comes first");
-    if (!strcmp(it.val, "isa-debug-exit"))
-        return debug_exit(o, val, rest, e);
-    if (!strcmp(it.val, "pc-testdev") && !*rest) {
-        o->cfg.pc_testdev = true;
-        return 0;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (!strcmp(it.val, names[i]))
-            return err_set(e, -EINVAL, "-device %s: not supported yet", it.val);
-    return opt_err_near(e, it.val, names, ARRAY_SIZE(names), "", "-device %s: unknown device",
-                        it.val);
-}
-
-/* A controller comes along, as with QEMU. */
-int opt_usbdevice(struct options *o, const char *val, struct err *e)
-{
-    static const char *const names[] = { "tablet", "mouse", "keyboard" };
-    static const char *const devices[] = { "usb-tablet", "usb-mouse", "usb-kbd" };
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (strcmp(val, names[i]))
-            continue;
-        o->cfg.usb = true;
-        return disks_device(o, devices[i], e);
-    }
-    return opt_err_near(e, val, names, ARRAY_SIZE(names), "", "-usbdevice %s: tablet, mouse or keyboard is wanted",
-                        val);
 }
 
 /* ---- -rtc, -boot ----------------------------------------------------------------------------- */

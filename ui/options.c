@@ -211,7 +211,7 @@ static int set_audiodev(struct options *o, const char *v, struct err *e)
     const char *driver;
     int ret = kv_parse(&kv, v, &why);
 
-    driver = kv.n && !*kv.item[0].key ? kv.item[0].val : kv_get(&kv, "driver");
+    driver = kv_driver(&kv);
     if (ret < 0)
         err_set(e, ret, "-audiodev %s: %s", v, why.msg);
     else if (!driver || strcmp(driver, "none"))
@@ -223,13 +223,6 @@ static int set_audiodev(struct options *o, const char *v, struct err *e)
 static int set_sandbox(struct options *o, const char *v, struct err *e)
 {
     return strcmp(v, "off") ? err_set(e, -ENOTSUP, "-sandbox %s: not supported yet", v) : 0;
-}
-
-static int set_overcommit(struct options *o, const char *v, struct err *e)
-{
-    if (strstr(v, "=on") || strstr(v, "=yes"))
-        return err_set(e, -EINVAL, "-overcommit %s: not supported yet", v);
-    return 0;
 }
 
 /* ---- the table ------------------------------------------------------------------------ */
@@ -314,7 +307,7 @@ static const struct opt_row rows[] = {
     { "msg", "timestamp=on|off", GRP_RUN, "time stamps on messages", opt_msg },
     { "no-user-config", NULL, GRP_RUN, NULL, set_nothing },
     { "nodefconfig", NULL, GRP_RUN, NULL, set_nothing },
-    { "overcommit", "mem-lock=off", GRP_RUN, NULL, set_overcommit },
+    { "overcommit", "mem-lock=off", GRP_RUN, NULL, opt_overcommit },
     { "sandbox", "off", GRP_RUN, NULL, set_sandbox },
     { "s", NULL, GRP_DEBUG, "short for -gdb tcp::1234", set_gdb_default },
     { "gdb", "tcp:[HOST]:PORT|unix:PATH|stdio", GRP_DEBUG, "serve a gdb there ('target remote')", set_gdb },
@@ -495,12 +488,14 @@ static int default_consoles(struct options *o, struct err *e)
     bool serial = !o->n_serial && !o->nodefaults;
     bool monitor = !o->monitor && !o->n_mon && !o->nodefaults && !has_monitor(o);
 
-    if (o->nographic && serial && monitor) {
+    bool terminal = o->nographic && !o->daemonize;
+
+    if (terminal && serial && monitor) {
         o->serial[o->n_serial++] = "mon:stdio";
     } else {
         if (serial)
-            o->serial[o->n_serial++] = o->nographic ? "stdio" : "null";
-        if (monitor && o->nographic)
+            o->serial[o->n_serial++] = terminal ? "stdio" : "null";
+        if (monitor && terminal)
             return opt_monitor(o, "stdio", e);
     }
     return 0;

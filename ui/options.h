@@ -137,6 +137,7 @@ int opt_err_near(struct err *e, const char *word, const char *const *words, size
 /* options with a syntax of their own (opt-values.c); same contract as set() */
 int opt_memory(struct options *o, const char *val, struct err *e);
 int opt_smp(struct options *o, const char *val, struct err *e);
+int opt_overcommit(struct options *o, const char *val, struct err *e);
 int opt_machine(struct options *o, const char *val, struct err *e);
 int opt_device(struct options *o, const char *val, struct err *e);
 /* -global (opt-global.c) */

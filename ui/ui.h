@@ -79,6 +79,8 @@ void chardev_mux_on_quit(struct chardev *port, void (*quit)(void *opaque), void 
  * Runs at exit by itself; safe in a signal handler and when nothing was changed.
  */
 void ui_tty_restore(void);
+/** chardev_no_stdio() - nobody gets standard input and output from here on; @why, a constant, is told */
+void chardev_no_stdio(const char *why);
 
 /* ---- human monitor ----------------------------------------------------------- */
 

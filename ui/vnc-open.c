@@ -86,17 +86,16 @@ static int bind_one(struct vnc *v, const struct addrinfo *a, bool websocket)
 static int listen_tcp(struct vnc *v, const struct vnc_spec *s, const char *host, unsigned port,
                       bool websocket, struct err *e)
 {
-    struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM,
-                              .ai_family = s->ipv4 == s->ipv6 ? AF_UNSPEC : s->ipv4 ? AF_INET : AF_INET6 };
+    int family = s->ipv4 == s->ipv6 ? AF_UNSPEC : s->ipv4 ? AF_INET : AF_INET6;
     struct addrinfo *list;
+    struct err why;
     unsigned before = v->n_listeners;
     char text[8];
     int ret, bad = 0;
 
     snprintf(text, sizeof text, "%u", port);
-    ret = getaddrinfo(*host ? host : NULL, text, &hints, &list);
-    if (ret)
-        return err_set(e, -EINVAL, "%s: %s", *host ? host : "*", gai_strerror(ret));
+    if (host_lookup(host, text, SOCK_STREAM, family, AI_PASSIVE | AI_NUMERICSERV, &list, &why) < 0)
+        return err_set(e, -EINVAL, "%s: %s", *host ? host : "*", why.msg);
     for (const struct addrinfo *a = list; a; a = a->ai_next) {
         ret = bind_one(v, a, websocket);
         if (ret < 0 && (!bad || ret == -EADDRINUSE))

@@ -286,6 +286,21 @@ void clock_step(struct clock *c, struct timer_list *l, int64_t ns);
 
 /* ---- files ------------------------------------------------------------- */
 
+struct addrinfo;
+/**
+ * host_lookup() - addresses of @host and @port, for freeaddrinfo()
+ * @host: NULL or "": this host, or with AI_PASSIVE in @flags (AI_*) any of its addresses
+ * @port: a number from 0 to 65535, or a service's name
+ * @type: SOCK_STREAM, SOCK_DGRAM; @family: AF_UNSPEC for either
+ * Returns 0, or -EINVAL with @e saying why, without the names.
+ */
+int host_lookup(const char *host, const char *port, int type, int family, int flags, struct addrinfo **list,
+                struct err *e) MUST_CHECK;
+/** std_fds_open() - descriptors 0, 1 and 2 are taken from here on, first thing in main(): no file of ours gets
+ *  the number that messages are written to. Reading or writing those that were closed goes on to fail. */
+void std_fds_open(void);
+/** stdout_flush() - whether all that was printed has reached standard output; 0 or -EIO with @e set */
+int stdout_flush(struct err *e) MUST_CHECK;
 /** unlink_regular() - remove a file that we have written; what is no regular file (a device, a pipe, a
  *  link that the user named in place of one) stays */
 void unlink_regular(const char *path);

@@ -207,7 +207,7 @@ bool parse_output(const char *arg, bool *json)
     return false;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     const char *names[ARRAY_SIZE(commands)], *near;
     const char *cmd = argc > 1 ? argv[1] : NULL;
@@ -234,4 +234,14 @@ int main(int argc, char **argv)
     }
     near = nearest_word(cmd, names, ARRAY_SIZE(names));
     return fail("Command not found: %s%s%s%s", cmd, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = { "" };
+    int ret;
+
+    std_fds_open();
+    ret = run(argc, argv);
+    return stdout_flush(&e) < 0 && ret == 0 ? fail("%s", e.msg) : ret;
 }

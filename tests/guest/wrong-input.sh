@@ -159,5 +159,38 @@ wrong "serial port in use is named" 'port [0-9]+ is already in use' \
 wrong "memory of another size" '-m says' -object memory-backend-ram,id=r,size=1M -machine memory-backend=r -m 32
 wrong "an object of an unknown kind" "kind 'iothread' is not supported" -object iothread,id=t
 wrong "a secret that is not there" 'No such file' -object secret,id=s,file=/no/where
+wrong "a port beyond all" "port '99999999' is not from 0 to 65535" -serial tcp::99999999
+wrong "a debugger's port beyond all" "port '65536' is not" -gdb tcp::65536
+wrong "a network's port beyond all" "port '65536' is not" -nic socket,connect=127.0.0.1:65536
+wrong "JSON that ends too early names its option" '^transom: -blockdev .*not well-formed' -blockdev '{"driver":"file"'
+wrong "a device in JSON that is none" 'isa-debug-exti: unknown device' -device '{"driver":"isa-debug-exti"}'
+wrong "more vCPUs than there can be" 'up to 64 vCPUs' -smp 99999
+wrong "-overcommit neither on nor off" 'on or off' -overcommit mem-lock=maybe
+wrong "standard output in the background" 'given up with -daemonize' -daemonize -serial stdio
+
+# full NAME COMMAND...: what is printed onto a full disk is not lost in silence
+full() {
+    local name=$1
+    shift
+    status=0
+    timeout -k 5 20 "$@" > /dev/full 2> "$work/wrong.err" < /dev/null || status=$?
+    if [ "$status" = 1 ] && [ "$(wc -l < "$work/wrong.err")" = 1 ] && grep -q 'standard output: ' "$work/wrong.err"; then
+        pass "$name"
+    else
+        fail "$name" "status $status: $(tail_of "$work/wrong.err")"
+    fi
+}
+full "help onto a full disk" "$TRANSOM" -help
+full "versions onto a full disk" "$TRANSOM" -version
+full "what an image is, onto a full disk" "$TRANSOM-img" info "$work/empty"
+
+# no file of its own gets the number of one that was closed
+"$TRANSOM" -display none -S -m 16 -pidfile "$work/closed.pid" 0<&- 1>&- 2>&- &
+closed=$!
+wait_for 60 "$work/closed.pid" "^$closed\$" "$closed"
+taken=$(for fd in 0 1 2; do readlink "/proc/$closed/fd/$fd"; done | sort -u)
+if [ "$taken" = /dev/null ]; then pass "without standard files"; else fail "without standard files" "$taken"; fi
+end "$closed"
+
 wrong "log file that cannot open" 'nowhere' -D /nowhere/log -d int
 wrong "a KVM flag on the translator" 'kvm-asyncpf.* needs KVM' -cpu max,+kvm-asyncpf -accel tcg

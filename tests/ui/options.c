@@ -331,6 +331,10 @@ Test(options, debug_exit_port)
     cr_assert_eq(o.cfg.isa_debug_exit_port, 0x501);
     good(&o, "-device isa-debug-exit,iobase=0xf4,iosize=0x04");
     cr_assert_eq(o.cfg.isa_debug_exit_port, 0xf4);
+    good(&o, "-device {\"driver\":\"isa-debug-exit\",\"iobase\":244}");
+    cr_assert_eq(o.cfg.isa_debug_exit_port, 0xf4);
+    fails_with("-device {\"driver\":\"isa-debug-exti\"}", "did you mean isa-debug-exit?");
+    fails_with("-device virtio-blk-pci,drive", "'drive' lacks its value");
     fails_with("-device isa-debug-exit,iobase=0x10000", "iobase");
     fails_with("-device isa-debug-exit,iobase=-1", "iobase");
     options_free(&o);

@@ -211,11 +211,14 @@ int main(int argc, char **argv)
     struct err e = { "" };
     int ret;
 
+    std_fds_open();
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         usage(argc < 2 ? stderr : stdout);
         return argc < 2;
     }
     ret = run(&t, argc, argv, &e);
+    if (ret == 0)
+        ret = stdout_flush(&e);
     if (ret < 0)
         fprintf(stderr, "transom-trace: %s\n", e.msg);
     guest_symbols_free(t.symbols);
