@@ -22,6 +22,7 @@ static void flush(struct gdb *g)
             break;
         done += (size_t)n;
     }
+    done = MIN(done, g->tx_len);           /* the peer may have gone meanwhile: forget_peer() */
     g->tx_len -= done;
     memmove(g->tx, g->tx + done, g->tx_len);
 }
@@ -76,7 +77,8 @@ static void take_byte(struct gdb *g, uint8_t b)
     switch (gdb_rx_byte(&g->rx, b)) {
     case RX_PACKET:
         acknowledge(g, true);
-        gdb_packet(g);
+        if (g->connected)
+            gdb_packet(g);
         break;
     case RX_BAD_SUM:
         acknowledge(g, false);
@@ -119,8 +121,7 @@ static void process(struct gdb *g)
             take_byte(g, g->in[i]);
         i++;
     }
-    if (!g->connected)
-        return;
+    i = MIN(i, g->n_in);                   /* likewise */
     g->n_in -= i;
     memmove(g->in, g->in + i, g->n_in);
 }

@@ -154,7 +154,9 @@ static void send_packet(struct gdbrig *r)
     if (!pick(50))
         n = pick((unsigned)n + 1);
     r->room = pick(20) ? ~0ul : pick(3000);
+    r->gone_in = pick(100) ? 0 : 1 + pick(2);
     send_pieces(r, s, n);
+    r->gone_in = 0;
     free(s);
     if (!pick(10))
         rig_feed(r, &"\x03+-"[pick(3)], 1);

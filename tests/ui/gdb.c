@@ -326,6 +326,27 @@ Test(gdb, who_has_gone_leaves_no_breakpoints)
     cr_assert_eq(rig->m->run_state, RUN_RUNNING);
 }
 
+/* Packet @text, whose acknowledgement (1) or answer (2) finds nobody. */
+static void leave(const char *text, unsigned at)
+{
+    struct chardev *c = &rig->chr.c;
+
+    rig->gone_in = at;
+    say(text);
+    cr_assert_eq(rig->gone_in, 0, "%s", text);
+    cr_assert_neq(rig->m->run_state, RUN_RUNNING, "%s", text);
+    c->event(c->front, CHR_EVENT_OPENED);
+    expect("m500,1", "00");
+}
+
+Test(gdb, who_leaves_while_it_is_answered)
+{
+    leave("m500,10", 1);
+    leave("m500,10", 2);
+    leave("g", 2);
+    leave("c", 1);                          /* does not run for nobody */
+}
+
 /* ---- on every back end ---------------------------------------------------------------------- */
 
 static void each(void (*test)(void), unsigned cpus, const uint8_t *code, size_t len)

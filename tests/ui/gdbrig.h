@@ -24,6 +24,7 @@ struct gdbrig {
     bool want_stop, want_go, quit;
     char out[RIG_OUT_BYTES];     /* what the stub sent */
     size_t n_out, room;
+    unsigned gone_in;            /* the peer is gone at this write (1: the next); 0: it stays */
 };
 
 static inline void rig_die(const char *what, const struct err *e)
@@ -36,6 +37,10 @@ static inline int rig_write(struct chardev *c, const uint8_t *buf, int len)
 {
     struct gdbrig *r = (struct gdbrig *)c;
 
+    if (r->gone_in && !--r->gone_in) {
+        c->event(c->front, CHR_EVENT_CLOSED);   /* as stream_flush() does */
+        return len;
+    }
     len = (int)MIN((size_t)len, MIN(r->room, sizeof(r->out) - 1 - r->n_out));
     memcpy(r->out + r->n_out, buf, (size_t)len);
     r->n_out += (size_t)len;
