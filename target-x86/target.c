@@ -92,7 +92,7 @@ static unsigned trace_mode(uint32_t mode)
 const struct tcg_target x86_target = {
     .name = "x86",
     .n_globals = G_COUNT,
-    .globals = globals,
+    .globals = globals, .stack = G_RSP + 1,
     .cpu_size = sizeof(struct x86_cpu),
     .translate = x86_translate,
     .get_key = x86_get_key,

@@ -10,6 +10,8 @@
  *
  * A load leads stores, too, if nothing leaves the block between: then its page must be writable.
  *
+ * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks.
+ *
  * In a block that jumps to its own start accesses whose address grows by a constant, or stays, may keep
  * what leads to their page for the next round: they are marked as carried.
  *
@@ -182,6 +184,14 @@ static bool serves(const struct grouper *s, const struct group *g, const struct 
     return !write || g->write || (g->leader->opc == IR_LD && g->leaves == s->leaves);
 }
 
+/* Is the address with this identity relative to what the stack pointer is, or was at the start? */
+static bool is_stack(const struct grouper *s, uint32_t id)
+{
+    unsigned stack = s->b->target->stack;
+
+    return stack && (id == stack || id == s->sym[stack - 1].id);
+}
+
 static void place(struct grouper *s, struct ir_op *op)
 {
     bool write;
@@ -194,6 +204,8 @@ static void place(struct grouper *s, struct ir_op *op)
         if (serves(s, g, op, write) && join(s, g, op, bytes, write, align))
             return;
     }
+    if (is_stack(s, s->sym[op->a].id))
+        op->carry = CARRY_STACK;
     if (!s->touched)
         lead(s, op, bytes, write, align);
     if (s->n_sites < N_SITES)

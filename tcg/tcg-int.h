@@ -292,6 +292,7 @@ struct span {
 
 struct tcg_mmu {
     struct tcg *tcg;
+    struct tcg_cpu *cpu;     /* whose it is */
     bool narrow;
     uint64_t view_bytes, index_mask; /* of a map; which bits of a page number index it */
     uint8_t *base[MAP_SETS]; /* each set's maps; NULL until the set is first used */

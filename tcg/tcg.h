@@ -109,10 +109,12 @@ struct ir_op {
  * A leader that has no such page leaves the block, before its instruction, by the exit aux.
  * Carried operations, carry = 1 + 0..TCG_N_CARRY-1: in a block that jumps to its own start the address is
  * CARRY_MAX_STEP or less above that of the last round, or the same; so what leads to the page may be
- * kept for the next round. An implementation may ignore all of this. */
+ * kept for the next round; CARRY_STACK: it is relative to a global that is a stack pointer.
+ * An implementation may ignore all of this. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 4096
+#define CARRY_STACK 0xff
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**
@@ -294,6 +296,7 @@ enum tcg_exit { TCG_EXIT_NONE, TCG_EXIT_NEXT, TCG_EXIT_LOOKUP, TCG_EXIT_INTR,
 #define TCG_EXC_DEBUG 0x7ffffffdu
 
 #define TCG_N_SPILL 64
+#define STACK_NOWHERE 0x8000000000000000ull
 
 /** struct tcg_stored - TRACE_MEM of a store: its value goes to @at when it has happened; NULL: none waits */
 struct tcg_stored {
@@ -316,6 +319,9 @@ struct tcg_cpu {
     uint32_t fl;              /* F */
     uint32_t exception;       /* not 0: a guest exception is pending (target's number + 1) */
     uint64_t map_mask;        /* constant of the inline page-map path */
+    /* page that the stack was last found in, and host - guest for it; may be written. Forgotten at every
+     * change of maps. STACK_NOWHERE: none; no address in 48 bits lies in that page */
+    uint64_t stack_page, stack_delta;
     uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
     /* -- less hot ------------------------------------------------------------ */
     uint8_t vec_loaded;       /* host vector registers hold the guest's */
@@ -406,6 +412,8 @@ struct tcg_target {
     const char *name;
     unsigned n_globals;
     const struct tcg_global *globals;
+    unsigned stack;      /* number + 1 of the global that is the stack pointer: addresses relative to it are
+                          * nearly always in the page of the one before; 0: none is */
     size_t cpu_size;
     /** translate() - fill @b with IR for the block at @k; bounded by @max_insns.
      *  Fetches through tcg_fetch(); when the very first fetch faults it raises the

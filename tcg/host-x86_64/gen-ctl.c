@@ -408,7 +408,7 @@ void sides_emit(struct gen *g)
             g->fail = true;
             return;
         }
-        if (s->kind == STUB_MEM && s->carry)
+        if (s->kind == STUB_MEM && s->carry && s->carry != CARRY_STACK)
             mem_refill(g, s);
         if (s->kind != STUB_SIDE)
             continue;

@@ -81,7 +81,7 @@ struct stub {
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
     bool lead_w;             /* MEM: whose page must be writable */
     uint8_t carry;           /* MEM: like op->carry */
-    int16_t hi;              /* MEM, carried: end of the bytes, from the address on */
+    int16_t hi;              /* MEM, carried or on the stack: end of the bytes, from the address on */
     int16_t lo;
     bool alone;              /* LINK: to a block without groups */
     bool owes_f;             /* LINK: env->fl says how to make F, from rec */

@@ -12,7 +12,9 @@
  *
  * A carried access (group.c) compares its address with where the page of the round before ends:
  *   cmp t, [limit] ; jae refill ; mov c, [delta]
- * and what is at refill, behind the block, does the checks and the look-up.
+ * and what is at refill, behind the block, does the checks and the look-up. One relative to the stack pointer
+ * asks whether it lies in the page that the stack was last found in:
+ *   lea c, [t + lo] ; sub c, [stack_page] ; cmp c, page size - bytes ; ja refill ; mov c, [stack_delta]
  *
  * An address outside the canonical range finds some entry but makes a host
  * address outside the host's canonical range: the host fault is directed to the
@@ -155,13 +157,36 @@ size_t gen_carry_none(struct gen *g, unsigned n)
     return (size_t)(g->c.p - g->start);
 }
 
+static void span_of(struct stub *s, const struct ir_op *op)
+{
+    s->lo = s->lead ? op->span_lo : 0;
+    s->hi = s->lead ? op->span_hi : s->size;
+}
+
+static struct opn on_stack(struct gen *g, const struct ir_op *op, struct stub *s)
+{
+    struct code *c = &g->c;
+
+    s->carry = CARRY_STACK;
+    span_of(s, op);
+    if (s->lo)
+        lea(g, 8, s->c, s->t, NOREG, 0, s->lo);
+    else
+        mov_rr(c, 8, s->c, s->t);
+    ins(c, 8, 0x2b, s->c, ENV(stack_page));
+    alu_imm(c, 8, ALU_CMP, o_reg(s->c), (int64_t)PAGE_SIZE - (s->hi - s->lo));
+    s->from[0] = jcc32(c, 7);
+    mov_load(c, s->c, ENV(stack_delta));
+    s->op = c->p;
+    return o_mem(s->t, s->c);
+}
+
 static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
 {
     struct code *c = &g->c;
 
     s->carry = op->carry;
-    s->lo = s->lead ? op->span_lo : 0;
-    s->hi = s->lead ? op->span_hi : s->size;
+    span_of(s, op);
     ins(c, 8, 0x3b, s->t, CARRY(s->carry, limit));
     s->from[0] = jcc32(c, 3);
     mov_load(c, s->c, CARRY(s->carry, delta));
@@ -179,7 +204,9 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     s->lead_w = op->grp == GRP_LEAD_W;
     s->late = g->f_late;
     s->slot = op->aux;
-    if (op->carry)
+    if (op->carry == CARRY_STACK && !g->t->narrow)
+        return on_stack(g, op, s);
+    if (op->carry && op->carry != CARRY_STACK)
         return carried(g, op, s);
     if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
@@ -374,6 +401,35 @@ void mem_refill(struct gen *g, struct stub *s)
     jmp_to(c, s->op);
 }
 
+/*
+ * The stack is in another page, which is kept if it may be written. From here on s->from is as without
+ * that.
+ */
+static void stack_refill(struct gen *g, struct stub *s)
+{
+    struct code *c = &g->c;
+    uint8_t *absent;
+
+    patch32(s->from[0], c->p);
+    s->from[0] = s->hi - s->lo > 1 ? check_span(g, s->t, s->c, s->lo, s->hi - s->lo) : NULL;
+    map_lookup(g, s->t, s->c, ACC_WRITE);
+    ins(c, 8, 0x85, s->c, o_reg(s->c));
+    absent = jcc32(c, 4);
+    mov_store(c, ENV(stack_delta), s->c);
+    mov_store(c, ENV(stack_page), s->t);
+    alu_imm(c, 8, ALU_AND, ENV(stack_page), -(int64_t)PAGE_SIZE);
+    jmp_to(c, s->op);
+    if (s->write || s->lead_w) {
+        s->from[1] = absent;
+        return;
+    }
+    patch32(absent, c->p);
+    map_lookup(g, s->t, s->c, ACC_READ);
+    ins(c, 8, 0x85, s->c, o_reg(s->c));
+    s->from[1] = jcc32(c, 4);
+    jmp_to(c, s->op);
+}
+
 static void emit_mem_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
@@ -496,7 +552,10 @@ uint8_t *stubs_emit(struct gen *g)
             break;
         }
         switch (s->kind) {
-        case STUB_MEM: s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
+        case STUB_MEM:
+            if (s->carry == CARRY_STACK)
+                stack_refill(g, s);
+            s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;
