@@ -71,7 +71,7 @@ static struct guest *with_stack(void)
     struct guest *g = guest_new_on(TCG_BACKEND_HOST, true);
     struct tb_key k;
 
-    g->scattered = true;
+    g->joined = 1;
     guest_key(g, &k, GUEST_LONG, 0);
     cr_assert(tcg_store(&g->cpu->tcg, GUEST_DATA, 1, 0));      /* the map of writes has the page */
     g->cpu->tcg.stack_page = GUEST_DATA;
