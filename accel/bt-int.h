@@ -50,6 +50,7 @@ struct bt_phys {
     struct bt_map *map;         /* atomic */
     struct bt_map *retired;
     struct bt_block block[BT_BLOCKS];
+    uint32_t changes;           /* phys_ops.map_changes */
     uint32_t n_blocks;          /* atomic: grows while vCPUs look */
     uint32_t n_pages;           /* numbers given out */
     uint32_t max_pages;
@@ -129,6 +130,7 @@ void bt_pv_free(struct bt_cpu *c);
 void bt_raise_ferr(struct bt_cpu *c);
 /** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */
 enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page);
+bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w);
 /** bt_a20_mask()/bt_intr()/bt_set_ferr() - members of struct x86_bus, callable
  *  with guest vector state in host registers; opaque is the bt_cpu */
 uint64_t bt_a20_mask(void *opaque);

@@ -15,7 +15,7 @@
 void bt_phys_init(struct bt_phys *p, const struct machine *m)
 {
     p->map = p->retired = NULL;
-    p->n_blocks = 0;
+    p->n_blocks = p->changes = 0;
     p->n_pages = m->cfg.ram_bytes / PAGE;
     p->max_pages = p->n_pages + BT_EXTRA_PAGES;
 }
@@ -82,6 +82,7 @@ void bt_phys_rebuild(struct bt_phys *p, const struct machine *m)
     for (size_t i = 0; i < m->mem.n_flat; i++)
         add_piece(p, map, m, &m->mem.flat[i]);
     __atomic_store_n(&p->map, map, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&p->changes, 1, __ATOMIC_RELEASE);
     if (old) {
         old->retired_in = 0;
         old->next = p->retired;
@@ -160,6 +161,21 @@ enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page
     struct bt *bt = opaque;
 
     return bt_phys_find(&bt->phys, gpa, host, page);
+}
+
+/* A change meanwhile makes the window old, not wrong: the count is that of before. */
+bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w)
+{
+    struct bt_phys *p = &((struct bt *)opaque)->phys;
+    uint32_t changes = __atomic_load_n(&p->changes, __ATOMIC_ACQUIRE);
+    const struct bt_map *m = __atomic_load_n(&p->map, __ATOMIC_ACQUIRE);
+    uint32_t i = piece_search(m, gpa);
+    const struct bt_piece *f = &m->piece[i];
+
+    if (i >= m->n_pieces || f->kind != PHYS_RAM)
+        return false;
+    *w = (struct phys_window){ f->base, f->end - f->base, f->host, f->page, changes };
+    return true;
 }
 
 void bt_note_write(void *opaque, uint32_t page)

@@ -164,7 +164,8 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
                               .cache_bytes = o->tb_bytes, .n_cpus = bt->n_cpus,
                               .jitdump = o->jitdump, .bug = o->bug, .symbols = o->symbols };
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
-                             .mmio_write = bt_mmio_write, .opaque = bt };
+                             .mmio_write = bt_mmio_write, .window = bt_window,
+                             .map_changes = &bt->phys.changes, .opaque = bt };
 
     bt_trace_config(o, &cfg);
     if (bt_verify_config(bt, &cfg, e) < 0)

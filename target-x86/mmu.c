@@ -86,9 +86,15 @@ static bool walk_pde(struct x86_cpu *cpu, struct walk *w, uint64_t va, gpa_t dir
     return leaf(w, 12, w->entry[w->n - 1] & ADDR64);
 }
 
+/** rsvd64() - reserved bits of all entries of 4-level paging */
+static uint64_t rsvd64(const struct x86_cpu *cpu)
+{
+    return phys_rsvd(cpu, 51) | (cpu->efer & EFER_NXE ? 0 : PTE_NX);
+}
+
 static bool walk_4level(struct x86_cpu *cpu, struct walk *w, uint64_t va)
 {
-    uint64_t rsvd = phys_rsvd(cpu, 51) | (cpu->efer & EFER_NXE ? 0 : PTE_NX);
+    uint64_t rsvd = rsvd64(cpu);
     bool gib = x86_has(cpu, FEAT_80000001_EDX, F81D_PDPE1GB);
     uint64_t e;
 
@@ -140,15 +146,55 @@ static bool walk_32(struct x86_cpu *cpu, struct walk *w, uint64_t va)
     return leaf(w, 12, w->entry[1] & 0xfffff000);
 }
 
-static bool walk_tables(struct x86_cpu *cpu, struct walk *w, uint64_t va)
+static void walk_begin(struct x86_cpu *cpu, struct walk *w)
 {
     w->n = 0;
     w->error = 0;
     w->perm = PTE_W | PTE_U;
     w->a20 = cpu->bus->a20_mask(cpu->bus->opaque);
+}
+
+static bool walk_tables(struct x86_cpu *cpu, struct walk *w, uint64_t va)
+{
+    walk_begin(cpu, w);
     if (x86_lma(cpu))
         return walk_4level(cpu, w, va);
     return cpu->cr4 & CR4_PAE ? walk_pae(cpu, w, va) : walk_32(cpu, w, va);
+}
+
+/* ---- what walks have found: the SDM's paging-structure caches, vol. 3, 4.10.3 ------------------ */
+
+static struct x86_table_memo *memo_of(struct x86_cpu *cpu, uint64_t va)
+{
+    return &cpu->table_memo[va >> 21 & (ARRAY_SIZE(cpu->table_memo) - 1)];
+}
+
+/** walk_known() - walk_tables() from the page table on when a walk since the last flush has been there */
+static bool walk_known(struct x86_cpu *cpu, struct walk *w, uint64_t va)
+{
+    const struct x86_table_memo *m = memo_of(cpu, va);
+
+    if (m->until != cpu->tcg.mmu_flushes + 1 || m->at != va >> 21)
+        return walk_tables(cpu, w, va);
+    walk_begin(cpu, w);
+    w->perm = m->perm;
+    w->size = 8;
+    return step(cpu, w, m->table, va >> 12 & 511, rsvd64(cpu)) &&
+           leaf(w, 12, w->entry[0] & ADDR64);
+}
+
+/** remember() - the page table that the complete walk @w, whose accessed bits are set, has come to */
+static void remember(struct x86_cpu *cpu, const struct walk *w, uint64_t va)
+{
+    struct x86_table_memo *m = memo_of(cpu, va);
+    const uint64_t *e = w->entry;
+
+    if (w->n < MAX_LEVELS)               /* it is large, or known, or paging is of another kind */
+        return;
+    m->at = va >> 21;
+    m->table = e[2] & ADDR64;
+    m->perm = (e[0] & e[1] & e[2] & (PTE_W | PTE_U)) | ((e[0] | e[1] | e[2]) & PTE_NX);
+    m->until = cpu->tcg.mmu_flushes + 1;
 }
 
 /** set_accessed() - A in every entry, D in the last when @dirty; false: changed meanwhile */
@@ -271,7 +317,7 @@ enum tcg_fill_result x86_walk(struct tcg_cpu *tc, uint64_t va, enum tcg_access a
     if (!x86_lma(cpu))
         va = (uint32_t)va;
     do {
-        if (!walk_tables(cpu, &w, va))
+        if (!walk_known(cpu, &w, va))
             return walk_fault(cpu, va, acc, user, probe, w.error);
         w.key_bits = key_bits(cpu, &w);
         if (!may(cpu, &w, acc, user))
@@ -279,6 +325,7 @@ enum tcg_fill_result x86_walk(struct tcg_cpu *tc, uint64_t va, enum tcg_access a
                               (key_blocks(cpu, w.key_bits, acc, user) ? PF_PK : 0));
     } while (!set_accessed(cpu, &w, acc == ACC_WRITE));
 
+    remember(cpu, &w, va);
     last = w.entry[w.n - 1];
     out->gpa = (w.base | (va & (BIT(w.shift) - 1))) & w.a20;
     out->page_shift = w.a20 == ~0ull ? w.shift : 12;

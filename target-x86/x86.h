@@ -193,6 +193,13 @@ struct x86_avx512 {
     uint8_t hi16[16][64];     /* ZMM16..31 */
 } __attribute__((aligned(64)));
 
+/** struct x86_table_memo - the page table of 2 MiB of the address space, 4-level paging
+ *  @at: linear address >> 21; @until: the value of tcg.mmu_flushes that ends it, 0: there is none; @perm: see struct walk */
+struct x86_table_memo {
+    uint64_t at, until, perm;
+    gpa_t table;
+};
+
 struct x86_cpu {
     struct tcg_cpu tcg;       /* first; tcg.regs[] are RAX..R15, tcg.pc is RIP/EIP */
 
@@ -244,8 +251,9 @@ struct x86_cpu {
     uint64_t pkrs;            /* rights of the 16 protection keys: supervisor pages; */
     uint32_t pkru;            /* user pages. x86_set_pkru() changes it */
 
-    /* paging: PDPTEs in PAE mode, loaded by MOV CR3 */
+    /* paging: PDPTEs in PAE mode, loaded by MOV CR3; tables that walks have found */
     uint64_t pdpte[4];
+    struct x86_table_memo table_memo[8];
 
     /* vector and x87 */
     struct x86_fxarea fx;

@@ -396,11 +396,10 @@ unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len,
 
 uint64_t tcg_phys_load(struct tcg_cpu *cpu, gpa_t gpa, unsigned size)
 {
-    const struct tcg *t = cpu->tcg;
     uint8_t *host;
     uint32_t page;
     uint64_t v = 0;
-    enum phys_kind k = t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page);
+    enum phys_kind k = phys_find(cpu, gpa & ~(gpa_t)PAGE_MASK, &host, &page);
 
     if (k == PHYS_RAM || k == PHYS_ROM) {
         host += gpa & PAGE_MASK;
@@ -417,7 +416,7 @@ bool tcg_phys_cmpxchg(struct tcg_cpu *cpu, gpa_t gpa, unsigned size, uint64_t ol
     uint8_t *host;
     uint32_t page;
 
-    if (t->phys.lookup(t->phys.opaque, gpa & ~(gpa_t)PAGE_MASK, &host, &page) != PHYS_RAM)
+    if (phys_find(cpu, gpa & ~(gpa_t)PAGE_MASK, &host, &page) != PHYS_RAM)
         return true;         /* a page table in ROM or a device: bits stay as they are */
     if (unlikely(page >= t->phys.first_noted) && t->phys.note_write)
         t->phys.note_write(t->phys.opaque, page);

@@ -54,6 +54,22 @@ static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tc
 
 #endif
 
+/** mmu_look_elsewhere() - phys_find() when the window does not have it */
+enum phys_kind mmu_look_elsewhere(struct tcg_cpu *cpu, gpa_t gpa, uint8_t **host, uint32_t *page);
+
+/** phys_find() - phys_ops.lookup() of the page at @gpa */
+static inline enum phys_kind phys_find(struct tcg_cpu *cpu, gpa_t gpa, uint8_t **host, uint32_t *page)
+{
+    const struct phys_window *w = &cpu->mmu->window;
+
+    if (unlikely(gpa - w->base >= w->len ||
+                 __atomic_load_n(cpu->tcg->phys.map_changes, __ATOMIC_RELAXED) != w->changes))
+        return mmu_look_elsewhere(cpu, gpa, host, page);
+    *host = w->host + (gpa - w->base);
+    *page = w->page + (uint32_t)((gpa - w->base) / PAGE_SIZE);
+    return PHYS_RAM;
+}
+
 /** mmu_resolve() - walk the guest's tables for @va and fill the map; false: a guest
  *  fault is pending (unless @probe) */
 bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, enum tcg_access acc,

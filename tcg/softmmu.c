@@ -243,6 +243,8 @@ void tcg_mmu_set_view(struct tcg_cpu *cpu, enum tcg_view v)
 void tcg_mmu_flush(struct tcg_cpu *cpu, bool global)
 {
     struct tcg_mmu *m = cpu->mmu;
+
+    cpu->mmu_flushes++;
 #if TCG_FLAT_MAPS
     for (unsigned i = 0; i < MAP_SETS; i++)
         if (m->set[i].journal[0] | m->set[i].journal[1])
@@ -287,6 +289,8 @@ static unsigned set_choose(struct tcg_mmu *m)
 void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush)
 {
     struct tcg_mmu *m = cpu->mmu;
+
+    cpu->mmu_flushes++;
 #if TCG_FLAT_MAPS
     int i = find_set(m, tag);
     if (i < 0) {
@@ -309,6 +313,8 @@ void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush)
 void tcg_mmu_flush_page(struct tcg_cpu *cpu, uint64_t va)
 {
     struct tcg_mmu *m = cpu->mmu;
+
+    cpu->mmu_flushes++;
 #if TCG_FLAT_MAPS
     set_flush_page(m, m->cur, va);
     for (unsigned i = 0; i < MAP_SETS; i++)
@@ -328,6 +334,7 @@ void tcg_mmu_flush_page(struct tcg_cpu *cpu, uint64_t va)
 
 void tcg_mmu_flush_tag(struct tcg_cpu *cpu, uint32_t tag)
 {
+    cpu->mmu_flushes++;
 #if TCG_FLAT_MAPS
     int i = find_set(cpu->mmu, tag);
     if (i >= 0)
@@ -339,6 +346,7 @@ void tcg_mmu_flush_tag(struct tcg_cpu *cpu, uint32_t tag)
 
 void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va)
 {
+    cpu->mmu_flushes++;
 #if TCG_FLAT_MAPS
     int i = find_set(cpu->mmu, tag);
     if (i >= 0)
@@ -473,6 +481,20 @@ static void fill_write(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, uin
 #endif
 }
 
+enum phys_kind mmu_look_elsewhere(struct tcg_cpu *cpu, gpa_t gpa, uint8_t **host, uint32_t *page)
+{
+    const struct phys_ops *phys = &cpu->tcg->phys;
+    struct phys_window *w = &cpu->mmu->window;
+
+    if (!phys->window || !phys->window(phys->opaque, gpa, w)) {
+        w->len = 0;
+        return phys->lookup(phys->opaque, gpa, host, page);
+    }
+    *host = w->host + (gpa - w->base);
+    *page = w->page + (uint32_t)((gpa - w->base) / PAGE_SIZE);
+    return PHYS_RAM;
+}
+
 /* The walk and what follows. False: a guest fault is pending. */
 bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
                          enum tcg_access acc, bool probe, struct place *p)
@@ -493,7 +515,7 @@ bool mmu_resolve(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va,
     if (t->target->walk(cpu, va, acc, view == VIEW_USER, probe, &f) == FILL_FAULT)
         return false;
     p->gpa = f.gpa;
-    kind = t->phys.lookup(t->phys.opaque, f.gpa & ~(gpa_t)PAGE_MASK, &host, &page);
+    kind = phys_find(cpu, f.gpa & ~(gpa_t)PAGE_MASK, &host, &page);
     p->rom = kind == PHYS_ROM;
     p->page = page;
     p->has_code = false;

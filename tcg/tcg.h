@@ -341,6 +341,7 @@ struct tcg_cpu {
     uint64_t map_base;        /* the current view's page map */
     uint64_t map_base_now;    /* what GS base is, while in translated code */
     struct tcg_mmu *mmu;
+    uint64_t mmu_flushes;     /* goes up with each flush of any kind: what a target keeps of its walks is old then */
     struct tcg *tcg;
     struct jump_cache_entry *jc;   /* indirect-jump cache, behind the struct: jc_offset() */
     struct tcg_slow *slow;         /* == &slow_area */
@@ -473,10 +474,22 @@ struct tcg_target {
 /* Physical memory, as the accelerator glue gives it                             */
 
 enum phys_kind { PHYS_RAM, PHYS_ROM, PHYS_MMIO, PHYS_NONE };
+/** struct phys_window - @len bytes of RAM from @base on, at @host, the first of RAM page @page, as long as
+ *  phys_ops.map_changes is @changes */
+struct phys_window {
+    gpa_t base;
+    uint64_t len;
+    uint8_t *host;
+    uint32_t page, changes;
+};
 struct phys_ops {
     /** lookup() - the page at @gpa (page aligned): host address for RAM/ROM.
      *  RAM pages also get a small number @ram_page (< n_ram_pages), ROM as well. */
     enum phys_kind (*lookup)(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *ram_page);
+    /** window() - what lookup() would say of all RAM around @gpa; false: it is none. Both may be NULL;
+     *  callable like lookup() */
+    bool (*window)(void *opaque, gpa_t gpa, struct phys_window *w);
+    const uint32_t *map_changes;   /* atomic */
     uint64_t (*mmio_read)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
     void (*mmio_write)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
     /** note_write() - RAM page @ram_page is about to be written; called for pages from

@@ -85,6 +85,93 @@ Test(mmu, error_codes)
     sr_free(r);
 }
 
+static void set_entry(struct sys_rig *r, unsigned level, uint64_t va, uint64_t flags)
+{
+    uint64_t at = SR_TABLES;
+    uint8_t *e;
+
+    for (unsigned i = 0; i < level; i++)
+        at = ldl64(r->ram + at + (va >> (39 - 9 * i) & 511) * 8) & 0xffffffffff000;
+    e = r->ram + at + (va >> (39 - 9 * level) & 511) * 8;
+    stl64(e, (ldl64(e) & 0xffffffffff000) | flags);
+}
+
+/* The second walk of 2 MiB begins at their page table: rights of all levels count as in the first. */
+Test(mmu, known_tables_have_their_rights)
+{
+    static const uint64_t rights[] = { P | W | U, P | U, P | W, P | W | U | NX };
+    struct sys_rig *r = sr_long();
+    struct tcg_fill f;
+
+    sr_map(r, 0x200000, 0x7000, P | W | U | A | D);
+    sr_map(r, 0x201000, 0x8000, P | W | U | A | D);
+    for (unsigned n = 0; n < 64 * 12; n++) {
+        enum tcg_access acc = n / 64 % 3;
+        bool user = n / 192, ok;
+        uint32_t error;
+
+        for (unsigned level = 0; level < 3; level++)
+            set_entry(r, level, 0x200000, rights[n >> level * 2 & 3] | A);
+        tcg_mmu_flush(r->tc, true);
+        ok = walk(r, 0x201000, acc, user, &f);
+        error = r->cpu->exc_error;
+        sr_exception(r);
+        tcg_mmu_flush(r->tc, true);
+        if (!walk(r, 0x200000, ACC_READ, false, &f))
+            cr_assert(false, "the supervisor may read");
+        cr_assert_eq(walk(r, 0x201000, acc, user, &f), ok, "case %u", n);
+        if (ok)
+            cr_assert_eq(f.gpa, 0x8000);
+        else
+            cr_assert_eq(r->cpu->exc_error, error, "case %u", n);
+        sr_exception(r);
+    }
+    sr_free(r);
+}
+
+/* What INVLPG, MOV CR3 and the others forget is not only what the page maps have. */
+Test(mmu, flushes_forget_known_tables)
+{
+    struct sys_rig *r = sr_long();
+    struct tcg_fill f;
+
+    sr_map(r, 0x200000, 0x7000, P | W | U);
+    for (unsigned how = 0; how < 5; how++) {
+        set_entry(r, 2, 0x200000, P | W | U);
+        tcg_mmu_flush(r->tc, true);
+        cr_assert(walk(r, 0x200000, ACC_READ, true, &f));
+        set_entry(r, 2, 0x200000, 0);
+        switch (how) {
+        case 0: h_invlpg(r->tc, 0x5000, 0, 0); break;       /* of any page */
+        case 1: h_mov_to_cr(r->tc, 3, r->cpu->cr3, 0); break;
+        case 2: tcg_mmu_flush_tag(r->tc, 0); break;
+        case 3: tcg_mmu_flush_tag_page(r->tc, 0, 0x200000); break;
+        default: tcg_mmu_flush(r->tc, false); break;
+        }
+        expect_pf(r, 0x200000, ACC_READ, true, PF_U);
+    }
+    sr_free(r);
+}
+
+/* A bits of the upper levels are set again after a flush, and a table that is not there is no known one. */
+Test(mmu, known_tables_have_been_accessed)
+{
+    struct sys_rig *r = sr_long();
+    struct tcg_fill f;
+
+    sr_map(r, 0x200000, 0x7000, P | W | U);
+    set_entry(r, 2, 0x200000, 0);
+    expect_pf(r, 0x200000, ACC_READ, true, PF_U);
+    set_entry(r, 2, 0x200000, P | W | U);
+    cr_assert(walk(r, 0x200000, ACC_READ, true, &f), "needs no flush");
+    cr_assert_eq(pte(r, 2, 0x200000) & A, A);
+    set_entry(r, 2, 0x200000, P | W | U);
+    h_invlpg(r->tc, 0x200000, 0, 0);
+    cr_assert(walk(r, 0x200000, ACC_READ, true, &f));
+    cr_assert_eq(pte(r, 2, 0x200000) & A, A);
+    sr_free(r);
+}
+
 Test(mmu, wp_off_lets_the_supervisor_write)
 {
     struct sys_rig *r = sr_long();

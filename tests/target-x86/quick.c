@@ -25,6 +25,14 @@ struct saved {
     uint8_t ram[USED];
 };
 
+static struct saved *saved_new(void)
+{
+    struct saved *s = aligned_alloc(64, align_up(sizeof(*s), 64));
+
+    cr_assert(s);
+    return s;
+}
+
 static void save(struct sys_rig *r, struct saved *s)
 {
     memcpy(&s->cpu, r->cpu, sizeof(s->cpu));
@@ -164,7 +172,7 @@ static void random_event(struct sys_rig *r)
 Test(quick, events)
 {
     struct sys_rig *r = sr_long();
-    struct saved *fresh = xmalloc(sizeof(*fresh)), *start = xmalloc(sizeof(*start)), *slow = xmalloc(sizeof(*slow));
+    struct saved *fresh = saved_new(), *start = saved_new(), *slow = saved_new();
     unsigned taken = 0;
 
     save(r, fresh);
@@ -218,7 +226,7 @@ static void random_frame(struct sys_rig *r)
 Test(quick, iret)
 {
     struct sys_rig *r = sr_long();
-    struct saved *fresh = xmalloc(sizeof(*fresh)), *start = xmalloc(sizeof(*start)), *slow = xmalloc(sizeof(*slow));
+    struct saved *fresh = saved_new(), *start = saved_new(), *slow = saved_new();
     unsigned taken = 0;
     uint64_t done;
 
