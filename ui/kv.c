@@ -2,6 +2,7 @@
  * kv.c - option arguments as lists of key and value
  */
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include "ui/kv.h"
 
@@ -248,4 +249,35 @@ int kv_parse(struct kv_list *l, const char *text, struct err *e)
     if (take_object(&j) && (skip_space(&j), !*j.s))
         return 0;
     return err_set(e, -EINVAL, "not well-formed JSON at character %zu", (size_t)(j.s - text) + 1);
+}
+
+/* ---- complaints ------------------------------------------------------------------------- */
+
+int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
+                 const char *dash, const char *fmt, ...)
+{
+    const char *near = nearest_word(word, words, n);
+    char text[320];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return err_set(e, -EINVAL, "%s%s%s%s%s", text, near ? " (did you mean " : "",
+                   near ? dash : "", near ? near : "", near ? "?)" : "");
+}
+
+int opt_only_keys(const struct kv_list *l, const char *const *keys, size_t n, const char *opt, const char *val,
+                  struct err *e)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const char *key = *l->item[i].key ? l->item[i].key : l->item[i].val;
+        bool known = i == 0 && !*l->item[i].key;
+
+        for (size_t k = 0; k < n; k++)
+            known |= !strcmp(key, keys[k]);
+        if (!known)
+            return opt_err_near(e, key, keys, n, "", "%s%s: unknown property '%s'", opt, val, key);
+    }
+    return 0;
 }

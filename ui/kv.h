@@ -34,4 +34,15 @@ void kv_del(struct kv_list *l, const char *key);
 /** kv_free() - everything in @l, which is empty then */
 void kv_free(struct kv_list *l);
 
+/* ---- what is wrong with them ---- */
+
+/** opt_err_near() - err_set() with the nearest of @words appended as a suggestion */
+int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
+                 const char *dash, const char *fmt, ...) PRINTF(6, 7);
+
+/** opt_only_keys() - whether all of @l, whose first may be a bare word, have one of @n @keys; 0 or -EINVAL with
+ *  @e set, which begins with @opt ("-device ", or "") and @val */
+int opt_only_keys(const struct kv_list *l, const char *const *keys, size_t n, const char *opt, const char *val,
+                  struct err *e) MUST_CHECK;
+
 #endif

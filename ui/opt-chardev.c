@@ -143,21 +143,6 @@ static bool number(const struct kv_list *kv, const char *key, unsigned def, unsi
     return !text || (*text && !*end);
 }
 
-static int only_keys(const struct kv_list *kv, const char *val, const char *const *keys, size_t n,
-                     struct err *e)
-{
-    for (size_t i = 0; i < kv->n; i++) {
-        const char *key = kv->item[i].key;
-        bool known = !*key && i == 0;
-
-        for (size_t k = 0; k < n; k++)
-            known |= !strcmp(key, keys[k]);
-        if (!known)
-            return opt_err_near(e, key, keys, n, "", "-device %s: unknown property '%s'", val, key);
-    }
-    return 0;
-}
-
 /* By index=, by iobase=, or the first that is free. */
 static int serial_place(const struct options *o, const struct kv_list *kv, const char *val, unsigned *place,
                         struct err *e)
@@ -187,7 +172,7 @@ static int serial_device(struct options *o, const struct kv_list *kv, const char
     const char *chr = kv_get(kv, "chardev");
     unsigned n;
 
-    if (only_keys(kv, val, keys, ARRAY_SIZE(keys), e) < 0 || serial_place(o, kv, val, &n, e) < 0)
+    if (opt_only_keys(kv, keys, ARRAY_SIZE(keys), "-device ", val, e) < 0 || serial_place(o, kv, val, &n, e) < 0)
         return -EINVAL;
     o->serial_own[n] = chr ? xasprintf("chardev:%s", chr) : xstrdup("null");
     o->serial[n] = o->serial_own[n];
@@ -203,7 +188,7 @@ static int debugcon_device(struct options *o, const struct kv_list *kv, const ch
     const char *chr = kv_get(kv, "chardev");
     unsigned base, readback;
 
-    if (only_keys(kv, val, keys, ARRAY_SIZE(keys), e) < 0)
+    if (opt_only_keys(kv, keys, ARRAY_SIZE(keys), "-device ", val, e) < 0)
         return -EINVAL;
     if (!number(kv, "iobase", DEBUGCON_PORT, &base) || base != DEBUGCON_PORT ||
         !number(kv, "readback", 0xe9, &readback) || readback != 0xe9)

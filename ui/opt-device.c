@@ -21,15 +21,8 @@ static int debug_exit(struct options *o, const struct kv_list *l, const char *va
     static const char *const keys[] = { "driver", "iobase", "iosize", "id" };
     uint64_t port = 0x501, size = 2;
 
-    for (size_t i = 0; i < l->n; i++) {
-        const char *key = *l->item[i].key ? l->item[i].key : l->item[i].val;
-        bool known = i == 0 && !*l->item[i].key;
-
-        for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
-            known |= !strcmp(key, keys[k]);
-        if (!known)
-            return opt_err_near(e, key, keys, ARRAY_SIZE(keys), "", "-device %s: unknown property '%s'", val, key);
-    }
+    if (opt_only_keys(l, keys, ARRAY_SIZE(keys), "-device ", val, e) < 0)
+        return -EINVAL;
     if (number(l, "iobase", 0xfffc, &port) < 0)
         return err_set(e, -EINVAL, "-device %s: iobase is a port, 0 to 0xfffc", val);
     if (number(l, "iosize", 4, &size) < 0 || !size)

@@ -40,29 +40,13 @@ void objects_free(struct opt_object *list)
     }
 }
 
-/* Keys that a kind has; others are refused, as are values that would have an effect. */
-static int check_keys(const struct kv_list *kv, const char *const *keys, size_t n, const char *what,
-                      struct err *e)
-{
-    for (size_t i = 0; i < kv->n; i++) {
-        const char *key = kv->item[i].key;
-        bool known = !*key && i == 0;
-
-        for (size_t k = 0; k < n; k++)
-            known |= !strcmp(key, keys[k]);
-        if (!known)
-            return opt_err_near(e, key, keys, n, "", "%s: unknown property '%s'", what, key);
-    }
-    return 0;
-}
-
 static int add_secret(struct opt_object **list, const struct kv_list *kv, const char *id, const char *what,
                       struct err *e)
 {
     static const char *const keys[] = { "qom-type", "id", "data", "file", "format", "keyid", "iv" };
     const char *file = kv_get(kv, "file");
 
-    if (check_keys(kv, keys, ARRAY_SIZE(keys), what, e) < 0)
+    if (opt_only_keys(kv, keys, ARRAY_SIZE(keys), "", what, e) < 0)
         return -EINVAL;
     if (!file == !kv_get(kv, "data"))
         return err_set(e, -EINVAL, "%s: one of data= and file= is wanted", what);
@@ -79,7 +63,7 @@ static int add_memory(struct opt_object **list, const struct kv_list *kv, const 
     const char *size = kv_get(kv, "size");
     uint64_t bytes;
 
-    if (check_keys(kv, keys, ARRAY_SIZE(keys), what, e) < 0)
+    if (opt_only_keys(kv, keys, ARRAY_SIZE(keys), "", what, e) < 0)
         return -EINVAL;
     for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
         const char *v = kv_get(kv, off[i]);

@@ -351,20 +351,6 @@ const struct opt_row *options_table(size_t *n)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
-                 const char *dash, const char *fmt, ...)
-{
-    const char *near = nearest_word(word, words, n);
-    char text[320];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    return err_set(e, -EINVAL, "%s%s%s%s%s", text, near ? " (did you mean " : "",
-                   near ? dash : "", near ? near : "", near ? "?)" : "");
-}
-
 static int unknown_option(const char *arg, const char *name, struct err *e)
 {
     const char *names[ARRAY_SIZE(rows)];

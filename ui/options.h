@@ -130,10 +130,6 @@ int options_log(const struct options *o, struct err *e) MUST_CHECK;
 /** options_info() - print what @o->action asks for (help.c) */
 void options_info(const struct options *o, FILE *f);
 
-/** opt_err() - err_set() with the nearest of @words appended as a suggestion */
-int opt_err_near(struct err *e, const char *word, const char *const *words, size_t n,
-                 const char *dash, const char *fmt, ...) PRINTF(6, 7);
-
 /* options with a syntax of their own (opt-values.c); same contract as set() */
 int opt_memory(struct options *o, const char *val, struct err *e);
 int opt_smp(struct options *o, const char *val, struct err *e);

@@ -133,31 +133,31 @@ static void stop(struct run *r, enum run_state why)
     machine_unlock(r->m);
 }
 
-static void cont(struct run *r)
+/* Everything but the vCPUs goes on; false: it does already, or only a reset helps. */
+static bool go_on(struct run *r)
 {
     if (r->m->run_state == RUN_RUNNING || r->m->run_state == RUN_SHUTDOWN)
-        return;
+        return false;
     r->m->run_state = RUN_RUNNING;
     machine_lock(r->m);
     drives_resume(r->m);
     machine_unlock(r->m);
     r->io_error = false;
     event(r, "RESUME");
-    r->m->accel->resume_all(r->m);
+    return true;
+}
+
+static void cont(struct run *r)
+{
+    if (go_on(r))
+        r->m->accel->resume_all(r->m);
 }
 
 /* As the debugger wants it: all, or some of them one instruction. */
 static void debug_go(struct run *r)
 {
-    if (r->m->run_state == RUN_RUNNING || r->m->run_state == RUN_SHUTDOWN)
-        return;
-    r->m->run_state = RUN_RUNNING;
-    machine_lock(r->m);
-    drives_resume(r->m);
-    machine_unlock(r->m);
-    r->io_error = false;
-    event(r, "RESUME");
-    gdb_resume(r->gdb);
+    if (go_on(r))
+        gdb_resume(r->gdb);
 }
 
 /* @why: CAUSE_NONE for the one at the start */
