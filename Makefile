@@ -72,7 +72,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/boot/direct.c hw/boot/elf.c hw/boot/firmware.c \
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
-	hw/disk/drive.c hw/disk/fdc.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
+	hw/disk/drive.c hw/disk/fdc.c hw/disk/fdc-cmd.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
 	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c \
 	hw/display/console.c hw/display/vga-draw.c hw/display/vga-edid.c hw/display/vga-mem.c \
 	hw/display/vga-pci.c hw/display/vga-text.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \

@@ -20,14 +20,14 @@ static void setup_unit(struct device *d, const void *arg)
     cr_assert_eq(prop_set(d, "drive", "fd", &e), 0, "%s", e.msg);
 }
 
-static void guest_init(struct guest *g)
+static void guest_with(struct guest *g, unsigned sectors)
 {
     struct err e = { "" };
 
     memset(g, 0, sizeof *g);
     rig_init(&g->r);
     g->m = g->r.m;
-    g->d = rig_drive(&g->r, "fd", 2880);
+    g->d = rig_drive(&g->r, "fd", sectors);
     for (unsigned i = 0; i < 16; i++)
         g->m->isa_irq[i] = (struct irq_line){ watch_line, g->irq, i };
     bench_add(&g->r.b, &i8237_type, 0, NULL);
@@ -39,6 +39,11 @@ static void guest_init(struct guest *g)
     outb(g->m, 0xd4, 0);
     outb(g->m, 0x3f2, 0);
     outb(g->m, 0x3f2, 0x1c);
+}
+
+static void guest_init(struct guest *g)
+{
+    guest_with(g, 2880);
 }
 
 static void dma(struct guest *g, uint8_t mode, unsigned bytes)
@@ -140,6 +145,51 @@ Test(fdc, seek_read_write)
     cr_assert_eq(out[3], 2, "next track");
     cr_assert_eq(rig_file_byte(&g.r, 0, (36 + 18 + 17) * 512), 0xee);
     cr_assert_eq(rig_file_byte(&g.r, 0, (36 + 18 + 18) * 512), (36 + 18 + 18 + 1) & 0xff);
+    rig_free(&g.r);
+}
+
+/* FORMAT of the track under head @head; returns ST0 */
+static uint8_t format(struct guest *g, uint8_t head, uint8_t sectors)
+{
+    const uint8_t cmd[] = { 0x4d, head << 2, 2, sectors, 0x54, 0xf6 };
+    uint8_t out[16];
+
+    dma(g, 0x48, sectors * 4);
+    send(g, cmd, sizeof cmd);
+    cr_assert_eq(results(g, out), 7);
+    return out[0];
+}
+
+Test(fdc, format_fills_a_track)
+{
+    static const uint8_t seek[] = { 0x0f, 0, 2 };
+    struct guest g;
+    uint8_t out[16];
+
+    guest_init(&g);
+    settle(&g);
+    send(&g, seek, 3);
+    send(&g, sense, 1);
+    results(&g, out);
+    cr_assert_eq(format(&g, 1, 18) & 0xc0, 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, (2 * 36 + 18) * 512 - 1), (2 * 36 + 18) & 0xff);
+    cr_assert_eq(rig_file_byte(&g.r, 0, (2 * 36 + 18) * 512), 0xf6);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 3 * 36 * 512 - 1), 0xf6);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 3 * 36 * 512), (3 * 36 + 1) & 0xff);
+    cr_assert_eq(format(&g, 0, 19) & 0xc0, 0x40, "more sectors than the track has");
+    rig_free(&g.r);
+}
+
+Test(fdc, no_second_side_to_format)
+{
+    struct guest g;
+
+    guest_with(&g, 320);                 /* 160 KB: one side, 8 sectors a track */
+    settle(&g);
+    cr_assert_eq(format(&g, 1, 8) & 0xc0, 0x40);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 8 * 512), 9, "the next track keeps what it has");
+    cr_assert_eq(format(&g, 0, 8) & 0xc0, 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 0), 0xf6);
     rig_free(&g.r);
 }
 
