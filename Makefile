@@ -85,7 +85,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/pci/bridge.c hw/pci/root-port.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
-	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
+	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-net-ctrl.c hw/virtio/virtio-pci.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
 	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-bitmap.c block/qcow2-cache.c block/qcow2-check.c \

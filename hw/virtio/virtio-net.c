@@ -3,68 +3,29 @@
  *
  * Queues: receive and transmit in pairs, then control. A kick sends at once, up
  * to TX_BUDGET frames: on a busy host, another thread would have to wait for its
- * turn, and with it every acknowledgement. A timer goes on with the rest. Buffers for receiving are taken from the ring as frames need them;
- * those taken for a frame that did not fit yet wait in a stash. A back end with queues
- * of its own (tap) keeps each pair's frames apart; else flows are spread here.
+ * turn, and with it every acknowledgement. A timer goes on with the rest. Buffers for
+ * receiving are taken from the ring as frames need them; those taken for a frame that did
+ * not fit yet wait in a stash. A back end with queues of its own (tap) keeps each pair's
+ * frames apart; else flows are spread here.
+ *
+ * virtio-net-ctrl.c: the control queue.
  *
  * Source: VIRTIO 1.2, 5.1.
  */
 #include <stdlib.h>
-#include "hw/net/nic.h"
-#include "hw/virtio/virtio.h"
+#include "hw/virtio/virtio-net-int.h"
 
 #define MAX_PAIRS    31
-#define MAC_TABLE    64
 #define TX_BUDGET    64
 #define HDR_MAX      12u
-#define CTRL_MAX     16u         /* a request but for tables of addresses */
 
-enum { F_CSUM = 0, F_GUEST_CSUM = 1, F_CTRL_GUEST_OFFLOADS = 2, F_MTU = 3, F_MAC = 5, F_GUEST_TSO4 = 7,
-       F_GUEST_TSO6 = 8, F_GUEST_ECN = 9, F_GUEST_UFO = 10, F_HOST_TSO4 = 11, F_HOST_TSO6 = 12,
-       F_HOST_ECN = 13, F_HOST_UFO = 14, F_MRG_RXBUF = 15, F_STATUS = 16, F_CTRL_VQ = 17,
-       F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_GUEST_ANNOUNCE = 21,
-       F_MQ = 22, F_CTRL_MAC_ADDR = 23, F_SPEED_DUPLEX = 63 };
 enum { HDR_NEEDS_CSUM = 1, HDR_DATA_VALID = 2 };
 enum { GSO_NONE = 0, GSO_TCP4 = 1, GSO_UDP = 3, GSO_TCP6 = 4, GSO_ECN = 0x80 };
-enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_ANNOUNCE = 3, CTRL_MQ = 4,
-       CTRL_OFFLOADS = 5 };
-enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
 enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_PAIRS = 8, CFG_MTU = 10, CFG_SPEED = 12, CFG_DUPLEX = 16,
        CFG_BYTES = 17 };
 enum { STATUS_LINK_UP = 1, STATUS_ANNOUNCE = 2 };
 enum { MTU_MIN = 68, MTU_MAX = 65535 };
 #define SPEED_UNKNOWN (-1)
-
-/** struct stash - receive buffers taken and not used yet, oldest first */
-struct stash {
-    struct virtq_elem *e[VIRTQ_MAX_SIZE];
-    unsigned n;
-    uint64_t bytes;
-};
-
-struct virtio_net {
-    struct virtio_pci vpci;
-    struct nic nic;
-    bool mq, csum, gso, mrg_rxbuf, ctrl_vq;
-    bool offer[24];                      /* properties named after one feature, by its bit */
-    uint32_t queue_pairs, rx_size, tx_size, host_mtu;
-    int32_t speed;                       /* Mbit/s, or SPEED_UNKNOWN */
-    char *duplex;                        /* "half", "full" or NULL */
-    unsigned pairs, active_pairs;
-    struct timer tx_timer;
-    bool tx_blocked;                     /* until the back end's room() */
-    struct stash *stash;                 /* [pairs] */
-    struct virtq_elem *spare[VIRTQ_MAX_SIZE]; /* kept for use again */
-    unsigned n_spare;
-    uint8_t mac[6];
-    bool mode[RX_MODES];
-    uint8_t macs[MAC_TABLE][6];
-    unsigned n_macs, n_unicast;          /* unicast first */
-    bool uni_overflow, multi_overflow;
-    bool announce;                       /* the driver was asked to, and has not acknowledged */
-    uint32_t vlans[4096 / 32];
-    uint8_t tx_buf[NET_FRAME_MAX];
-};
 
 static struct virtio_net *net_of(struct virtio *v)
 {
@@ -76,12 +37,12 @@ static unsigned hdr_bytes(const struct virtio *v)
     return virtio_has(v, F_MRG_RXBUF) || virtio_has(v, VIRTIO_F_VERSION_1) ? 12 : 10;
 }
 
-static struct virtq_elem *elem_get(struct virtio_net *s)
+struct virtq_elem *virtio_net_elem(struct virtio_net *s)
 {
     return s->n_spare ? s->spare[--s->n_spare] : xzalloc(sizeof(struct virtq_elem));
 }
 
-static void elem_put(struct virtio_net *s, struct virtq_elem *e)
+void virtio_net_elem_put(struct virtio_net *s, struct virtq_elem *e)
 {
     if (s->n_spare < ARRAY_SIZE(s->spare))
         s->spare[s->n_spare++] = e;
@@ -153,10 +114,10 @@ static bool gather(struct virtio_net *s, struct virtq *q, struct stash *st, uint
     bool merge = virtio_has(&s->vpci.v, F_MRG_RXBUF);
 
     while ((merge || !st->n) && st->bytes < need && st->n < q->size) {
-        struct virtq_elem *e = elem_get(s);
+        struct virtq_elem *e = virtio_net_elem(s);
 
         if (!virtq_pop(q, e)) {
-            elem_put(s, e);
+            virtio_net_elem_put(s, e);
             return false;
         }
         st->e[st->n++] = e;
@@ -200,7 +161,7 @@ static void fill(struct virtio_net *s, struct stash *st, const struct net_frame 
     }
     virtq_push_all(st->e, bytes, n);
     for (unsigned i = 0; i < n; i++)
-        elem_put(s, st->e[i]);
+        virtio_net_elem_put(s, st->e[i]);
     st->n -= n;
     memmove(st->e, st->e + n, st->n * sizeof *st->e);
     st->bytes = 0;
@@ -272,15 +233,15 @@ static unsigned send_queue(struct virtio_net *s, struct virtq *q, unsigned budge
     unsigned n = 0;
 
     while (n < budget && !s->tx_blocked) {
-        struct virtq_elem *e = elem_get(s);
+        struct virtq_elem *e = virtio_net_elem(s);
 
         if (!virtq_pop(q, e)) {
-            elem_put(s, e);
+            virtio_net_elem_put(s, e);
             break;
         }
         s->tx_blocked = !send_one(s, e);
         virtq_push(e, 0);
-        elem_put(s, e);
+        virtio_net_elem_put(s, e);
         n++;
     }
     if (n)
@@ -317,154 +278,6 @@ static void net_room(void *opaque)
     send_soon(s);
 }
 
-/* ---- control queue, 5.1.6.5 ------------------------------------------------------------------- */
-
-static void set_caps(struct virtio_net *s, uint64_t features)
-{
-    s->nic.port.caps = (features & BIT(F_GUEST_CSUM) ? NET_CAP_CSUM : 0) |
-                       (features & BIT(F_GUEST_TSO4) ? NET_CAP_TSO4 : 0) |
-                       (features & BIT(F_GUEST_TSO6) ? NET_CAP_TSO6 : 0) |
-                       (features & BIT(F_GUEST_UFO) ? NET_CAP_UFO : 0);
-}
-
-/* One table of MAC_TABLE_SET at @*at of @sg: a count and addresses. Those that find no room
- * are not read: then all are let through. */
-static bool take_macs(struct virtio_net *s, const struct sg *sg, uint64_t *at, bool *overflow)
-{
-    uint8_t count[4];
-    uint32_t n;
-
-    if (sg->bytes - *at < sizeof count)
-        return false;
-    sg_get(sg, *at, count, sizeof count);
-    *at += sizeof count;
-    n = ldl32(count);
-    if (n > (sg->bytes - *at) / 6)
-        return false;
-    *overflow = n > MAC_TABLE - s->n_macs;
-    if (!*overflow) {
-        sg_get(sg, *at, s->macs[s->n_macs], n * 6);
-        s->n_macs += n;
-    }
-    *at += (uint64_t)n * 6;
-    return true;
-}
-
-static bool ctrl_mac(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len,
-                     const struct sg *sg)
-{
-    uint64_t at = 2;
-
-    if (cmd == 1 && len == 6) {
-        memcpy(s->mac, d, 6);
-        return true;
-    }
-    if (cmd != 0)
-        return false;
-    s->n_macs = s->n_unicast = 0;
-    s->uni_overflow = s->multi_overflow = false;
-    if (!take_macs(s, sg, &at, &s->uni_overflow))
-        return false;
-    s->n_unicast = s->n_macs;
-    return take_macs(s, sg, &at, &s->multi_overflow);
-}
-
-static bool ctrl_vlan(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
-{
-    unsigned id = len >= 2 ? ldl16(d) : 4096;
-
-    if (cmd > 1 || id > 4095)
-        return false;
-    s->vlans[id / 32] &= ~(1u << id % 32);
-    s->vlans[id / 32] |= (uint32_t)(cmd == 0) << id % 32;
-    return true;
-}
-
-static bool ctrl_offloads(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
-{
-    uint64_t all = BIT(F_GUEST_CSUM) | BIT(F_GUEST_TSO4) | BIT(F_GUEST_TSO6) | BIT(F_GUEST_ECN) |
-                   BIT(F_GUEST_UFO);
-
-    if (cmd != 0 || len < 8 || ldl64(d) & ~(all & s->vpci.v.guest_features) ||
-        !virtio_has(&s->vpci.v, F_CTRL_GUEST_OFFLOADS))
-        return false;
-    set_caps(s, ldl64(d));
-    return true;
-}
-
-static bool ctrl_pairs(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
-{
-    unsigned n = len >= 2 ? ldl16(d) : 0;
-
-    if (cmd != 0 || !n || n > s->pairs || !virtio_has(&s->vpci.v, F_MQ))
-        return false;
-    s->active_pairs = n;
-    net_set_queues(&s->nic.port, n);
-    return true;
-}
-
-static bool ctrl_rx(struct virtio_net *s, uint8_t cmd, const uint8_t *d, size_t len)
-{
-    if (cmd >= RX_MODES || !len)
-        return false;
-    s->mode[cmd] = d[0] & 1;
-    return true;
-}
-
-static bool ctrl_announce(struct virtio_net *s, uint8_t cmd)
-{
-    if (cmd != 0 || !virtio_has(&s->vpci.v, F_GUEST_ANNOUNCE))
-        return false;
-    s->announce = false;
-    return true;
-}
-
-/* @sg: the request; its class, command and first bytes are read once. */
-static bool control(struct virtio_net *s, const struct sg *sg)
-{
-    uint8_t head[CTRL_MAX], cmd;
-    const uint8_t *d = head + 2;
-    size_t len = MIN(sg->bytes, sizeof head);
-    bool ok;
-
-    if (len < 2)
-        return false;
-    sg_get(sg, 0, head, len);
-    cmd = head[1];
-    len -= 2;
-    switch (head[0]) {
-    case CTRL_RX: ok = ctrl_rx(s, cmd, d, len); break;
-    case CTRL_MAC: ok = ctrl_mac(s, cmd, d, len, sg); break;
-    case CTRL_VLAN: ok = ctrl_vlan(s, cmd, d, len); break;
-    case CTRL_ANNOUNCE: return ctrl_announce(s, cmd);
-    case CTRL_MQ: return ctrl_pairs(s, cmd, d, len);
-    case CTRL_OFFLOADS: return ctrl_offloads(s, cmd, d, len);
-    default: return false;
-    }
-    if (ok)
-        net_rx_filter_changed(&s->nic.port);
-    return ok;
-}
-
-static void control_queue(struct virtio_net *s, struct virtq *q)
-{
-    struct virtq_elem *e = elem_get(s);
-    uint8_t ack;
-
-    for (unsigned n = 0; n < q->size && virtq_pop(q, e); n++) {
-        if (!e->in.bytes) {
-            virtq_discard(e);
-            virtio_broken(&s->vpci.v, "control request without room for the answer");
-            break;
-        }
-        ack = !control(s, &e->out);
-        sg_put(&e->in, 0, &ack, 1);
-        virtq_push(e, 1);
-        virtq_notify(q);
-    }
-    elem_put(s, e);
-}
-
 /* ---- what the core calls ---------------------------------------------------------------------- */
 
 static void queue_notify(struct virtio *v, struct virtq *q)
@@ -473,7 +286,7 @@ static void queue_notify(struct virtio *v, struct virtq *q)
     unsigned ctrl = virtio_has(v, F_MQ) ? s->pairs * 2 : 2;
 
     if (q->index == ctrl && virtio_has(v, F_CTRL_VQ))
-        control_queue(s, q);
+        virtio_net_control(s, q);
     else if (q->index & 1)
         send_all(s);
     else if (q->index < s->pairs * 2)
@@ -509,7 +322,7 @@ static void driver_ok(struct virtio *v)
 {
     struct virtio_net *s = net_of(v);
 
-    set_caps(s, v->guest_features);
+    virtio_net_set_caps(s, v->guest_features);
     net_flush(&s->nic.port);
 }
 
@@ -522,7 +335,7 @@ static void drop_stashes(struct virtio_net *s)
             struct virtq_elem *e = st->e[--st->n];
 
             virtq_discard(e);
-            elem_put(s, e);
+            virtio_net_elem_put(s, e);
         }
         st->bytes = 0;
     }
@@ -559,26 +372,6 @@ static void link_changed(void *opaque, bool up)
     virtio_config_changed(&s->vpci.v);
 }
 
-static void rx_filter(void *opaque, struct net_rx_filter *f)
-{
-    struct virtio_net *s = opaque;
-    bool any_vlan = false;
-
-    for (size_t i = 0; i < ARRAY_SIZE(s->vlans); i++)
-        any_vlan |= s->vlans[i] != 0;
-    *f = (struct net_rx_filter){
-        .promiscuous = s->mode[RX_PROMISC], .broadcast = !s->mode[RX_NOBCAST],
-        .unicast = s->mode[RX_NOUNI] ? NET_RX_NONE : s->mode[RX_ALLUNI] ? NET_RX_ALL : NET_RX_NORMAL,
-        .multicast = s->mode[RX_NOMULTI] ? NET_RX_NONE
-                   : s->mode[RX_ALLMULTI] ? NET_RX_ALL : NET_RX_NORMAL,
-        .vlan = !virtio_has(&s->vpci.v, F_CTRL_VLAN) ? NET_RX_ALL
-              : any_vlan ? NET_RX_NORMAL : NET_RX_NONE,
-        .unicast_overflow = s->uni_overflow, .multicast_overflow = s->multi_overflow,
-        .mac = s->mac, .table = s->macs, .n_unicast = s->n_unicast,
-        .n_multicast = s->n_macs - s->n_unicast, .vlans = s->vlans,
-    };
-}
-
 static void announce(void *opaque)
 {
     struct virtio_net *s = opaque;
@@ -591,7 +384,7 @@ static void announce(void *opaque)
 
 static const struct net_ops net_port_ops = {
     .kind = "nic", .receive = net_receive, .room = net_room, .link = link_changed,
-    .rx_filter = rx_filter, .announce = announce,
+    .rx_filter = virtio_net_rx_filter, .announce = announce,
 };
 
 /* ---- life --------------------------------------------------------------------------------------- */
