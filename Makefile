@@ -42,7 +42,7 @@ endif
 src_util := util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
-src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
+src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/cross.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c \
 	tcg/host-x86_64/rep.c tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
@@ -212,7 +212,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/gu
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/quick.c tests/target-x86/limits.c tests/target-x86/misc.c \
 	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
-	tests/target-x86/native.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
+	tests/target-x86/native.c tests/target-x86/cross.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
 	tests/target-x86/x87_exec.c tests/accel/bt.c $(kvm_tests) tests/accel/state.c tests/target-x86/pv.c tests/accel/icount.c tests/accel/outside.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \

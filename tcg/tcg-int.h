@@ -332,7 +332,8 @@ enum { SLOW_SIZE = 0x7f, SLOW_LEAD_W = 1 << 7 /* SLOW_LEAD, and the page must be
        SLOW_LEAD = 1 << 13, /* make the map's entry, access nothing */
        SLOW_ALIGN = 14,     /* 1, 2, 3: must be a multiple of 16, 32, 64 */
        SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
-/* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact */
+/* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact; of SLOW_LEAD: the group's bytes, and in the high half
+ * where they begin, from the address on */
 enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,

@@ -350,6 +350,9 @@ struct tcg_cpu {
     /* of the loop that runs: addresses below limit lie in the page that delta leads to (host - guest), if
      * they are not below that of the round before; limit 0: it leads nowhere. Slow paths clear limits. */
     struct { uint64_t limit, delta; } carry[TCG_N_CARRY];
+    /* of an access that crosses a page: bytes in each, where those lie; the operand in the middle of buf. n[0] is 0 unless
+     * they wait to be written. */
+    struct { uint8_t *host[2]; uint32_t n[2], fl; uint8_t buf[3 * 64] __attribute__((aligned(64))); } cross;
     struct tb *cur_tb;        /* interpreter: the running block */
     /* -- other vCPUs: tcg/smp.c --------------------------------------------------- */
     struct tcg_cpu *next;     /* vCPU made before this one */

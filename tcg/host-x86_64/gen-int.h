@@ -58,15 +58,15 @@ struct stub {
     uint8_t kind;
     int8_t t, c;             /* MEM: address and delta registers */
     uint8_t size;
-    bool write, read, check_cross;
+    bool write, read;
     uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
     uint8_t slot;            /* LINK, SIDE */
     uint32_t branch;         /* JUMP: env->branch */
     uint8_t align;           /* MEM: required alignment, 0 none; the host checks it, but for a mask's */
     int32_t pcoff;
     bool linear;             /* JUMP: t has the linear address instead */
-    uint8_t *from[5];        /* rel32s to patch to the stub's start; MEM: [0] misaligned, [1] miss, [2] align */
-    uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
+    uint8_t *from[5];        /* rel32s to patch to the stub's start; MEM: [0] crosses the page, [1] miss, [2] align */
+    uint8_t *op, *after; /* MEM; op: FAULT too */
     bool fpe;                /* FAULT: a host fault at op comes here */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */
@@ -81,8 +81,7 @@ struct stub {
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
     bool lead_w;             /* MEM: whose page must be writable */
     uint8_t carry;           /* MEM: like op->carry */
-    int16_t hi;              /* MEM, carried or on the stack: end of the bytes, from the address on */
-    int16_t lo;
+    int16_t lo, hi;          /* MEM: the bytes, of the group, from the address on */
     bool alone;              /* LINK: to a block without groups */
     bool owes_f;             /* LINK: env->fl says how to make F, from rec */
     bool late;               /* MEM: the block may have been entered in that state and still be */
@@ -196,6 +195,9 @@ void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
 
 /* rep.c: code for REP() @n, called with F in memory: CF when the helper has to do it; RAX = 0 else */
 void rep_emit(struct code *c, const struct tcg *t, unsigned n);
+/* cross.c: what thunk SLOW begins with (not with narrow maps), falling through when C has to do it; thunk COMMIT */
+void cross_slow(struct code *c, const struct tcg *t);
+void cross_commit(struct code *c);
 /* gen-move.c: choosing registers and preparing F */
 uint8_t kept_flags(const struct ir_op *op);
 void flags_prepare(struct gen *g, const struct ir_op *op);

@@ -1,8 +1,8 @@
 /*
  * mem.c - guest memory operands: inline page-map look-up, out-of-line misses
  *
- *   [test  t, size-1 ; jnz misaligned]         sizes over 1, unless the operation itself wants alignment
- * lookup:
+ *   [lea   c, t + size-1 ; xor c, t ; test ch, 16 ; jnz miss]   sizes over 1: does it cross the page?
+ *                                              Not when the operation itself wants alignment.
  *   rorx  c, t, 7 ; and c, [mask]              page number of a 48-bit address, times 32
  *   mov   c, gs:[c + kind*8]                   host - guest, or 0
  *   test  c, c ; jz miss
@@ -18,8 +18,7 @@
  *
  * An address outside the canonical range finds some entry but makes a host
  * address outside the host's canonical range: the host fault is directed to the
- * miss stub, which raises the guest's. Misaligned accesses only check whether
- * they cross the page. A miss that cannot be made a hit (devices, page
+ * miss stub, which raises the guest's. A miss that cannot be made a hit (devices, page
  * crossings) runs the operation on a bounce buffer: the stub has a copy of it.
  */
 #include "tcg/host-x86_64/gen-int.h"
@@ -46,8 +45,6 @@ void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind)
     g->sites[g->n_sites++] = (struct tb_site){ (uint32_t)(op - g->start) | kind,
                                                (uint32_t)(stub - g->start) };
 }
-
-static bool pow2(unsigned n) { return (n & (n - 1)) == 0; }
 
 /* Is the narrow map's entry at @d that of the address in @t? ZF; @t comes back. */
 static void tag_compare(struct code *c, int t, int d)
@@ -127,11 +124,6 @@ static void check_alone(struct gen *g, struct stub *s)
         ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));
         e8(c, s->align - 1u);
         s->from[2] = jcc32(c, 5);
-    } else if (s->size > 1 && pow2(s->size)) {
-        ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));   /* test t.b, bytes - 1 */
-        e8(c, s->size - 1u);
-        s->from[0] = jcc32(c, 5);
-        s->check_cross = true;
     } else if (s->size > 1) {
         s->from[0] = check_span(g, s->t, s->c, 0, s->size);
     }
@@ -157,18 +149,11 @@ size_t gen_carry_none(struct gen *g, unsigned n)
     return (size_t)(g->c.p - g->start);
 }
 
-static void span_of(struct stub *s, const struct ir_op *op)
-{
-    s->lo = s->lead ? op->span_lo : 0;
-    s->hi = s->lead ? op->span_hi : s->size;
-}
-
-static struct opn on_stack(struct gen *g, const struct ir_op *op, struct stub *s)
+static struct opn on_stack(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
     s->carry = CARRY_STACK;
-    span_of(s, op);
     if (s->lo)
         lea(g, 8, s->c, s->t, NOREG, 0, s->lo);
     else
@@ -186,7 +171,6 @@ static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
     struct code *c = &g->c;
 
     s->carry = op->carry;
-    span_of(s, op);
     ins(c, 8, 0x3b, s->t, CARRY(s->carry, limit));
     s->from[0] = jcc32(c, 3);
     mov_load(c, s->c, CARRY(s->carry, delta));
@@ -204,15 +188,16 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     s->lead_w = op->grp == GRP_LEAD_W;
     s->late = g->f_late;
     s->slot = op->aux;
+    s->lo = s->lead ? op->span_lo : 0;
+    s->hi = s->lead ? op->span_hi : s->size;
     if (op->carry == CARRY_STACK && !g->t->narrow)
-        return on_stack(g, op, s);
+        return on_stack(g, s);
     if (op->carry && op->carry != CARRY_STACK)
         return carried(g, op, s);
     if (s->lead)
-        s->from[0] = check_span(g, s->t, s->c, op->span_lo, op->span_hi - op->span_lo);
+        s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
     else
         check_alone(g, s);
-    s->lookup = c->p;
     map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
     ins(c, 8, 0x85, s->c, o_reg(s->c));
     s->from[1] = jcc32(c, 4);
@@ -322,16 +307,20 @@ static void call_slow(struct gen *g, const struct stub *s)
 
 /*
  * The leader of a group: when its page can be had in the map, it is done as if it had been
- * there; else, and when the group does not lie in one page, the block is left before the
+ * there, also when the group lies in two pages that are as one (cross.c); else the block is left before the
  * instruction.
  */
 static void emit_lead_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *fault = NULL, *owed = NULL;
+    uint8_t *fault = NULL, *owed = NULL, *cross = g->t->narrow ? s->from[0] : NULL;
     struct stub *l;
 
     patch32(s->from[1], c->p);
+    if (s->from[0] && !cross) {
+        patch32(s->from[0], c->p);
+        mov_env_imm32(c, SLOW_OFF(elems), (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16);
+    }
     site_add(g, s->op, c->p, 0);
     mov_store(c, SLOW(va), s->t);
     call_slow(g, s);
@@ -339,8 +328,8 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
         fault = jcc32(c, 2);
     mov_load(c, s->c, SLOW(delta));
     patch32(jcc32(c, 5), s->op);
-    if (s->from[0])
-        patch32(s->from[0], c->p);
+    if (cross)
+        patch32(cross, c->p);
     recipe_save(g, &s->rec);
     if (s->late) {           /* F may be owed by the block before: ask the run loop, which pays */
         ins(c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
@@ -439,13 +428,6 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
         none = emit_misaligned(g, s);
     if (s->from[0])
         patch32(s->from[0], c->p);
-    if (s->check_cross) {    /* bit 12 of the last byte's address differs from the first's */
-        lea(g, 4, s->c, s->t, NOREG, 0, s->size - 1);
-        ins(c, 4, 0x33, s->c, o_reg(s->t));
-        ins(c, 1, 0xf6, 0, o_reg(s->c + 4));         /* test AH, CH or DH */
-        e8(c, PAGE_SIZE >> 8);
-        patch32(jcc32(c, 4), s->lookup);
-    }
     miss = c->p;
     patch32(s->from[1], miss);
     if (none)

@@ -135,8 +135,10 @@ static void th_leave_next(struct code *c, const struct tcg *t, const uint8_t *le
 
 /* Called from a memory stub; comes back with ZF set when the access was bounced,
  * with CF set when it faulted and F is to be had from a recipe first. */
-static void th_slow(struct code *c, const uint8_t *leave_exc)
+static void th_slow(struct code *c, const struct tcg *t, const uint8_t *leave_exc)
 {
+    if (!t->narrow)
+        cross_slow(c, t);
     for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
         push(c, caller_saved[i]);
     /* return address + 9 pushes: RSP is 16-byte aligned again */
@@ -162,23 +164,6 @@ static void th_slow(struct code *c, const uint8_t *leave_exc)
     patch32(none, c->p);
     rsp_add(c, 8);
     jmp_to(c, leave_exc);
-}
-
-static void th_commit(struct code *c)
-{
-    e8(c, 0x9c);                                         /* pushfq: rare path */
-    for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
-        push(c, caller_saved[i]);
-    rsp_add(c, -8);
-    ins(c, 8, 0x8d, RDI, o_env(96));
-    ins(c, 8, 0x8d, RSI, o_env(96 + offsetof(struct tcg_cpu, slow_area)));
-    call_c(c, (const void *)tcg_slow_commit);
-    carry_clear(c, TCG_N_CARRY, 96);
-    rsp_add(c, 8);
-    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
-        pop(c, caller_saved[i]);
-    e8(c, 0x9d);
-    e8(c, 0xc3);
 }
 
 /* Load state: void fn(cpu), every register kept. */
@@ -297,9 +282,9 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_leave_exc(&c, t, leave_stored);
     uint8_t *leave_exc = base + t->thunk[TH_LEAVE_EXC];
     AT(TH_SLOW);
-    th_slow(&c, leave_exc);
+    th_slow(&c, t, leave_exc);
     AT(TH_COMMIT);
-    th_commit(&c);
+    cross_commit(&c);
     AT(TH_VEC_LOAD);
     th_state(&c, (const void *)vec_load);
     AT(TH_ZMM_LOAD);

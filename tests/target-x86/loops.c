@@ -35,9 +35,9 @@ static const struct loop loops[] = {
          "\x8a\x06\x38\xc8\x74\x0b\x88\x07\x48\xff\xc6\x48\xff\xc7\xe2\xf0\x90"),
 };
 
-static void run(const struct loop *l, uint32_t from, uint32_t to, uint32_t object, uint64_t rounds)
+static void run_joined(const struct loop *l, uint32_t from, uint32_t to, uint32_t object, uint64_t rounds, unsigned joined)
 {
-    struct engine_in in = { .code = l->code, .n = l->n, .mode = GUEST_LONG };
+    struct engine_in in = { .code = l->code, .n = l->n, .mode = GUEST_LONG, .joined = joined };
     char what[120];
 
     in.regs[G_RSI] = GUEST_DATA + from;
@@ -48,7 +48,12 @@ static void run(const struct loop *l, uint32_t from, uint32_t to, uint32_t objec
     engines_agree(&in, what);
 }
 
-Test(loops, over_page_ends)
+static void run(const struct loop *l, uint32_t from, uint32_t to, uint32_t object, uint64_t rounds)
+{
+    run_joined(l, from, to, object, rounds, 1);
+}
+
+static void over_page_ends(unsigned joined)
 {
     static const uint32_t at[][2] = {
         { 0x1000, 0x3000 }, { 0x1ff0, 0x3f80 }, { 0x1ffc, 0x3ffd }, { 0x1fff, 0x3fff }, { 0x1801, 0x3803 },
@@ -56,8 +61,12 @@ Test(loops, over_page_ends)
 
     for (unsigned i = 0; i < ARRAY_SIZE(loops); i++)
         for (unsigned j = 0; j < ARRAY_SIZE(at); j++)
-            run(&loops[i], at[j][0], at[j][1], 0x800 + 0x1ff * j, loops[i].step >= 4096 ? 2 : 0x1400 / loops[i].step);
+            run_joined(&loops[i], at[j][0], at[j][1], 0x800 + 0x1ff * j, loops[i].step >= 4096 ? 2 : 0x1400 / loops[i].step, joined);
 }
+
+Test(loops, over_page_ends) { over_page_ends(1); }
+Test(loops, over_ends_of_pairs) { over_page_ends(2); }
+Test(loops, over_ends_of_fours) { over_page_ends(4); }
 
 /* to where there is no memory, and back from there: reads are all ones, writes are lost */
 Test(loops, out_of_memory)
