@@ -52,7 +52,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/evex-mask.c target-x86/evex-perm.c target-x86/evex.c target-x86/excp-stack.c \
 	target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/fpu-state.c target-x86/quick.c target-x86/service.c \
 	target-x86/gather.c target-x86/insn-table.c target-x86/log.c target-x86/misc.c target-x86/mmu.c \
-	target-x86/model.c target-x86/model-table.c target-x86/msr.c target-x86/pv.c target-x86/pv-smp.c target-x86/raise.c \
+	target-x86/model.c target-x86/model-feature.c target-x86/model-table.c target-x86/msr.c target-x86/pv.c target-x86/pv-smp.c target-x86/raise.c \
 	target-x86/reset.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
 	target-x86/target.c target-x86/task.c target-x86/tr-alu.c target-x86/tr-bits.c target-x86/tr-control.c target-x86/tr-flags.c \
 	target-x86/tr-fpu.c target-x86/tr-mem.c target-x86/tr-move.c target-x86/tr-raise.c \

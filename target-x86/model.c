@@ -1,5 +1,5 @@
 /*
- * model.c - the -cpu argument: models (model-table.c) and their features
+ * model.c - the -cpu argument: models (model-table.c) and their features (model-feature.c)
  *
  * What is asked for, by a model or by name, is there or the argument is refused. What a
  * real CPU of a model's name has and nobody provides here is a warning ("enforce":
@@ -13,157 +13,6 @@
 #include "target-x86/system-int.h"
 #include "target-x86/cpu-features.h"
 #include "target-x86/model-int.h"
-#ifdef __x86_64__
-#include <cpuid.h>
-#endif
-
-/* ---- features by name ------------------------------------------------------------- */
-
-enum feature_kind { KIND_S, KIND_P, KIND_O, KIND_N };
-struct feature {
-    const char *name;
-    uint8_t word, bit, kind;
-};
-static const struct feature features[] = {
-#define X(w, b, n, k) { n, FEAT_##w, b, KIND_##k },
-    X86_FEATURES(X)
-#undef X
-};
-
-static const struct { const char *alias, *name; } aliases[] = {
-#define X(a, n) { a, n },
-    X86_FEATURE_ALIASES(X)
-#undef X
-};
-
-const char *x86_feature_name(unsigned word, unsigned bit)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-        if (features[i].word == word && features[i].bit == bit)
-            return features[i].name;
-    return NULL;
-}
-
-static const struct feature *find_feature(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)
-        if (!strcmp(aliases[i].alias, name))
-            name = aliases[i].name;
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
-        if (!strcmp(features[i].name, name))
-            return &features[i];
-    return NULL;
-}
-
-/* ---- what this host can do ------------------------------------------------------------- */
-
-#ifdef __x86_64__
-/** host_word() - the host's CPUID register that @word is about */
-static uint32_t host_word(unsigned word)
-{
-    static const struct { uint32_t leaf; uint8_t sub, reg; } where[FEAT_WORDS] = {
-        [FEAT_1_EDX] = { 1, 0, 3 }, [FEAT_1_ECX] = { 1, 0, 2 }, [FEAT_7_EBX] = { 7, 0, 1 },
-        [FEAT_7_ECX] = { 7, 0, 2 }, [FEAT_7_EDX] = { 7, 0, 3 },
-        [FEAT_80000001_EDX] = { 0x80000001, 0, 3 }, [FEAT_80000001_ECX] = { 0x80000001, 0, 2 },
-        [FEAT_XSAVE] = { 0xd, 1, 0 }, [FEAT_7_1_EAX] = { 7, 1, 0 },
-        [FEAT_80000008_EBX] = { 0x80000008, 0, 1 },
-    };
-    uint32_t r[4] = { 0 };
-
-    if (!__get_cpuid_count(where[word].leaf, where[word].sub, &r[0], &r[1], &r[2], &r[3]))
-        return 0;
-    return r[where[word].reg];
-}
-
-/** has_avx512() - the parts that all of AVX-512 here rests on */
-static bool has_avx512(void)
-{
-    uint32_t need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;   /* F, DQ, BW, VL */
-
-    return __builtin_cpu_supports("avx512f") && (host_word(FEAT_7_EBX) & need) == need &&
-           (host_word(FEAT_XSAVE) & 1 << 2);                     /* XGETBV(1): see vecstate.c */
-}
-
-/** host_has() - the instruction works on this host, its state enabled by the host's kernel */
-static bool host_has(const struct feature *f)
-{
-    bool vex = (f->word == FEAT_1_ECX && (f->bit == 12 || f->bit == 28 || f->bit == 29)) ||
-               (f->word == FEAT_7_EBX && f->bit == 5) ||
-               (f->word == FEAT_7_ECX && (f->bit == 9 || f->bit == 10)) ||
-               (f->word == FEAT_7_1_EAX && f->bit == 4);
-
-    if (!strncmp(f->name, "avx512", 6) && !has_avx512())
-        return false;
-    if (vex && !__builtin_cpu_supports("avx"))
-        return false;
-    return host_word(f->word) >> f->bit & 1;
-}
-
-/** host_identity() - @m's vendor, signature and brand are the host's */
-static void host_identity(struct x86_model *m)
-{
-    uint32_t r[4] = { 0 };
-    char brand[49] = "";
-
-    __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]);
-    memcpy(m->vendor, &r[1], 4);
-    memcpy(m->vendor + 4, &r[3], 4);
-    memcpy(m->vendor + 8, &r[2], 4);
-    __get_cpuid(1, &r[0], &r[1], &r[2], &r[3]);
-    m->stepping = bits(r[0], 0, 4);
-    m->family = bits(r[0], 8, 4);
-    m->model = bits(r[0], 4, 4);
-    if (m->family == 6 || m->family == 15)
-        m->model |= bits(r[0], 16, 4) << 4;
-    if (m->family == 15)
-        m->family += bits(r[0], 20, 8);
-    for (unsigned i = 0; i < 3; i++)
-        if (__get_cpuid(0x80000002 + i, &r[0], &r[1], &r[2], &r[3]))
-            memcpy(brand + i * 16, r, 16);
-    if (*brand)
-        memcpy(m->brand, brand, sizeof(brand));
-}
-#else
-static uint32_t host_word(unsigned word)
-{
-    return ~0u;
-}
-
-static bool host_has(const struct feature *f)
-{
-    return f->kind == KIND_P;
-}
-
-static void host_identity(struct x86_model *m)
-{
-}
-#endif
-
-/** is_host_feature() - @f belongs to -cpu host: an instruction set of the host's. What concerns
- *  the emulated system (APICs, speculation, timers) is there in any case. */
-static bool is_host_feature(const struct feature *f)
-{
-    static const char *const system[] = {
-        "apic", "x2apic", "tsc-deadline", "tsc-adjust", "hypervisor", "pcid", "invpcid", "spec-ctrl",
-        "stibp", "ssbd", "flush-l1d", "md-clear", "arch-capabilities", "syscall" };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(system); i++)
-        if (!strcmp(system[i], f->name))
-            return true;
-    return host_word(f->word) >> f->bit & 1;
-}
-
-static bool offered(const struct feature *f)
-{
-    return f->kind == KIND_S || f->kind == KIND_O || (f->kind != KIND_N && host_has(f));
-}
-
-static void feature_put(struct x86_model *m, const struct feature *f, bool on)
-{
-    uint32_t bit = 1u << f->bit;
-
-    m->feat[f->word] = on ? m->feat[f->word] | bit : m->feat[f->word] & ~bit;
-}
 
 /* ---- models -------------------------------------------------------------------------------- */
 
@@ -191,9 +40,9 @@ static void put_words(struct x86_model *m, const char *words, bool on)
     char *copy = xstrdup(words ? words : ""), *save, *w;
 
     for (w = strtok_r(copy, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-        const struct feature *f = find_feature(w);
+        const struct x86_feature *f = x86_find_feature(w);
         assert(f);
-        feature_put(m, f, on);
+        x86_feature_put(m, f, on);
     }
     free(copy);
 }
@@ -201,10 +50,10 @@ static void put_words(struct x86_model *m, const char *words, bool on)
 /** all_offered() - features of "max"; @like_host: no instruction set that the host lacks */
 static void all_offered(struct x86_model *m, bool like_host)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
-        if (offered(&features[i]) && features[i].kind != KIND_O &&
-            (!like_host || is_host_feature(&features[i])))
-            feature_put(m, &features[i], true);
+    for (unsigned i = 0; i < X86_FEATURE_COUNT; i++)
+        if (x86_feature_offered(&x86_features[i]) && x86_features[i].kind != KIND_O &&
+            (!like_host || x86_is_host_feature(&x86_features[i])))
+            x86_feature_put(m, &x86_features[i], true);
     m->feat[FEAT_1_EDX] &= ~(1u << 28);   /* HT: follows the number of vCPUs */
 }
 
@@ -227,7 +76,7 @@ static void model_init(struct request *q, const struct model_row *r)
     m->n_vcpus = 1;
     m->arch_caps = ARCH_CAPS;
     if (r->like_host)
-        host_identity(m);
+        x86_host_identity(m);
     if (r->features)
         put_words(m, r->features, true);
     else
@@ -279,7 +128,7 @@ static const struct { const char *need, *what; bool or_asked; } dependents[] = {
     { "pcid", "invpcid", true },
 };
 
-static bool has_feature(const struct x86_model *m, const struct feature *f)
+static bool has_feature(const struct x86_model *m, const struct x86_feature *f)
 {
     return m->feat[f->word] >> f->bit & 1;
 }
@@ -289,11 +138,11 @@ static int drop_dependents(const struct request *q, struct err *e)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(dependents); i++) {
         struct x86_model what = { 0 };
-        if (has_feature(q->m, find_feature(dependents[i].need)))
+        if (has_feature(q->m, x86_find_feature(dependents[i].need)))
             continue;
         put_words(&what, dependents[i].what, true);
-        for (unsigned k = 0; k < ARRAY_SIZE(features); k++) {
-            const struct feature *f = &features[k];
+        for (unsigned k = 0; k < X86_FEATURE_COUNT; k++) {
+            const struct x86_feature *f = &x86_features[k];
             if (!has_feature(&what, f))
                 continue;
             if (!has_feature(&q->asked, f))
@@ -329,14 +178,9 @@ static int unknown_model(struct err *e, const char *w)
 
 static int unknown_feature(struct err *e, const char *w)
 {
-    const char *words[ARRAY_SIZE(features) + ARRAY_SIZE(aliases)];
-    unsigned n = 0;
+    const char *words[X86_FEATURE_WORDS];
 
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++)
-        words[n++] = features[i].name;
-    for (unsigned i = 0; i < ARRAY_SIZE(aliases); i++)
-        words[n++] = aliases[i].alias;
-    return suggest(e, "feature", w, words, n);
+    return suggest(e, "feature", w, words, x86_feature_words(words));
 }
 
 /** kvm_only() - flags that configure KVM's paravirtual interfaces */
@@ -405,7 +249,7 @@ static bool set_kvm_feature(struct x86_model *m, const char *name, bool on)
 
 static int set_feature(struct request *q, const char *name, bool on, struct err *e)
 {
-    const struct feature *f = find_feature(name);
+    const struct x86_feature *f = x86_find_feature(name);
 
     if (set_pv(q->m, name, on) || set_kvm_feature(q->m, name, on))
         return 0;
@@ -415,9 +259,9 @@ static int set_feature(struct request *q, const char *name, bool on, struct err 
     }
     if (!f)
         return unknown_feature(e, name);
-    feature_put(q->m, f, on);
-    feature_put(&q->asked, f, on);
-    feature_put(&q->absent, f, false);
+    x86_feature_put(q->m, f, on);
+    x86_feature_put(&q->asked, f, on);
+    x86_feature_put(&q->absent, f, false);
     return 0;
 }
 
@@ -516,7 +360,7 @@ static int set_property(struct request *q, const char *name, const char *val, st
         return r;
     if (to_switch(val, &on))
         return set_switch(q, name, on, e);
-    return find_feature(name) || ignored(name) || !strcmp(name, "check") || !strcmp(name, "enforce")
+    return x86_find_feature(name) || ignored(name) || !strcmp(name, "check") || !strcmp(name, "enforce")
                ? err_set(e, -EINVAL, "-cpu: %s=%s: on or off expected", name, val)
                : unknown_feature(e, name);
 }
@@ -543,9 +387,9 @@ static bool list_missing(const struct x86_model *m, bool never, char *s, size_t 
     size_t len = 0;
 
     *s = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
-        const struct feature *f = &features[i];
-        if (has_feature(m, f) && !offered(f) && (f->kind == KIND_N) == never && len < n)
+    for (unsigned i = 0; i < X86_FEATURE_COUNT; i++) {
+        const struct x86_feature *f = &x86_features[i];
+        if (has_feature(m, f) && !x86_feature_offered(f) && (f->kind == KIND_N) == never && len < n)
             len += snprintf(s + len, n - len, "%s%s", len ? ", " : "", f->name);
     }
     return len;
@@ -663,10 +507,10 @@ void x86_model_help(FILE *f)
     for (const struct model_row *r = x86_models; r->name; r++)
         help_model(f, r);
     fprintf(f, "Features (+NAME, -NAME, NAME=on|off):\n");
-    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
-        if (!offered(&features[i]))
+    for (unsigned i = 0; i < X86_FEATURE_COUNT; i++) {
+        if (!x86_feature_offered(&x86_features[i]))
             continue;
-        col += fprintf(f, "%s%s", col ? " " : "  ", features[i].name);
+        col += fprintf(f, "%s%s", col ? " " : "  ", x86_features[i].name);
         if (col > 66) {
             fputc('\n', f);
             col = 0;
