@@ -271,6 +271,9 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     struct tcg *t = cpu->tcg;
     struct tb *tb;
 
+    arena_ready((uint8_t *)t->arena, &t->arena_ready, t->arena_used, t->arena_bytes);
+    if (t->host)
+        cache_ready(&t->cache);
     *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;

@@ -160,6 +160,7 @@ struct code_cache {
     uint8_t *rw, *rx;        /* the same memory, mapped twice */
     size_t bytes, used;
     size_t cold, cold_used;  /* where the second part starts, and its next free byte */
+    size_t ready, cold_ready; /* ends of what the host has memory for in either part */
     int fd;
 };
 
@@ -200,7 +201,7 @@ struct tcg {
     struct tb **tbs;         /* in order of code address */
     uint32_t n_tbs, max_tbs;
     char *arena;             /* blocks, sites, kept IR; emptied with the cache */
-    size_t arena_used, arena_bytes;
+    size_t arena_used, arena_bytes, arena_ready;
     struct ir_block *work;
     struct tcg_cpu *cpus;    /* all vCPUs, last made first; complete before one runs */
     struct tcg_stats stats;
@@ -448,6 +449,11 @@ void tcg_list_host_code(const struct tb *tb, FILE *f);
 /** cache_init() - @nameless: memory that perf looks up in its map file */
 int cache_init(struct code_cache *c, size_t bytes, bool nameless, struct err *e) MUST_CHECK;
 void cache_free(struct code_cache *c);
+/** cache_ready() - there is host memory for the next block; under the lock */
+void cache_ready(struct code_cache *c);
+/** arena_ready() - likewise for the @bytes at @arena, of which @used are in use; *@ready: the end of what
+ *  there is memory for, 0 at first */
+void arena_ready(uint8_t *arena, size_t *ready, size_t used, size_t bytes);
 static inline uint8_t *cache_rw(const struct code_cache *c, const uint8_t *rx)
 {
     return c->rw + (rx - c->rx);
