@@ -88,10 +88,14 @@ int bt_hash_new(struct bt_hash **out, struct bt *bt, const char *path, struct er
 
 void bt_hash_free(struct bt_hash *h, struct bt *bt)
 {
+    bool lost = h && h->f && ferror(h->f);
+
     if (!h)
         return;
     if (h->f)
-        fclose(h->f);
+        lost |= fclose(h->f) != 0;
+    if (lost)
+        fprintf(stderr, "transom: -icount hash=: the file is not complete\n");
     free(bt->hash_written);
     bt->hash_written = NULL;
     bt->n_hashed = 0;

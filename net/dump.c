@@ -44,9 +44,11 @@ void net_dump_frame(struct net_dump *d, const struct net_frame *f, bool sent)
     clock_gettime(CLOCK_REALTIME, &now);
     h = (struct pcap_frame){ .sec = now.tv_sec, .usec = now.tv_nsec / 1000,
                              .stored_bytes = len, .frame_bytes = f->len };
+    if (fwrite(&h, sizeof h, 1, d->f) == 1 && fwrite(f->data, 1, len, d->f) == len && !fflush(d->f))
+        return;
     /* a full disk ends the recording, not the guest */
-    if (fwrite(&h, sizeof h, 1, d->f) == 1 && fwrite(f->data, 1, len, d->f) == len)
-        fflush(d->f);
+    fprintf(stderr, "transom: filter-dump: %s; the recording ends here\n", strerror(errno));
+    d->rx = d->tx = false;
 }
 
 static struct net_dump *dump_open(const char *path, long max_bytes, struct err *e)

@@ -46,6 +46,7 @@ struct stream {
     bool kernel_full;         /* waiting for POLLOUT with bytes in the buffer */
     bool front_waits;         /* the front end was told 0 */
     bool timer_armed;
+    int error;                /* errno of the write that failed last; 0: none has */
     int64_t flushed_ns;       /* host time of the last write */
     int len;
     uint8_t buf[STREAM_BYTES];

@@ -80,6 +80,7 @@ static void stream_flush(struct stream *s)
         if (n == -EAGAIN)
             break;
         if (n < 0) { /* reader is gone */
+            s->error = (int)-n;
             s->len = 0;
             s->connected = false;
             s->kernel_full = false;

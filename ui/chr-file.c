@@ -54,6 +54,8 @@ static void fd_hangup(struct stream *s)
         return;
     }
     stream_detach(s);
+    if (s->error)
+        fprintf(stderr, "transom: %s: %s; what else is written is lost\n", s->chr.desc, strerror(s->error));
     log_ev(LOG_UART, "chardev=%s gone", s->chr.label);
 }
 
@@ -172,16 +174,33 @@ struct chardev *chr_open_tty(const struct chr_spec *s, struct err *e)
 struct chr_log {
     struct chr chr;
     struct chardev *back;
-    int fd;
+    int fd;                      /* -1: it could not be written, and ended there */
 };
+
+/* A full disk ends the log, not the conversation. */
+static void log_bytes(struct chr_log *l, const uint8_t *buf, int len)
+{
+    ssize_t n = 0;
+
+    for (; len && l->fd >= 0 && n >= 0; buf += n, len -= (int)n) {
+        n = write(l->fd, buf, len);
+        if (n < 0 && errno == EINTR)
+            n = 0;
+    }
+    if (n >= 0)
+        return;
+    fprintf(stderr, "transom: logfile of %s: %s; it ends here\n", l->chr.label, strerror(errno));
+    close(l->fd);
+    l->fd = -1;
+}
 
 static int log_write_bytes(struct chardev *c, const uint8_t *buf, int len)
 {
     struct chr_log *l = (struct chr_log *)c;
     int n = l->back->write(l->back, buf, len);
 
-    if (n > 0 && write(l->fd, buf, n) != n)
-        log_ev(LOG_UART, "chardev=%s logfile: %s", l->chr.label, strerror(errno));
+    if (n > 0)
+        log_bytes(l, buf, n);
     return n;
 }
 
@@ -197,7 +216,8 @@ static void log_close(struct chardev *c)
     struct chr_log *l = (struct chr_log *)c;
 
     chardev_free(l->back);
-    close(l->fd);
+    if (l->fd >= 0)
+        close(l->fd);
     chr_head_free(&l->chr);
 }
 

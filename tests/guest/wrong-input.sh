@@ -184,6 +184,24 @@ full "help onto a full disk" "$TRANSOM" -help
 full "versions onto a full disk" "$TRANSOM" -version
 full "what an image is, onto a full disk" "$TRANSOM-img" info "$work/empty"
 
+# a guest that writes onto a full disk goes on, and the user is told once
+lost() {
+    local name=$1
+    shift
+    run_for 60 "$work/lost" -bios "$BUILD/tests/guest/prot.bin" -display none -device isa-debug-exit -no-reboot "$@"
+    if [ "$status" = 33 ] && [ "$(grep -c 'No space left on device' "$work/lost")" = 1 ]; then
+        pass "$name"
+    else
+        fail "$name" "status $status: $(tail_of "$work/lost")"
+    fi
+}
+if [ -e "$BUILD/tests/guest/prot.bin" ]; then
+    lost "output onto a full disk" -debugcon file:/dev/full
+    lost "log of output onto a full disk" -chardev null,id=c,logfile=/dev/full -debugcon chardev:c
+else
+    skip "output onto a full disk" "no firmware images in $BUILD/tests/guest"
+fi
+
 # no file of its own gets the number of one that was closed
 "$TRANSOM" -display none -S -m 16 -pidfile "$work/closed.pid" 0<&- 1>&- 2>&- &
 closed=$!
