@@ -30,7 +30,7 @@ endif
 WARN := -Wall -Wextra -Wno-unused-parameter
 CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) -I$(CONFIG_DIR) -I. -I$(BUILD) -include $(CONFIG_DIR)/config.h \
 	-pthread $(LIB_CFLAGS) $(SAN_FLAGS) $(USER_CFLAGS)
-LDLIBS = -Wl,--as-needed $(LIBS) -pthread -lm
+LDLIBS = -Wl,--build-id -Wl,--as-needed $(LIBS) -pthread -lm
 
 # V=1 shows whole commands
 ifndef V
@@ -39,7 +39,7 @@ endif
 
 # ---- sources ------------------------------------------------------------------
 
-src_util := util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/symbols.c util/words.c
+src_util := util/build-id.c util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/own-file.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c \
 	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/cross.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
@@ -206,7 +206,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 
 # Unit tests: every Criterion file below tests/, in one program
 kvm_tests := $(if $(filter x86_64,$(HOST_CPU)),tests/accel/kvm.c)
-test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/lookup.c tests/util/loop.c \
+test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/lookup.c tests/util/loop.c tests/util/own_file.c \
 	tests/util/words.c tests/tcg/cache.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/sink.c tests/tcg/interp.c tests/tcg/ir.c \
 	tests/tcg/smp.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) \
@@ -304,6 +305,37 @@ int stdout_flush(struct err *e) MUST_CHECK;
 /** unlink_regular() - remove a file that we have written; what is no regular file (a device, a pipe, a
  *  link that the user named in place of one) stays */
 void unlink_regular(const char *path);
+
+/**
+ * struct own_file - a file whose content is trusted because nobody but our effective user, or root, can have written it
+ * Its directory is held open: what is read and replaced is in the directory that was looked at.
+ */
+struct own_file {
+    int dir;                 /* -1: not open */
+    char *name;              /* in it */
+    char *path;              /* as the user said it, for messages */
+};
+/**
+ * own_file_open() - note where @path is; the file itself need not exist
+ * -EPERM with @e: somebody else could put a file of that name there. Other errors: the directory is not there or
+ * cannot be written. own_file_close() afterwards, also after an error.
+ */
+int own_file_open(struct own_file *f, const char *path, struct err *e) MUST_CHECK;
+void own_file_close(struct own_file *f);
+/**
+ * own_file_read() - its whole content, at most @room bytes, to @buf
+ * Returns how many, 0 when there is none; -EPERM with @e: no regular file, a link, another user's, or others may write
+ * to it; -EFBIG with @e: it is longer.
+ */
+ssize_t own_file_read(const struct own_file *f, void *buf, size_t room, struct err *e) MUST_CHECK;
+/** own_file_replace() - @len bytes at @buf in the place of what was there, all of them or none, for us alone to read */
+int own_file_replace(const struct own_file *f, const void *buf, size_t len, struct err *e) MUST_CHECK;
+
+/* ---- this program ------------------------------------------------------ */
+
+/** build_id() - what the linker calls this build by (ELF note NT_GNU_BUILD_ID): at most @room bytes to @id;
+ *  returns how many, 0: it has none */
+size_t build_id(uint8_t *id, size_t room);
 
 /* ---- event loop (main thread) ---------------------------------------- */
 
