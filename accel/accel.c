@@ -66,6 +66,14 @@ static int set_tb_size(const char *val, struct accel_options *o, struct err *e)
     return 0;
 }
 
+static int set_tb_cache(const char *val, struct accel_options *o, struct err *e)
+{
+    if (!*val || strlen(val) >= sizeof(o->tb_cache))
+        return err_set(e, -EINVAL, "tb-cache=%s: a name of at most %zu bytes is wanted", val, sizeof(o->tb_cache) - 1);
+    strcpy(o->tb_cache, val);
+    return 0;
+}
+
 static int set_backend(const char *val, struct accel_options *o, struct err *e)
 {
     if (!strcmp(val, "host"))
@@ -169,7 +177,7 @@ static int set_bug(const char *val, struct accel_options *o, struct err *e)
 static int set_option(const char *names, const char *key, const char *val, struct accel_options *o,
                       struct err *e)
 {
-    static const char *const keys[] = { "backend", "optimise", "tb-size", "one-insn-per-tb", "perf-map", "jitdump",
+    static const char *const keys[] = { "backend", "optimise", "tb-size", "tb-cache", "one-insn-per-tb", "perf-map", "jitdump",
                                         "profile", "profile-disas", "profile-file", "profile-top", "thread",
                                         "switch", "kernel-irqchip" };
     static const char *const kvm_keys[] = { "kvm-shadow-mem", "dirty-ring-size", "notify-vmexit",
@@ -189,6 +197,8 @@ static int set_option(const char *names, const char *key, const char *val, struc
         return on_off(key, val, &o->switchable, e);
     if (!strcmp(key, "tb-size"))
         return set_tb_size(val, o, e);
+    if (!strcmp(key, "tb-cache"))
+        return set_tb_cache(val, o, e);
     if (!strcmp(key, "thread"))
         return check_thread(val, e);
     if (!strcmp(key, "x-seed-bug"))
@@ -373,6 +383,7 @@ void accel_help(FILE *f)
           "  backend=host|interp     host code, or interpret the intermediate code\n"
           "  optimise=on|off         passes over the intermediate code\n"
           "  tb-size=MIB             room for translations (default 128)\n"
+          "  tb-cache=FILE           keep translations there, for the next run\n"
           "  one-insn-per-tb=on|off  translate every instruction on its own\n"
           "  perf-map=on|off         name guest blocks for perf in /tmp/perf-PID.map\n"
           "  jitdump=on|off          likewise with the code, for \"perf inject\", in jit-PID.dump\n"

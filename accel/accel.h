@@ -32,6 +32,7 @@ struct accel_options {
     bool optimise;             /* optimise=on|off */
     bool one_insn;             /* one-insn-per-tb=on|off */
     uint64_t tb_bytes;         /* tb-size=MiB */
+    char tb_cache[256];        /* tb-cache=FILE: translations kept from run to run; "": none */
     bool perf_map;             /* perf-map=on|off */
     bool jitdump;              /* jitdump=on|off */
     bool profile;              /* profile=on|off */

@@ -110,7 +110,9 @@ static int bt_put_state(struct accel_cpu *c, const struct x86_state *s, struct e
 /* Another boot runs other code. */
 static void bt_reset(struct accel *a)
 {
-    if (tcg_get_stats(a->bt->tcg)->translations)
+    const struct tcg_stats *s = tcg_get_stats(a->bt->tcg);
+
+    if (s->translations + s->taken)
         tcg_flush_all(a->bt->tcg, TCG_FLUSH_RESET);
 }
 
@@ -166,7 +168,14 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     struct phys_ops phys = { .lookup = bt_lookup, .mmio_read = bt_mmio_read,
                              .mmio_write = bt_mmio_write, .window = bt_window,
                              .map_changes = &bt->phys.changes, .opaque = bt };
+    struct x86_translate_env env;
 
+    if (*o->tb_cache) {
+        x86_translate_env(&bt->a->model, o->magic_break, &env);
+        cfg.tb_cache = o->tb_cache;
+        cfg.tb_cache_env = &env;
+        cfg.tb_cache_env_bytes = sizeof(env);
+    }
     bt_trace_config(o, &cfg);
     if (bt_verify_config(bt, &cfg, e) < 0)
         return -EIO;
@@ -179,6 +188,8 @@ static int bt_tcg_init(struct bt *bt, struct err *e)
     if (!bt->icount && !bt->trace && !bt->verify && !bt->kvm_verify)   /* who look between blocks */
         bt->target.deliver = bt_deliver;
     bt->tcg = tcg_new(&bt->target, &cfg, &phys, e);
+    if (bt->tcg && tcg_cache_note(bt->tcg))
+        fprintf(stderr, "transom: info: tb-cache: %s; it is made anew\n", tcg_cache_note(bt->tcg));
     return bt->tcg ? 0 : -ENOMEM;
 }
 
@@ -238,6 +249,7 @@ static void bt_info_causes(FILE *f, const struct tcg_stats *s)
 static void bt_info(struct accel *a, FILE *f)
 {
     const struct tcg_stats *s = tcg_get_stats(a->bt->tcg);
+    size_t bytes, kept = tcg_cache_kept(a->bt->tcg, &bytes);
 
     fprintf(f, "%s code%s\n", a->opt.backend == TCG_BACKEND_HOST ? "host" : "interpreted",
             a->opt.optimise ? "" : ", not optimised");
@@ -249,6 +261,10 @@ static void bt_info(struct accel *a, FILE *f)
             (unsigned long long)s->guest_bytes, (unsigned long long)s->host_bytes,
             (unsigned long long)s->cold_bytes,
             (unsigned long long)(a->opt.tb_bytes / MiB));
+    if (*a->opt.tb_cache)
+        fprintf(f, "cache file: %llu blocks of %llu guest bytes taken from it; %zu blocks in %zu KiB kept for it\n",
+                (unsigned long long)s->taken, (unsigned long long)s->taken_bytes,
+                kept, bytes / 1024);
 }
 
 static int bt_probe(const struct accel_options *o, struct err *e)

@@ -397,6 +397,14 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
     return pos;
 }
 
+void x86_translate_env(const struct x86_model *m, bool magic, struct x86_translate_env *env)
+{
+    *env = (struct x86_translate_env){ .family = m->family, .model = m->model, .stepping = m->stepping,
+                                       .n_vcpus = m->n_vcpus, .pv = m->pv, .magic = magic };
+    memcpy(env->feat, m->feat, sizeof(env->feat));
+    memcpy(env->vendor, m->vendor, sizeof(m->vendor));
+}
+
 /* ---- key -------------------------------------------------------------------------------------- */
 
 /* An IP beyond the segment's limit raises #GP here: its page is not even looked for. */

@@ -579,6 +579,14 @@ struct x86_insn;          /* decode-int.h */
 unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_key *k,
                        unsigned max_insns, unsigned *n_insns);
 void x86_get_key(struct tcg_cpu *tc, struct tb_key *k);
+/** struct x86_translate_env - what x86_translate() depends on besides bytes and mode; no padding */
+struct x86_translate_env {
+    uint32_t feat[FEAT_WORDS];
+    uint32_t family, model, stepping, n_vcpus, pv, magic;
+    char vendor[16];
+};
+/** x86_translate_env() - for vCPUs of @m; @magic: is struct x86_bus.magic set? */
+void x86_translate_env(const struct x86_model *m, bool magic, struct x86_translate_env *env);
 
 /* ---- portable vector and x87 (vec-*.c, x87.c) --------------------------------------- */
 bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_t *gpr);

@@ -8,6 +8,7 @@
  * Chaining and dropping want tcg_lock(); look-ups do without: see smp.c.
  */
 #include "tcg/blocks-int.h"
+#include "tcg/tb-cache-int.h"
 #include "tcg/trace.h"
 
 /* ---- memory that lives until the next flush -------------------------------- */
@@ -432,6 +433,8 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
 {
     t->stats.flushes++;
     t->stats.flushed[why]++;
+    if (t->tb_cache)
+        tb_cache_collect(t);
     if (t->profile)
         profile_emptied(t);
     for (struct tcg_cpu *cpu = t->cpus; t->cfg.note && cpu; cpu = cpu->next)

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "tcg/blocks-int.h"
 #include "tcg/mmu-int.h"
+#include "tcg/tb-cache-int.h"
 #include "tcg/trace.h"
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -62,11 +63,10 @@ static bool tb_settle(struct tcg_cpu *cpu, struct tb *tb, const struct tb_key *k
     return true;
 }
 
-static struct tb *tb_make_counted(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page,
-                                  const uint8_t *host, bool keep)
+static struct tb *tb_make_counted(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
 {
     enum profile_time before = profile_begin(cpu, PT_TRANSLATE);
-    struct tb *tb = tb_make(cpu, k, page, host, keep);
+    struct tb *tb = tb_make(cpu, k, page, keep);
 
     profile_end(cpu, before);
     return tb;
@@ -102,7 +102,7 @@ static struct tb *tb_get(struct tcg_cpu *cpu, struct tb_key *k, bool alone)
     }
     for (;;) {
         tb = keep && page != NO_PAGE ? tb_lookup(cpu, k, page) : NULL;
-        if (!tb && !(tb = tb_make_counted(cpu, k, page, host, keep)))
+        if (!tb && !(tb = tb_make_counted(cpu, k, page, keep)))
             return NULL;
         if (!cpu->tcg->smp || tb->once || tb_is_settled(tb) || tb_settle(cpu, tb, k, host))
             return tb;
@@ -420,11 +420,14 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
         return NULL;
     if (t->perf)
         perf_thunks(t);
+    if (c->tb_cache && tb_cache_open(t, e))
+        return NULL;
     return t;
 }
 
 void tcg_free(struct tcg *t)
 {
+    tb_cache_close(t);
     cache_free(&t->cache);
     munmap(t->arena, t->arena_bytes);
     munmap(t->hash, sizeof(*t->hash) << t->bucket_bits);
@@ -460,7 +463,7 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
         return NULL;
     cpu->seen = TCG_OFFLINE;
     profile_cpu_init(cpu);
-    if (t->smp)
+    if (t->smp || t->tb_cache)
         cpu->own_source = xmalloc(sizeof(*cpu->own_source));
     cpu->next = t->cpus;
     t->cpus = cpu;

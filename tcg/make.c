@@ -2,6 +2,7 @@
  * make.c - making blocks: guest bytes to IR to host code, under tcg_lock()
  */
 #include "tcg/blocks-int.h"
+#include "tcg/tb-cache-int.h"
 #include "tcg/trace.h"
 #include <stdlib.h>
 
@@ -178,10 +179,9 @@ static unsigned count_links(const struct ir_block *b)
 
 /* A block struct for @k; NULL: the arena is full. @keep: will it be found again? */
 static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, unsigned len,
-                         unsigned n_insns, bool keep)
+                         unsigned n_insns, unsigned n_links, bool keep)
 {
     struct tcg *t = cpu->tcg;
-    unsigned n_links = count_links(t->work);
     size_t bytes = sizeof(struct tb) + n_links * sizeof(struct tb_link);
     struct tb *tb;
 
@@ -208,7 +208,7 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     return tb->once || tb_pages_ready(t, tb) ? tb : NULL;
 }
 
-/* Keep the bytes a block was made from, to be compared until it is settled. */
+/* Keep the bytes a block was made from, to be compared until it is settled, and for its image. */
 static bool keep_source(struct tcg_cpu *cpu, struct tb *tb)
 {
     uint8_t *p;
@@ -228,15 +228,19 @@ static void tb_log(struct tcg *t, const struct tb *tb, const struct tb_key *k)
         log_host_code(tb);
 }
 
+/* Are a block's bytes fetched before it is made? With several vCPUs; and what is kept in a file is known by the very
+ * bytes that were translated. */
+static bool fetches_first(const struct tcg *t) { return t->smp || t->tb_cache; }
+
 /*
  * Fetch the bytes that a block at @k may be made from. With several vCPUs this comes
- * before the lock: page tables or code may lie in a device. @host: of the page, or NULL.
+ * before the lock: page tables or code may lie in a device.
  */
-static void source_fill(struct tcg_cpu *cpu, const struct tb_key *k, const uint8_t *host)
+static void source_fill(struct tcg_cpu *cpu, const struct tb_key *k, bool in_ram)
 {
     struct tcg_source *s = cpu->own_source;
     unsigned left = PAGE_SIZE - (k->lin & PAGE_MASK);
-    unsigned want = MIN(left, host ? SOURCE_BYTES - MAX_INSN_BYTES : MAX_INSN_BYTES);
+    unsigned want = MIN(left, in_ram ? SOURCE_BYTES - MAX_INSN_BYTES : MAX_INSN_BYTES);
 
     *s = (struct tcg_source){ .lin = k->lin, .page2 = NO_PAGE };   /* buf: about as cheap as not */
     s->have = tcg_fetch(cpu, k->lin, s->buf, want, false);
@@ -277,7 +281,7 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;
-    tb = tb_new(cpu, k, page, *len, *n, keep);
+    tb = tb_new(cpu, k, page, *len, *n, count_links(t->work), keep);
     if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(cpu, tb, t->work, k->lin))
         || !build_code(t, tb, t->work))
         return NULL;
@@ -289,15 +293,53 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     t->stats.guest_bytes += *len;
     t->stats.host_bytes += tb->code_len + tb->cold_len;
     t->stats.cold_bytes += tb->cold_len;
-    tb_log(t, tb, k);
     if (t->profile)
         profile_translated(cpu, tb, k->lin);
+    return tb;
+}
+
+/* Likewise, from an image. */
+static struct tb *tb_take(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const struct tb_image *im)
+{
+    struct tcg *t = cpu->tcg;
+    struct tb *tb = tb_new(cpu, k, page, im->len, im->n_insns, im->n_links, true);
+
+    if (!tb || !keep_source(cpu, tb) || !t->host->unpack(t, tb, im))
+        return NULL;
+    t->stats.taken++;
+    t->stats.taken_bytes += im->len;
+    return tb;
+}
+
+/* @tb is complete: from now on it is found. */
+static void tb_publish(struct tcg *t, struct tb *tb, const struct tb_key *k)
+{
+    tb_log(t, tb, k);
     t->tbs[t->n_tbs] = tb;
     __atomic_store_n(&t->n_tbs, t->n_tbs + 1, __ATOMIC_RELEASE);
     if (tb->once)
         tb->dead = true;     /* never found, never chained */
     else
         tb_enlist(t, tb);
+}
+
+/* The block from the cache file, or else a new one; @len and NULL as in tb_build(). */
+static struct tb *tb_obtain(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep, unsigned max,
+                            unsigned *n, unsigned *len)
+{
+    struct tcg *t = cpu->tcg;
+    const struct tb_image *im = t->tb_cache && keep && page != NO_PAGE ? tb_cache_find(cpu, k, page) : NULL;
+    struct tb *tb;
+
+    if (im) {
+        *n = im->n_insns;
+        *len = im->len;
+        tb = tb_take(cpu, k, page, im);
+    } else {
+        tb = tb_build(cpu, k, page, keep, max, n, len);
+    }
+    if (tb)
+        tb_publish(t, tb, k);
     return tb;
 }
 
@@ -315,30 +357,40 @@ static void make_room(struct tcg_cpu *cpu, uint32_t generation)
         smp_exclusive_end(cpu);
 }
 
-struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const uint8_t *host, bool keep)
+/* Before the bytes of @page are read: see tcg_may_hold_code(). */
+static void say_making(struct tcg *t, uint32_t page)
+{
+    __atomic_store_n(&t->making, page == NO_PAGE ? MAKING_ANY : page + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep)
 {
     struct tcg *t = cpu->tcg;
     unsigned n, max = keep && !t->cfg.one_insn ? MAX_BLOCK_INSNS : 1, len;
+    bool fetched = fetches_first(t);
     struct tb *tb;
 
     for (int attempt = 0;; attempt++) {
-        if (t->smp)
-            source_fill(cpu, k, host);
+        if (!t->smp)
+            say_making(t, page);
+        if (fetched)
+            source_fill(cpu, k, page != NO_PAGE);
         tcg_lock(t);
         uint32_t generation = t->generation;
         tb = t->smp && keep && page != NO_PAGE ? tb_made(t, k, page, cpu->source->page2) : NULL;
-        __atomic_store_n(&t->making, page == NO_PAGE ? MAKING_ANY : page + 1, __ATOMIC_RELAXED);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (t->smp)
+            say_making(t, page);
         if (!tb)
-            tb = tb_build(cpu, k, page, keep, max, &n, &len);
+            tb = tb_obtain(cpu, k, page, keep, max, &n, &len);
         __atomic_store_n(&t->making, 0, __ATOMIC_RELEASE);
         tcg_unlock(t);
         cpu->source = NULL;
         if (tb)
             break;
-        if (!len && t->smp && !cpu->exception)
+        if (!len && fetched && !cpu->exception)
             source_fault(cpu, k);
-        if (!len && (cpu->exception || !t->smp))
+        if (!len && (cpu->exception || !fetched))
             return NULL;
         if (!len)            /* another vCPU has mapped it meanwhile */
             continue;

@@ -117,7 +117,8 @@ struct tb {
     uint64_t born;            /* epoch in which it was made */
     const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
                                * bytes behind them */
-    const uint8_t *source;    /* the bytes it was made from, until settled; or NULL */
+    const uint8_t *source;    /* the bytes it was made from, until settled, or as long as there is a cache file; or NULL */
+    const struct tb_relocs *relocs; /* for an image of it (tb-cache-int.h); NULL: it will have none */
     uint16_t loop_off;        /* where its jumps to itself enter */
     struct ir_block *ir;      /* interpreter */
     uint32_t undefined_fl;    /* with before_block: bits of F that are undefined at its end, as in cpu->fl */
@@ -211,6 +212,9 @@ struct tcg {
     struct tcg_perf *perf;   /* perf.c; NULL: names are not wanted */
     struct tcg_profile *profile; /* NULL: nothing is counted */
     uint32_t thunk[80];      /* back end's: offsets of its thunks in the cache */
+    uint32_t thunk_bytes;    /* where they end */
+    struct tb_cache *tb_cache; /* NULL: translations are not kept in a file */
+    bool relocs;             /* what is made notes what of it depends on where it is; under the lock */
     uint32_t generation;     /* counts flushes */
     uint32_t lock;           /* what translations are made and dropped under */
     uint32_t making;         /* 1 + RAM page that a block is being made from, MAKING_ANY; 0: none; atomic */
@@ -358,10 +362,10 @@ void mmu_protect_all(struct tcg_cpu *cpu);
 
 /**
  * tb_make() - translate the block at @k
- * @page, @host: of its first byte; NO_PAGE, NULL: not RAM. @keep: it will be found again.
+ * @page: of its first byte; NO_PAGE: not RAM. @keep: it will be found again.
  * NULL: fetching its first instruction faulted (cpu->exception). May empty the code cache.
  */
-struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, const uint8_t *host, bool keep);
+struct tb *tb_make(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, bool keep);
 
 /** tb_store_hits_code() - is translated code in the 64-byte lines of these bytes? */
 static inline bool tb_store_hits_code(const struct tcg *t, uint32_t page, unsigned off, unsigned len)
@@ -475,6 +479,8 @@ void perf_emptied(struct tcg *t);
 
 /* ---- host back end --------------------------------------------------------------- */
 
+struct tb_image;
+struct tb_env;
 /** struct host_code - a host back end */
 struct host_code {
     const char *name;
@@ -492,6 +498,13 @@ struct host_code {
     void (*vec_restore)(struct tcg_cpu *cpu, unsigned what);
     /** ticks() - a counter that goes up steadily; general registers only */
     uint64_t (*ticks)(void);
+    /** pack() - an image of @tb, which has relocs and source, to @im; 0: it can have none in @room bytes, else its
+     *  bytes. NULL: this back end has no images */
+    size_t (*pack)(struct tcg *t, const struct tb *tb, struct tb_image *im, size_t room);
+    /** unpack() - what compile() does, from an image; false: no room, or the image is wrong */
+    bool (*unpack)(struct tcg *t, struct tb *tb, const struct tb_image *im);
+    /** describe() - add to @env what its code depends on beside the block */
+    void (*describe)(const struct tcg *t, struct tb_env *env);
 };
 /** host_code_here() - back end for this host, or NULL with the reason in @e */
 const struct host_code *host_code_here(struct err *e);

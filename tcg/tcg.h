@@ -601,6 +601,9 @@ struct tcg_config {
     bool optimise;           /* false: passes that change code are off */
     bool one_insn;           /* one guest instruction a block (debugging, tests) */
     uint64_t cache_bytes;    /* code cache, default 128 MiB */
+    const char *tb_cache;    /* file that keeps translations, see tb-cache-int.h; or NULL */
+    const void *tb_cache_env; /* what the target's translate() depends on besides bytes and mode; until tcg_new() returns */
+    size_t tb_cache_env_bytes;
     bool perf_map;           /* name blocks for perf(1) in /tmp/perf-PID.map */
     bool jitdump;            /* likewise with their code, in jit-PID.dump here */
     unsigned n_cpus;         /* how many vCPUs there will be; 0 and 1: one */
@@ -639,6 +642,7 @@ enum tcg_flush { TCG_FLUSHES(X) TCG_FLUSH_COUNT };
 struct tcg_stats {
     uint64_t translations, flushes, invalidations, lookups, guest_bytes, host_bytes;
     uint64_t cold_bytes;     /* of host_bytes: out of line */
+    uint64_t taken, taken_bytes; /* blocks that came from the cache file, guest bytes of them */
     uint64_t dropped[TCG_DROP_COUNT], flushed[TCG_FLUSH_COUNT]; /* parts of invalidations, flushes */
 };
 
@@ -763,6 +767,10 @@ static inline uint64_t tcg_cur_pc(const struct tcg_cpu *cpu)
 {
     return cpu->pcbase + (int64_t)cpu->pcoff;
 }
+/** tcg_cache_note() - why what was in the cache file is not used, or NULL; the translator's */
+const char *tcg_cache_note(const struct tcg *t);
+/** tcg_cache_kept() - translations that the cache file would have if it were written now, and its bytes */
+size_t tcg_cache_kept(const struct tcg *t, size_t *bytes);
 /** tcg_get_stats() - counts since the start; valid until the next call */
 const struct tcg_stats *tcg_get_stats(struct tcg *t);
 /**

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "tcg/host-x86_64/gen-int.h"
+#include "tcg/tb-cache-int.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -25,6 +26,8 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->tb = tb;
     g->b = b;
     g->start = g->c.p = t->cache.rw + t->cache.used;
+    g->c.rels = t->relocs && !tb->once ? &g->rels : NULL;
+    g->rels.n = 0;
     g->end = t->cache.rw + t->cache.cold;
     g->cold = t->cache.rw + t->cache.cold_used;
     g->cold_end = t->cache.rw + t->cache.bytes;
@@ -60,6 +63,7 @@ static void gen_page2_guard(struct gen *g)
     map_lookup(g, RAX, RCX, ACC_EXEC);
     alu_imm(c, 4, ALU_CMP, o_reg(RCX), 0x7fffffff); /* a 32-bit immediate, whatever its value */
     stl32(c->p - 4, g->tb->page2 + 1);
+    rel_note(c, c->p - 4, TR_PAGE2);
     s->from[0] = jcc32(c, 5);
     s->thunk = TH_LEAVE_INTR;
 }
@@ -87,6 +91,8 @@ static bool gen_finish(struct gen *g)
     tb->code_len = (uint32_t)(g->c.p - g->start);
     tb->cold = t->cache.rx + (g->cold - t->cache.rw);
     tb->cold_len = (uint32_t)(cold - g->cold);
+    if (g->c.rels && !rels_keep(g))
+        return false;
     t->cache.used = align_up((size_t)(g->c.p - t->cache.rw), 16);
     t->cache.cold_used = (size_t)(cold - t->cache.rw);
     return true;
@@ -223,7 +229,7 @@ static int x86_init(struct tcg *t, struct err *e)
 static const struct host_code x86_code = {
     .name = "x86_64", .init = x86_init, .enter = x86_enter, .compile = x86_compile,
     .set_link = x86_set_link, .vec_save = vec_save, .vec_restore = vec_restore,
-    .ticks = host_ticks,
+    .ticks = host_ticks, .pack = x86_pack, .unpack = x86_unpack, .describe = x86_describe,
 };
 
 const struct host_code *host_code_here(struct err *e)

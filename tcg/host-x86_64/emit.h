@@ -25,7 +25,36 @@ static inline struct opn o_reg(int r) { return (struct opn){ .kind = ON_REG, .re
 static inline struct opn o_env(size_t off) { return (struct opn){ .kind = ON_ENV, .disp = (int32_t)off }; }
 static inline struct opn o_mem(int b, int i) { return (struct opn){ .kind = ON_MEM, .base = (int8_t)b, .index = (int8_t)i }; }
 
-struct code { uint8_t *p; };
+/*
+ * Where in the code something stands that depends on where the code is, for images of blocks (reloc.c). Whoever emits
+ * a 64-bit address of the program, the block's place or its second page says so by rel_note(); displacements are
+ * noted by what makes them. Kinds but REL_REL32 are those of enum tb_reloc.
+ */
+#define MAX_RELS 4096        /* a block with more has no image */
+#define REL_REL32 0xff       /* of a jump or call */
+struct rels {
+    unsigned n;
+    struct rel { uint8_t *at, kind; } r[MAX_RELS];
+};
+
+struct code {
+    uint8_t *p;
+    struct rels *rels;       /* NULL: nobody wants to know */
+};
+
+static inline void rel_note(struct code *c, uint8_t *at, unsigned kind)
+{
+    if (unlikely(c->rels) && c->rels->n < MAX_RELS)
+        c->rels->r[c->rels->n++] = (struct rel){ at, (uint8_t)kind };
+}
+
+/** rel_copied() - code at @from, @n bytes, stands at @to, too */
+static inline void rel_copied(struct code *c, const uint8_t *from, size_t n, uint8_t *to)
+{
+    for (unsigned i = 0, had = c->rels ? c->rels->n : 0; i < had; i++)
+        if (c->rels->r[i].at >= from && c->rels->r[i].at < from + n)
+            rel_note(c, to + (c->rels->r[i].at - from), c->rels->r[i].kind);
+}
 
 static inline void e8(struct code *c, unsigned v) { *c->p++ = (uint8_t)v; }
 static inline void e16(struct code *c, unsigned v) { stl16(c->p, (uint16_t)v); c->p += 2; }
@@ -248,6 +277,7 @@ static inline uint8_t *jcc32(struct code *c, unsigned cc)
 {
     e8(c, 0x0f);
     e8(c, 0x80 | cc);
+    rel_note(c, c->p, REL_REL32);
     e32(c, 0);
     return c->p - 4;
 }
@@ -255,6 +285,7 @@ static inline uint8_t *jcc32(struct code *c, unsigned cc)
 static inline uint8_t *jmp32(struct code *c)
 {
     e8(c, 0xe9);
+    rel_note(c, c->p, REL_REL32);
     e32(c, 0);
     return c->p - 4;
 }
@@ -268,6 +299,7 @@ static inline void jmp_to(struct code *c, const uint8_t *target)
 static inline void call_to(struct code *c, const uint8_t *target)
 {
     e8(c, 0xe8);
+    rel_note(c, c->p, REL_REL32);
     e32(c, 0);
     patch32(c->p - 4, target);
 }

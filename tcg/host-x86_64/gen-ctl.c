@@ -1,6 +1,7 @@
 /* gen-ctl.c - flags as values, helper calls, branches and block ends */
 #define _GNU_SOURCE
 #include "tcg/host-x86_64/gen-int.h"
+#include "tcg/tb-cache-int.h"
 
 /* ---- flags as values ----------------------------------------------------------------------- */
 
@@ -165,6 +166,14 @@ static uint8_t *try_rep(struct gen *g, const struct ir_op *op)
     return jcc32(&g->c, 3);
 }
 
+/* A program that is not loaded anywhere has short addresses, which need not be noted. */
+static void mov_program(struct code *c, int r, const void *fn)
+{
+    mov_imm(c, r, (uintptr_t)fn);
+    if (!fits32((int64_t)(uintptr_t)fn) && (uintptr_t)fn > 0xffffffffu)
+        rel_note(c, c->p - 8, TR_PROGRAM);
+}
+
 void gen_call(struct gen *g, const struct ir_op *op)
 {
     uint8_t *done;
@@ -179,10 +188,8 @@ void gen_call(struct gen *g, const struct ir_op *op)
     set_arg(g, 1, op->b);
     set_arg(g, 2, op->c);
     scratch_spill_all(g);
-    mov_imm(&g->c, RAX, (uintptr_t)op->fn);
-    e8(&g->c, 0xe8);
-    e32(&g->c, 0);
-    patch32(g->c.p - 4, thunk_rw(g, (enum thunk)(TH_CALL + (sync ? 2 : 0) + (novec ? 1 : 0))));
+    mov_program(&g->c, RAX, op->fn);
+    call_to(&g->c, thunk_rw(g, (enum thunk)(TH_CALL + (sync ? 2 : 0) + (novec ? 1 : 0))));
     if (!novec)
         g->vec_ok = g->zmm_ok = g->x87_ok = false;
     globals_drop(g);

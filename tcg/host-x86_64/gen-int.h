@@ -126,6 +126,7 @@ struct gen {
     struct tb_site sites[3 * MAX_STUBS];
     unsigned n_sites;
     int64_t link_target[2];
+    struct rels rels;        /* when the block is to have an image */
 };
 
 static inline bool is_global(const struct gen *g, ir_val v) { return v < g->b->target->n_globals; }
@@ -267,6 +268,12 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i);
 /* profile.c */
 void gen_count_run(struct gen *g);            /* the block's own counter goes up; keeps EFLAGS, loses RAX */
 uint64_t host_ticks(void);
+
+/* reloc.c */
+bool rels_keep(struct gen *g);                /* tb->relocs of the finished block; false: no room */
+size_t x86_pack(struct tcg *t, const struct tb *tb, struct tb_image *im, size_t room);
+bool x86_unpack(struct tcg *t, struct tb *tb, const struct tb_image *im);
+void x86_describe(const struct tcg *t, struct tb_env *env);
 
 /* thunks.c */
 int thunks_emit(struct tcg *t, struct err *e);

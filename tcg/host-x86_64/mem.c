@@ -22,6 +22,7 @@
  * crossings) runs the operation on a bounce buffer: the stub has a copy of it.
  */
 #include "tcg/host-x86_64/gen-int.h"
+#include "tcg/tb-cache-int.h"
 #include <stdlib.h>
 
 struct stub *stub_new(struct gen *g, enum stub_kind k)
@@ -258,6 +259,7 @@ static void copy_op(struct code *c, struct stub *s)
 
     s->copy = c->p;
     memcpy(c->p, s->op, n);
+    rel_copied(c, s->op, n, c->p);
     c->p += n;
 }
 
@@ -456,6 +458,7 @@ static void emit_link_stub(struct gen *g, struct stub *s)
     g->tb->link[s->slot].stub_off = (uint32_t)(c->p - g->start);
     mov_env_imm32(c, offsetof(struct tcg_cpu, pcoff), (uint32_t)s->pcoff);
     mov_imm(c, RAX, (uint64_t)((char *)g->tb - g->t->arena) | s->slot);
+    rel_note(c, c->p - 4, TR_PLACE);     /* below 4 GiB: the arena is */
     jmp_to(c, thunk_rw(g, TH_LEAVE_NEXT));
     if (s->owes_f) {
         struct tb_link *l = &g->tb->link[s->slot];
@@ -493,9 +496,7 @@ static void emit_vec_stub(struct gen *g, struct stub *s)
     struct code *c = &g->c;
 
     patch32(s->from[0], c->p);
-    e8(c, 0xe8);
-    e32(c, 0);
-    patch32(c->p - 4, thunk_rw(g, s->thunk));
+    call_to(c, thunk_rw(g, s->thunk));
     jmp_to(c, s->after);
 }
 

@@ -262,7 +262,7 @@ static void th_raise(struct code *c, const struct tcg *t, const void *fn, const 
 
 int thunks_emit(struct tcg *t, struct err *e)
 {
-    struct code c = { t->cache.rw };
+    struct code c = { .p = t->cache.rw };
     uint8_t *base = c.p, *leave, *leave_stored;
 
 #define AT(n) (t->thunk[n] = (uint32_t)(c.p - base))
@@ -314,6 +314,7 @@ int thunks_emit(struct tcg *t, struct err *e)
         rep_emit(&c, t, n + 1);
     }
 #undef AT
-    t->cache.used = align_up((size_t)(c.p - base), 64);
+    t->thunk_bytes = (uint32_t)(c.p - base);
+    t->cache.used = align_up(t->thunk_bytes, 64);
     return 0;
 }

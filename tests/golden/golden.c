@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "tests/golden/golden.h"
+#include "tcg/tb-cache-int.h"
 
 #define BASE 0x10000000u
 #define PAGES 16u
@@ -25,6 +26,7 @@ struct rig {
     struct x86_model model;
     struct x86_bus bus;
     struct listing *l;
+    struct moved *moved;
     struct code_size all;
     unsigned n_cases, n_differ;
 };
@@ -81,6 +83,8 @@ static int rig_init(struct rig *r, struct err *e)
     r->bus = (struct x86_bus){ .a20_mask = a20_mask, .opaque = r };
     r->cpu->model = &r->model;
     r->cpu->bus = &r->bus;
+    r->tcg->relocs = true;
+    r->moved = moved_new(r->tcg);
     r->l = listing_new(r->tcg);
     return r->l ? 0 : err_set(e, -ENOTSUP, "built without Capstone");
 }
@@ -117,13 +121,44 @@ static void translate(struct rig *r, const struct golden_case *c, unsigned len, 
         struct tb *tb;
 
         key_of(r, &k, c->kind, CODE_AT + at);
-        tb = tb_make(&r->cpu->tcg, &k, 0, r->ram, true);
+        tb = tb_make(&r->cpu->tcg, &k, 0, true);
         assert(tb && tb->len);
         if (at)
             fprintf(f, "  block at +%#x\n", at);
         listing_block(r->l, tb, cold, f, size);
+        moved_check(r->moved, tb, r->ram + CODE_AT + at, c->name);
         at += tb->len;
     }
+}
+
+/* The first instruction alone, over a page's end: code that a block has only there. */
+static void translate_across(struct rig *r, const struct golden_case *c, unsigned len)
+{
+    struct tb_key k;
+    struct tb *tb;
+
+    memset(r->ram, 0x90, PAGES * PAGE_SIZE);
+    memcpy(r->ram + PAGE_SIZE - 1, c->code, len);
+    tcg_flush_all(r->tcg, TCG_FLUSH_RESET);
+    tcg_debug_set(r->tcg, NULL, 0, NULL, 0);
+    key_of(r, &k, c->kind, PAGE_SIZE - 1);
+    tb = tb_make(&r->cpu->tcg, &k, 0, true);
+    moved_check(r->moved, tb, r->ram + PAGE_SIZE - 1, c->name);
+}
+
+/* Was every kind of relocation there, and would each be missed? */
+static bool moved_well(const struct moved_count *n)
+{
+    bool all = n->blocks && n->two_pages && !n->wrong && !n->unseen;
+
+    for (unsigned i = 0; i < TR_PAGE2; i++)
+        all &= n->left_out[i] > 0;
+    printf("golden: %u blocks moved, %u of them in two pages: %u are not what they were; relocations left out on purpose:",
+           n->blocks, n->two_pages, n->wrong);
+    for (unsigned i = 0; i < TR_PAGE2; i++)
+        printf(" %u", n->left_out[i]);
+    printf(", %u unnoticed\n", n->unseen);
+    return all;
 }
 
 static void print_case(struct rig *r, const struct golden_case *c, FILE *f)
@@ -136,6 +171,7 @@ static void print_case(struct rig *r, const struct golden_case *c, FILE *f)
 
     assert(len && len <= MAX_CASE);
     translate(r, c, len, body, &size);
+    translate_across(r, c, len);
     fclose(body);
     fprintf(f, "%s %s: guest %u bytes, host %u insns %u bytes, out of line %u insns %u bytes\n%s\n",
             c->name, kinds[c->kind], len, size.insns, size.bytes, size.cold_insns, size.cold_bytes, text);
@@ -282,6 +318,7 @@ int main(int argc, char **argv)
     bool write = argc == 3 && !strcmp(argv[1], "--write");
     struct rig r = { .n_cases = 0 };
     struct err e = { "" };
+    struct moved_count moved;
     int ret = 0;
 
     if (argc != 2 && !write) {
@@ -299,9 +336,10 @@ int main(int argc, char **argv)
            r.all.insns, r.all.bytes, r.all.cold_insns, r.all.cold_bytes, r.n_differ);
     if (r.n_differ)
         printf("golden: look at what became longer; \"make golden\" stores it as it is now\n");
+    moved = moved_free(r.moved);
     listing_free(r.l);
     tcg_cpu_free(&r.cpu->tcg);
     tcg_free(r.tcg);
     free(r.ram);
-    return ret || r.n_differ;
+    return ret || r.n_differ || !moved_well(&moved);
 }

@@ -34,4 +34,17 @@ void listing_free(struct listing *l);
  */
 void listing_block(struct listing *l, const struct tb *tb, bool cold, FILE *f, struct code_size *size);
 
+struct moved;
+/** struct moved_count - what moved_check() has looked at */
+struct moved_count {
+    unsigned blocks, two_pages, wrong;
+    unsigned left_out[8], unseen; /* relocations left out on purpose, by kind; of them unnoticed */
+};
+/** moved_new() - for blocks of @t, made with t->relocs */
+struct moved *moved_new(struct tcg *t);
+struct moved_count moved_free(struct moved *m);
+/** moved_check() - the image of @tb, made last, is the block wherever it is put; tells what is wrong.
+ *  @code: its guest bytes, which stay. @name: of the case */
+void moved_check(struct moved *m, struct tb *tb, const uint8_t *code, const char *name);
+
 #endif
