@@ -39,7 +39,7 @@ const struct tb_image *tb_cache_find(struct tcg_cpu *cpu, const struct tb_key *k
         return NULL;
     im = tb_store_find(t->tb_cache->store, k, s->buf, s->have);
     /* in two pages: of which the second must be there, and another */
-    if (!im || im->off + im->len <= PAGE_SIZE || (k->flat && s->page2 != NO_PAGE && s->page2 != page))
+    if (!im || im->off + im->len <= PAGE_SIZE || (s->page2 != NO_PAGE && s->page2 != page))
         return im;
     return NULL;
 }
