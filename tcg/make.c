@@ -275,9 +275,6 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     struct tcg *t = cpu->tcg;
     struct tb *tb;
 
-    arena_ready((uint8_t *)t->arena, &t->arena_ready, t->arena_used, t->arena_bytes);
-    if (t->host)
-        cache_ready(&t->cache);
     *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;
@@ -331,6 +328,9 @@ static struct tb *tb_obtain(struct tcg_cpu *cpu, const struct tb_key *k, uint32_
     const struct tb_image *im = t->tb_cache && keep && page != NO_PAGE ? tb_cache_find(cpu, k, page) : NULL;
     struct tb *tb;
 
+    arena_ready((uint8_t *)t->arena, &t->arena_ready, t->arena_used, t->arena_bytes);
+    if (t->host)
+        cache_ready(&t->cache);
     if (im) {
         *n = im->n_insns;
         *len = im->len;
