@@ -121,7 +121,8 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
 novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/leave.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/quick.c target-x86/raise.c target-x86/target.c \
-	target-x86/cr.c target-x86/desc.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/seg.c target-x86/string.c target-x86/syscall.c hw/memory.c accel/bt-phys.c
+	target-x86/cr.c target-x86/desc.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/misc.c target-x86/msr.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
+	hw/memory.c accel/bt-phys.c accel/tsc.c
 ifndef TSAN
 novec_flags_x86_64 := -mgeneral-regs-only -minline-all-stringops \
 	-mmemcpy-strategy=rep_byte:-1:noalign -mmemset-strategy=rep_byte:-1:noalign \

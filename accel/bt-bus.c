@@ -247,17 +247,8 @@ static bool bus_random(void *opaque, uint64_t *v)
     return true;
 }
 
-static uint64_t bus_tsc(void *opaque)
+void bt_run_prompt(struct bt_cpu *c)
 {
-    struct bt_cpu *c = opaque;
-
-    return accel_tsc(c->bt->a);
-}
-
-static void bus_prompt(void *opaque)
-{
-    struct bt_cpu *c = opaque;
-
     machine_lock(c->bt->m);
     timer_list_run_prompt(&c->bt->m->timers);
     machine_unlock(c->bt->m);
@@ -293,11 +284,11 @@ void bt_bus_init(struct bt_cpu *c)
         .intr = bt_intr, .intr_clear = bus_intr_clear, .sipi_vector = bus_sipi_vector,
         .apic_msr = bus_apic_msr, .get_tpr = bus_get_tpr, .set_tpr = bus_set_tpr,
         .halt = bus_halt, .triple_fault = bus_triple_fault, .set_ferr = bt_set_ferr,
-        .tsc = bus_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns, .random = bus_random, .opaque = c,
+        .tsc = bt_tsc, .a20_mask = bt_a20_mask, .wall_ns = bus_wall_ns, .random = bus_random, .opaque = c,
     };
     bt_pv_init(c);
     if (!c->bt->icount)
-        c->bus.prompt = bus_prompt;
+        c->bus.prompt = bt_prompt;
     if (c->bt->a->opt.magic_break)
         c->bus.magic = bus_magic;
 }

@@ -131,11 +131,15 @@ void bt_raise_ferr(struct bt_cpu *c);
 /** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */
 enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page);
 bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w);
-/** bt_a20_mask()/bt_intr()/bt_set_ferr() - members of struct x86_bus, callable
+/** bt_a20_mask()/bt_intr()/bt_set_ferr()/bt_tsc()/bt_prompt() - members of struct x86_bus, callable
  *  with guest vector state in host registers; opaque is the bt_cpu */
 uint64_t bt_a20_mask(void *opaque);
 uint32_t bt_intr(void *opaque);
 void bt_set_ferr(void *opaque, int level);
+uint64_t bt_tsc(void *opaque);
+void bt_prompt(void *opaque);
+/** bt_run_prompt() - what bt_prompt() does, with vector state put away */
+void bt_run_prompt(struct bt_cpu *c);
 /** bt_deliver() - tcg_target.deliver */
 bool bt_deliver(struct tcg_cpu *tc);
 uint64_t bt_mmio_read(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);

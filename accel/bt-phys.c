@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "accel/bt-int.h"
+#include "hw/outside.h"
 
 #define PAGE 4096u
 
@@ -205,6 +206,32 @@ uint32_t bt_intr(void *opaque)
     uint32_t mask = unlikely(c->single) ? 0 : unlikely(c->ac.no_irq) ? VCPU_INTR_EXIT : ~0u;
 
     return __atomic_load_n(&c->ac.vcpu.intr, __ATOMIC_SEQ_CST) & mask;
+}
+
+uint64_t bt_tsc(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+    struct accel *a = c->bt->a;
+    struct tcg_cpu *tc = &c->ac.cpu->tcg;
+    unsigned what;
+    uint64_t v;
+
+    if (likely(!a->opt.icount.on && !c->bt->m->outside->observe))
+        return accel_tsc(a);
+    what = tcg_vec_put(tc);
+    v = accel_tsc(a);
+    tcg_vec_back(tc, what);
+    return v;
+}
+
+void bt_prompt(void *opaque)
+{
+    struct bt_cpu *c = opaque;
+    struct tcg_cpu *tc = &c->ac.cpu->tcg;
+    unsigned what = tcg_vec_put(tc);
+
+    bt_run_prompt(c);
+    tcg_vec_back(tc, what);
 }
 
 bool bt_deliver(struct tcg_cpu *tc)

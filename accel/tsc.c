@@ -69,7 +69,7 @@ static uint64_t measured_hz(void)
     while (raw_ns() < ns0 + MEASURE_NS)
         ;
     sample(&ns1, &tsc1);
-    return (uint64_t)((double)(tsc1 - tsc0) * 1e9 / (double)(ns1 - ns0));
+    return (uint64_t)((unsigned __int128)(tsc1 - tsc0) * 1000000000u / (uint64_t)(ns1 - ns0));
 }
 
 uint64_t accel_tsc_hz(bool *fixed)

@@ -51,7 +51,11 @@ static uint64_t syscall_long(struct x86_cpu *cpu, uint64_t next)
     GPR(cpu, 11) = x86_get_eflags(cpu) & ~(uint32_t)EF_RF;
     mask_flags(cpu, cpu->sfmask);
     flat_pair(cpu, cs, (cs & 0xfffc) + 8, 0, SEG_FLAT_CODE64);
-    return go(cpu, code64 ? cpu->lstar : cpu->cstar);
+    if (!code64)
+        return go(cpu, cpu->cstar);
+    x86_set_pc(cpu, cpu->lstar);
+    x86_update_privilege(cpu);
+    return 1;
 }
 
 uint64_t h_syscall(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
@@ -86,11 +90,22 @@ static void step_after(struct x86_cpu *cpu)
     tcg_kick(&cpu->tcg);
 }
 
+/** back_to64() - flags of SYSRET from 64-bit code to 64-bit code */
+static void back_to64(struct x86_cpu *cpu)
+{
+    bool was_if = cpu->eflags & EF_IF;
+
+    x86_put_eflags(cpu, GPR(cpu, 11) & SYSRET_FLAGS);
+    x86_update_privilege(cpu);
+    if (!was_if && (cpu->eflags & EF_IF) && cpu->irq_held)
+        x86_irq_recheck(cpu);
+}
+
 uint64_t h_sysret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
     struct x86_cpu *cpu = X86(tc);
     uint16_t sel = cpu->star >> 48;
-    bool to64 = a == 8;
+    bool to64 = a == 8, from64 = x86_code64(cpu);
     uint64_t pc = to64 ? GPR(cpu, R_CX) : (uint32_t)GPR(cpu, R_CX);
 
     if (!(cpu->efer & EFER_SCE) || !(cpu->cr0 & CR0_PE) || (!x86_lma(cpu) && x86_is_intel(cpu)))
@@ -101,7 +116,9 @@ uint64_t h_sysret(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         return x86_gp0(cpu);
     flat_pair(cpu, to64 ? sel + 16 : sel, sel + 8, 3, to64 ? SEG_FLAT_CODE64 : SEG_FLAT_CODE32);
     x86_set_pc(cpu, pc);
-    if (x86_lma(cpu))
+    if (from64 && to64)
+        back_to64(cpu);
+    else if (x86_lma(cpu))
         x86_set_eflags(cpu, GPR(cpu, 11) & SYSRET_FLAGS);
     else
         x86_set_eflags(cpu, x86_get_eflags(cpu) | EF_IF);

@@ -252,7 +252,7 @@ void tr_cmpxchg8b(struct xlat *x)
 {
     ir_val addr = xt_addr(x, x->row->arg ? 16 : 8, true);
 
-    xt_call(x, x->row->arg ? h_cmpxchg16b : h_cmpxchg8b, IR_NONE, addr, IR_NONE, IR_NONE);
+    xt_lean(xt_call(x, x->row->arg ? h_cmpxchg16b : h_cmpxchg8b, IR_NONE, addr, IR_NONE, IR_NONE));
 }
 
 void tr_xlat(struct xlat *x)

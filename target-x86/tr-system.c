@@ -343,7 +343,7 @@ void tr_rdtsc(struct xlat *x)
 {
     ir_val t = ir_temp(x->b);
 
-    xt_call_i(x, h_rdtsc, t, 0, 0, 0);
+    xt_lean(xt_call_i(x, h_rdtsc, t, 0, 0, 0));
     ir_mov(x->b, 4, G_RAX, t);
     ir_emit_imm(x->b, IR_SHR, 8, t, t, 32);
     ir_mov(x->b, 4, G_RDX, t);
@@ -351,7 +351,7 @@ void tr_rdtsc(struct xlat *x)
 
 void tr_rdtscp(struct xlat *x)
 {
-    xt_call_i(x, h_rdtscp, IR_NONE, 0, 0, 0);
+    xt_lean(xt_call_i(x, h_rdtscp, IR_NONE, 0, 0, 0));
 }
 
 void tr_cpuid(struct xlat *x)
@@ -371,12 +371,12 @@ void tr_xsetbv(struct xlat *x)
 
 void tr_rdpkru(struct xlat *x)
 {
-    xt_call_i(x, h_rdpkru, IR_NONE, 0, 0, 0);
+    xt_lean(xt_call_i(x, h_rdpkru, IR_NONE, 0, 0, 0));
 }
 
 void tr_wrpkru(struct xlat *x)
 {
-    xt_call_i(x, h_wrpkru, IR_NONE, 0, 0, 0);
+    xt_lean(xt_call_i(x, h_wrpkru, IR_NONE, 0, 0, 0));
 }
 
 void tr_wbinvd(struct xlat *x)

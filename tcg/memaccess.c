@@ -332,6 +332,21 @@ uint8_t *tcg_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned 
     return (va & PAGE_MASK) + len <= PAGE_SIZE && map_hit(cpu, view, va, acc, &p) ? p.host : NULL;
 }
 
+unsigned tcg_vec_put(struct tcg_cpu *cpu)
+{
+    unsigned what = vec_in_host(cpu);
+
+    if (what)
+        cpu->tcg->host->vec_save(cpu);
+    return what;
+}
+
+void tcg_vec_back(struct tcg_cpu *cpu, unsigned what)
+{
+    if (what)
+        cpu->tcg->host->vec_restore(cpu, what);
+}
+
 void tcg_vec_away(struct tcg_cpu *cpu)
 {
     if (vec_in_host(cpu))

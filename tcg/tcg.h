@@ -579,6 +579,10 @@ uint8_t *tcg_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, unsigned 
 /** tcg_vec_away() - a helper called with IRCALL_NOVEC, whose block ends behind it, goes on with what
  *  may use vector registers */
 void tcg_vec_away(struct tcg_cpu *cpu);
+/** tcg_vec_put()/tcg_vec_back() - around what may use vector registers, inside such a helper; back() gets
+ *  what put() returned */
+unsigned tcg_vec_put(struct tcg_cpu *cpu) MUST_CHECK;
+void tcg_vec_back(struct tcg_cpu *cpu, unsigned what);
 /** tcg_fetch() - copy up to @len code bytes from linear @va as instruction fetch;
  *  returns how many (stops at a fault; @raise: raise it when the first byte faults) */
 unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise);
