@@ -209,7 +209,6 @@ struct bnode *bnode_open_file(struct bfile *f, const struct block_driver *d,
                               const struct block_opts *o, unsigned depth, struct err *e);
 int bnode_close(struct bnode *b);
 int bnode_preadv(struct bnode *b, uint64_t off, const struct iovec *iov, unsigned n, uint64_t len) MUST_CHECK;
-int bnode_pread(struct bnode *b, uint64_t off, void *buf, uint64_t len) MUST_CHECK;
 int bnode_map(struct bnode *b, uint64_t off, uint64_t max, struct block_extent *x) MUST_CHECK;
 int bnode_flush(struct bnode *b) MUST_CHECK;
 /** backing_path() - @name as seen from the image @from: relative names are

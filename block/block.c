@@ -185,21 +185,6 @@ void block_set_write_cache(struct block *b, bool on)
     atomic_store(&b->write_cache, on);
 }
 
-void block_get_limits(const struct block *b, struct block_limits *l)
-{
-    struct block_info i;
-    uint32_t cluster = block_get_info(b, &i) ? 0 : i.cluster_bytes;
-
-    memset(l, 0, sizeof(*l));
-    l->request_align = b->node && b->node->file->align > 512 ? b->node->file->align : 512;
-    l->opt_transfer = cluster;
-    l->max_iov = BLOCK_MAX_IOV;
-    l->max_transfer = BLOCK_MAX_TRANSFER;
-    l->max_discard = BLOCK_MAX_BYTES;
-    l->discard_align = cluster ? cluster : 512;
-    l->can_discard = b->node && b->opts.discard && !b->node->readonly && b->node->drv->discard;
-}
-
 int block_get_info(const struct block *b, struct block_info *i)
 {
     struct bnode *n = b->node;
@@ -297,16 +282,6 @@ static int do_op(struct block *b, enum block_op op, unsigned flags, uint64_t off
     if (!r && ((flags & BLOCK_REQ_FUA) || !atomic_load(&b->write_cache)))
         r = bnode_flush(b->node);
     return r;
-}
-
-int block_preadv(struct block *b, uint64_t off, const struct iovec *iov, unsigned n)
-{
-    return n > BLOCK_MAX_IOV ? -EINVAL : do_op(b, BLOCK_READ, 0, off, iov_bytes(iov, n), iov, n);
-}
-
-int block_pwritev(struct block *b, uint64_t off, const struct iovec *iov, unsigned n, unsigned flags)
-{
-    return n > BLOCK_MAX_IOV ? -EINVAL : do_op(b, BLOCK_WRITE, flags, off, iov_bytes(iov, n), iov, n);
 }
 
 int block_pread(struct block *b, uint64_t off, void *buf, uint64_t len)

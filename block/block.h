@@ -104,8 +104,6 @@ struct block_ctx *block_ctx_new(unsigned threads, struct err *e);
 void block_ctx_free(struct block_ctx *c);
 /** block_ctx_attach() - let @l poll @c; NULL detaches */
 void block_ctx_attach(struct block_ctx *c, struct loop *l);
-/** block_ctx_fd() - readable when block_ctx_poll() has something to do */
-int block_ctx_fd(const struct block_ctx *c);
 /** block_ctx_poll() - run the callbacks that are due; returns how many ran.
  *  At most 256 a call, so that no queue starves the loop. Not reentrant. */
 unsigned block_ctx_poll(struct block_ctx *c);
@@ -146,17 +144,6 @@ const struct block_opts *block_options(const struct block *b);
  *  block_set_write_cache() - guest turned its write cache on or off */
 bool block_write_cache(const struct block *b);
 void block_set_write_cache(struct block *b, bool on);
-
-struct block_limits {
-    uint32_t request_align; /* optimal_align 512 or 4096: O_DIRECT needs no bounce at this */
-    uint32_t opt_transfer;  /* bytes; cluster size, or 0 */
-    uint32_t max_iov;       /* entries in one request: 1024 */
-    uint64_t max_transfer;  /* bytes in one READ or WRITE: 1 GiB */
-    uint64_t max_discard;   /* bytes in one DISCARD or WRITE_ZEROES: 2^62 */
-    uint32_t discard_align; /* bytes; smaller discards may do nothing */
-    bool can_discard;       /* discard=unmap and the medium can */
-};
-void block_get_limits(const struct block *b, struct block_limits *l);
 
 struct block_info {
     const char *format;         /* "raw", "qcow2" ... */
@@ -253,9 +240,6 @@ unsigned block_in_flight(const struct block *b);
  * use them for a guest's request. */
 int block_pread(struct block *b, uint64_t off, void *buf, uint64_t len) MUST_CHECK;
 int block_pwrite(struct block *b, uint64_t off, const void *buf, uint64_t len) MUST_CHECK;
-int block_preadv(struct block *b, uint64_t off, const struct iovec *iov, unsigned n) MUST_CHECK;
-int block_pwritev(struct block *b, uint64_t off, const struct iovec *iov, unsigned n,
-                  unsigned flags) MUST_CHECK;
 int block_flush(struct block *b) MUST_CHECK;
 int block_discard(struct block *b, uint64_t off, uint64_t len) MUST_CHECK;
 int block_write_zeroes(struct block *b, uint64_t off, uint64_t len, unsigned flags) MUST_CHECK;

@@ -115,11 +115,6 @@ void block_ctx_attach(struct block_ctx *c, struct loop *l)
         loop_add_fd(l, c->fd, POLLIN, loop_cb, c);
 }
 
-int block_ctx_fd(const struct block_ctx *c)
-{
-    return c->fd;
-}
-
 /* ---- workers ------------------------------------------------------------------- */
 
 static void unlink_req(struct block_ctx *c, struct block_req *r)

@@ -212,13 +212,6 @@ int bnode_preadv(struct bnode *b, uint64_t off, const struct iovec *iov, unsigne
     return b->drv->preadv(b, off, tmp, n, inside);
 }
 
-int bnode_pread(struct bnode *b, uint64_t off, void *buf, uint64_t len)
-{
-    struct iovec v = { buf, len };
-
-    return bnode_preadv(b, off, &v, 1, len);
-}
-
 int bnode_flush(struct bnode *b)
 {
     return b->readonly || !b->drv->flush ? 0 : b->drv->flush(b);

@@ -121,21 +121,6 @@ int q2_build_header(const struct q2 *q, uint64_t size, const char *backing, cons
     return 0;
 }
 
-/** q2_header_write() - the whole header, synced */
-int q2_header_write(struct q2 *q)
-{
-    uint8_t *buf = bfile_buf(q->cs);
-    int r = buf ? q2_build_header(q, q->node->length, q->node->backing_file, q->node->backing_fmt, buf, NULL)
-                : -ENOMEM;
-
-    if (!r)
-        r = bfile_pwrite(q->f, 0, buf, q->cs);
-    if (!r)
-        r = bfile_flush(q->f);
-    free(buf);
-    return r;
-}
-
 /* ---- opening ------------------------------------------------------------------------- */
 
 /* the unknown bit's name, from the image's own table when it has one */

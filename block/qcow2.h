@@ -183,7 +183,6 @@ int q2_read_comp(struct q2 *q, uint64_t entry, uint32_t skip, const struct iovec
 void q2_dc_forget(struct q2 *q);
 
 /* qcow2.c */
-int q2_header_write(struct q2 *q) MUST_CHECK;
 int q2_grow_l1(struct q2 *q, uint64_t entries) MUST_CHECK;
 uint64_t q2_l1_needed(const struct q2 *q, uint64_t bytes);
 int q2_write_l1_at(struct q2 *q, uint64_t off, const uint64_t *l1, uint32_t n) MUST_CHECK;

@@ -86,13 +86,6 @@ struct chardev *run_chr_claim(struct run *r, const char *id, struct err *e)
     return port;
 }
 
-void run_chr_release(struct run *r, struct chardev *chr)
-{
-    for (unsigned i = 0; i < r->n_chr; i++)
-        if (r->chr[i].chr == chr)
-            r->chr[i].used = false;
-}
-
 /* ---- opening ------------------------------------------------------------------------ */
 
 static void mux_quit(void *opaque)

@@ -161,11 +161,6 @@ void pic_print(const struct pic *p, FILE *f)
     }
 }
 
-bool pic_intr(const struct pic *p)
-{
-    return p->intr;
-}
-
 static void chip_take(struct pic_chip *c, unsigned ir)
 {
     uint8_t bit = 1 << ir;

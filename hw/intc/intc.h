@@ -56,8 +56,6 @@ int pic_ack(struct pic *p);
 void pic_print(const struct pic *p, FILE *f);
 uint64_t pic_irq_count(const struct pic *p, unsigned irq);
 
-/** pic_intr() - level of the master's INTR output */
-bool pic_intr(const struct pic *p);
 
 /* ---- I/O APIC ---------------------------------------------------------- */
 

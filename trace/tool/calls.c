@@ -226,11 +226,6 @@ const struct call_func *calls_top(const struct calls *c)
     return c->depth ? &c->func[c->node[c->stack[c->depth - 1].node].func] : NULL;
 }
 
-unsigned calls_depth(const struct calls *c)
-{
-    return c->depth;
-}
-
 /* Is function @func already above @node? */
 static bool above(const struct calls *c, uint32_t node, uint32_t func)
 {

@@ -34,9 +34,8 @@ struct call_change {
 /** calls_nodes()/calls_funcs() - what there is so far */
 const struct call_node *calls_nodes(const struct calls *c, size_t *n);
 struct call_func *calls_funcs(struct calls *c, size_t *n);
-/** calls_top() - the function that is running; calls_depth() - frames */
+/** calls_top() - the function that is running */
 const struct call_func *calls_top(const struct calls *c);
-unsigned calls_depth(const struct calls *c);
 /** calls_totals() - fill total of all functions */
 void calls_totals(struct calls *c);
 
