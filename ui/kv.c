@@ -124,16 +124,65 @@ static char unescape(char c)
     return c;
 }
 
+/* Four hexadecimal digits, or -1 */
+static int hex4(const char *s)
+{
+    char text[5] = "";
+
+    for (int i = 0; i < 4; i++) {
+        if (!isxdigit((unsigned char)s[i]))
+            return -1;
+        text[i] = s[i];
+    }
+    return (int)strtoul(text, NULL, 16);
+}
+
+/* Behind "\u" at *@s: one character, perhaps a surrogate pair, as UTF-8 to @out; returns bytes, 0: none. */
+static unsigned unicode(const char **s, char *out)
+{
+    int c = hex4(*s), low;
+
+    if (c <= 0 || (c >= 0xdc00 && c <= 0xdfff))
+        return 0;
+    *s += 4;
+    if (c >= 0xd800 && c <= 0xdbff) {
+        low = (*s)[0] == '\\' && (*s)[1] == 'u' ? hex4(*s + 2) : -1;
+        if (low < 0xdc00 || low > 0xdfff)
+            return 0;
+        *s += 6;
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+    }
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    for (unsigned n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i = n; ; c >>= 6) {
+        if (!--i) {
+            out[0] = (char)(0xf00 >> n | c);
+            return n;
+        }
+        out[i] = (char)(0x80 | (c & 0x3f));
+    }
+}
+
 /* Up to the closing quote; NULL: not well formed. */
 static char *take_string(struct json *j)
 {
     char *out, *o;
+    bool ok = true;
 
     if (!take(j, '"'))
         return NULL;
     out = o = xmalloc(strlen(j->s) + 1);
-    while (*j->s && *j->s != '"') {
-        if (*j->s == '\\' && j->s[1] && j->s[1] != 'u') {
+    while (ok && *j->s && *j->s != '"') {
+        if (*j->s == '\\' && j->s[1] == 'u') {
+            unsigned n;
+
+            j->s += 2;
+            n = unicode(&j->s, o);
+            o += n;
+            ok = n > 0;
+        } else if (*j->s == '\\' && j->s[1]) {
             *o++ = unescape(j->s[1]);
             j->s += 2;
         } else {
@@ -141,8 +190,10 @@ static char *take_string(struct json *j)
         }
     }
     *o = 0;
-    if (*j->s++ == '"')
+    if (ok && *j->s == '"') {
+        j->s++;
         return out;
+    }
     free(out);
     return NULL;
 }

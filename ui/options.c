@@ -220,6 +220,12 @@ static int set_audiodev(struct options *o, const char *v, struct err *e)
     return ret;
 }
 
+/* There is no watchdog; what QMP's set-action takes is taken here. */
+static int set_watchdog_action(struct options *o, const char *v, struct err *e)
+{
+    return strcmp(v, "reset") ? err_set(e, -ENOTSUP, "-watchdog-action %s: not supported yet (only reset)", v) : 0;
+}
+
 static int set_sandbox(struct options *o, const char *v, struct err *e)
 {
     return strcmp(v, "off") ? err_set(e, -ENOTSUP, "-sandbox %s: not supported yet", v) : 0;
@@ -309,6 +315,7 @@ static const struct opt_row rows[] = {
     { "nodefconfig", NULL, GRP_RUN, NULL, set_nothing },
     { "overcommit", "mem-lock=off", GRP_RUN, NULL, opt_overcommit },
     { "sandbox", "off", GRP_RUN, NULL, set_sandbox },
+    { "watchdog-action", "reset", GRP_RUN, NULL, set_watchdog_action },
     { "s", NULL, GRP_DEBUG, "short for -gdb tcp::1234", set_gdb_default },
     { "gdb", "tcp:[HOST]:PORT|unix:PATH|stdio", GRP_DEBUG, "serve a gdb there ('target remote')", set_gdb },
     { "d", "ITEM[,ITEM...]", GRP_DEBUG, "log these ('help' lists)", set_log },
@@ -335,8 +342,7 @@ static const struct { const char *name; bool arg; const char *what; } later[] = 
     { "acpitable", true, "" }, { "fw_cfg", true, "" }, { "option-rom", true, "" },
     { "audio", true, "sound is" }, { "soundhw", true, "sound is" },
     { "virtfs", true, "" }, { "fsdev", true, "" }, { "tpmdev", true, "" }, { "numa", true, "" },
-    { "spice", true, "" }, { "watchdog", true, "" }, { "watchdog-action", true, "" },
-    
+    { "spice", true, "" }, { "watchdog", true, "" },
     { "runas", true, "" }, { "run-with", true, "" }, { "chroot", true, "" }, { "dtb", true, "" },
     { "plugin", true, "" }, { "seed", true, "" }, { "action", true, "" },
     { "readconfig", true, "" }, { "semihosting", false, "" }, { "win2k-hack", false, "" },

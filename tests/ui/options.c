@@ -177,6 +177,9 @@ Test(options, boards_by_name)
     cr_assert_eq(o.cfg.board, BOARD_PC);
     options_free(&o);
     fails_with("-machine q36", "did you mean q35?");
+    good(&o, "-watchdog-action reset");
+    options_free(&o);
+    fails_with("-watchdog-action poweroff", "only reset");
 }
 
 Test(options, kvm_only_flags)
