@@ -14,6 +14,7 @@
 
 #define ENGINE_BYTES 0x6000u
 #define ENGINE_SECONDS 60
+#define ENGINE_VECTORS (GUEST_LONG | MODE_AVX | MODE_AVX512)
 /* byte @i of the data */
 #define ENGINE_PATTERN(i) ((uint8_t)((i) * 7 + ((i) >> 8)))
 

@@ -176,4 +176,29 @@ Test(rep, stops)
         }
 }
 
+/* REPNE SCASB or REPE CMPSB between loads and stores of YMM0 and YMM1. */
+static void keeps_vectors(const char *code, size_t n)
+{
+    struct engine_in in = { .code = code, .n = n, .mode = ENGINE_VECTORS };
+
+    in.regs[G_RAX] = 0x100;
+    in.regs[G_RBX] = GUEST_DATA + 0x345;
+    in.regs[G_RDX] = GUEST_DATA + 0x3000;
+    in.regs[G_RSI] = GUEST_DATA + 0x1000;
+    in.regs[G_RDI] = GUEST_DATA + 0x1000 + (code[18] == (char)0xa6 ? 329 : 0);
+    in.regs[G_RCX] = 250;
+    cr_assert_eq(engines_agree(&in, "vectors are kept")->ip, GUEST_CODE + n);
+}
+
+#define YMM_LOAD "\xc5\xfe\x6f\x03\xc5\xfe\x6f\x4b\x20\x0f\x1f\x80\0\0\0\0"         /* and a NOP of 7 bytes */
+#define YMM_STORE "\xc5\xfe\x7f\x02\xc5\xfe\x7f\x4a\x20"
+
+Test(rep, scans_keep_vectors)
+{
+    static const char scas[] = YMM_LOAD "\x90\xf2\xae" YMM_STORE, cmps[] = YMM_LOAD "\x90\xf3\xa6" YMM_STORE;
+
+    keeps_vectors(scas, sizeof scas - 1);
+    keeps_vectors(cmps, sizeof cmps - 1);
+}
+
 #endif
