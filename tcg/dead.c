@@ -186,6 +186,28 @@ static void note_values(struct lives *s, const struct ir_op *op)
     note_read(s, op->c);
 }
 
+/* The operation at @i copies into a global what the load before it, and nothing else, has made for it: then that
+ * loads the global itself. */
+static bool load_directly(const struct lives *s, struct ir_block *b, unsigned i)
+{
+    const struct ir_op *op = &b->ops[i];
+    struct ir_op *ld;
+
+    if (op->opc != IR_MOV || op->size != 8 || op->d >= s->n_globals || op->b >= IR_IMM2 || op->b < s->n_globals
+        || s->later[op->b] || s->in_loop)
+        return false;
+    while (i-- > 0) {
+        ld = &b->ops[i];
+        if (ld->opc == IR_INSN || ld->opc == IR_GONE)
+            continue;
+        if (ld->opc != IR_LD || ld->d != op->b || ld->size < 4)
+            return false;
+        ld->d = op->d;
+        return true;
+    }
+    return false;
+}
+
 /**
  * ir_liveness() - fill op->last; with @prune remove operations whose results nobody reads
  *
@@ -221,7 +243,7 @@ void ir_liveness(struct ir_block *b, bool prune)
             s.label_met[op->imm] = true;
         else if (ir_is_branch(op) && !s.label_met[op->label])
             enter_loop(&s, i);
-        if (prune && is_removable(&s, op)) {
+        if (prune && (is_removable(&s, op) || load_directly(&s, b, i))) {
             op->opc = IR_GONE;
             removed = true;
             continue;

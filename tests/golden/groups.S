@@ -87,6 +87,25 @@ user64 index_twice
 user64 vector_pair
         movups  (%rbx), %xmm0
         movups  %xmm0, 16(%rbx)
+user64 loop_copy
+1:      mov     (%rsi,%rcx), %rax
+        mov     %rax, (%rdi,%rcx)
+        add     $8, %rcx
+        cmp     %rdx, %rcx
+        jne     1b
+user64 loop_list
+1:      add     8(%rax), %rcx
+        mov     (%rax), %rax
+        test    %rax, %rax
+        jne     1b
+user64 loop_index_list
+1:      shl     $6, %rax
+        add     %r8, %rax
+        mov     4(%rax), %esi
+        mov     (%rax), %eax
+        add     %rsi, %rcx
+        cmp     %rdx, %rcx
+        jne     1b
 user32 args32
         mov     8(%ebp), %eax
         mov     12(%ebp), %edx

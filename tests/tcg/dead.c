@@ -225,3 +225,31 @@ Test(dead, temp_used_in_a_loop_lives_to_its_end)
     cr_assert_eq(b->ops[3].imm2, 1, "the branch knows its label's index");
     ir_block_free(b);
 }
+
+/* POP as a front end makes it: the load's result is only copied */
+Test(liveness, a_load_goes_where_it_is_copied_to)
+{
+    struct ir_block *b = ir_block_new();
+    ir_val t, u;
+
+    ir_begin(b, &rig_target);
+    t = ir_temp(b);
+    u = ir_temp(b);
+    ir_insn(b, 0, 1);
+    ir_ld(b, 8, t, G0);
+    ir_mov(b, 8, G1, t);
+    ir_insn(b, 1, 1);
+    ir_ld(b, 8, u, G0);
+    ir_mov(b, 8, G2, u);
+    ir_emit(b, IR_ADD, 8, G3, G3, u);      /* somebody else wants it */
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_dead_flags(b, true);
+    ir_liveness(b, true);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    cr_assert_eq(b->n_ops, 7);
+    cr_assert_eq(b->ops[1].opc, IR_LD);
+    cr_assert_eq(b->ops[1].d, G1);
+    cr_assert_eq(b->ops[3].opc, IR_LD);
+    cr_assert_eq(b->ops[3].d, u);
+    ir_block_free(b);
+}
