@@ -13,7 +13,8 @@
  * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks.
  *
  * In a block that jumps to its own start accesses whose address grows by a constant, or stays, may keep
- * what leads to their page for the next round: they are marked as carried.
+ * what leads to their page for the next round: they are marked as carried. So is the first load from a table that
+ * stays where it is, by an index of a byte: nearly always it is in the page of the round before.
  *
  * A value is known as an identity and a distance: copies, sums with constants and pushes only
  * change the distance; sums of the same two values are the same. Calls end all groups, because a helper may change the address
@@ -25,6 +26,7 @@
 #define N_GROUPS 4           /* their temps compete for scratch registers: a page costs a load from the stack */
 #define N_SUMS 16
 #define N_SITES 16
+#define N_SMALL 8
 
 struct sym {
     uint32_t id;
@@ -59,8 +61,9 @@ struct grouper {
     struct sym sym[IR_MAX_VALS];
     struct group g[N_GROUPS];
     struct sum sum[N_SUMS];  /* the latest */
-    unsigned n_sums, leaves, n_sites;
+    unsigned n_sums, leaves, n_sites, n_small;
     struct site site[N_SITES];
+    uint32_t small[N_SMALL]; /* identities of values below 256, the latest */
     uint32_t ids, clock;
     unsigned slot;           /* next exit for a leader */
     bool touched;            /* the instruction has had an access, or may have */
@@ -243,6 +246,14 @@ static void learn_sum(struct grouper *s, const struct ir_op *op)
         fresh(s, op->d);
 }
 
+/* Does @op give a value below 256? */
+static bool gives_small(const struct ir_op *op)
+{
+    if (op->opc == IR_ZEXT || op->opc == IR_LD)
+        return op->size == 1;
+    return op->opc == IR_AND && op->size >= 4 && op->b == IR_IMM && op->imm >= 0 && op->imm < 256;
+}
+
 static void learn(struct grouper *s, const struct ir_op *op)
 {
     ir_val from = IR_NONE;
@@ -269,6 +280,8 @@ static void learn(struct grouper *s, const struct ir_op *op)
         return;
     }
     fresh(s, op->d);
+    if (op->d < IR_IMM2 && gives_small(op))
+        s->small[s->n_small++ % N_SMALL] = s->sym[op->d].id;
     fresh(s, op->e);
 }
 
@@ -301,6 +314,33 @@ static bool address_step(const struct grouper *s, uint32_t id, int64_t *step)
         }
     }
     return false;
+}
+
+static bool is_small(const struct grouper *s, uint32_t id)
+{
+    for (unsigned i = 0; i < MIN(s->n_small, N_SMALL); i++)
+        if (s->small[i] == id)
+            return true;
+    return false;
+}
+
+/* Is the address that of a table, which stays, and a byte's multiple? */
+static bool in_table(const struct grouper *s, uint32_t id)
+{
+    int64_t step;
+
+    for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS); i++) {
+        const struct sum *m = &s->sum[i];
+        if (m->id == id)
+            return (is_small(s, m->b) && step_of(s, m->a, &step) && !step)
+                   || (!m->sc && is_small(s, m->a) && step_of(s, m->b, &step) && !step);
+    }
+    return false;
+}
+
+static bool is_load(const struct ir_op *op)
+{
+    return op->opc == IR_LD || op->opc == IR_LDS || op->opc == IR_LDM;
 }
 
 /* Where the block's end begins if that may jump to its start; else n_ops */
@@ -341,6 +381,13 @@ static void carry(struct grouper *s, unsigned end)
         if (address_step(s, t->at.id, &step) && step >= 0 && step <= CARRY_MAX_STEP)
             t->op->carry = (uint8_t)++s->b->n_carry;
     }
+    for (unsigned i = 0; i < s->n_sites; i++) {
+        struct site *t = &s->site[i];
+        if (!t->op->carry && is_load(t->op) && in_table(s, t->at.id)) {
+            t->op->carry = CARRY_TABLE;
+            break;           /* another one would take it turn and turn about */
+        }
+    }
 }
 
 /**
@@ -358,7 +405,7 @@ void ir_group(struct ir_block *b)
     s.b = b;
     s.ids = s.clock = 0;
     s.slot = first_slot(b);
-    s.n_sums = s.leaves = s.n_sites = 0;
+    s.n_sums = s.leaves = s.n_sites = s.n_small = 0;
     s.touched = false;
     end_groups(&s);
     all_fresh(&s);

@@ -126,16 +126,17 @@ static int maps_init(struct tcg_mmu *m, struct err *e)
 /* ---- flushing ----------------------------------------------------------------- */
 
 /* Whatever takes entries out of a map, or changes maps, comes by here. */
-static void forget_stack(struct tcg_mmu *m)
+static void forget_pages(struct tcg_mmu *m)
 {
     m->cpu->stack_page = STACK_NOWHERE;
+    m->cpu->table_page = STACK_NOWHERE;
 }
 
 #if TCG_FLAT_MAPS
 
 static void drop_everything(struct tcg_mmu *m)
 {
-    forget_stack(m);
+    forget_pages(m);
     for (unsigned i = 0; i < MAP_SETS; i++) {
         struct mmu_set *s = &m->set[i];
         if (s->n_touched)
@@ -177,7 +178,7 @@ static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
 {
     struct mmu_set *s = &m->set[i];
 
-    forget_stack(m);
+    forget_pages(m);
     journal_empty(m, &s->journal[0]);
     if (keep_global && s->journal[1])
         return;
@@ -200,7 +201,7 @@ static void set_flush_page(struct tcg_mmu *m, unsigned i, uint64_t va)
     struct mmu_set *s = &m->set[i];
     uint64_t vpn = vpn_of(va);
 
-    forget_stack(m);
+    forget_pages(m);
     if (s->huge)
         set_flush(m, i, false);
     else if (bloom_test(s->large_bloom, vpn >> 9))
@@ -213,7 +214,7 @@ static void set_flush_page(struct tcg_mmu *m, unsigned i, uint64_t va)
 
 static void drop_everything(struct tcg_mmu *m)
 {
-    forget_stack(m);
+    forget_pages(m);
     memset(m->hash, 0, VIEW_COUNT * sizeof(*m->hash));
     m->set[0].huge = false;
     m->flushes++;
@@ -230,7 +231,7 @@ static void load_view(struct tcg_cpu *cpu)
     if (cpu->map_base == base)
         return;
     cpu->map_base = base;
-    forget_stack(m);
+    forget_pages(m);
 #endif
 }
 
@@ -361,7 +362,7 @@ void tcg_mmu_flush_tag_page(struct tcg_cpu *cpu, uint32_t tag, uint64_t va)
 /* No writes to @page without asking; at most @keep fourth words stay. */
 static void drop_writes(struct tcg_mmu *m, uint32_t page, unsigned keep)
 {
-    forget_stack(m);
+    forget_pages(m);
 #if TCG_FLAT_MAPS
     uint32_t kept = 0, next;
 
@@ -566,7 +567,7 @@ int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e
     zero_words(m, sizeof(*m));
     m->tcg = cpu->tcg;
     m->cpu = cpu;
-    forget_stack(m);
+    forget_pages(m);
     r = maps_init(m, e);
 
     if (r) {

@@ -109,12 +109,14 @@ struct ir_op {
  * A leader that has no such page leaves the block, before its instruction, by the exit aux.
  * Carried operations, carry = 1 + 0..TCG_N_CARRY-1: in a block that jumps to its own start the address is
  * CARRY_MAX_STEP or less above that of the last round, or the same; so what leads to the page may be
- * kept for the next round; CARRY_STACK: it is relative to a global that is a stack pointer.
+ * kept for the next round; CARRY_STACK: it is relative to a global that is a stack pointer; CARRY_TABLE: a load
+ * in such a block, from a table that stays where it is, by an index of a byte.
  * An implementation may ignore all of this. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 4096
 #define CARRY_STACK 0xff
+#define CARRY_TABLE 0xfe
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**
@@ -350,6 +352,7 @@ struct tcg_cpu {
     /* of the loop that runs: addresses below limit lie in the page that delta leads to (host - guest), if
      * they are not below that of the round before; limit 0: it leads nowhere. Slow paths clear limits. */
     struct { uint64_t limit, delta; } carry[TCG_N_CARRY];
+    uint64_t table_page, table_delta; /* as those of the stack, for a table that is read */
     /* of an access that crosses a page: bytes in each, where those lie; the operand in the middle of buf. n[0] is 0 unless
      * they wait to be written. */
     struct { uint8_t *host[2]; uint32_t n[2], fl; uint8_t buf[3 * 64] __attribute__((aligned(64))); } cross;

@@ -415,7 +415,7 @@ void sides_emit(struct gen *g)
             g->fail = true;
             return;
         }
-        if (s->kind == STUB_MEM && s->carry && s->carry != CARRY_STACK)
+        if (s->kind == STUB_MEM && s->carry && s->carry <= TCG_N_CARRY)
             mem_refill(g, s);
         if (s->kind != STUB_SIDE)
             continue;

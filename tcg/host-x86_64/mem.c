@@ -150,19 +150,23 @@ size_t gen_carry_none(struct gen *g, unsigned n)
     return (size_t)(g->c.p - g->start);
 }
 
-static struct opn on_stack(struct gen *g, struct stub *s)
+/* Where the vCPU has the page that the stack, or the table, was found in. */
+static struct opn known_page(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_page) : ENV(stack_page); }
+static struct opn known_delta(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_delta) : ENV(stack_delta); }
+
+static struct opn in_known_page(struct gen *g, const struct ir_op *op, struct stub *s)
 {
     struct code *c = &g->c;
 
-    s->carry = CARRY_STACK;
+    s->carry = op->carry;
     if (s->lo)
         lea(g, 8, s->c, s->t, NOREG, 0, s->lo);
     else
         mov_rr(c, 8, s->c, s->t);
-    ins(c, 8, 0x2b, s->c, ENV(stack_page));
+    ins(c, 8, 0x2b, s->c, known_page(s));
     alu_imm(c, 8, ALU_CMP, o_reg(s->c), (int64_t)PAGE_SIZE - (s->hi - s->lo));
     s->from[0] = jcc32(c, 7);
-    mov_load(c, s->c, ENV(stack_delta));
+    mov_load(c, s->c, known_delta(s));
     s->op = c->p;
     return o_mem(s->t, s->c);
 }
@@ -191,9 +195,9 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     s->slot = op->aux;
     s->lo = s->lead ? op->span_lo : 0;
     s->hi = s->lead ? op->span_hi : s->size;
-    if (op->carry == CARRY_STACK && !g->t->narrow)
-        return on_stack(g, s);
-    if (op->carry && op->carry != CARRY_STACK)
+    if (!g->t->narrow && (op->carry == CARRY_STACK || (op->carry == CARRY_TABLE && !s->write && !s->lead_w)))
+        return in_known_page(g, op, s);
+    if (op->carry && op->carry <= TCG_N_CARRY)
         return carried(g, op, s);
     if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
@@ -393,24 +397,25 @@ void mem_refill(struct gen *g, struct stub *s)
 }
 
 /*
- * The stack is in another page, which is kept if it may be written. From here on s->from is as without
- * that.
+ * The stack is in another page, which is kept if it may be written; or the table, whose page is kept. From here
+ * on s->from is as without that.
  */
-static void stack_refill(struct gen *g, struct stub *s)
+static void page_refill(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
+    bool table = s->carry == CARRY_TABLE;
     uint8_t *absent;
 
     patch32(s->from[0], c->p);
     s->from[0] = s->hi - s->lo > 1 ? check_span(g, s->t, s->c, s->lo, s->hi - s->lo) : NULL;
-    map_lookup(g, s->t, s->c, ACC_WRITE);
+    map_lookup(g, s->t, s->c, table ? ACC_READ : ACC_WRITE);
     ins(c, 8, 0x85, s->c, o_reg(s->c));
     absent = jcc32(c, 4);
-    mov_store(c, ENV(stack_delta), s->c);
-    mov_store(c, ENV(stack_page), s->t);
-    alu_imm(c, 8, ALU_AND, ENV(stack_page), -(int64_t)PAGE_SIZE);
+    mov_store(c, known_delta(s), s->c);
+    mov_store(c, known_page(s), s->t);
+    alu_imm(c, 8, ALU_AND, known_page(s), -(int64_t)PAGE_SIZE);
     jmp_to(c, s->op);
-    if (s->write || s->lead_w) {
+    if (table || s->write || s->lead_w) {
         s->from[1] = absent;
         return;
     }
@@ -536,8 +541,8 @@ uint8_t *stubs_emit(struct gen *g)
         }
         switch (s->kind) {
         case STUB_MEM:
-            if (s->carry == CARRY_STACK)
-                stack_refill(g, s);
+            if (s->carry > TCG_N_CARRY)
+                page_refill(g, s);
             s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;

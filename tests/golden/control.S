@@ -200,6 +200,15 @@ user64 loop_copy8
         inc     %rdi
         dec     %rcx
         jnz     1b
+user64 loop_crc
+1:      movzbl  (%rdi), %eax
+        inc     %rdi
+        xor     %ecx, %eax
+        shr     $8, %ecx
+        movzbl  %al, %eax
+        xor     (%rbx,%rax,4), %ecx
+        cmp     %r8, %rdi
+        jne     1b
 user64 loop_strlen
 1:      inc     %rax
         cmpb    $0, (%rax)

@@ -26,7 +26,7 @@ struct field {
 #define SLOW_AT(f) { "slow." #f, SLOW_OFF(f), sizeof(((struct tcg_slow *)0)->f), 0 }
 #define CPU(f) { #f, offsetof(struct x86_cpu, f), sizeof(((struct x86_cpu *)0)->f), 0 }
 static const struct field fields[] = {
-    TCG(pcbase), TCG(pcoff), TCG(run), TCG(fl), TCG(exception), TCG(map_mask), TCG(stack_page), TCG(stack_delta), TCG(vec_loaded),
+    TCG(pcbase), TCG(pcoff), TCG(run), TCG(fl), TCG(exception), TCG(map_mask), TCG(stack_page), TCG(stack_delta), TCG(table_page), TCG(table_delta), TCG(vec_loaded),
     TCG(x87_loaded), TCG(zmm_loaded), TCG(zmmh_live), TCG(hi16_live), TCG(in_code), TCG(restart1),
     TCG(exit_reason), TCG(exit_tb), TCG(exit_slot), TCG(mode_salt), TCG(pc), TCG(map_base),
     TCG(map_base_now), TCG(va_mask), TCG(zero), TCG(pauses), TCG_ARRAY(regs), TCG_ARRAY(spill), TCG_ARRAY(carry),

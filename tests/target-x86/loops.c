@@ -86,6 +86,52 @@ Test(loops, over_itself)
             run(&loops[i], 0x1f00, 0x1f08, 0x2010, 0x400 / loops[i].step);
 }
 
+/* RSI: bytes, RBX, RBP: tables, RDI: to, RCX: rounds */
+static const struct loop tables[] = {
+    LOOP("a checksum", 1,                 /* movzx eax, [rsi]; inc rsi; shr edx, 8; xor eax, edx; movzx eax, al; xor edx, [rbx + rax * 4] */
+         "\x0f\xb6\x06\x48\xff\xc6\xc1\xea\x08\x31\xd0\x0f\xb6\xc0\x33\x14\x83\x48\xff\xc9\x75\xea"),
+    LOOP("a translation", 1,              /* movzx eax, [rsi]; mov al, [rbx + rax]; mov [rdi], al; inc rsi; inc rdi */
+         "\x0f\xb6\x06\x8a\x04\x03\x88\x07\x48\xff\xc6\x48\xff\xc7\x48\xff\xc9\x75\xed"),
+    LOOP("two tables", 1,                 /* movzx eax, [rsi]; mov edx, [rbx + rax * 8]; xor edx, [rbp + rax * 4]; add r8d, edx; inc rsi */
+         "\x0f\xb6\x06\x8b\x14\xc3\x33\x54\x85\x00\x41\x01\xd0\x48\xff\xc6\x48\xff\xc9\x75\xeb"),
+    LOOP("pairs", 1,                      /* movzx eax, [rsi]; mov rdx, [rbx + rax * 8]; add r8, [rbx + rax * 8 + 8]; sub r8, rdx; inc rsi */
+         "\x0f\xb6\x06\x48\x8b\x14\xc3\x4c\x03\x44\xc3\x08\x49\x29\xd0\x48\xff\xc6\x48\xff\xc9\x75\xe9"),
+    LOOP("a table that is written", 1,    /* movzx eax, [rsi]; movsx edx, word [rbx + rax * 2]; and eax, 127; add [rbx + rax * 2], dx; inc rsi */
+         "\x0f\xb6\x06\x0f\xbf\x14\x43\x83\xe0\x7f\x66\x01\x14\x43\x48\xff\xc6\x48\xff\xc9\x75\xea"),
+};
+
+static void run_table(const struct loop *l, uint64_t table, uint64_t other, uint32_t to)
+{
+    struct engine_in in = { .code = l->code, .n = l->n, .mode = GUEST_LONG };
+    char what[120];
+
+    in.regs[G_RSI] = GUEST_DATA + 0x100;
+    in.regs[G_RDI] = GUEST_DATA + to;
+    in.regs[G_RBX] = table;
+    in.regs[G_RBP] = other;
+    in.regs[G_RCX] = 700;
+    in.regs[G_RDX] = 0x1234567;
+    snprintf(what, sizeof what, "%s at %#llx, other at %#llx, to %#x", l->what, (unsigned long long)table,
+             (unsigned long long)other, to);
+    engines_agree(&in, what);
+}
+
+/* in one page, in two, in the code, where nothing is, and where no addresses are */
+Test(loops, tables)
+{
+    static const uint64_t at[] = {
+        GUEST_DATA + 0x1000, GUEST_DATA + 0x1c00, GUEST_DATA + 0x1e00, GUEST_DATA + 0x1e03, GUEST_DATA + 0x1f7f,
+        GUEST_DATA + 0x1ffd, GUEST_CODE, GUEST_BASE + GUEST_PAGES * 4096 - 0x180, GUEST_BASE - 0x101, 0, 0x00007ffffffffe00,
+        0x8000000000000000, 0x8000000000000ff0, 0xffff7fffffffff00, 0xfffffffffffffe03, 0xffffffffffffff81,
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++)
+        for (unsigned j = 0; j < ARRAY_SIZE(at); j++) {
+            run_table(&tables[i], at[j], GUEST_DATA + 0x2f00, 0x4000);
+            run_table(&tables[i], at[j], at[(j + 1) % ARRAY_SIZE(at)], 0x1d80);
+        }
+}
+
 /* into the code: what is stored there is what was there, but the block does not know */
 Test(loops, into_the_own_page)
 {

@@ -74,7 +74,7 @@ static struct guest *with_stack(void)
     g->joined = 1;
     guest_key(g, &k, GUEST_LONG, 0);
     cr_assert(tcg_store(&g->cpu->tcg, GUEST_DATA, 1, 0));      /* the map of writes has the page */
-    g->cpu->tcg.stack_page = GUEST_DATA;
+    g->cpu->tcg.stack_page = g->cpu->tcg.table_page = GUEST_DATA;
     return g;
 }
 
@@ -85,6 +85,7 @@ static struct guest *with_stack(void)
         struct tcg_cpu *tc = &g->cpu->tcg;                                          \
         what;                                                                       \
         cr_assert_eq(tc->stack_page, STACK_NOWHERE);                                \
+        cr_assert_eq(tc->table_page, STACK_NOWHERE);                                \
         guest_free(g);                                                              \
     }
 
