@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "hw/hw-int.h"
 #include "hw/outside.h"
+#include "hw/prop.h"
 
 static void device_append(struct machine *m, struct device *d)
 {
@@ -12,6 +13,14 @@ static void device_append(struct machine *m, struct device *d)
     while (*p)
         p = &(*p)->next;
     *p = d;
+}
+
+/* What every device has; its own is gone. */
+static void device_free(struct device *d)
+{
+    prop_free(d);
+    free((char *)d->id);
+    free(d);
 }
 
 struct device *machine_add_device(struct machine *m, const struct device_type *t,
@@ -32,8 +41,7 @@ struct device *machine_add_device(struct machine *m, const struct device_type *t
         range = port_map(m, t->name, port, t->io.len, &t->io.ops, d);
     if (t->init && t->init(d, e) < 0) {
         port_unmap(m, range);
-        free((char *)d->id);
-        free(d);
+        device_free(d);
         return NULL;
     }
     device_append(m, d);
@@ -78,8 +86,7 @@ void machine_remove_device(struct machine *m, struct device *d)
         m->device_deleted(m->device_deleted_opaque, d);
     if (d->type->destroy)
         d->type->destroy(d);
-    free((char *)d->id);
-    free(d);
+    device_free(d);
 }
 
 void machine_remove_gone(struct machine *m)
@@ -132,8 +139,7 @@ void devices_free(struct machine *m)
     destroy_list(m->devices);
     for (struct device *d = m->devices; d; d = next) {
         next = d->next;
-        free((char *)d->id);
-        free(d);
+        device_free(d);
     }
     m->devices = NULL;
 }

@@ -46,7 +46,7 @@ const struct dev_prop *prop_find(const struct device_type *t, const char *name);
 int prop_set(struct device *d, const char *name, const char *val, struct err *e) MUST_CHECK;
 /** prop_defaults() - set every row's default, then what -global says (cfg.globals) */
 void prop_defaults(struct device *d);
-/** prop_free() - release strings */
+/** prop_free() - release strings; a device that goes needs not, hw/device.c does */
 void prop_free(struct device *d);
 /** prop_type_name() - for help: "bool", "uint32" ... */
 const char *prop_type_name(enum prop_type t);

@@ -51,11 +51,6 @@ static int unit_init(struct device *d, struct err *e)
     return ide_plug(ctl, u, bus, u->unit, e);
 }
 
-static void unit_destroy(struct device *d)
-{
-    prop_free(d);
-}
-
 static const struct dev_prop unit_props[] = {
     PROP(DRIVE, "drive", struct ide_unit_device, drive, NULL, 0, 0, "the disk: id of -drive or -blockdev"),
     PROP(STRING, "bus", struct ide_unit_device, bus, NULL, 0, 0, "ide.0, ide.1, or ID.PORT of an ahci"),
@@ -72,9 +67,9 @@ static const struct dev_prop unit_props[] = {
 
 const struct device_type ide_hd_type = {
     .name = "ide-hd", .desc = "IDE or SATA hard disk", .size = sizeof(struct ide_unit_device),
-    .init = unit_init, .destroy = unit_destroy, .props = unit_props,
+    .init = unit_init, .props = unit_props,
 };
 const struct device_type ide_cd_type = {
     .name = "ide-cd", .desc = "IDE or SATA CD-ROM", .size = sizeof(struct ide_unit_device),
-    .init = unit_init, .destroy = unit_destroy, .props = unit_props,
+    .init = unit_init, .props = unit_props,
 };

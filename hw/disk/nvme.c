@@ -278,15 +278,12 @@ static int check_drive(struct nvme *s, struct err *e)
     return drive_claim(s->drive, &s->pci.dev, NULL, NULL, e);
 }
 
-static int nvme_init(struct device *d, struct err *e)
+static int plug(struct nvme *s, struct err *e)
 {
-    struct nvme *s = (struct nvme *)d;
     static const struct pci_info info = { .vendor = 0x1b36, .device = 0x0010, .revision = 2,
                                           .class_code = 0x010802, .int_pin = 1 };
-    int ret = check_drive(s, e);
+    int ret = pci_device_init(&s->pci, &info, e);
 
-    if (ret == 0)
-        ret = pci_device_init(&s->pci, &info, e);
     if (ret < 0)
         return ret;
     s->mem = (struct mem_region){ .name = "nvme", .len = BAR_BYTES, .kind = MEM_MMIO,
@@ -294,6 +291,19 @@ static int nvme_init(struct device *d, struct err *e)
     pci_bar_mem(&s->pci, 0, PCI_BAR_64, &s->mem);
     s->pci.config_written = config_written;
     return msix_init(&s->msix, &s->pci, 4, s->io_queues + 1, e);
+}
+
+static int nvme_init(struct device *d, struct err *e)
+{
+    struct nvme *s = (struct nvme *)d;
+    int ret = check_drive(s, e);
+
+    if (ret < 0)
+        return ret;
+    ret = plug(s, e);
+    if (ret < 0)
+        drive_release(s->drive);
+    return ret;
 }
 
 static void nvme_reset(struct device *d)
@@ -320,7 +330,6 @@ static void nvme_destroy(struct device *d)
         next = r->next;
         free(r);
     }
-    prop_free(d);
 }
 
 static const struct dev_prop nvme_props[] = {

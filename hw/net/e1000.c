@@ -231,7 +231,7 @@ static void e1000_destroy(struct device *d)
     timer_del(&s->itr_timer);
     timer_del(&s->tx_timer);
     pci_device_unplug(&s->pci);
-    nic_free(&s->nic, d);
+    nic_free(&s->nic);
 }
 
 static int e1000_init(struct device *d, struct err *e)

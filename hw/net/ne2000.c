@@ -361,7 +361,7 @@ static void ne2000_destroy(struct device *d)
     struct ne2000 *s = (struct ne2000 *)d;
 
     pci_device_unplug(&s->pci);
-    nic_free(&s->nic, d);
+    nic_free(&s->nic);
 }
 
 static int ne2000_init(struct device *d, struct err *e)

@@ -86,10 +86,9 @@ int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *o
     return 0;
 }
 
-void nic_free(struct nic *n, struct device *d)
+void nic_free(struct nic *n)
 {
     netport_free(&n->port);
-    prop_free(d);
 }
 
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e)

@@ -36,8 +36,8 @@ struct nic {
  */
 int nic_init(struct nic *n, struct device *d, const struct net_ops *ops, void *opaque,
              struct err *e) MUST_CHECK;
-/** nic_free() - pull the cable; releases the properties too */
-void nic_free(struct nic *n, struct device *d);
+/** nic_free() - pull the cable */
+void nic_free(struct nic *n);
 /** nic_slot() - fill in @p->devfn from addr=, or the next free slot */
 int nic_slot(struct nic *n, struct pci_device *p, struct err *e) MUST_CHECK;
 /**

@@ -329,7 +329,7 @@ static void rtl8139_destroy(struct device *d)
     timer_del(&s->timer);
     timer_del(&s->tx_timer);
     pci_device_unplug(&s->pci);
-    nic_free(&s->nic, d);
+    nic_free(&s->nic);
 }
 
 static void eeprom_fill(struct rtl8139 *s)

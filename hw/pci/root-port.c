@@ -233,7 +233,6 @@ static void port_destroy(struct device *d)
 
     pci_bridge_free(&s->bus);
     pci_device_unplug(&s->pci);
-    prop_free(d);
 }
 
 static const struct dev_prop port_props[] = {

@@ -164,7 +164,6 @@ void usb_unplug(struct usb_device *d)
 {
     if (d->port)
         detach(d);
-    prop_free(&d->dev);
 }
 
 /* ---- reaching devices ----------------------------------------------------------------- */

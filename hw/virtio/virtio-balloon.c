@@ -338,7 +338,6 @@ static void balloon_destroy(struct device *d)
     if (s->stats_held)
         virtq_discard(&s->stats);
     virtio_pci_destroy(&s->vpci);
-    prop_free(d);
 }
 
 static const struct dev_prop balloon_props[] = {

@@ -431,7 +431,6 @@ static void blk_destroy(struct device *d)
         next = r->next;
         free(r);
     }
-    prop_free(d);
 }
 
 static const struct dev_prop blk_props[] = {

@@ -493,7 +493,7 @@ static void net_destroy(struct device *d)
         free(s->spare[--s->n_spare]);
     free(s->stash);
     s->stash = NULL;
-    nic_free(&s->nic, d);
+    nic_free(&s->nic);
 }
 
 static int net_init(struct device *d, struct err *e)

@@ -309,3 +309,20 @@ Test(nvme, doorbells_of_queues_that_cannot_be)
     cr_assert_eq(rd(&g, 0x08), 0x00010400);
     rig_free(&g.r);
 }
+
+/* a drive is nobody's when the controller that wanted it has found no place */
+Test(nvme, a_slot_that_is_taken)
+{
+    static const char *const props[] = { "drive", "e", "serial", "NV2", NULL };
+    const struct rig_setup there = { DEV, props };
+    struct err e = { "" };
+    struct drive *d;
+    struct guest g;
+
+    guest_init(&g);
+    d = rig_drive(&g.r, "e", 10);
+    cr_assert_null(machine_add_device(g.m, &nvme_type, 0, NULL, rig_setup_device, &there, &e));
+    cr_assert_neq(*e.msg, 0);
+    cr_assert_null(d->owner);
+    rig_free(&g.r);
+}
