@@ -232,10 +232,12 @@ Test(ahci, stopping_waits_for_what_is_in_flight)
     memset(g.m->ram + DMA, 0xdd, 512);
     t = slot(&g, 0, 0, 0x35, 512);
     t[4] = 60, t[12] = 1;
+    block_plug(g.hd->blk);               /* in flight: nobody starts it yet */
     wr(&g, 0, CI, 1);
     cr_assert(drive_busy(g.hd));
     mmio_write(&g.m->mem, ABAR + 4, 0x80000001, 4);
     cr_assert(!drive_busy(g.hd));
+    block_unplug(g.hd->blk);
     cr_assert_eq(rig_file_byte(&g.r, 0, 60 * 512), 0xdd);
     cr_assert_eq(rig_file_byte(&g.r, 0, 0), 1);
     cr_assert_eq(rd(&g, 0, CI), 0);
