@@ -213,7 +213,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/gu
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/quick.c tests/target-x86/limits.c tests/target-x86/misc.c \
 	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
-	tests/target-x86/native.c tests/target-x86/cross.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
+	tests/target-x86/native.c tests/target-x86/cross.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/rip.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c tests/target-x86/tb_cache.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
 	tests/target-x86/x87_exec.c tests/accel/bt.c $(kvm_tests) tests/accel/state.c tests/target-x86/pv.c tests/accel/icount.c tests/accel/outside.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \

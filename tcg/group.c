@@ -10,7 +10,8 @@
  *
  * A load leads stores, too, if nothing leaves the block between: then its page must be writable.
  *
- * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks.
+ * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks. So are those
+ * relative to the program counter that are known to lie in one page.
  *
  * In a block that jumps to its own start accesses whose address grows by a constant, or stays, may keep
  * what leads to their page for the next round: they are marked as carried. So is the first load from a table that
@@ -21,6 +22,7 @@
  * space; so do labels, because control may come from elsewhere.
  */
 #include "tcg/ir-int.h"
+#include "tcg/tcg-int.h"
 
 #define GROUP_SPAN 512
 #define N_GROUPS 4           /* their temps compete for scratch registers: a page costs a load from the stack */
@@ -32,6 +34,8 @@ struct sym {
     uint32_t id;
     int64_t off;
 };
+
+#define ID_PC UINT32_MAX     /* pcbase: the start of a page */
 
 /* a + (b << sc) of two values */
 struct sum {
@@ -126,13 +130,17 @@ static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
     return IR_NONE;
 }
 
+/* Do these bytes, relative to the start of a page, lie in one? */
+static bool one_page(int64_t lo, int64_t hi) { return !((lo ^ (hi - 1)) & ~(int64_t)PAGE_MASK); }
+
 static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned bytes, bool write, unsigned align)
 {
     const struct sym *a = &s->sym[op->a];
     int64_t lo = MIN(g->lo, a->off), hi = MAX(g->hi, a->off + bytes), disp;
     ir_val base = base_for(s, g->id, op->a);
 
-    if (hi - lo > GROUP_SPAN || align > g->align || ((a->off - g->at) & (align - 1)))
+    if (hi - lo > GROUP_SPAN || align > g->align || ((a->off - g->at) & (align - 1))
+        || (g->id == ID_PC && !one_page(lo, hi)))
         return false;
     if (base == IR_NONE)
         base = op->a;
@@ -209,6 +217,8 @@ static void place(struct grouper *s, struct ir_op *op)
     }
     if (is_stack(s, s->sym[op->a].id))
         op->carry = CARRY_STACK;
+    else if (s->sym[op->a].id == ID_PC && one_page(s->sym[op->a].off, s->sym[op->a].off + bytes))
+        op->carry = CARRY_INSIDE;
     if (!s->touched)
         lead(s, op, bytes, write, align);
     if (s->n_sites < N_SITES)
@@ -263,6 +273,10 @@ static void learn(struct grouper *s, const struct ir_op *op)
         learn_sum(s, op);
         return;
     }
+    if (op->size == 8 && op->opc == IR_LDE && op->imm == offsetof(struct tcg_cpu, pcbase)) {
+        s->sym[op->d] = (struct sym){ ID_PC, 0 };
+        return;
+    }
     if (op->size == 8) {
         if (op->opc == IR_MOV && op->b < IR_IMM2)
             from = op->b;
@@ -304,6 +318,10 @@ static bool address_step(const struct grouper *s, uint32_t id, int64_t *step)
 {
     int64_t a, b;
 
+    if (id == ID_PC) {
+        *step = 0;
+        return true;
+    }
     if (step_of(s, id, step))
         return true;
     for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS); i++) {

@@ -111,12 +111,14 @@ struct ir_op {
  * CARRY_MAX_STEP or less above that of the last round, or the same; so what leads to the page may be
  * kept for the next round; CARRY_STACK: it is relative to a global that is a stack pointer; CARRY_TABLE: a load
  * in such a block, from a table that stays where it is, by an index of a byte.
+ * CARRY_INSIDE: it is known that the access, or the group, does not cross a page's end.
  * An implementation may ignore all of this. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 4096
 #define CARRY_STACK 0xff
 #define CARRY_TABLE 0xfe
+#define CARRY_INSIDE 0xfd
 typedef uint64_t (*ir_helper)(struct tcg_cpu *, uint64_t, uint64_t, uint64_t);
 
 /**

@@ -199,7 +199,9 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
         return in_known_page(g, op, s);
     if (op->carry && op->carry <= TCG_N_CARRY)
         return carried(g, op, s);
-    if (s->lead)
+    if (op->carry == CARRY_INSIDE)
+        ;                    /* nothing to check */
+    else if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
     else
         check_alone(g, s);

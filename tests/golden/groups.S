@@ -87,6 +87,9 @@ user64 index_twice
 user64 vector_pair
         movups  (%rbx), %xmm0
         movups  %xmm0, 16(%rbx)
+user64 two_globals
+        mov     0x100(%rip), %rax
+        add     %rax, 0x110(%rip)
 user64 loop_copy
 1:      mov     (%rsi,%rcx), %rax
         mov     %rax, (%rdi,%rcx)

@@ -264,3 +264,39 @@ Test(group, pushes_over_a_page_end)
         cr_assert_eq(ldl64(r->ram + 0x2010 - 8 * i), 0x1111 * i);
     rig_free(r);
 }
+
+/* @n accesses relative to the program counter's page, at these places: their marks, 'I' or '.', and groups */
+static void marks_are(const int64_t *at, unsigned n, const char *want)
+{
+    struct ir_block *b = fresh();
+    char got[40] = "";
+    unsigned k = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        ir_val t = ir_temp(b);
+
+        ir_insn(b, b->n_ops, 1);
+        ir_lde(b, 8, t, offsetof(struct tcg_cpu, pcbase));
+        ir_lea(b, 8, t, t, IR_NONE, 0, at[i]);
+        ir_ld(b, 8, G0, t);
+    }
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_group(b);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    for (unsigned i = 0; i < b->n_ops; i++)
+        if (b->ops[i].opc == IR_LD) {
+            got[k++] = b->ops[i].carry == CARRY_INSIDE ? 'I' : '.';
+            got[k++] = ".ULW"[b->ops[i].grp];
+        }
+    cr_assert_str_eq(got, want);
+    ir_block_free(b);
+}
+
+Test(group, relative_to_the_program_counter)
+{
+    marks_are((int64_t[]){ 0x10 }, 1, "I.");
+    marks_are((int64_t[]){ 0xff8, 0x1000 }, 2, "I.I.");         /* side by side, but two pages */
+    marks_are((int64_t[]){ 0xff9 }, 1, "..");
+    marks_are((int64_t[]){ 0x2f00, 0x2f10, 0x2ff8, 0x2ff9 }, 4, "IL.U.U..");
+    marks_are((int64_t[]){ -8, -16, -4097, -4096 }, 4, "IL.U..I.");
+}
