@@ -130,7 +130,7 @@ void bt_pv_free(struct bt_cpu *c);
 void bt_raise_ferr(struct bt_cpu *c);
 /** bt_lookup()/bt_mmio_read()/bt_mmio_write() - struct phys_ops, opaque is the bt */
 enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page);
-bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w);
+void bt_window(void *opaque, gpa_t gpa, struct phys_window *w);
 /** bt_a20_mask()/bt_intr()/bt_set_ferr()/bt_tsc()/bt_prompt() - members of struct x86_bus, callable
  *  with guest vector state in host registers; opaque is the bt_cpu */
 uint64_t bt_a20_mask(void *opaque);

@@ -165,7 +165,7 @@ enum phys_kind bt_lookup(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *page
 }
 
 /* A change meanwhile makes the window old, not wrong: the count is that of before. */
-bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w)
+void bt_window(void *opaque, gpa_t gpa, struct phys_window *w)
 {
     struct bt_phys *p = &((struct bt *)opaque)->phys;
     uint32_t changes = __atomic_load_n(&p->changes, __ATOMIC_ACQUIRE);
@@ -173,10 +173,8 @@ bool bt_window(void *opaque, gpa_t gpa, struct phys_window *w)
     uint32_t i = piece_search(m, gpa);
     const struct bt_piece *f = &m->piece[i];
 
-    if (i >= m->n_pieces || f->kind != PHYS_RAM)
-        return false;
-    *w = (struct phys_window){ f->base, f->end - f->base, f->host, f->page, changes };
-    return true;
+    if (i < m->n_pieces && f->kind == PHYS_RAM)
+        *w = (struct phys_window){ f->base, f->end - f->base, f->host, f->page, changes };
 }
 
 void bt_note_write(void *opaque, uint32_t page)

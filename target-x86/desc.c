@@ -30,6 +30,17 @@ static uint64_t load_sized(const uint8_t *p, unsigned size)
     return size == 8 ? ldl64(p) : size == 4 ? ldl32(p) : size == 2 ? ldl16(p) : *p;
 }
 
+/** load_here() - tcg_load(), sooner where the page map has it */
+static bool load_here(struct x86_cpu *cpu, uint64_t va, unsigned size, uint64_t *v)
+{
+    const uint8_t *p = tcg_hit(&cpu->tcg, x86_view(cpu), va, size, ACC_READ);
+
+    if (unlikely(!p))
+        return tcg_load(&cpu->tcg, va, size, v);
+    *v = load_sized(p, size);
+    return true;
+}
+
 bool x86_sys_load(struct x86_cpu *cpu, uint64_t va, unsigned size, uint64_t *v)
 {
     const uint8_t *p = tcg_hit(&cpu->tcg, VIEW_KERNEL, va, size, ACC_READ);
@@ -447,7 +458,7 @@ bool x86_pop(struct x86_cpu *cpu, struct x86_stack *st, unsigned size, uint64_t 
 
     if (!stack_addr(cpu, st, sp, size, false, &va))
         return false;
-    ok = st->sys ? x86_sys_load(cpu, va, size, v) : tcg_load(&cpu->tcg, va, size, v);
+    ok = st->sys ? x86_sys_load(cpu, va, size, v) : load_here(cpu, va, size, v);
     if (ok)
         st->sp = (st->sp & ~st->mask) | ((sp + size) & st->mask);
     return ok;

@@ -51,7 +51,10 @@ uint64_t h_popf(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
         mask |= EF_AC | EF_ID;
         old &= ~(uint32_t)EF_RF;
     }
-    x86_set_eflags(cpu, (old & ~mask) | ((uint32_t)b & mask));
+    x86_put_eflags(cpu, (old & ~mask) | ((uint32_t)b & mask));
+    x86_update_privilege(cpu);
+    if (~old & cpu->eflags & EF_IF)
+        x86_irq_recheck(cpu);
     return 1;
 }
 

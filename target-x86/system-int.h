@@ -261,8 +261,8 @@ static inline enum tcg_view x86_view(const struct x86_cpu *cpu)
         return VIEW_USER;
     return (cpu->cr4 & CR4_SMAP) && (cpu->eflags & EF_AC) ? VIEW_KERNEL_AC : VIEW_KERNEL;
 }
-/** x86_update_privilege() - x86_update_mode() when only CPL and EFLAGS have changed, and 64-bit code
- *  goes on in 64-bit code */
+/** x86_update_privilege() - x86_update_mode() when nothing has changed but EFLAGS without VM and, if 64-bit
+ *  code goes on in 64-bit code, CPL */
 void x86_update_privilege(struct x86_cpu *cpu);
 /** x86_iret_quick() - IRETQ of 64-bit code, when nothing about it is unusual; see x86_event_quick() */
 bool x86_iret_quick(struct x86_cpu *cpu) MUST_CHECK;

@@ -485,15 +485,11 @@ static void fill_write(struct tcg_cpu *cpu, enum tcg_view view, uint64_t va, uin
 enum phys_kind mmu_look_elsewhere(struct tcg_cpu *cpu, gpa_t gpa, uint8_t **host, uint32_t *page)
 {
     const struct phys_ops *phys = &cpu->tcg->phys;
-    struct phys_window *w = &cpu->mmu->window;
+    enum phys_kind kind = phys->lookup(phys->opaque, gpa, host, page);
 
-    if (!phys->window || !phys->window(phys->opaque, gpa, w)) {
-        w->len = 0;
-        return phys->lookup(phys->opaque, gpa, host, page);
-    }
-    *host = w->host + (gpa - w->base);
-    *page = w->page + (uint32_t)((gpa - w->base) / PAGE_SIZE);
-    return PHYS_RAM;
+    if (kind == PHYS_RAM && phys->window)
+        phys->window(phys->opaque, gpa, &cpu->mmu->window);
+    return kind;
 }
 
 /* The walk and what follows. False: a guest fault is pending. */

@@ -308,7 +308,7 @@ struct tcg_mmu {
     uint64_t clock;
     struct mmu_node *nodes;
     uint32_t n_nodes;
-    struct phys_window window; /* where memory was looked for last; len 0: nowhere */
+    struct phys_window window; /* where RAM was found last; len 0: nowhere yet */
     uint32_t *page_head;     /* per RAM page: its write entries; index + 1 */
     uint32_t page_gen;
     struct mmu_hash_entry (*hash)[3][MMU_HASH];  /* [view][kind]; portable variant */

@@ -494,10 +494,10 @@ struct phys_ops {
     /** lookup() - the page at @gpa (page aligned): host address for RAM/ROM.
      *  RAM pages also get a small number @ram_page (< n_ram_pages), ROM as well. */
     enum phys_kind (*lookup)(void *opaque, gpa_t gpa, uint8_t **host, uint32_t *ram_page);
-    /** window() - what lookup() would say of all RAM around @gpa; false: it is none. Both may be NULL;
-     *  callable like lookup() */
-    bool (*window)(void *opaque, gpa_t gpa, struct phys_window *w);
-    const uint32_t *map_changes;   /* atomic */
+    /** window() - what lookup() says of all RAM around @gpa; @w stays as it is when that is none. May be
+     *  NULL, like map_changes, which is atomic; callable like lookup() */
+    void (*window)(void *opaque, gpa_t gpa, struct phys_window *w);
+    const uint32_t *map_changes;
     uint64_t (*mmio_read)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, unsigned size);
     void (*mmio_write)(void *opaque, struct tcg_cpu *cpu, gpa_t gpa, uint64_t v, unsigned size);
     /** note_write() - RAM page @ram_page is about to be written; called for pages from
