@@ -7,6 +7,7 @@
 #ifndef TESTS_TARGET_X86_ENGINES_H
 #define TESTS_TARGET_X86_ENGINES_H
 
+#include <pthread.h>
 #include <unistd.h>
 
 #include "tests/target-x86/guest.h"
@@ -23,6 +24,7 @@ struct engine_in {
     size_t n;
     uint32_t mode;           /* GUEST_* */
     bool down;               /* DF */
+    bool poked;              /* another thread makes it come out of translated code again and again */
     unsigned joined;         /* 0, 2, 4 */
     uint64_t regs[16];
 };
@@ -36,6 +38,22 @@ struct engine_out {
 static inline uint8_t *engine_data(const struct guest *g, unsigned page)
 {
     return guest_page(g, (GUEST_DATA - GUEST_BASE) / 4096 + page);
+}
+
+struct engine_poker {
+    struct tcg_cpu *tc;
+    bool stop;
+};
+
+static inline void *engine_poke(void *arg)
+{
+    struct engine_poker *p = arg;
+
+    while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(&p->tc->run, 0, __ATOMIC_RELAXED);
+        usleep(20);
+    }
+    return NULL;
 }
 
 static inline void engine_run(enum tcg_backend backend, const struct engine_in *in, struct engine_out *out)
@@ -59,11 +77,19 @@ static inline void engine_run(enum tcg_backend backend, const struct engine_in *
         cr_assert(tcg_load(tc, GUEST_DATA + i, 1, &v));
         cr_assert(tcg_store(tc, GUEST_DATA + i, 1, v));
     }
+    struct engine_poker poker = { .tc = tc };
+    pthread_t thread;
+    if (in->poked)
+        cr_assert_eq(pthread_create(&thread, NULL, engine_poke, &poker), 0);
     alarm(ENGINE_SECONDS);
     do
         tcg_run(tc);
     while (!g->faulted);
     alarm(0);
+    if (in->poked) {
+        __atomic_store_n(&poker.stop, true, __ATOMIC_RELEASE);
+        pthread_join(thread, NULL);
+    }
     for (unsigned i = 0; i < ENGINE_BYTES / 4096; i++)
         memcpy(out->ram + i * 4096, engine_data(g, i), 4096);
     memcpy(out->regs, tc->regs, sizeof(out->regs));

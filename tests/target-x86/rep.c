@@ -201,4 +201,30 @@ Test(rep, scans_keep_vectors)
     keeps_vectors(cmps, sizeof cmps - 1);
 }
 
+/* 500 times mov rdi, rdx; mov rsi, rbp; mov ecx, count; the instruction; add r8, rcx: interrupted at any page, but each ends */
+static void interrupted(uint8_t op, bool ne, uint16_t count)
+{
+    char code[] = "\x48\x89\xd7\x48\x89\xee\xb9\0\0\0\0\xf3\xa4\x49\x01\xc8\x48\xff\xcb\x75\xeb";
+    struct engine_in in = { .code = code, .n = sizeof code - 1, .mode = GUEST_LONG, .poked = true };
+
+    stl16((uint8_t *)code + 7, count);
+    code[11] = ne ? (char)0xf2 : (char)0xf3;
+    code[12] = (char)op;
+    in.regs[G_RAX] = 0x5a;
+    in.regs[G_RBX] = 500;
+    in.regs[G_RDX] = GUEST_DATA + 0x2fff;
+    in.regs[G_RBP] = GUEST_DATA + (op == 0xa6 ? 0x2fff : 1);
+    const struct engine_out *out = engines_agree(&in, "interrupted");
+    cr_assert_eq(out->ip, GUEST_CODE + in.n);
+    cr_assert_eq(out->regs[8], 0);
+}
+
+Test(rep, interrupted)
+{
+    interrupted(0xa4, false, 0x3000);
+    interrupted(0xaa, false, 0x3000);
+    interrupted(0xa6, false, 0x3000);
+    interrupted(0xaf, true, 0x3000 / 4);
+}
+
 #endif
