@@ -1,8 +1,9 @@
 /*
  * mem.c - guest memory operands: inline page-map look-up, out-of-line misses
  *
- *   [lea   c, t + size-1 ; xor c, t ; test ch, 16 ; jnz miss]   sizes over 1: does it cross the page?
- *                                              Not when the operation itself wants alignment.
+ *   [test  t, size-1 ; jnz misaligned]         2, 4 and 8 bytes; out of line: does it cross the page?
+ *   [lea   c, t + size-1 ; xor c, t ; test ch, 16 ; jnz miss]   other sizes over 1: likewise
+ * lookup:                                      Not when the operation itself wants alignment.
  *   rorx  c, t, 7 ; and c, [mask]              page number of a 48-bit address, times 32
  *   mov   c, gs:[c + kind*8]                   host - guest, or 0
  *   test  c, c ; jz miss
@@ -125,6 +126,11 @@ static void check_alone(struct gen *g, struct stub *s)
         ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));
         e8(c, s->align - 1u);
         s->from[2] = jcc32(c, 5);
+    } else if (s->size == 2 || s->size == 4 || s->size == 8) {
+        ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));   /* test t.b, bytes - 1 */
+        e8(c, s->size - 1u);
+        s->from[0] = jcc32(c, 5);
+        s->check_cross = true;
     } else if (s->size > 1) {
         s->from[0] = check_span(g, s->t, s->c, 0, s->size);
     }
@@ -205,6 +211,7 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
     else
         check_alone(g, s);
+    s->lookup = c->p;
     map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
     ins(c, 8, 0x85, s->c, o_reg(s->c));
     s->from[1] = jcc32(c, 4);
@@ -437,6 +444,13 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
         none = emit_misaligned(g, s);
     if (s->from[0])
         patch32(s->from[0], c->p);
+    if (s->check_cross) {    /* bit 12 of the last byte's address differs from the first's */
+        lea(g, 4, s->c, s->t, NOREG, 0, s->size - 1);
+        ins(c, 4, 0x33, s->c, o_reg(s->t));
+        ins(c, 1, 0xf6, 0, o_reg(s->c + 4));         /* test AH, CH or DH */
+        e8(c, PAGE_SIZE >> 8);
+        patch32(jcc32(c, 4), s->lookup);
+    }
     miss = c->p;
     patch32(s->from[1], miss);
     if (none)
