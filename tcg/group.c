@@ -8,7 +8,7 @@
  * instruction, for one that is translated without groups. So it must be its instruction's first
  * access: what came before, at a device, would be done twice.
  *
- * A load leads stores, too, if nothing leaves the block between: then its page must be writable.
+ * A load leads stores, too, if nothing leaves the block between, or on the stack: then its page must be writable.
  *
  * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks. So are those
  * relative to the program counter that are known to lie in one page.
@@ -192,7 +192,8 @@ static bool serves(const struct grouper *s, const struct group *g, const struct 
 {
     if (g->id != s->sym[op->a].id)
         return false;
-    return !write || g->write || (g->leader->opc == IR_LD && g->leaves == s->leaves);
+    return !write || g->write
+           || (g->leader->opc == IR_LD && (g->leaves == s->leaves || g->leader->carry == CARRY_STACK));
 }
 
 /* Is the address with this identity relative to what the stack pointer is, or was at the start? */

@@ -87,6 +87,12 @@ user64 index_twice
 user64 vector_pair
         movups  (%rbx), %xmm0
         movups  %xmm0, 16(%rbx)
+user64 stack_store_behind_branch
+        mov     8(%rsp), %rax
+        test    %rax, %rax
+        je      1f
+        mov     %rcx, 16(%rsp)
+1:      nop
 user64 two_globals
         mov     0x100(%rip), %rax
         add     %rax, 0x110(%rip)
