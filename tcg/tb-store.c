@@ -41,6 +41,7 @@ struct tb_store {
     size_t used, limit;
     size_t n, added;         /* images; bytes that the file does not have */
     size_t fresh, fresh_used; /* bytes that the file got when it was written last; that were of use since */
+    bool cleared;            /* what was of no use in this run has gone already */
     struct slot *slots;
     unsigned slot_bits;      /* log2 of their number: at most half are in use */
 };
@@ -281,8 +282,10 @@ void tb_store_add(struct tb_store *s, const struct tb_image *im)
 {
     if (has(s, im))
         return;
-    if (im->bytes > s->limit - s->used)
+    if (im->bytes > s->limit - s->used && !s->cleared) {
         drop_old(s, 0);
+        s->cleared = true;
+    }
     if (im->bytes > s->limit - s->used)
         return;
     memcpy(s->mem + s->used, im, im->bytes);

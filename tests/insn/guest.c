@@ -10,6 +10,7 @@
 #include "tcg/tcg-int.h"
 #include <setjmp.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define RAM_PAGES 32u
 enum { PG_PML4 = 1, PG_PDPT, PG_PD, PG_PT_CODE, PG_PT_DATA,
@@ -33,7 +34,7 @@ struct guest {
 
 struct guest_mode {
     struct guest *g;
-    bool interp, optimise;
+    bool interp, optimise, kept;
 };
 
 static struct {
@@ -41,6 +42,9 @@ static struct {
     struct guest *shared;
     volatile int hang;
     sigjmp_buf crash;
+    const char *keep;             /* guest_keep() */
+    uint64_t taken;
+    uint32_t dice;
 } now;
 
 void guest_crashed(void)
@@ -261,10 +265,44 @@ static bool make_cpu(struct guest *g, struct err *e)
     return true;
 }
 
+static void free_instance(struct guest *g)
+{
+    now.taken += tcg_get_stats(g->tcg)->taken;
+    tcg_cpu_free(&g->cpu->tcg);
+    tcg_free(g->tcg);
+    if (now.keep)
+        unlink(now.keep);
+}
+
+/* What the engine before has translated becomes images, which this one finds and puts elsewhere. */
+static void keep_and_forget(struct guest *g)
+{
+    struct code_cache *c = &g->tcg->cache;
+    struct err err;
+    size_t bytes;
+
+    g->tcg->host = g->host;
+    tcg_flush_all(g->tcg, TCG_FLUSH_FULL);
+    tcg_cache_kept(g->tcg, &bytes);
+    if (bytes > g->cfg.cache_bytes / 2) {
+        free_instance(g);
+        if (!make_cpu(g, &err))
+            exit(2);
+        return;
+    }
+    now.dice = now.dice * 1103515245 + 12345;
+    c->used += 16 * (1 + (now.dice >> 16) % 64);
+    c->cold_used += 4 * (1 + (now.dice >> 22) % 256);
+    g->tcg->arena_used += TB_ALIGN * (1 + (now.dice >> 18) % 8);
+}
+
 static void set_engine(const struct guest_mode *m)
 {
-    struct tcg *t = m->g->tcg;
+    struct tcg *t;
 
+    if (m->kept)
+        keep_and_forget(m->g);
+    t = m->g->tcg;
     t->host = m->g->host;
     if (t->arena_used > t->arena_bytes / 2 || t->cache.used > t->cache.cold / 2
         || t->cache.cold_used > (t->cache.cold + t->cache.bytes) / 2)
@@ -295,8 +333,7 @@ static void run(struct engine *e, const struct tcase *c, struct state *out)
     now.running = NULL;
     *out = c->init;
     out->vector = VEC_CRASH;
-    tcg_cpu_free(&g->cpu->tcg);
-    tcg_free(g->tcg);
+    free_instance(g);
     if (!make_cpu(g, &err))
         exit(2);
 }
@@ -305,7 +342,7 @@ static struct guest *guest_new(const struct x86_model *m, struct err *err)
 {
     struct guest *g = xzalloc(sizeof(*g));
 
-    g->cfg = (struct tcg_config){ .backend = TCG_BACKEND_HOST, .cache_bytes = 8 * MiB };
+    g->cfg = (struct tcg_config){ .backend = TCG_BACKEND_HOST, .cache_bytes = 8 * MiB, .tb_cache = now.keep };
 #ifndef __x86_64__
     g->cfg.backend = TCG_BACKEND_INTERP;
 #endif
@@ -331,13 +368,15 @@ static void free_engine(struct engine *e)
     if (--g->engines)
         return;
     now.shared = NULL;
-    tcg_cpu_free(&g->cpu->tcg);
-    tcg_free(g->tcg);
+    free_instance(g);
     free(g->ram);
     free(g);
 }
 
-bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
+void guest_keep(const char *path) { now.keep = path; }
+uint64_t guest_taken(void) { return now.taken; }
+
+bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise, bool kept,
                   const struct x86_model *m)
 {
     struct guest_mode *mode = xzalloc(sizeof(*mode));
@@ -350,7 +389,7 @@ bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise
         return false;
     }
     now.shared->engines++;
-    *mode = (struct guest_mode){ now.shared, interp, optimise };
+    *mode = (struct guest_mode){ now.shared, interp, optimise, kept };
     *e = (struct engine){ .name = name, .run = run, .free = free_engine, .priv = mode, .portable = interp };
     return true;
 }

@@ -142,8 +142,14 @@ struct engine {
 bool native_engine(struct engine *e);
 /** native_has_16() - prepare for 16-bit code; false: the host kernel does not allow it */
 bool native_has_16(void);
-/** guest_engine() - the translator's back end, or the interpreter; false with a message */
-bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise,
+/** guest_keep() - before there are engines: their translator has cache file @path, which must not be there. It stays
+ *  the caller's */
+void guest_keep(const char *path);
+/** guest_taken() - blocks that came from there, when the engines are gone */
+uint64_t guest_taken(void);
+/** guest_engine() - the translator's back end, or the interpreter; false with a message
+ *  @kept: after guest_keep(), takes what the engine before has translated, and runs it elsewhere */
+bool guest_engine(struct engine *e, const char *name, bool interp, bool optimise, bool kept,
                   const struct x86_model *m);
 /** guest_kick() - from a signal handler: leave the running case */
 void guest_kick(void);

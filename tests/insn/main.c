@@ -11,6 +11,7 @@
 #include "tcg/tcg-int.h"
 #include <dirent.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MAX_ROWS 4096
 #define MAX_ENGINES 4
@@ -28,6 +29,7 @@ struct options {
     const char *cases;            /* folder of stored cases */
     char **files;                 /* only these; or NULL */
     bool verbose, integer, record;
+    bool kept;                    /* blocks through images, in the place of those not optimised */
 };
 
 struct bench {
@@ -349,6 +351,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->record = true;
         else if (!strcmp(argv[i], "-integer"))
             o->integer = true;
+        else if (!strcmp(argv[i], "-kept"))
+            o->kept = true;
         else
             return false;
     }
@@ -365,10 +369,13 @@ static bool add_engines(struct bench *b)
         return false;
     }
     b->n_engines += native_engine(e);
-    b->n_engines += guest_engine(&e[b->n_engines], "interpreter", true, true, &b->model);
+    b->n_engines += guest_engine(&e[b->n_engines], "interpreter", true, true, false, &b->model);
 #ifdef __x86_64__
-    b->n_engines += guest_engine(&e[b->n_engines], "translated", false, false, &b->model);
-    b->n_engines += guest_engine(&e[b->n_engines], "optimised", false, true, &b->model);
+    if (!b->opt.kept)
+        b->n_engines += guest_engine(&e[b->n_engines], "translated", false, false, false, &b->model);
+    b->n_engines += guest_engine(&e[b->n_engines], "optimised", false, true, false, &b->model);
+    if (b->opt.kept)
+        b->n_engines += guest_engine(&e[b->n_engines], "kept", false, true, true, &b->model);
 #endif
     return b->n_engines > 0;
 }
@@ -600,17 +607,24 @@ int main(int argc, char **argv)
 {
     static struct bench bench;
     struct bench *b = &bench;
+    char dir[] = "/tmp/transom-insn-XXXXXX", file[sizeof(dir) + 8];
     bool has_16;
 
     b->opt = (struct options){ .seed = 1, .count = 60, .sequences = 60000, .shown = 20, .only = -1,
                                 .expected = "tests/insn/expected.txt", .cases = "tests/insn/cases" };
     if (!parse(&b->opt, argc, argv)) {
         fprintf(stderr, "usage: insn [-seed N] [-count N] [-sequences N] [-bits 16|32|64] [-row NAME] [-phase N]\n"
-                "            [-case K] [-integer] [-show N] [-v]\n"
+                "            [-case K] [-integer] [-kept] [-show N] [-v]\n"
                 "            [-expected FILE] [-rows FILE] [-record > FILE] [-cases DIR] [FILE...]\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (b->opt.kept && !mkdtemp(dir)) {
+        perror(dir);
+        return 1;
+    }
+    snprintf(file, sizeof(file), "%s/kept", dir);
+    guest_keep(b->opt.kept ? file : NULL);
     if (!add_engines(b))
         return 1;
     warm_up(b);
@@ -629,5 +643,10 @@ int main(int argc, char **argv)
     if (b->opt.rows && !write_rows(b))
         b->differ++;
     free_engines(b);
+    if (b->opt.kept) {
+        rmdir(dir);
+        printf("insn: %llu blocks taken from the cache file\n", (unsigned long long)guest_taken());
+        b->differ += !guest_taken();
+    }
     return b->differ || b->seq_differ || b->stored_differ;
 }
