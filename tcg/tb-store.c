@@ -66,7 +66,8 @@ static uint64_t digest(uint64_t seed, const uint8_t *p, size_t n, uint64_t k)
     for (; n >= 32; n -= 32, p += 32)
         for (unsigned i = 0; i < 4; i++)
             h[i] = mix(h[i], ldl64(p + 8 * i), k);
-    memcpy(last, p, n);
+    if (n)
+        memcpy(last, p, n);
     for (unsigned i = 0; i < 4; i++)
         all = mix(mix(all, h[i], k), last[i], k);
     all ^= all >> 32;
