@@ -420,8 +420,10 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
         return NULL;
     if (t->perf)
         perf_thunks(t);
-    if (c->tb_cache && tb_cache_open(t, e))
+    if (c->tb_cache && tb_cache_open(t, e)) {
+        tcg_free(t);
         return NULL;
+    }
     return t;
 }
 
