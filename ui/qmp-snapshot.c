@@ -355,6 +355,24 @@ static int cmd_snapshot_delete(struct call *c, struct err *e)
     return run_job(c, jv_text(c->args, "job-id"), "snapshot-delete", delete_everywhere, NULL, e);
 }
 
+/* delvm: from every disk that has it */
+static int cmd_delvm(struct call *c, struct err *e)
+{
+    const char *name = jv_text(c->args, "name");
+    bool found = false;
+    int ret = 0;
+
+    for (struct drive *d = c->m->drives; d && ret == 0; d = d->next) {
+        struct block_snapshot s;
+
+        if (!block_present(d->blk) || look_up(d->blk, NULL, name, &s) < 0)
+            continue;
+        found = true;
+        ret = block_snapshot_delete(d->blk, s.id, e);
+    }
+    return found ? ret : err_set(e, -ENOENT, "Snapshot '%.64s' not found", name);
+}
+
 /* ---- transactions --------------------------------------------------------------------------------- */
 
 static const struct snap_action actions[] = {
@@ -466,6 +484,7 @@ const struct command snapshot_commands[] = {
       .help = "make a snapshot in the image, without the machine's state", .run = cmd_snapshot_internal },
     { .hmp = "snapshot_delete_blkdev_internal", .qmp = "blockdev-snapshot-delete-internal-sync", .returns = "any",
       .args = "device:B,name:s?,id:s?", .help = "delete one", .run = cmd_delete_inside },
+    { .hmp = "delvm", .args = "name:s", .help = "delete a snapshot from all images", .run = cmd_delvm },
     { .qmp = "snapshot-delete", .args = "job-id:s,tag:s,devices:j", .run = cmd_snapshot_delete },
     { .hmp = NULL }
 };

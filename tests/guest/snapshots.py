@@ -143,6 +143,9 @@ def internal(c):
     check('as a job', conclude(c, 's'), ('concluded', 'snapshot-delete', False))
     check('of an unknown disk', (c.value('snapshot-delete', job_id='s', tag='two', devices=['none']),
                                  conclude(c, 's')), ({}, ('concluded', 'snapshot-delete', True)))
+    c.value('transaction', actions=two)
+    check('from all, at the prompt', c.value('human-monitor-command', command_line='delvm two'), '')
+    check('again', 'not found' in c.value('human-monitor-command', command_line='delvm two'))
     check('none is left', 'no snapshot' in c.value('human-monitor-command', command_line='info snapshots'))
     check('the state of the machine is not saved', c.error('snapshot-save', job_id='s'), 'CommandNotFound')
 
