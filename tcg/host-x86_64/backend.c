@@ -106,6 +106,8 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     tb->f_spoils = flags_spoils(b);
     if (g->c.p + 2 * GEN_MARGIN > g->end)
         return false;
+    if (b->n_carry)          /* a loop without calls: nothing in it puts that state away */
+        vec_ready(g);
     tb->loop_off = (uint16_t)gen_carry_none(g, b->n_carry);
     if (t->profile)
         gen_count_run(g);

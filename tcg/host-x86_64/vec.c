@@ -36,6 +36,12 @@ static void ensure_loaded(struct gen *g, const struct ir_vec *v)
     }
 }
 
+void vec_ready(struct gen *g)
+{
+    for (unsigned i = 0; i < g->b->n_vec; i++)
+        ensure_loaded(g, &g->b->vec[i]);
+}
+
 static void emit_legacy(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
 {
     static const uint32_t map[] = { 0, X0F, X0F38, X0F3A };

@@ -188,4 +188,13 @@ user32 sse_32
         addsd   16(%ebp), %xmm0
 real16 fninit16
         fninit
+user64 loop_copy_avx
+1:      vmovdqa -0x20(%rdx), %ymm0
+        vmovdqa (%rdx), %ymm1
+        vmovdqa %ymm0, -0x20(%rax)
+        vmovdqa %ymm1, (%rax)
+        add     $0x40, %rax
+        add     $0x40, %rdx
+        cmp     %rcx, %rax
+        jne     1b
         done
