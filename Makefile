@@ -273,6 +273,7 @@ $(BUILD)/tests/insn/insn: $(insn_objs) $(objs) $(block_objs)
 ifneq ($(insn_srcs),)
 check-insn: $(BUILD)/tests/insn/insn
 	$(emulator) $< -rows $(BUILD)/tests/insn/rows
+	$(if $(filter x86_64no,$(HOST_CPU)$(CROSS)),$(if $(TSAN),,$< -kept -count 12 -sequences 1000))
 else
 check-insn: ;
 endif

@@ -224,7 +224,7 @@ static void x86_enter(struct tcg_cpu *cpu, const void *code)
 static int x86_init(struct tcg *t, struct err *e)
 {
     if (!t->host_priv)
-        t->host_priv = xmalloc(sizeof(struct gen));
+        t->host_priv = xzalloc(sizeof(struct gen));
     return thunks_emit(t, e);
 }
 

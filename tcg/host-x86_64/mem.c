@@ -94,6 +94,7 @@ static struct opn use_group(struct gen *g, const struct ir_op *op)
     int t = val_reg(g, op->a), d = val_reg(g, op->c);
 
     g->mem = &g->stubs[MAX_STUBS];
+    g->mem->lead = false;    /* a block with too many stubs may have left it */
     return (struct opn){ .kind = ON_MEM, .base = (int8_t)t, .index = (int8_t)d, .disp = op->disp };
 }
 
