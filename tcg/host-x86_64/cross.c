@@ -148,11 +148,31 @@ static void to_buffer(struct code *c)
     patch32(skip, c->p);
 }
 
+/* Jumps to what it returns when the operand must be aligned and is not: that may be why it is here. */
+static uint8_t *check_align(struct code *c)
+{
+    uint8_t *any, *not;
+
+    ins(c, 4, 0x8b, RCX, desc(0));
+    ins(c, 4, 0xc1, 5, o_reg(RCX));                  /* shr: 0 any, else log2 of the alignment less 3 */
+    e8(c, SLOW_ALIGN);
+    alu_imm(c, 4, ALU_AND, o_reg(RCX), 3);
+    any = jcc32(c, 4);
+    mov_imm(c, RAX, 8);
+    ins(c, 4, 0xd3, 4, o_reg(RAX));                  /* shl eax, cl */
+    alu_imm(c, 4, ALU_SUB, o_reg(RAX), 1);
+    ins(c, 4, 0x85, RAX, env(SLOW_OFF(va)));         /* test */
+    not = jcc32(c, 5);
+    patch32(any, c->p);
+    return not;
+}
+
 /* A group has one page, or two that are as one; else its block is left. */
-static void emit_lead(struct code *c, uint8_t **one)
+static void emit_lead(struct code *c, uint8_t **one, uint8_t **misaligned)
 {
     uint8_t *none[4], *two;
 
+    *misaligned = check_align(c);
     ins(c, 8, X0F | 0xbf, RCX, env(SLOW_OFF(elems) + 2));            /* movsx: from - address */
     ins(c, 4, X0F | 0xb7, RDX, env(SLOW_OFF(elems)));                /* bytes */
     alu_rm(c, 8, ALU_ADD, RCX, env(SLOW_OFF(va)));
@@ -169,7 +189,7 @@ static void emit_lead(struct code *c, uint8_t **one)
 
 void cross_slow(struct code *c, const struct tcg *t)
 {
-    uint8_t *lead, *other, *same, *none[4], *one[2];
+    uint8_t *lead, *other, *misaligned, *same, *none[4], *one[2];
 
     push_used(c);
     ins(c, 4, 0xf7, 0, desc(0));                     /* test */
@@ -197,7 +217,8 @@ void cross_slow(struct code *c, const struct tcg *t)
         count(c);
     ret_zf(c, false);
     patch32(lead, c->p);
-    emit_lead(c, &one[1]);
+    emit_lead(c, &one[1], &misaligned);
+    patch32(misaligned, c->p);
     patch32(one[0], c->p);
     patch32(one[1], c->p);
     patch32(other, c->p);

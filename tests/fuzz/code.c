@@ -626,10 +626,11 @@ static void run_on(struct fuzz *f)
 
 static void run_engine(struct fuzz *f, unsigned engine)
 {
-    size_t room = 48 * KiB + pick(f, 64) * KiB;
+    size_t room = 32 * KiB + pick(f, 64) * KiB;
 
     f->tcg->host = f->host;
     tcg_flush_all(f->tcg, TCG_FLUSH_FULL);
+    room += 3 * f->tcg->cache.used;          /* what the thunks have of main lines' part, two fifths of all */
     /* a cache that fills up soon: flushes in the midst of everything */
     f->tcg->cache.bytes = one_in(f, 3) ? room : f->cfg.cache_bytes;
     f->tcg->arena_bytes = one_in(f, 6) ? room * 2 : f->cfg.cache_bytes;

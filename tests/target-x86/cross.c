@@ -103,4 +103,16 @@ Test(cross, top_of_32_bits)
     }
 }
 
+/* These fault instead, also where the pages are as one: movaps xmm0, [rsi]; paddd xmm0, [rsi + 16]; movaps [rdi], xmm0 */
+Test(cross, vectors_that_must_be_aligned)
+{
+    static const struct piece p = PIECE("aligned vectors", 32, "\x0f\x28\x06\x66\x0f\xfe\x46\x10\x0f\x29\x07");
+
+    for (unsigned joined = 0; joined <= 4; joined += 2)
+        for (uint32_t at = 0xfd8; at <= 0x1008; at++) {
+            run(&p, at, 0x3000, joined);
+            run(&p, 0x2000, at, joined);
+        }
+}
+
 #endif
