@@ -118,6 +118,8 @@ static void add_devices(struct fuzz *f)
 
         if ((u[i].bus == USER_SYSTEM || u[i].type == &pcie_root_port_type) && !is_q35(f))
             continue;
+        if (strstr(u[i].type->name, "transitional"))     /* the same again by another name; one balloon is all there may be */
+            continue;
         snprintf(id, sizeof(id), "d%u", (unsigned)i);
         p[0].val = id;
         if (disk)
