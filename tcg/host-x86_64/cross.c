@@ -26,9 +26,6 @@ static struct opn at(int base, int index, unsigned lg, int disp)
     return (struct opn){ .kind = ON_MEM, .base = (int8_t)base, .index = (int8_t)index, .scale = (uint8_t)lg, .disp = disp };
 }
 
-static void push(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x50 | (r & 7)); }
-static void pop(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x58 | (r & 7)); }
-
 static void push_used(struct code *c)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(used); i++)

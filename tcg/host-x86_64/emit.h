@@ -296,6 +296,9 @@ static inline void jmp_to(struct code *c, const uint8_t *target)
     patch32(at, target);
 }
 
+static inline void push(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x50 | (r & 7)); }
+static inline void pop(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x58 | (r & 7)); }
+
 static inline void call_to(struct code *c, const uint8_t *target)
 {
     e8(c, 0xe8);

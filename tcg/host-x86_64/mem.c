@@ -14,7 +14,7 @@
  * A carried access (group.c) compares its address with where the page of the round before ends:
  *   cmp t, [limit] ; jae refill ; mov c, [delta]
  * and what is at refill, behind the block, does the checks and the look-up. One relative to the stack pointer
- * asks whether it lies in the page that the stack was last found in:
+ * asks whether it lies in the page that the stack was last found in, a loop's table likewise:
  *   lea c, [t + lo] ; sub c, [stack_page] ; cmp c, page size - bytes ; ja refill ; mov c, [stack_delta]
  *
  * An address outside the canonical range finds some entry but makes a host
@@ -206,11 +206,9 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
         return in_known_page(g, op, s);
     if (op->carry && op->carry <= TCG_N_CARRY)
         return carried(g, op, s);
-    if (op->carry == CARRY_INSIDE)
-        ;                    /* nothing to check */
-    else if (s->lead)
+    if (s->lead && op->carry != CARRY_INSIDE)
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
-    else
+    else if (op->carry != CARRY_INSIDE)
         check_alone(g, s);
     s->lookup = c->p;
     map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
@@ -333,11 +331,11 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
     struct stub *l;
 
     patch32(s->from[1], c->p);
-    if (s->from[0] && !cross) {
+    if (s->from[0] && !cross)
         patch32(s->from[0], c->p);
-        mov_env_imm32(c, SLOW_OFF(elems), (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16);
-    }
     site_add(g, s->op, c->p, 0);
+    if (!g->t->narrow)
+        mov_env_imm32(c, SLOW_OFF(elems), (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16);
     mov_store(c, SLOW(va), s->t);
     call_slow(g, s);
     if (s->rec.kind != REC_NONE)
@@ -560,7 +558,8 @@ uint8_t *stubs_emit(struct gen *g)
         case STUB_MEM:
             if (s->carry > TCG_N_CARRY)
                 page_refill(g, s);
-            s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s); break;
+            s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s);
+            break;
         case STUB_LINK: emit_link_stub(g, s); break;
         case STUB_FAULT: emit_fault_stub(g, s); break;
         case STUB_VEC: emit_vec_stub(g, s); break;

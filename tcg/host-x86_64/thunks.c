@@ -11,9 +11,6 @@
 static const int8_t caller_saved[] = { RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11 };
 static const int8_t callee_saved[] = { RBX, RBP, R12, R13, R14, R15 };
 
-static void push(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x50 | (r & 7)); }
-static void pop(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x58 | (r & 7)); }
-
 static void rsp_add(struct code *c, int n)   /* flag neutral */
 {
     ins(c, 8, 0x8d, RSP, o_env((size_t)(ssize_t)n));

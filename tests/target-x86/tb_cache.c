@@ -4,27 +4,14 @@
 #include <unistd.h>
 
 #include "tests/target-x86/guest.h"
+#include "tests/temp-file.h"
 #include "tcg/tb-cache-int.h"
 
 #ifdef __x86_64__
 
 #define SECONDS 60
 
-static char dir[] = "/tmp/transom-cache-XXXXXX", path[64];
-
-static void setup(void)
-{
-    cr_assert(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/f", dir);
-}
-
-static void teardown(void)
-{
-    unlink(path);
-    rmdir(dir);
-}
-
-TestSuite(tb_cache, .init = setup, .fini = teardown);
+TEMP_DIR_SUITE(tb_cache);
 
 /*
  *     mov ecx, 50

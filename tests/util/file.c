@@ -5,23 +5,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "tests/temp-file.h"
 #include "util/util.h"
 
-static char dir[] = "/tmp/transom-file-XXXXXX", path[64];
-
-static void setup(void)
-{
-    cr_assert(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/f", dir);
-}
-
-static void teardown(void)
-{
-    unlink(path);
-    rmdir(dir);
-}
-
-TestSuite(file, .init = setup, .fini = teardown);
+TEMP_DIR_SUITE(file);
 
 Test(file, a_file_goes)
 {
