@@ -261,7 +261,8 @@ static int choose(const struct call *c, struct dump *d, struct err *e)
     return d->n ? 0 : err_set(e, -EINVAL, "there is no memory in that range");
 }
 
-static int dump_to(struct call *c, const char *to, struct err *e)
+/* @detached: how it ends is told by the event and by query-dump alone. */
+static int dump_to(struct call *c, const char *to, bool detached, struct err *e)
 {
     struct dump d = { .fd = -1 };
     int ret = c->run && c->run->accel ? choose(c, &d, e) : err_set(e, -ENODEV, "there is no machine");
@@ -275,27 +276,24 @@ static int dump_to(struct call *c, const char *to, struct err *e)
     ret = close_written(d.fd, ret, e);
     c->run->dump.status = ret < 0 ? DUMP_FAILED : DUMP_COMPLETED;
     tell_end(c->run, ret < 0 ? e->msg : NULL);
-    return ret;
+    return detached ? 0 : ret;
 }
 
 static int cmd_dump(struct call *c, struct err *e)
 {
     const char *format = jv_text(c->args, "format");
-    int ret;
 
     if (jv_flag(c->args, "paging", false))
         return err_set(e, -ENOTSUP, "paging is not supported: the dump has physical addresses");
     if (format && strcmp(format, "elf"))
         return err_set(e, -ENOTSUP, "dump format '%.32s' is not supported (elf)", format);
-    ret = dump_to(c, jv_text(c->args, "protocol"), e);
-    /* in the background: that it failed is told by the event, and by query-dump */
-    return jv_flag(c->args, "detach", false) && c->run->dump.status == DUMP_FAILED ? 0 : ret;
+    return dump_to(c, jv_text(c->args, "protocol"), jv_flag(c->args, "detach", false), e);
 }
 
 static int cmd_dump_line(struct call *c, struct err *e)
 {
     char *to = xasprintf("file:%s", jv_text(c->args, "filename"));
-    int ret = dump_to(c, to, e);
+    int ret = dump_to(c, to, false, e);
 
     free(to);
     return ret;

@@ -192,6 +192,8 @@ def dumps(c):
                   {'paging': False, 'protocol': 'fd:none'}, {'paging': False, 'protocol': 'file:/no/folder/x'},
                   {'paging': False, 'protocol': 'file:' + file, 'begin': 0},
                   {'paging': False, 'protocol': 'file:' + file, 'begin': 1 << 40, 'length': 1},
+                  {'paging': False, 'protocol': 'file:' + file, 'begin': 1 << 40, 'length': 1, 'detach': True},
+                  {'paging': False, 'protocol': 'fd:none', 'detach': True},
                   {'paging': False, 'protocol': 'file:' + file, 'format': 'kdump-zlib'}):
         check(f'dump-guest-memory {wrong}', c.error('dump-guest-memory', **wrong), 'GenericError')
     check('memory onto a full disk', c.error('pmemsave', val=0, size=100, filename='/dev/full'), 'GenericError')

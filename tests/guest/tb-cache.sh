@@ -140,7 +140,7 @@ if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
     exit 0
 fi
 tools/mkinitramfs.sh "$demo/busybox" "$dir/initrd" 'echo begin-of-init; md5sum /bin/busybox; uname -a;
-    seq 1 2000 | awk "{ s += \$1 * \$1; print s }" | sort -r | gzip | gunzip | sha256sum; ls -l /; echo end-of-init' || exit 1
+    seq 1 2000 | awk "{ s += \$1 * \$1; print s }" | sort -r | gzip | gunzip | sha256sum; ls -l / | awk "{ print \$1, \$NF }"; echo end-of-init' || exit 1
 boot 1
 first=$status
 boot 2
