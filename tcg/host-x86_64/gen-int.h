@@ -21,7 +21,7 @@
 enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_PC,
              TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_ZMM_LOAD, TH_X87_LOAD, TH_CALL,
              TH_CALL_NOVEC, TH_CALL_SYNC, TH_CALL_SYNC_NOVEC, TH_DIVIDE, TH_FP_SSE, TH_FP_X87,
-             TH_ALIGN, TH_X87_UNMASK, TH_REP /* one for each REP(), from 1 on */,
+             TH_ALIGN, TH_X87_UNMASK, TH_PAY, TH_REP /* one for each REP(), from 1 on */,
              TH_COUNT = TH_REP + REP_KINDS };
 
 #define N_PIN 12

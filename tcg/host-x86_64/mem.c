@@ -327,8 +327,7 @@ static void call_slow(struct gen *g, const struct stub *s)
 static void emit_lead_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *fault = NULL, *owed = NULL, *cross = g->t->narrow ? s->from[0] : NULL;
-    struct stub *l;
+    uint8_t *fault = NULL, *cross = g->t->narrow ? s->from[0] : NULL;
 
     patch32(s->from[1], c->p);
     if (s->from[0] && !cross)
@@ -345,14 +344,10 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
     if (cross)
         patch32(cross, c->p);
     recipe_save(g, &s->rec);
-    if (s->late) {           /* F may be owed by the block before: ask the run loop, which pays */
-        ins(c, 1, 0xf6 | XBM, 0, o_env(offsetof(struct tcg_cpu, fl) + 1));
-        e8(c, FL_OWED >> 8);
-        owed = jcc32(c, 5);
-    }
+    if (s->late)             /* F may be owed by the block before */
+        call_to(c, thunk_rw(g, TH_PAY));
     align_link(c, 1);
-    l = link_here(g, s->slot, s->pcoff, jmp32(c));
-    l->from[1] = owed;
+    link_here(g, s->slot, s->pcoff, jmp32(c));
     g->tb->link[s->slot].alone = true;
     if (fault) {
         patch32(fault, c->p);

@@ -175,6 +175,25 @@ static void th_state(struct code *c, const void *fn)
     e8(c, 0xc3);
 }
 
+/* A block that may owe F is left in its middle: F to memory. Scratch registers and EFLAGS are lost. */
+static void th_pay(struct code *c, const struct tcg *t)
+{
+    uint8_t *owed;
+
+    ins(c, 1, 0xf6 | XBM, 0, o_env(8 + offsetof(struct tcg_cpu, fl) + 1));
+    e8(c, FL_OWED >> 8);
+    owed = jcc32(c, 5);
+    e8(c, 0xc3);
+    patch32(owed, c->p);
+    pins(c, t, 8, true);
+    ins(c, 8, 0x8d, RDI, o_env(8));
+    rsp_add(c, -8);
+    call_c(c, (const void *)flags_pay);
+    rsp_add(c, 8);
+    pins(c, t, 8, false);
+    e8(c, 0xc3);
+}
+
 /* RAX = helper; arguments in slow.arg[]; result in RAX. */
 static void th_call(struct code *c, const struct tcg *t, bool sync, bool novec)
 {
@@ -288,6 +307,8 @@ int thunks_emit(struct tcg *t, struct err *e)
     th_state(&c, (const void *)zmm_load);
     AT(TH_X87_LOAD);
     th_state(&c, (const void *)x87_load);
+    AT(TH_PAY);
+    th_pay(&c, t);
     AT(TH_CALL);
     th_call(&c, t, false, false);
     AT(TH_CALL_NOVEC);

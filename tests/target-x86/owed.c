@@ -96,4 +96,33 @@ Test(owed, what_it_is_made_from_changes) { all_values("\x39\xcb", "\x89\xf3"); }
 Test(owed, asked_for_next) { all_values("\x39\xcb", "\x9f\x31\xc0"); } /* lahf; xor ax, ax: the quotient stays small */
 Test(owed, a_part_asked_for_next) { all_values("\x39\xcb", "\x11\xed"); }  /* adc bp, bp */
 
+/*
+ * The leader of a group finds no page, since the group lies in two, while the block before owes F: the block
+ * without groups is chained to all the same.
+ */
+Test(owed, left_by_a_leader)
+{
+    /* L: add rbx, 1; jmp M; M: mov rax, [rdi]; mov rcx, [rdi+8]; sub rsi, 1; jnz L; ud2 */
+    static const char code[] = "\x48\x83\xc3\x01\xeb\x00\x48\x8b\x07\x48\x8b\x4f\x08\x48\x83\xee\x01\x75\xed\x0f\x0b";
+    enum { TIMES = 3000 };
+    struct guest *g = guest_new_on(TCG_BACKEND_HOST, true);
+    struct tcg_cpu *tc = &g->cpu->tcg;
+    struct tb_key k;
+
+    g->joined = 1;
+    memcpy(guest_page(g, 0), code, sizeof(code));
+    guest_key(g, &k, GUEST_LONG, 0);
+    tcg_mode_changed(tc, GUEST_LONG);
+    tc->regs[G_RDI] = GUEST_DATA + 0xff8;
+    tc->regs[G_RSI] = TIMES;
+    tc->run = 1;
+    alarm(60);
+    tcg_run(tc);
+    alarm(0);
+    cr_assert(g->faulted);
+    cr_assert_eq(tc->regs[G_RBX], TIMES);
+    cr_assert_lt(tcg_get_stats(g->tcg)->lookups, TIMES / 4);
+    guest_free(g);
+}
+
 #endif
