@@ -108,7 +108,8 @@ static void put_hdr(uint8_t *h, const struct net_offload *o, unsigned buffers)
     stl16(h + 10, buffers);
 }
 
-/* Take buffers until they hold @need bytes; false: the ring has no more now. */
+/* Take buffers until they hold @need bytes; false: the ring has no more now. Each has room for a
+ * header (5.1.6.3.1): any of them may be the first of a frame, when the one before was dropped. */
 static bool gather(struct virtio_net *s, struct virtq *q, struct stash *st, uint64_t need)
 {
     bool merge = virtio_has(&s->vpci.v, F_MRG_RXBUF);
@@ -122,7 +123,7 @@ static bool gather(struct virtio_net *s, struct virtq *q, struct stash *st, uint
         }
         st->e[st->n++] = e;
         st->bytes += e->in.bytes;
-        if (st->n == 1 && e->in.bytes < hdr_bytes(&s->vpci.v)) {
+        if (e->in.bytes < hdr_bytes(&s->vpci.v)) {
             virtio_broken(&s->vpci.v, "receive buffer without room for a header");
             return false;
         }

@@ -185,6 +185,27 @@ Test(virtio_net, mergeable_buffers)
     rig_free(&g.r);
 }
 
+/* A frame that all buffers together cannot hold is dropped, and they wait for the next: any can be its first. */
+Test(virtio_net, mergeable_buffer_without_room_for_a_header_breaks_the_device)
+{
+    struct guest g;
+    uint8_t f[1000];
+
+    start(&g, BIT(MRG));
+    desc(&g, 0, 0, RXBUF, 80, WRITE, 0);
+    offer(&g, 0, 0);
+    for (unsigned i = 1; i < QSIZE; i++) {
+        desc(&g, 0, i, RXBUF + i * 2048, 4, WRITE, 0);
+        offer(&g, 0, i);
+    }
+    kick(&g, 0);
+    for (unsigned i = 0; i < 3; i++)
+        peer_send(&g.r, f, make_frame(f, i ? 60 : 1000));
+    cr_assert_eq(rd(&g, 0x14, 1) & VIRTIO_NEEDS_RESET, VIRTIO_NEEDS_RESET);
+    cr_assert_eq(used(&g, 0), 0);
+    rig_free(&g.r);
+}
+
 Test(virtio_net, frame_too_long_for_its_buffer_is_dropped)
 {
     struct guest g;
