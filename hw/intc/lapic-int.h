@@ -55,6 +55,8 @@ struct lapic {
     uint32_t timer_divide;              /* DCR as written */
     int64_t timer_next_ns;              /* 0: not running */
     uint64_t tsc_deadline;              /* 0: none */
+    int64_t due_ns, step_ns;            /* TSC deadlines: the last one, and how far behind the one before it was */
+    bool steady;                        /* twice as far: the next is expected there */
 };
 
 static inline bool lapic_enabled(const struct lapic *a)

@@ -13,6 +13,9 @@
 #define MIN_PERIOD_NS 10000
 /* How far the host may be late before ticks are dropped, not caught up. */
 #define MAX_LATE_NS 100000000
+/* A kernel's tick sets each TSC deadline as far behind the last as that was behind the one before, but for
+ * the time between two readings of our clock. */
+#define STEP_JITTER_NS 2000
 
 static int64_t now_ns(const struct lapic *a)
 {
@@ -55,6 +58,27 @@ static void arm(struct lapic *a)
         return;
     if (!a->timer.queued || a->timer.deadline_ns > a->timer_next_ns)
         timer_mod(&a->timer, a->timer_next_ns);
+}
+
+/* A new TSC deadline: is it one of a row? */
+static void note_deadline(struct lapic *a)
+{
+    int64_t step = a->timer_next_ns - a->due_ns, change = step - a->step_ns;
+
+    a->steady = step >= MIN_PERIOD_NS && change >= -STEP_JITTER_NS && change <= STEP_JITTER_NS;
+    a->step_ns = step;
+    a->due_ns = a->timer_next_ns;
+}
+
+/*
+ * Queue the host timer where the next deadline of a row will be: when the guest sets it, nobody has to
+ * wake the main thread, which takes a vCPU longer than the rest of its tick.
+ */
+static void expect_next(struct lapic *a)
+{
+    if (a->steady)
+        timer_mod(&a->timer, a->due_ns + a->step_ns - STEP_JITTER_NS);
+    a->steady = false;
 }
 
 static void stop(struct lapic *a)
@@ -106,6 +130,8 @@ void lapic_timer_expired(void *opaque)
         a->timer_next_ns = next;
     } else {
         stop(a);
+        if (timer_mode(a) == LVT_TIMER_DEADLINE)
+            expect_next(a);
     }
     lapic_lvt_event(a, LVT_TIMER);
     arm(a);
@@ -206,6 +232,7 @@ void lapic_set_tsc_deadline(struct lapic *a, uint64_t tsc, uint64_t now_tsc, uin
             int64_t now = now_ns(a);
 
             a->timer_next_ns = ns < (uint64_t)(INT64_MAX - now) ? now + (int64_t)ns : INT64_MAX;
+            note_deadline(a);
             if (a->timer_next_ns <= now) {
                 a->timer_next_ns = MAX(now, 1);
                 lapic_timer_expired(a);

@@ -312,6 +312,42 @@ Test(lapic, tsc_deadline)
     cr_assert_eq(ack(0), -1);
 }
 
+static void count_moves(void *opaque)
+{
+    (*(int *)opaque)++;
+}
+
+/* Deadlines at equal distances: from the third on they find the host timer queued. */
+Test(lapic, tsc_deadlines_of_a_tick_move_no_timer)
+{
+    int moves = 0;
+
+    b.m->timers.notify = count_moves;
+    b.m->timers.notify_opaque = &moves;
+    wr(LVTT, 0x40040);
+    for (int i = 1; i <= 10; i++) {
+        int64_t now = clock_now_ns(&b.m->clock), at = 4000000ll * i;
+
+        moves = 0;
+        lapic_set_tsc_deadline(a, at, now, 1000000000);
+        cr_assert_eq(moves, i < 3, "deadline %d", i);
+        bench_step(&b, at - now - 1);
+        cr_assert_eq(ack(0), -1, "not before its time");
+        bench_step(&b, 1);
+        cr_assert_eq(ack(0), 0x40);
+        wr(EOI, 0);
+        bench_step(&b, 5000);           /* the handler */
+    }
+    moves = 0;
+    lapic_set_tsc_deadline(a, 42000000, clock_now_ns(&b.m->clock), 1000000000);
+    cr_assert_eq(moves, 1, "sooner than expected");
+    bench_step(&b, 42000000 - clock_now_ns(&b.m->clock));
+    cr_assert_eq(ack(0), 0x40);
+    wr(EOI, 0);
+    bench_step(&b, 100000000);
+    cr_assert_eq(ack(0), -1, "what was expected and not set is no interrupt");
+}
+
 Test(lapic, lint_inputs)
 {
     wr(LINT1, 0x400);
