@@ -208,6 +208,7 @@ static bool is_neutral(const struct ir_op *op)
 {
     switch (op->opc) {
     case IR_MOV: case IR_ZEXT: case IR_SEXT: case IR_LEA: case IR_BSWAP: case IR_LDE: case IR_NOT:
+    case IR_MULX:
         return true;
     default:
         return false;

@@ -295,25 +295,13 @@ void gen_mul(struct gen *g, const struct ir_op *op)
     int64_t k;
 
     flags_prepare(g, op);
-    if (op->opc == IR_MULX && op->lf) {   /* MULX proper: flags stay */
-        scratch_take(g, RDX);
-        scratch_take(g, RAX);
-        struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
-        val_to(g, RDX, op->a);
-        vex(&g->c, 2, 3, op->size == 8, 0, 0xf6, RDX, RAX, m);
-        def_done(g, op->d, RAX, op->size);
-        if (op->e != IR_NONE)
-            def_done(g, op->e, RDX, op->size);
-        return;
-    }
     scratch_take(g, RAX);
     if (op->size > 1)
         scratch_take(g, RDX);
     struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
     val_to(g, RAX, op->a);
     ins_sz(&g->c, op->size, 0xf6, (int)ext, m);
-    if (op->opc != IR_MULX)
-        flags_done(g, op);
+    flags_done(g, op);
     g->locked = 1 << RAX | (op->size > 1) << RDX;        /* inputs are consumed */
     if (op->size == 1) {
         def_done(g, op->d, RAX, 2);
@@ -322,6 +310,23 @@ void gen_mul(struct gen *g, const struct ir_op *op)
     def_done(g, op->d, RAX, op->size);
     if (op->e != IR_NONE)
         def_done(g, op->e, RDX, op->size);
+}
+
+/* Flags stay. */
+void gen_mulx(struct gen *g, const struct ir_op *op)
+{
+    int hi = op->e != IR_NONE ? pin_of(g, op->e) : -1, lo = pin_of(g, op->d);
+    int64_t k;
+
+    scratch_take(g, RDX);
+    struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
+    val_to(g, RDX, op->a);
+    lo = lo < 0 ? scratch_get(g) : lo;
+    hi = hi < 0 ? RDX : hi;
+    vex(&g->c, 2, 3, op->size == 8, 0, 0xf6, hi, lo, m);
+    def_done(g, op->d, lo, op->size);
+    if (op->e != IR_NONE)
+        def_done(g, op->e, hi, op->size);
 }
 
 /* DIV, IDIV: a divide error is the host's #DE, directed to a stub. */

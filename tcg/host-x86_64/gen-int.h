@@ -231,6 +231,7 @@ void gen_rrm(struct gen *g, const struct ir_op *op, uint32_t code, bool reads_d)
 void gen_bsf(struct gen *g, const struct ir_op *op);
 void gen_imul(struct gen *g, const struct ir_op *op);
 void gen_mul(struct gen *g, const struct ir_op *op);
+void gen_mulx(struct gen *g, const struct ir_op *op);
 void gen_div(struct gen *g, const struct ir_op *op);
 void gen_shift(struct gen *g, const struct ir_op *op);
 void gen_shiftd(struct gen *g, const struct ir_op *op);

@@ -25,7 +25,8 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_CMP: case IR_TEST: gen_cmp(g, op); break;
     case IR_INC: case IR_DEC: case IR_NEG: case IR_NOT: gen_unary(g, op); break;
     case IR_IMUL: gen_imul(g, op); break;
-    case IR_MULU: case IR_MULS: case IR_MULX: gen_mul(g, op); break;
+    case IR_MULU: case IR_MULS: gen_mul(g, op); break;
+    case IR_MULX: gen_mulx(g, op); break;
     case IR_DIVU: case IR_DIVS: gen_div(g, op); break;
     case IR_SHL: case IR_SHR: case IR_SAR: case IR_ROL: case IR_ROR: case IR_RCL: case IR_RCR:
         gen_shift(g, op); break;
