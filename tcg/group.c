@@ -109,7 +109,7 @@ static unsigned access_bytes(const struct ir_block *b, const struct ir_op *op, b
         v = &b->vec[op->imm];
         *write = v->mem_write;
         *align = MAX(v->mem_align, 1);
-        if (v->is_mmx || v->gpr_in || v->gpr_out || v->enc == VENC_EVEX)
+        if (v->is_mmx || v->gpr_in || v->gpr_out || v->mem_masked)
             return 0;
         return v->mem_bytes;
     default:

@@ -94,7 +94,7 @@ struct tb {
     uintptr_t incoming;       /* struct tb * | slot: blocks chained to this one */
     uint32_t mode;
     uint32_t page, page2;     /* RAM page numbers of first and last byte; page2 NO_PAGE */
-    uint32_t f_spoils;        /* globals it changes before it has replaced F; ~0: it may read F */
+    uint32_t f_spoils;        /* globals it changes before it may show F, which it then replaces; ~0: it may read F */
     uint16_t off, len;        /* in page; guest bytes */
     uint16_t n_insns;
     uint16_t jc_at;           /* its entry in the jump caches, or JC_NONE; atomic */

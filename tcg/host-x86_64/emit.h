@@ -74,41 +74,49 @@ static inline void e64(struct code *c, uint64_t v) { stl64(c->p, v); c->p += 8; 
 #define XBM    0x8000u       /* the rm operand is a byte register */
 #define XLOCK  0x10000u
 
-static inline void modrm(struct code *c, unsigned reg, struct opn m)
+/* mod of a displacement from register @b, and the displacement in units of @unit bytes if it is one byte */
+static inline unsigned disp_mod(int b, int32_t disp, int unit, int32_t *scaled)
 {
+    *scaled = disp / unit;
+    if (disp == 0 && (b & 7) != RBP)
+        return 0;
+    return disp % unit == 0 && *scaled >= -128 && *scaled <= 127 ? 0x40 : 0x80;
+}
+
+/** modrm_unit() - ModRM, SIB and displacement; one byte of displacement counts units of @unit bytes (EVEX) */
+static inline void modrm_unit(struct code *c, unsigned reg, struct opn m, int unit)
+{
+    bool env = m.kind == ON_ENV;
+    int b = env ? RSP : m.base;
+    int32_t scaled;
+
     reg = (reg & 7) << 3;
     if (m.kind == ON_REG) {
         e8(c, 0xc0 | reg | (m.reg & 7));
         return;
     }
-    if (m.kind == ON_ENV || m.index == NOREG) {
-        int b = m.kind == ON_ENV ? RSP : m.base;
-        bool d8 = m.disp >= -128 && m.disp <= 127;
-        unsigned mod = m.disp == 0 && (b & 7) != RBP ? 0 : d8 ? 0x40 : 0x80;
-        e8(c, mod | reg | (b & 7));
-        if ((b & 7) == RSP)
-            e8(c, 0x24);
-        if (mod == 0x40)
-            e8(c, (unsigned)m.disp);
-        else if (mod == 0x80)
-            e32(c, (uint32_t)m.disp);
-        return;
-    }
-    if (m.base == NOREG) {   /* index * scale + disp32 */
+    if (!env && m.index != NOREG && b == NOREG) {    /* index * scale + disp32 */
         e8(c, reg | 4);
         e8(c, m.scale << 6 | (m.index & 7) << 3 | 5);
         e32(c, (uint32_t)m.disp);
         return;
     }
-    bool d8 = m.disp >= -128 && m.disp <= 127;
-    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : d8 ? 0x40 : 0x80;
-    e8(c, mod | reg | 4);
-    e8(c, m.scale << 6 | (m.index & 7) << 3 | (m.base & 7));
+    unsigned mod = disp_mod(b, m.disp, unit, &scaled);
+    if (!env && m.index != NOREG) {
+        e8(c, mod | reg | 4);
+        e8(c, m.scale << 6 | (m.index & 7) << 3 | (b & 7));
+    } else {
+        e8(c, mod | reg | (b & 7));
+        if ((b & 7) == RSP)
+            e8(c, 0x24);
+    }
     if (mod == 0x40)
-        e8(c, (unsigned)m.disp);
+        e8(c, (unsigned)scaled);
     else if (mod == 0x80)
         e32(c, (uint32_t)m.disp);
 }
+
+static inline void modrm(struct code *c, unsigned reg, struct opn m) { modrm_unit(c, reg, m, 1); }
 
 /* REX bits of the rm operand: X, B */
 static inline unsigned rex_rm(struct opn m)
@@ -173,13 +181,14 @@ static inline void vex(struct code *c, unsigned map, unsigned pp, unsigned w, un
 }
 
 /** struct evex - the fields of an EVEX prefix that the operands do not give
- *  @ll: L'L as encoded; @b: broadcast, rounding */
+ *  @ll: L'L as encoded; @b: broadcast, rounding; @unit: what one byte of displacement
+ *  counts multiples of: bytes of the memory operand, of an element where the mask says how many there are
+ *  (Intel SDM vol. 2A, section 2.7.5); 0: no memory operand */
 struct evex {
-    uint8_t map, pp, w, ll, b, z, aaa;
+    uint8_t map, pp, w, ll, b, z, aaa, unit;
 };
 
-/** evex() - EVEX-encoded instruction; registers 0..31. A memory operand must have no
- *  displacement (disp8 would be scaled). */
+/** evex() - EVEX-encoded instruction; registers 0..31 */
 static inline void evex(struct code *c, struct evex f, unsigned op, int reg, int vvvv, struct opn m)
 {
     unsigned x = rex_rm(m);  /* a register's bit 4 is where an index's bit 3 would be */
@@ -189,7 +198,7 @@ static inline void evex(struct code *c, struct evex f, unsigned op, int reg, int
     e8(c, (unsigned)f.w << 7 | (~vvvv & 15) << 3 | 4 | f.pp);
     e8(c, (unsigned)f.z << 7 | (unsigned)f.ll << 5 | (unsigned)f.b << 4 | (vvvv & 16 ? 0 : 8) | f.aaa);
     e8(c, op);
-    modrm(c, (unsigned)reg, m);
+    modrm_unit(c, (unsigned)reg, m, f.unit ? f.unit : 1);
 }
 
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }

@@ -282,9 +282,10 @@ bool flags_leave(struct gen *g, struct recipe *r)
     return false;
 }
 
+/* What changes behind the last operation that may show F does not matter: a counter that is compared, most often. */
 uint32_t flags_spoils(const struct ir_block *b)
 {
-    uint32_t spoils = 0;
+    uint32_t spoils = 0, changed = 0;
 
     for (unsigned i = 0; i < b->n_ops; i++) {
         const struct ir_op *op = &b->ops[i];
@@ -293,12 +294,14 @@ uint32_t flags_spoils(const struct ir_block *b)
         if (ir_op_reads_flags(b, op) || op->opc == IR_CALL || op->opc == IR_LABEL || op->opc == IR_BR
             || op->opc == IR_BRCMP || attr & IRA_END)
             return ~0u;
+        if (ir_op_can_fault(op))
+            spoils |= changed;
         if (op->wf)
             return op->lf & ~ir_op_kills_flags(b, op) ? ~0u : spoils;
         if (op->d < b->target->n_globals)
-            spoils |= 1u << op->d;
+            changed |= 1u << op->d;
         if (op->e < b->target->n_globals)
-            spoils |= 1u << op->e;
+            changed |= 1u << op->e;
     }
     return ~0u;
 }

@@ -53,7 +53,8 @@ static void emit_legacy(struct code *c, const struct ir_vec *v, int reg, struct 
 static void emit_evex(struct code *c, const struct ir_vec *v, int reg, struct opn rm)
 {
     struct evex f = { .map = v->map, .pp = v->pp, .w = v->w, .ll = v->rc ? v->rc - 1 : v->l,
-                      .b = v->rc || v->bcast, .z = v->z, .aaa = v->aaa };
+                      .b = v->rc || v->bcast, .z = v->z, .aaa = v->aaa,
+                      .unit = v->compact ? v->mem_elem : v->mem_bytes };
 
     evex(c, f, v->opcode, reg, v->vvvv, rm);
 }

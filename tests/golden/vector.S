@@ -120,6 +120,11 @@ user64 evex_compare
         kmovd   %k0, %eax
 user64 evex_compress_store
         vpcompressd %zmm0, (%rbx){%k1}
+user64 evex_group
+        vmovdqu64 64(%rdi), %ymm17
+        vpxorq  96(%rdi), %ymm17, %ymm18
+        vpaddd  28(%rdi){1to8}, %ymm18, %ymm19
+        vpaddd  98(%rdi), %ymm18, %ymm19
 user64 mmx_paddb
         paddb   (%rbx), %mm0
 user64 emms

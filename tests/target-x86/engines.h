@@ -70,7 +70,7 @@ static inline void engine_run(enum tcg_backend backend, const struct engine_in *
         engine_data(g, i / 4096)[i % 4096] = ENGINE_PATTERN(i);
     guest_key(g, &k, in->mode, 0);
     tcg_mode_changed(tc, in->mode);
-    tc->va_mask = in->mode == GUEST_LONG ? ~0ull : 0xffffffff;
+    tc->va_mask = in->mode == GUEST_LONG || in->mode == ENGINE_VECTORS ? ~0ull : 0xffffffff;
     memcpy(tc->regs, in->regs, sizeof(in->regs));
     g->cpu->df = in->down ? -1 : 1;
     for (unsigned i = 0; i < ENGINE_BYTES; i += 4096) {

@@ -7,8 +7,10 @@ struct loop {
     const char *what, *code;
     size_t n;
     unsigned step;           /* bytes an access moves in a round */
+    bool wide;               /* wants AVX-512 */
 };
-#define LOOP(what, step, code) { what, code, sizeof code - 1, step }
+#define LOOP(what, step, code) { what, code, sizeof code - 1, step, false }
+#define WIDE(what, step, code) { what, code, sizeof code - 1, step, true }
 
 /* RSI: from, RDI: to, RCX: rounds, RBX: an object */
 static const struct loop loops[] = {
@@ -33,19 +35,47 @@ static const struct loop loops[] = {
          "\x01\x03\x8b\x53\x08\x8b\x06\x89\x17\x48\x83\xc6\x04\x48\x83\xc7\x04\x48\xff\xc9\x75\xea"),
     LOOP("left in the middle", 1,         /* cmp al, cl: je out */
          "\x8a\x06\x38\xc8\x74\x0b\x88\x07\x48\xff\xc6\x48\xff\xc7\xe2\xf0\x90"),
+    WIDE("groups of 32 bytes", 0x60,      /* vmovdqu64 ymm17, [rsi]; vpxorq ymm17, ymm17, [rdi]; vmovdqu64 ymm18, [rsi + 32];
+                                           * vpternlogd ymm18, ymm17, [rdi + 32], 0deh; vmovdqu64 [rdi + 64], ymm18 */
+         "\x62\xe1\xfe\x28\x6f\x0e\x62\xe1\xf5\x20\xef\x0f\x62\xe1\xfe\x28\x6f\x56\x01"
+         "\x62\xe3\x75\x20\x25\x57\x01\xde\x62\xe1\xfe\x28\x7f\x57\x02"
+         "\x48\x83\xc6\x60\x48\x83\xc7\x60\x48\xff\xc9\x75\xd1"),
+    WIDE("masks, left by their test", 4,  /* vpcmpneqb k1, ymm16, [rsi + 64]; vptestnmb k0, ymm16, [rsi + 68]; kmovd eax, k1;
+                                           * mov [rdi + 4], eax; ... dec rcx; je out; kortestd k0, k1; jnz */
+         "\x62\xf3\x7d\x20\x3f\x4e\x02\x04\x62\xf2\x7e\x20\x26\x86\x44\0\0\0\x48\x83\xc6\x04\xc5\xfb\x93\xc1"
+         "\x89\x47\x04\x48\x83\xc7\x04\x48\xff\xc9\x74\x07\xc4\xe1\xf9\x98\xc1\x75\xd3\x90"),
+    WIDE("one for all, and selected", 64, /* vpaddd zmm16, zmm17, [rsi + 64]; vmovdqu32 zmm17{k1}, [rsi];
+                                           * vpaddd zmm18, zmm16, [rsi + 28]{1to16}; vmovdqu32 [rdi - 64], zmm18 */
+         "\x62\xe1\x75\x40\xfe\x46\x01\x62\xe1\x7e\x49\x6f\x0e\x62\xe1\x7d\x50\xfe\x56\x07\x62\xe1\x7e\x48\x7f\x57\xff"
+         "\x48\x83\xc6\x40\x48\x83\xc7\x40\x48\xff\xc9\x75\xd8"),
 };
+
+static bool runs_here(const struct loop *l)
+{
+    return !l->wide || (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+                        && __builtin_cpu_supports("avx512bw"));
+}
+
+/* Returns where it ended. */
+static uint64_t run_at(const struct loop *l, uint64_t from, uint64_t to, uint64_t object, uint64_t rounds, unsigned joined)
+{
+    struct engine_in in = { .code = l->code, .n = l->n, .mode = l->wide ? ENGINE_VECTORS : GUEST_LONG, .joined = joined };
+    char what[120];
+
+    if (!runs_here(l))
+        return 0;
+    in.regs[G_RSI] = from;
+    in.regs[G_RDI] = to;
+    in.regs[G_RBX] = object;
+    in.regs[G_RCX] = rounds;
+    snprintf(what, sizeof what, "%s: %u rounds from %#llx to %#llx, object %#llx", l->what, (unsigned)rounds,
+             (unsigned long long)from, (unsigned long long)to, (unsigned long long)object);
+    return engines_agree(&in, what)->ip;
+}
 
 static void run_joined(const struct loop *l, uint32_t from, uint32_t to, uint32_t object, uint64_t rounds, unsigned joined)
 {
-    struct engine_in in = { .code = l->code, .n = l->n, .mode = GUEST_LONG, .joined = joined };
-    char what[120];
-
-    in.regs[G_RSI] = GUEST_DATA + from;
-    in.regs[G_RDI] = GUEST_DATA + to;
-    in.regs[G_RBX] = GUEST_DATA + object;
-    in.regs[G_RCX] = rounds;
-    snprintf(what, sizeof what, "%s: %u rounds from %#x to %#x, object %#x", l->what, (unsigned)rounds, from, to, object);
-    engines_agree(&in, what);
+    run_at(l, GUEST_DATA + from, GUEST_DATA + to, GUEST_DATA + object, rounds, joined);
 }
 
 static void run(const struct loop *l, uint32_t from, uint32_t to, uint32_t object, uint64_t rounds)
@@ -64,6 +94,13 @@ static void over_page_ends(unsigned joined)
             run_joined(&loops[i], at[j][0], at[j][1], 0x800 + 0x1ff * j, loops[i].step >= 4096 ? 2 : 0x1400 / loops[i].step, joined);
 }
 
+Test(loops, which_run_here)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(loops); i++)
+        if (!runs_here(&loops[i]))
+            cr_skip_test("the host has no AVX-512 F, VL and BW");
+}
+
 Test(loops, over_page_ends) { over_page_ends(1); }
 Test(loops, over_ends_of_pairs) { over_page_ends(2); }
 Test(loops, over_ends_of_fours) { over_page_ends(4); }
@@ -76,6 +113,21 @@ Test(loops, out_of_memory)
             run(&loops[i], 0x1000, 16 * 4096 - 0x4000 - 0x100, 0x1200, 0x200 / loops[i].step);
             run(&loops[i], 16 * 4096 - 0x4000 - 0x100, 0x2000, 0x1200, 0x200 / loops[i].step);
         }
+}
+
+/* out of the lower half of the addresses: the fault shows the flags that the round before has left */
+Test(loops, to_where_no_addresses_are)
+{
+    unsigned run = 0, faults = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(loops); i++)
+        for (unsigned before = 0; before < 0x400 && runs_here(&loops[i]); before += 0x100 - 3, run += 2) {
+            uint64_t end = GUEST_CODE + loops[i].n, rounds = 0x1000 / loops[i].step + 2, at = 0x00007ffffffff600 + before;
+
+            faults += run_at(&loops[i], at, GUEST_DATA, GUEST_DATA + 0x3000, rounds, 1) < end;
+            faults += run_at(&loops[i], GUEST_DATA, at, GUEST_DATA + 0x3000, rounds, 1) < end;
+        }
+    cr_assert_geq(faults, run * 3 / 4);      /* one goes downwards, another is left early */
 }
 
 /* the destination overtakes the source, and the object lies in both's way */

@@ -7,26 +7,35 @@
 #ifdef __x86_64__
 
 /*
- * From 0: the operation under test; jmp to 0x10. There: the spoiler; div si; add di, 1; dec si;
- * jmp to 0. SI counts down: after 40 rounds, all chained, the division faults, and
+ * From 0: the operation under test; jmp to 0x10. There: the spoiler; div si; what is behind the fault; add di, 1;
+ * dec si; jmp to 0. SI counts down: after 40 rounds, all chained, the division faults, and
  * that ends it, because there is no IDT.
  */
 enum { ROUNDS = 40 };
 
-static void put_code(struct guest *g, const char *op, const char *spoiler)
-{
-    uint8_t *p = g->ram;
+struct code_case {
+    const char *op, *spoiler, *behind;
+};
 
-    memset(p, 0x90, 0x1000);
-    memcpy(p, op, strlen(op));
-    p += strlen(op);
+static uint8_t *put(uint8_t *p, const char *code)
+{
+    memcpy(p, code, strlen(code));
+    return p + strlen(code);
+}
+
+static void put_code(struct guest *g, const struct code_case *c)
+{
+    uint8_t *p;
+
+    memset(g->ram, 0x90, 0x1000);
+    p = put(g->ram, c->op);
     *p = 0xeb;
     p[1] = (uint8_t)(g->ram + 0x10 - (p + 2));
-    p = g->ram + 0x10;
-    memcpy(p, spoiler, strlen(spoiler));
-    p += strlen(spoiler);
-    memcpy(p, "\xf7\xf6\x83\xc7\x01\x4e\xeb", 7);
-    p[7] = (uint8_t)(g->ram - (p + 8));
+    p = put(g->ram + 0x10, c->spoiler);
+    p = put(p, "\xf7\xf6");
+    p = put(p, c->behind);
+    p = put(p, "\x83\xc7\x01\x4e\xeb");
+    *p = (uint8_t)(g->ram - (p + 1));
 }
 
 struct result {
@@ -34,14 +43,14 @@ struct result {
     uint64_t ip, flags;
 };
 
-static struct result run(enum tcg_backend backend, const char *op, const char *spoiler, uint16_t bx, uint16_t cx)
+static struct result run(enum tcg_backend backend, const struct code_case *c, uint16_t bx, uint16_t cx)
 {
     struct guest *g = guest_new_on(backend, true);
     struct tcg_cpu *tc = &g->cpu->tcg;
     struct result r;
     struct tb_key k;
 
-    put_code(g, op, spoiler);
+    put_code(g, c);
     guest_key(g, &k, GUEST_REAL, 0);
     tcg_mode_changed(tc, GUEST_REAL);
     tc->va_mask = 0xffffffff;
@@ -60,14 +69,14 @@ static struct result run(enum tcg_backend backend, const char *op, const char *s
     return r;
 }
 
-static void same(const char *op, const char *spoiler, uint16_t bx, uint16_t cx)
+static void same(const struct code_case *c, uint16_t bx, uint16_t cx)
 {
-    struct result a = run(TCG_BACKEND_INTERP, op, spoiler, bx, cx), b = run(TCG_BACKEND_HOST, op, spoiler, bx, cx);
+    struct result a = run(TCG_BACKEND_INTERP, c, bx, cx), b = run(TCG_BACKEND_HOST, c, bx, cx);
 
     cr_assert_eq(a.regs[G_RSI], 0, "the division did not fault when it should");
-    cr_assert_eq(a.ip, 0x10 + strlen(spoiler));
+    cr_assert_eq(a.ip, 0x10 + strlen(c->spoiler));
     cr_assert_eq(a.ip, b.ip);
-    cr_assert_eq(a.flags, b.flags, "%02x..: %#x %#x: flags %#x, not %#x", (uint8_t)op[0], bx, cx,
+    cr_assert_eq(a.flags, b.flags, "%02x..: %#x %#x: flags %#x, not %#x", (uint8_t)c->op[0], bx, cx,
                  (unsigned)b.flags, (unsigned)a.flags);
     cr_assert_arr_eq(a.regs, b.regs, sizeof(a.regs));
 }
@@ -76,11 +85,15 @@ static const uint16_t values[][2] = {
     { 0, 0 }, { 0, 1 }, { 1, 0 }, { 0x8000, 1 }, { 0x7fff, 0xffff }, { 0x80, 0x7f }, { 0x10, 1 }, { 0xffff, 1 },
 };
 
-static void all_values(const char *op, const char *spoiler)
+static void all_values_behind(const char *op, const char *spoiler, const char *behind)
 {
+    struct code_case c = { op, spoiler, behind };
+
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
-        same(op, spoiler, values[i][0], values[i][1]);
+        same(&c, values[i][0], values[i][1]);
 }
+
+static void all_values(const char *op, const char *spoiler) { all_values_behind(op, spoiler, ""); }
 
 Test(owed, compare) { all_values("\x39\xcb", ""); }                      /* cmp bx, cx */
 Test(owed, compare_bytes) { all_values("\x38\xcb", ""); }                /* cmp bl, cl */
@@ -93,6 +106,8 @@ Test(owed, difference) { all_values("\x29\xcb", ""); }
 Test(owed, negation) { all_values("\xf7\xdb", ""); }
 Test(owed, increment_keeps_carry) { all_values("\x39\xcb\x43", ""); }    /* cmp bx, cx; inc bx */
 Test(owed, what_it_is_made_from_changes) { all_values("\x39\xcb", "\x89\xf3"); }   /* mov bx, si */
+Test(owed, what_it_is_made_from_changes_behind) { all_values_behind("\x39\xcb", "", "\x89\xf3"); }
+Test(owed, what_it_is_made_from_changes_between) { all_values_behind("\x39\xcb", "\x8b\x2c\x89\xf3", ""); }  /* mov bp, [si] */
 Test(owed, asked_for_next) { all_values("\x39\xcb", "\x9f\x31\xc0"); } /* lahf; xor ax, ax: the quotient stays small */
 Test(owed, a_part_asked_for_next) { all_values("\x39\xcb", "\x11\xed"); }  /* adc bp, bp */
 
