@@ -5,6 +5,7 @@
  * Nothing here depends on how long anything takes; a guest that never gets
  * there is ended by the test runner.
  */
+#include <sched.h>
 #include "accel/bt-int.h"
 #include "tests/accel/rig.h"
 
@@ -38,14 +39,14 @@ static void expect(unsigned want, const uint8_t *code, size_t len)
 
 #define OUT_AL 0xba, 0x01, 0x05, 0xee, 0xf4   /* mov dx, 0x501; out dx, al; hlt */
 
-Test(bt, firmware_runs_to_a_port, .timeout = 60)
+Test(bt, firmware_runs_to_a_port, .timeout = 300)
 {
     static const uint8_t code[] = { 0xb0, 0x2a, OUT_AL };
 
     expect(0x2a, code, sizeof code);
 }
 
-Test(bt, nothing_runs_before_resume, .timeout = 60)
+Test(bt, nothing_runs_before_resume, .timeout = 300)
 {
     static const uint8_t code[] = { 0xb0, 0x07, OUT_AL };
     struct rig r;
@@ -64,7 +65,7 @@ Test(bt, nothing_runs_before_resume, .timeout = 60)
     rig_end(&r);
 }
 
-Test(bt, endless_loop_can_be_stopped, .timeout = 60)
+Test(bt, endless_loop_can_be_stopped, .timeout = 300)
 {
     static const uint8_t code[] = { 0xeb, 0xfe };     /* jmp $ */
 
@@ -81,7 +82,7 @@ Test(bt, endless_loop_can_be_stopped, .timeout = 60)
 }
 
 /* A look at the registers neither starts a paused vCPU nor loses a stop. */
-Test(bt, held_cpu_shows_its_registers, .timeout = 60)
+Test(bt, held_cpu_shows_its_registers, .timeout = 300)
 {
     static const uint8_t code[] = { 0xb8, 0x34, 0x12, 0x40, 0x48, 0xeb, 0xfc }; /* ax 1234, 1235 */
 
@@ -106,7 +107,7 @@ Test(bt, held_cpu_shows_its_registers, .timeout = 60)
 }
 
 /* Timer interrupt out of HLT: mode 2 of the 8254, unmasked at the 8259. */
-Test(bt, timer_wakes_a_halted_cpu, .timeout = 60)
+Test(bt, timer_wakes_a_halted_cpu, .timeout = 300)
 {
     static const uint8_t code[] = {
         0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0,           /* xor ax,ax; mov ds,ax; mov ss,ax */
@@ -123,7 +124,7 @@ Test(bt, timer_wakes_a_halted_cpu, .timeout = 60)
     expect(0x33, code, sizeof code);
 }
 
-Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 60)
+Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 300)
 {
     static const uint8_t code[] = {
         0xfa, 0x2e, 0x0f, 0x01, 0x1e, 0x20, 0x00,     /* cli; lidt cs:[0x20] */
@@ -145,7 +146,7 @@ Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 60)
     }
 }
 
-Test(bt, tsc_stands_still_while_paused, .timeout = 60)
+Test(bt, tsc_stands_still_while_paused, .timeout = 300)
 {
     static const uint8_t code[] = { 0xeb, 0xfe };
     struct rig r;
@@ -172,7 +173,7 @@ Test(bt, tsc_stands_still_while_paused, .timeout = 60)
 
 /* Copies a routine to RAM, runs it, has fw_cfg DMA overwrite it, runs it again:
  * what a device writes must be what executes. */
-Test(bt, dma_over_code_that_has_run, .timeout = 60)
+Test(bt, dma_over_code_that_has_run, .timeout = 300)
 {
     static const uint8_t code[] = {
         0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70,
@@ -223,10 +224,12 @@ static void wait_byte(struct rig *r, gpa_t at, uint8_t want)
         machine_lock(r->m);
         mem_read(&r->m->mem, at, &is, 1);
         machine_unlock(r->m);
+        if (is != want)
+            sched_yield();                   /* the host may have one CPU */
     } while (is != want);
 }
 
-Test(bt, code_written_by_another_thread_runs, .timeout = 60)
+Test(bt, code_written_by_another_thread_runs, .timeout = 300)
 {
     for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
         struct rig r;
@@ -244,7 +247,7 @@ Test(bt, code_written_by_another_thread_runs, .timeout = 60)
 }
 
 /* What disks and networks write all the time costs no translation. */
-Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 60)
+Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 300)
 {
     static uint8_t page[4096];
     const struct tcg_stats *stats;
@@ -265,7 +268,7 @@ Test(bt, buffers_written_by_another_thread_drop_no_code, .timeout = 60)
 }
 
 /* Nor does it while code is being translated all the time, however much they write at once. */
-Test(bt, buffers_written_while_code_is_translated_drop_none, .timeout = 60)
+Test(bt, buffers_written_while_code_is_translated_drop_none, .timeout = 300)
 {
     static const uint8_t code[] = {
         0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0xbc, 0x00, 0x70,
@@ -296,7 +299,7 @@ Test(bt, buffers_written_while_code_is_translated_drop_none, .timeout = 60)
 }
 
 /* A window of shadow RAM opened and closed by a PAM register is seen at once. */
-Test(bt, shadow_ram_comes_and_goes_under_running_code, .timeout = 60)
+Test(bt, shadow_ram_comes_and_goes_under_running_code, .timeout = 300)
 {
     static const uint8_t code[] = {
         0xb8, 0x00, 0xd0, 0x8e, 0xd8,                 /* ds = 0xd000 */
@@ -404,6 +407,10 @@ static void dirty_pages_are_complete(const char *accel)
     machine_lock(r.m);
     mem_add(&r.m->mem, &reg);
     machine_unlock(r.m);
+    do {
+        copy_dirty(&r, &reg, copy);
+        usleep(50);
+    } while (!ldl16(copy + 4));        /* it writes */
     for (unsigned round = 0; round < 60; round++) {
         for (unsigned i = 0; i < 20; i++) {
             copy_dirty(&r, &reg, copy);
@@ -417,7 +424,6 @@ static void dirty_pages_are_complete(const char *accel)
         r.m->accel->resume_all(r.m);
     }
     cr_assert_eq(clean, 60, "%s: a guest that stands still writes nothing", accel);
-    cr_assert_neq(ldl16(reg.host + 4), 0, "%s: the guest has written", accel);
     accel_stop(r.a);
     mem_remove(&r.m->mem, &reg);
     mem_untrack(&reg);
@@ -427,7 +433,7 @@ static void dirty_pages_are_complete(const char *accel)
     unlink(r.path);
 }
 
-Test(bt, written_pages_are_noticed, .timeout = 120)
+Test(bt, written_pages_are_noticed, .timeout = 300)
 {
     for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
         dirty_pages_are_complete(backends[i]);

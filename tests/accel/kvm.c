@@ -8,6 +8,7 @@
 #include "hw/doorbell.h"
 #include "hw/intc/intc.h"
 #include "tests/accel/rig.h"
+#include "tests/kvm-here.h"
 
 #define PORT 0x600
 #define WINDOW 0xd0000          /* where tests put memory of their own */
@@ -67,8 +68,8 @@ static void ring(void *opaque, unsigned n)
 /* A machine on KVM with the ports; skips where there is none. */
 static void build(const char *accel, const char *cpu, const uint8_t *code, const uint8_t *end)
 {
-    if (access("/dev/kvm", R_OK | W_OK))
-        cr_skip_test("no /dev/kvm, or no permission");
+    if (!kvm_here())
+        cr_skip_test("no KVM, or no permission");
     setenv("TRANSOM_KVM_PROBE", "fast", 1);
     memset(&seen, 0, sizeof seen);
     rig_build(&rig, accel, cpu, code, (size_t)(end - code));
@@ -107,7 +108,7 @@ GUEST(g_strings,
       "mov $0x600, %dx\n\tmov $3, %cx\n\tmov $0x2000, %si\n\trep outsl\n\t"
       "mov $9, %al\n\t" LEAVE);
 
-Test(kvm, string_ports, .timeout = 60)
+Test(kvm, string_ports, .timeout = 300)
 {
     build("kvm,kernel-irqchip=off", "qemu64", g_strings, g_strings_end);
     cr_assert_eq(run(), 9);
@@ -125,7 +126,7 @@ GUEST(g_triple,
       "cs lidtl 1f - g_triple\n\tmov %cr0, %eax\n\tor $1, %al\n\tmov %eax, %cr0\n\t"
       "xor %cx, %cx\n\tdiv %cx\n\thlt\n1:\t.long 0, 0");
 
-Test(kvm, triple_fault, .timeout = 60)
+Test(kvm, triple_fault, .timeout = 300)
 {
     build("kvm,kernel-irqchip=off", "qemu64", g_triple, g_triple_end);
     go();
@@ -139,7 +140,7 @@ Test(kvm, triple_fault, .timeout = 60)
 GUEST(g_far_jump, "ljmp $0xd000, $0");
 GUEST(g_in_device, "mov $0x30, %al\n\tadd $0x25, %al\n\t" LEAVE);
 
-Test(kvm, what_it_cannot_emulate, .timeout = 60)
+Test(kvm, what_it_cannot_emulate, .timeout = 300)
 {
     build("kvm,kernel-irqchip=off", "qemu64", g_far_jump, g_far_jump_end);
     memcpy(seen.mem, g_in_device, (size_t)(g_in_device_end - g_in_device));
@@ -161,7 +162,7 @@ GUEST(g_a20,
       "or $2, %al\n\tout %al, $0x92\n\t"
       "add %es:0x510, %bl\n\tmov %bl, %al\n\t" LEAVE);    /* open: 22 */
 
-Test(kvm, a20_gate, .timeout = 60)
+Test(kvm, a20_gate, .timeout = 300)
 {
     build("kvm,kernel-irqchip=off", "qemu64", g_a20, g_a20_end);
     cr_assert_eq(run(), 0x11 + 0x11 + 4 + 0x22);
@@ -205,7 +206,7 @@ static void bad_state(struct kvm_run *r)
 
 GUEST(g_idle, "mov $1, %al\n\t" LEAVE);
 
-Test(kvm, giving_up_shows_the_registers, .timeout = 60)
+Test(kvm, giving_up_shows_the_registers, .timeout = 300)
 {
     static char text[8192];
 
@@ -224,7 +225,7 @@ Test(kvm, giving_up_shows_the_registers, .timeout = 60)
 GUEST(g_dirty,
       "mov $0xd000, %ax\n\tmov %ax, %ds\n\tmov 0, %al\n\tmovb $1, 0x1fff\n\tmovb $1, 0x3000\n\tmov $1, %al\n\t" LEAVE);
 
-Test(kvm, dirty_pages, .timeout = 60)
+Test(kvm, dirty_pages, .timeout = 300)
 {
     uint8_t *ram = aligned_alloc(4096, WINDOW_BYTES), out[4];
     struct mem_region r = { .name = "ram", .base = WINDOW, .len = WINDOW_BYTES, .kind = MEM_RAM, .prio = 9,
@@ -285,7 +286,7 @@ static void end_bells(void)
 }
 
 /* Only exactly what they are for does not come out. */
-Test(kvm, doorbells, .timeout = 60)
+Test(kvm, doorbells, .timeout = 300)
 {
     build_bells();
     cr_assert_eq(kvm_bells_placed(vm()), 2);
@@ -300,7 +301,7 @@ Test(kvm, doorbells, .timeout = 60)
     end_bells();
 }
 
-Test(kvm, doorbells_without_the_capability, .timeout = 60)
+Test(kvm, doorbells_without_the_capability, .timeout = 300)
 {
     setenv("TRANSOM_KVM_LACKS", "36", 1);            /* KVM_CAP_IOEVENTFD */
     build_bells();
@@ -312,7 +313,7 @@ Test(kvm, doorbells_without_the_capability, .timeout = 60)
     end_bells();
 }
 
-Test(kvm, doorbells_follow_the_maps, .timeout = 60)
+Test(kvm, doorbells_follow_the_maps, .timeout = 300)
 {
     struct mem_region over = window;
     struct port_range *other;
@@ -380,18 +381,18 @@ static unsigned send_messages(const char *accel, unsigned n)
     return routed;
 }
 
-Test(kvm, messages_split, .timeout = 60) { cr_assert_eq(send_messages("kvm,kernel-irqchip=split", 40), 1); }
-Test(kvm, messages_on, .timeout = 60) { cr_assert_eq(send_messages("kvm,kernel-irqchip=on", 40), 1); }
-Test(kvm, rare_messages_get_no_route, .timeout = 60) { cr_assert_eq(send_messages("kvm,kernel-irqchip=split", 5), 0); }
+Test(kvm, messages_split, .timeout = 300) { cr_assert_eq(send_messages("kvm,kernel-irqchip=split", 40), 1); }
+Test(kvm, messages_on, .timeout = 300) { cr_assert_eq(send_messages("kvm,kernel-irqchip=on", 40), 1); }
+Test(kvm, rare_messages_get_no_route, .timeout = 300) { cr_assert_eq(send_messages("kvm,kernel-irqchip=split", 5), 0); }
 
-Test(kvm, messages_without_the_capability, .timeout = 60)
+Test(kvm, messages_without_the_capability, .timeout = 300)
 {
     setenv("TRANSOM_KVM_LACKS", "32", 1);            /* KVM_CAP_IRQFD */
     cr_assert_eq(send_messages("kvm,kernel-irqchip=on", 40), 0);
 }
 
 /* One that nobody sends any more loses its place to one that wants it. */
-Test(kvm, messages_change, .timeout = 60)
+Test(kvm, messages_change, .timeout = 300)
 {
     build("kvm,kernel-irqchip=split", "max", g_idle, g_idle_end);
     machine_lock(rig.m);
@@ -428,7 +429,7 @@ static uint32_t leaf(const char *accel, const char *cpu)
     return (seen.port[0] & 0xffff) | seen.port[1] << 16;
 }
 
-Test(kvm, paravirtual_leaf, .timeout = 120)
+Test(kvm, paravirtual_leaf, .timeout = 300)
 {
     enum { CLOCK = 1 << 3, ASYNCPF = 1 << 4, STEAL = 1 << 5, EOI = 1 << 6, UNHALT = 1 << 7, POLL = 1 << 12 };
     uint32_t all = leaf("kvm,kernel-irqchip=split", "max"), off;
@@ -452,8 +453,8 @@ static void refused(const char *accel, const char *cpu, const char *why)
     struct err e = { "" };
 
     setenv("TRANSOM_KVM_PROBE", "fast", 1);
-    if (access("/dev/kvm", R_OK | W_OK))
-        cr_skip_test("no /dev/kvm, or no permission");
+    if (!kvm_here())
+        cr_skip_test("no KVM, or no permission");
     cr_assert_eq(x86_model_parse(cpu, &model, &e), 0, "%s", e.msg);
     model.tsc_hz = 0;
     cr_assert_eq(accel_parse(accel, &o, &e), 0, "%s", e.msg);
@@ -463,7 +464,7 @@ static void refused(const char *accel, const char *cpu, const char *why)
     machine_free(m);
 }
 
-Test(kvm, interfaces_that_cannot_be_had, .timeout = 60)
+Test(kvm, interfaces_that_cannot_be_had, .timeout = 300)
 {
     refused("kvm,kernel-irqchip=off", "max,+kvm-asyncpf", "this KVM has no 'kvm-asyncpf' with kernel-irqchip=off");
 }
@@ -479,7 +480,7 @@ static void without(int cap, const char *accel, const char *why)
     refused(accel, "qemu64", why);
 }
 
-Test(kvm, missing_capabilities, .timeout = 120)
+Test(kvm, missing_capabilities, .timeout = 300)
 {
     without(KVM_CAP_USER_MEMORY, "kvm", "the kernel's KVM lacks user memory");
     without(KVM_CAP_IMMEDIATE_EXIT, "kvm", "the kernel's KVM lacks immediate exit");
@@ -489,7 +490,7 @@ Test(kvm, missing_capabilities, .timeout = 120)
 }
 
 /* Not asked for, split gives way. */
-Test(kvm, default_chips_give_way, .timeout = 60)
+Test(kvm, default_chips_give_way, .timeout = 300)
 {
     setenv("TRANSOM_KVM_LACKS", "121", 1);           /* KVM_CAP_SPLIT_IRQCHIP */
     build("kvm", "qemu64", g_idle, g_idle_end);
@@ -523,7 +524,7 @@ static void chips_are_shown(const char *accel, bool kernel_lapic)
     rig_end(&rig);
 }
 
-Test(kvm, chips_are_shown_as_they_are, .timeout = 60)
+Test(kvm, chips_are_shown_as_they_are, .timeout = 300)
 {
     chips_are_shown("kvm,kernel-irqchip=off", false);
     chips_are_shown("kvm,kernel-irqchip=split", true);

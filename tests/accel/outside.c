@@ -225,7 +225,7 @@ static const char *const backends[] = {
 #endif
 };
 
-Test(outside, an_observer_sees_every_kind, .timeout = 120)
+Test(outside, an_observer_sees_every_kind, .timeout = 300)
 {
     struct rig r;
 
@@ -235,7 +235,7 @@ Test(outside, an_observer_sees_every_kind, .timeout = 120)
     }
 }
 
-Test(outside, counted_it_happens_on_the_guests_thread, .timeout = 120)
+Test(outside, counted_it_happens_on_the_guests_thread, .timeout = 300)
 {
     static const enum outside_kind events[] = { OUTSIDE_ENTROPY, OUTSIDE_INTERRUPT, OUTSIDE_DISK, OUTSIDE_NET,
                                                 OUTSIDE_INPUT, OUTSIDE_CHAR };

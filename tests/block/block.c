@@ -339,7 +339,7 @@ Test(block_lock, a_writer_of_qemu_keeps_us_out)
     f = popen(cmd, "w"); /* waits for commands with the image open */
     fputs("read 0 512\n", f);
     fflush(f);
-    for (unsigned i = 0; i < 1000 && sh("grep -q '512/512' %s.out", q); i++)
+    for (unsigned i = 0; i < 20000 && sh("grep -q '512/512' %s.out", q); i++)
         usleep(10000); /* until it says that it has it */
     b = open_with(NULL, q, "format=qcow2", &e);
     cr_assert_null(b, "qemu-io's image was opened for writing");

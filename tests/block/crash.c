@@ -51,6 +51,17 @@ static void kill_victim(struct pages *p, const char *path, uint64_t seed, uint32
     pause();
 }
 
+/* until the victim writes, or has ended: what comes before would be all that a slow machine kills */
+static void await_work(const struct pages *p, pid_t pid)
+{
+    const struct timespec nap = { 0, 100000 };
+    uint32_t before = p->next;
+    siginfo_t end = { 0 };
+
+    while (p->next == before && !end.si_pid && !waitid(P_PID, (id_t)pid, &end, WEXITED | WNOHANG | WNOWAIT))
+        nanosleep(&nap, NULL);
+}
+
 /* kills one writer after another on the same image; NULL, or what went wrong */
 static const char *run_kills(struct block_create c, uint64_t kills, uint64_t seed, uint32_t bug)
 {
@@ -67,6 +78,7 @@ static const char *run_kills(struct block_create c, uint64_t kills, uint64_t see
         pid_t pid = fork();
         if (!pid)
             kill_victim(p, path, rnd(&r) + i, bug);
+        await_work(p, pid);
         nanosleep(&t, NULL);
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);

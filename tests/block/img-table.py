@@ -358,7 +358,7 @@ ROWS = [
 
 
 def run(tool, args, folder):
-    p = subprocess.run("exec %s %s" % (TOOLS[tool], args), shell=True, cwd=folder, timeout=60,
+    p = subprocess.run("exec %s %s" % (TOOLS[tool], args), shell=True, cwd=folder, timeout=300,
                        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                        env=dict(os.environ, LC_ALL="C"))
     return p.returncode, p.stdout, p.stdout + p.stderr

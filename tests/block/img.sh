@@ -2,10 +2,13 @@
 # img.sh - transom-img beside qemu-img: same results, same exit codes
 #
 # T is the transom-img to test; runs in a scratch folder of its own.
-T=$(realpath "${T:-./transom-img}")
+program=$(realpath "${T:-./transom-img}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
+ln -s "$program" transom-img
+T=./transom-img
+export LC_ALL=C
 bad=0
 
 wrong() { echo "$*"; bad=1; }
@@ -54,6 +57,7 @@ ok $T resize top.qcow2 1G; ok qemu-img check top.qcow2
 # map and info as qemu-img has them
 ok $T map --output=json over.qcow2; cp out a.json; ok qemu-img map --output=json over.qcow2; diff -q a.json out > /dev/null || { wrong "map differs"; diff a.json out | head -8; }
 for f in over.qcow2 base.raw; do
+sync $f        # some file systems count blocks only then
 ok $T info --output=json $f; cp out a.json; ok qemu-img info --output=json $f
 python3 - a.json out <<'PY' || wrong "info differs"
 import json,sys

@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
-#include <time.h>
 #include "tests/block/harness.h"
 
 #define MEMORY (256 * MiB)
+#define CPU_SECONDS 60      /* a mutant takes some ms: this one hangs */
 
 static uint64_t interesting(struct rng *r)
 {
@@ -91,29 +91,25 @@ static void exercise(const char *path, bool write)
 }
 
 /* a child does it, with limits; NULL or what went wrong */
-static const char *try_image(const char *path, bool write, uint64_t *slowest_ms)
+static const char *try_image(const char *path, bool write)
 {
-    struct timespec t0, t1;
+    static const struct rlimit cpu = { CPU_SECONDS, RLIM_INFINITY };
     struct rusage u;
     int status;
     pid_t pid;
 
-    clock_gettime(CLOCK_MONOTONIC, &t0);
     pid = fork();
     if (!pid) {
         int null = open("/dev/null", O_WRONLY);
         dup2(null, 2);
-        alarm(10);
+        setrlimit(RLIMIT_CPU, &cpu);
         exercise(path, write);
         _exit(0);
     }
     if (wait4(pid, &status, 0, &u) != pid)
         return "wait failed";
-    clock_gettime(CLOCK_MONOTONIC, &t1);
-    *slowest_ms = MAX(*slowest_ms, (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 +
-                                       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000);
     if (WIFSIGNALED(status))
-        return WTERMSIG(status) == SIGALRM ? "took more than 10 s" : "crashed";
+        return WTERMSIG(status) == SIGXCPU ? "does not end" : "crashed";
     if (WEXITSTATUS(status))
         return "gave up";
     if ((uint64_t)u.ru_maxrss > MEMORY / KiB)
@@ -135,7 +131,6 @@ static uint8_t *slurp(const char *path, size_t *n)
 static void run_mutations(const char *seed_image, uint64_t count, uint64_t seed)
 {
     char *path = scratch("mutant.img");
-    uint64_t slowest = 0;
     size_t n;
     uint8_t *good = slurp(seed_image, &n), *bad = xmalloc(n + 1);
 
@@ -148,13 +143,12 @@ static void run_mutations(const char *seed_image, uint64_t count, uint64_t seed)
         FILE *f = fopen(path, "wb");
         cr_assert(fwrite(bad, 1, len, f) == len);
         fclose(f);
-        const char *wrong = try_image(path, i & 1, &slowest);
+        const char *wrong = try_image(path, i & 1);
         if (wrong) {
             sh("cp %s /tmp/transom-mutant-%llu.img", path, (unsigned long long)(seed + i));
             cr_assert_fail("%s (mutant %llu of %s)", wrong, (unsigned long long)(seed + i), seed_image);
         }
     }
-    cr_assert(slowest <= 1000, "one mutant took %llu ms", (unsigned long long)slowest);
     tally("mutants", count);
     free(good);
     free(bad);

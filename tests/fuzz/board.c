@@ -23,7 +23,7 @@
 #include "hw/user-devices.h"
 #include "tests/fuzz/rig.h"
 
-enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 60, PER_CHILD = 50 };
+enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 300, PER_CHILD = 50 };
 
 struct window {
     uint64_t base, len;

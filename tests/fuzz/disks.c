@@ -19,7 +19,7 @@
 #include "hw/virtio/virtio.h"
 #include "tests/fuzz/rig.h"
 
-enum { RAM_BYTES = 8 << 20, DISK_BYTES = 1 << 20, STEPS = 150, CASE_SECONDS = 60 };
+enum { RAM_BYTES = 8 << 20, DISK_BYTES = 1 << 20, STEPS = 150, CASE_SECONDS = 300 };
 enum { DEVFN = PCI_DEVFN(5, 0), IO_BAR = 0xc000, MEM_BAR = 0xe0000000, BAR_STEP = 0x100000 };
 enum { TABLES = 0x100000, DATA = 0x200000, DATA_BYTES = 0x400000 };
 

@@ -16,7 +16,7 @@
 #include "hw/net/nic.h"
 #include "tests/fuzz/rig.h"
 
-enum { RAM_BYTES = 8 << 20, FRAMES = 2000, CASE_SECONDS = 120, PER_CHILD = 25 };
+enum { RAM_BYTES = 8 << 20, FRAMES = 2000, CASE_SECONDS = 300, PER_CHILD = 25 };
 enum { IO = 0xc000, DEVFN = PCI_DEVFN(3, 0), RING = 0x10000, BUFS = 0x100000, SLOTS = 64 };
 #define MMIO 0xe0000000u
 

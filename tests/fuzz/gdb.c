@@ -10,7 +10,7 @@
 #include "tests/fuzz/run.h"
 #include "tests/ui/gdbrig.h"
 
-enum { PACKETS = 1000, TEXT_MAX = 24000, CASE_SECONDS = 120, PER_CHILD = 20, ASK_EVERY = 16 };
+enum { PACKETS = 1000, TEXT_MAX = 24000, CASE_SECONDS = 300, PER_CHILD = 20, ASK_EVERY = 16 };
 
 /* inc word [0x500]; mov ax, [0x502]; mov [bx+0x600], ax; push ax; pop dx; loop; jmp */
 static const uint8_t code[] = {

@@ -14,7 +14,7 @@
 #include "hw/user-devices.h"
 #include "tests/fuzz/rig.h"
 
-enum { RAM_BYTES = 4 << 20, OPS = 4000, CASE_SECONDS = 120, PER_CHILD = 50 };
+enum { RAM_BYTES = 4 << 20, OPS = 4000, CASE_SECONDS = 300, PER_CHILD = 50 };
 enum { IO = 0xc000, DEVFN = PCI_DEVFN(1, 2), LIST = 0x10000, POOL = 0x20000, NODES = 128,
        SETUPS = 0x40000, N_SETUPS = 64, DATA = 0x50000 };
 enum { CMD = 0, STS = 2, FLBASE = 8, PORTSC = 16 };

@@ -361,7 +361,7 @@ static void with_threads(struct smp_rig *s, void *(*fn)(void *))
         pthread_join(w[i].thread, NULL);
 }
 
-Test(smp, exclusive_sections_exclude, .timeout = 60)
+Test(smp, exclusive_sections_exclude, .timeout = 300)
 {
     struct smp_rig *s = smp_new();
 
@@ -371,7 +371,7 @@ Test(smp, exclusive_sections_exclude, .timeout = 60)
     smp_free(s);
 }
 
-Test(smp, threads_share_translations, .timeout = 60)
+Test(smp, threads_share_translations, .timeout = 300)
 {
     struct smp_rig *s = smp_new();
 

@@ -1,6 +1,7 @@
 /* chardev.c - back ends: files, sockets, terminals, the multiplexer */
 #define _GNU_SOURCE 1
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -9,22 +10,23 @@
 
 static struct loop *loop;
 static struct sink sink;
-static char path[64];
+static char dir[] = "/tmp/transom-test-XXXXXX", path[64];
 
 static void setup(void)
 {
     loop = loop_new();
-    snprintf(path, sizeof(path), "/tmp/transom-test-%d", (int)getpid());
-    unlink(path);
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/x", dir);
 }
 
 static void teardown(void)
 {
     loop_free(loop);
     unlink(path);
+    rmdir(dir);
 }
 
-TestSuite(chardev, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(chardev, .init = setup, .fini = teardown, .timeout = 300);
 
 static struct chardev *open_spec(const char *fmt)
 {
@@ -108,10 +110,18 @@ Test(chardev, errors_are_one_line)
 
 Test(chardev, refused_connection)
 {
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int held = socket(AF_INET, SOCK_STREAM, 0);    /* nobody else gets the port, and nobody listens there */
+    socklen_t len = sizeof(sa);
     struct err e = { "" };
+    char spec[40], want[80];
 
-    cr_assert_null(chardev_new(loop, "tcp:127.0.0.1:1", "x", &e));
-    cr_assert_str_eq(e.msg, "tcp:127.0.0.1:1: Connection refused");
+    cr_assert_eq(bind(held, (struct sockaddr *)&sa, len) | getsockname(held, (struct sockaddr *)&sa, &len), 0);
+    snprintf(spec, sizeof(spec), "tcp:127.0.0.1:%d", ntohs(sa.sin_port));
+    snprintf(want, sizeof(want), "%s: Connection refused", spec);
+    cr_assert_null(chardev_new(loop, spec, "x", &e));
+    cr_assert_str_eq(e.msg, want);
+    close(held);
 }
 
 Test(chardev, null_takes_everything)

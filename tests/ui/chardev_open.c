@@ -29,7 +29,7 @@ static void teardown(void)
     free(clean);
 }
 
-TestSuite(chardev_open, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(chardev_open, .init = setup, .fini = teardown, .timeout = 300);
 
 static struct chardev *try_open(struct err *e, const char *fmt, ...)
 {

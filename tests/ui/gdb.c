@@ -1,5 +1,6 @@
 /* gdb.c - the gdb stub: packets, registers, breakpoints, watchpoints, steps, on real vCPUs */
 #include <criterion/criterion.h>
+#include "tests/kvm-here.h"
 #include "tests/ui/gdbrig.h"
 #include "ui/gdb-int.h"
 
@@ -176,7 +177,7 @@ static const uint8_t loop_code[] = {
 static void start(void) { start_with(backends[ARRAY_SIZE(backends) > 1], 1, loop_code, sizeof(loop_code)); }
 static void end(void) { rig_free(rig); }
 
-TestSuite(gdb, .init = start, .fini = end, .timeout = 60);
+TestSuite(gdb, .init = start, .fini = end, .timeout = 300);
 
 Test(gdb, unknown_packets_get_an_empty_reply)
 {
@@ -365,8 +366,8 @@ static void on_kvm(void (*test)(void), const char *accel, const uint8_t *code, s
 #ifndef __x86_64__
     cr_skip_test("this host is of another kind than the guest");
 #endif
-    if (access("/dev/kvm", R_OK | W_OK))
-        cr_skip_test("no /dev/kvm");
+    if (!kvm_here())
+        cr_skip_test("no KVM, or no permission");
     start_with(accel, 1, code, len);
     test();
     rig_free(rig);
@@ -398,7 +399,7 @@ static void breakpoints(void)
     cr_assert_eq(reg("ecx"), 0);
 }
 
-Test(gdb_cpu, breakpoints, .timeout = 60) { each(breakpoints, 1, loop_code, sizeof(loop_code)); }
+Test(gdb_cpu, breakpoints, .timeout = 300) { each(breakpoints, 1, loop_code, sizeof(loop_code)); }
 
 static void watchpoints(void)
 {
@@ -453,10 +454,10 @@ static void kvm_many_breakpoints(void)
     cr_assert_eq(reg("eip"), 0xf000c);
 }
 
-Test(gdb_kvm, points, .timeout = 60) { on_kvm(kvm_points, "kvm", loop_code, sizeof(loop_code)); }
-Test(gdb_kvm, more_than_the_cpu_has, .timeout = 60) { on_kvm(kvm_many_breakpoints, "kvm", loop_code, sizeof(loop_code)); }
+Test(gdb_kvm, points, .timeout = 300) { on_kvm(kvm_points, "kvm", loop_code, sizeof(loop_code)); }
+Test(gdb_kvm, more_than_the_cpu_has, .timeout = 300) { on_kvm(kvm_many_breakpoints, "kvm", loop_code, sizeof(loop_code)); }
 
-Test(gdb_cpu, watchpoints, .timeout = 60) { each(watchpoints, 1, loop_code, sizeof(loop_code)); }
+Test(gdb_cpu, watchpoints, .timeout = 300) { each(watchpoints, 1, loop_code, sizeof(loop_code)); }
 
 /* An NMI that waits is not taken by a step, unless the debugger wants that. */
 static void held_off(void)
@@ -470,7 +471,7 @@ static void held_off(void)
     cr_assert_eq(reg("eip"), 2, "the first instruction of the handler, at 0:0");
 }
 
-Test(gdb_cpu, steps_hold_interrupts_off, .timeout = 60) { each(held_off, 1, loop_code, sizeof(loop_code)); }
+Test(gdb_cpu, steps_hold_interrupts_off, .timeout = 300) { each(held_off, 1, loop_code, sizeof(loop_code)); }
 
 /* cld; xor ax,ax; mov ds,ax; mov es,ax; mov si,0x700; mov di,0x900; mov cx,0x100; rep movsb; hlt */
 static const uint8_t movs_code[] = {
@@ -499,7 +500,7 @@ static void string_watch(void)
     cr_assert_eq(reg("eip"), 0xf0013, "neither stopping nor going on ends HLT");
 }
 
-Test(gdb_cpu, watchpoint_in_a_string, .timeout = 60) { each(string_watch, 1, movs_code, sizeof(movs_code)); }
+Test(gdb_cpu, watchpoint_in_a_string, .timeout = 300) { each(string_watch, 1, movs_code, sizeof(movs_code)); }
 
 /* 00: lgdt cs:[0x20]; mov eax, cr0; or al, 1; mov cr0, eax; 0e: jmp 8:0xf0040; 40: nop; jmp 40 */
 static const uint8_t mode_code[] = {
@@ -528,7 +529,7 @@ static void modes(void)
     expect("Qtransom.follow:0", "OK");
 }
 
-Test(gdb_cpu, modes_are_followed, .timeout = 60) { each(modes, 1, mode_code, sizeof(mode_code)); }
+Test(gdb_cpu, modes_are_followed, .timeout = 300) { each(modes, 1, mode_code, sizeof(mode_code)); }
 
 static void threads(void)
 {
@@ -547,7 +548,7 @@ static void threads(void)
     expect("vCont;s:p1.3", "E16");
 }
 
-Test(gdb_cpu, threads_are_vcpus, .timeout = 60) { each(threads, 2, loop_code, sizeof(loop_code)); }
+Test(gdb_cpu, threads_are_vcpus, .timeout = 300) { each(threads, 2, loop_code, sizeof(loop_code)); }
 
 Test(gdb_cpu, descriptions_have_what_the_cpu_has)
 {

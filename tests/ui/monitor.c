@@ -1,4 +1,5 @@
 /* monitor.c - the human monitor, typed at through a back end of memory */
+#include <stdlib.h>
 #include <unistd.h>
 #include "tests/ui/memchr.h"
 
@@ -187,9 +188,10 @@ Test(monitor, print)
 
 Test(monitor, log)
 {
-    char line[80], path[64];
+    char line[80], path[] = "/tmp/transom-monlog-XXXXXX";
 
-    snprintf(path, sizeof(path), "/tmp/transom-monlog-%d", (int)getpid());
+    close(mkstemp(path));
+    unlink(path);
     cr_assert_str_eq(answer("log int,mmu"), "");
     cr_assert_eq(log_mask, LOG_INT | LOG_MMU);
     cr_assert(strstr(answer("log itn"), "did you mean 'int'"));

@@ -51,10 +51,11 @@ Test(log, filter)
 Test(log, file_lines)
 {
     struct err e = { "" };
-    char path[64], want[64], text[2200] = "", big[1500];
+    char dir[] = "/tmp/transom-log-XXXXXX", path[64], want[64], text[2200] = "", big[1500];
     FILE *f;
 
-    snprintf(path, sizeof(path), "/tmp/transom-log-%%d.txt");
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/%%d.txt", dir);
     cr_assert_eq(log_set_file(path, &e), 0, "%s", e.msg);
     log_mask = LOG_PIC;
     log_ev(LOG_PIC, "a=%d", 1);
@@ -64,12 +65,13 @@ Test(log, file_lines)
     big[sizeof(big) - 1] = 0;
     log_write("%s", big);
     cr_assert_eq(log_set_file(NULL, &e), 0);
-    snprintf(want, sizeof(want), "/tmp/transom-log-%d.txt", (int)getpid());
+    snprintf(want, sizeof(want), "%s/%d.txt", dir, (int)getpid());
     f = fopen(want, "r");
     cr_assert_not_null(f);
     cr_assert_eq(fread(text, 1, sizeof(text) - 1, f), 8 + 1500);
     fclose(f);
     unlink(want);
+    rmdir(dir);
     cr_assert_eq(strncmp(text, "a=1\nb=2\nxxx", 11), 0, "%s", text);
     cr_assert_eq(text[8 + 1499], '\n');
 }

@@ -89,7 +89,7 @@ static void *waker(void *l)
     return NULL;
 }
 
-Test(loop, wake_from_a_thread, .timeout = 20)
+Test(loop, wake_from_a_thread, .timeout = 300)
 {
     struct loop *l = loop_new();
     pthread_t t;
@@ -108,7 +108,7 @@ static void *adder(void *opaque)
     return NULL;
 }
 
-Test(loop, add_while_waiting, .timeout = 20)
+Test(loop, add_while_waiting, .timeout = 300)
 {
     struct seen s = { .l = loop_new() };
     pthread_t t;
