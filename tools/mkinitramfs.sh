@@ -23,6 +23,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2> /dev/null
 cd /root
 if [ -f /etc/command ]; then
+    dmesg -n 1       # no message of the kernel's in the middle of what COMMAND prints
     sh /etc/command
 else
     echo

@@ -36,5 +36,5 @@ elif ! unpack $modules; then
     skip balloon "the kernel's package is not in $demo"
 else
     write_init
-    by_python 400 balloon "$demo/vmlinuz"
+    by_python 1500 balloon "$demo/vmlinuz"
 fi

@@ -22,7 +22,7 @@ one() {
     sys*) set -- "$@" -drive "file=$BUILD/tests/guest/$image.bin,format=raw,if=ide,snapshot=on" ;; # itself, for DMA
     esac
     echo "# bare-metal $image.bin, -accel $accel"
-    run_for 120 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none $reboot -debugcon stdio \
+    run_for 600 "$log" -accel "$accel" -smp "$vcpus" -cpu max -m 64 -display none $reboot -debugcon stdio \
         -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/$image.bin" "$@"
     # every line becomes a result of its own; the program's own count is the check of completeness
     sed -n -E "s/^(ok|skip) /\1 bare $image ${accel##*=}: /p; s/^FAIL (.*)( got .* want .*)$/FAIL bare $image ${accel##*=}: \1:\2/p" "$log"

@@ -49,7 +49,7 @@ said() { grep -ao '<[A-Z]>' "$1" 2> /dev/null | tr -dc 'A-Z'; }
 boots() {
     local name=$1 want=$2 got
     shift 2
-    run_for 60 "$dir/log" -m 32 -display none -nodefaults -device isa-debug-exit \
+    run_for 240 "$dir/log" -m 32 -display none -nodefaults -device isa-debug-exit \
         -debugcon "file:$dir/$name.debug" "$@"
     got=$(said "$dir/$name.debug")
     if [ "$got" = "$want" ] && [ "$status" = 33 ]; then pass "boot-devices $name"
@@ -74,11 +74,11 @@ boots index-order X $h $x -drive "file=$dir/f.raw,format=raw,if=none,id=f" \
 # nothing but what has an index, with strict=on
 e="-drive file=$dir/empty.raw,format=raw,if=none,id=e -device virtio-blk-pci,drive=e,bootindex=0"
 boots lax F $e -fda "$dir/f.raw"
-run_for 60 "$dir/log" -m 32 -display none -nodefaults -device isa-debug-exit -no-reboot \
+run_for 240 "$dir/log" -m 32 -display none -nodefaults -device isa-debug-exit -no-reboot \
     -debugcon "file:$dir/strict" $e -fda "$dir/f.raw" -boot strict=on,reboot-timeout=100
 if grep -q 'No bootable device' "$dir/strict" && [ "$status" = 0 ]; then pass "boot-devices strict"
 else fail "boot-devices strict" "exit $status $(tail_of "$dir/strict")"; fi
-run_for 60 "$dir/log" -m 32 -nographic -device isa-debug-exit $h -boot menu=on,splash-time=500
+run_for 240 "$dir/log" -m 32 -nographic -device isa-debug-exit $h -boot menu=on,splash-time=500
 if grep -aq 'for boot menu' "$dir/log" && [ "$status" = 33 ]; then pass "boot-devices menu"
 else fail "boot-devices menu" "exit $status $(tail_of "$dir/log")"; fi
 
@@ -87,7 +87,7 @@ media() {
     local name=$1 want=$2 words=$3 got
     shift 3
     printf "%b" "$words" > "$dir/commands"
-    timeout -k 5 60 "$TRANSOM" -m 32 -display none -nodefaults -device isa-debug-exit -S -monitor stdio \
+    timeout -k 5 240 "$TRANSOM" -m 32 -display none -nodefaults -device isa-debug-exit -S -monitor stdio \
         -debugcon "file:$dir/$name.debug" "$@" < "$dir/commands" > "$dir/log" 2>&1
     status=$?
     got=$(said "$dir/$name.debug")

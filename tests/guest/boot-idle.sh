@@ -1,7 +1,8 @@
 #!/bin/bash
 # boot-idle.sh - a guest that halts costs the host next to nothing
 #
-# Loosely: less than half of a CPU over 4 seconds. What it really costs shows in make bench.
+# Loosely: within minutes it comes to rest, that is to less than half of a CPU over 4 seconds. What it
+# really costs shows in make bench.
 set -u
 . "$(dirname "$0")/common.sh"
 
@@ -16,26 +17,32 @@ ticks() {
 
 # idle NAME LOG PATTERN ARG...: CPU time after PATTERN came on LOG
 idle() {
-    local name=$1 log=$2 pattern=$3 pid before after hz
+    local name=$1 log=$2 pattern=$3 pid before after used hz deadline
     shift 3
     echo "# $name: less than half of a CPU while it halts"
     rm -f "$log"
     "$TRANSOM" "$@" < /dev/null > "$work/idle.err" 2>&1 &
     pid=$!
-    if ! wait_for 120 "$log" "$pattern" $pid; then
+    if ! wait_for 600 "$log" "$pattern" $pid; then
         fail "$name" "does not get there: $(tail_of "$log") $(tail_of "$work/idle.err")"
         end $pid
         return
     fi
-    sleep 2
-    before=$(ticks $pid)
-    sleep 4
+    hz=$(getconf CLK_TCK) deadline=$((SECONDS + 120))
     after=$(ticks $pid)
-    hz=$(getconf CLK_TCK)
-    if [ -n "$after" ] && [ $((after - before)) -lt $((4 * hz / 2)) ]; then
+    until
+        before=$after
+        sleep 4
+        after=$(ticks $pid)
+        used=$((after - before))
+        [ -n "$after" ] && [ $used -lt $((4 * hz / 2)) ]
+    do
+        [ $SECONDS -le $deadline ] && kill -0 $pid 2> /dev/null || break
+    done
+    if [ -n "$after" ] && [ $used -lt $((4 * hz / 2)) ]; then
         pass "$name"
     else
-        fail "$name" "$((after - before)) of $((4 * hz)) ticks"
+        fail "$name" "$used of $((4 * hz)) ticks"
     fi
     end $pid
 }

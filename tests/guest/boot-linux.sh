@@ -12,7 +12,7 @@ boot() {
         fail "$name" "no initramfs"
         return
     }
-    run_for 300 "$log" -kernel "$dir/vmlinuz" -initrd "$work/$name.cpio" \
+    run_for 600 "$log" -kernel "$dir/vmlinuz" -initrd "$work/$name.cpio" \
         -append "console=ttyS0 panic=-1" -m 512 -display none -serial stdio -no-reboot "$@"
     if grep -aq '^init-was-here' "$log" && [ "$status" = 0 ]; then
         pass "$name"

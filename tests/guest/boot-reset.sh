@@ -17,7 +17,7 @@ for accel in tcg,backend=interp tcg; do
     log=$work/reset.log
     echo "# $name: the second run finds RAM kept and CR0 reset"
     # shellcheck disable=SC2086
-    run_for 30 "$log" -accel $accel $args
+    run_for 120 "$log" -accel $accel $args
     if [ "$status" = 33 ] && grep -aq '^1 passed' "$log"; then
         pass "$name"
     else
@@ -25,7 +25,7 @@ for accel in tcg,backend=interp tcg; do
     fi
     echo "# $name, -no-reboot: ends with status 0 after the first run; -d cpu,int says why"
     # shellcheck disable=SC2086
-    run_for 30 "$log" -accel $accel $args -no-reboot -d cpu,int -D "$work/reset-int.log"
+    run_for 120 "$log" -accel $accel $args -no-reboot -d cpu,int -D "$work/reset-int.log"
     if [ "$status" = 0 ] && ! grep -aq reset "$log"; then
         pass "$name, -no-reboot"
     else

@@ -11,7 +11,7 @@ nothing_to_boot() {
     rm -f "$log"
     "$TRANSOM" -m 128 -display none -debugcon "file:$log" "$@" < /dev/null > "$work/seabios.err" 2>&1 &
     pid=$!
-    if wait_for 30 "$log" 'No bootable device' $pid; then
+    if wait_for 180 "$log" 'No bootable device' $pid; then
         pass "$name"
     else
         fail "$name" "$(tail_of "$log") $(tail_of "$work/seabios.err")"

@@ -11,13 +11,14 @@ while [ $i -lt $n ]; do
   i=$((i + 1))
 done
 wait
-echo sums $(cat /tmp/* | sort -u | wc -l)'
+echo sums $(cat /tmp/* | sort -u | wc -l)
+dmesg | grep -E "stall|lockup|Call Trace"'
 
 # boot NAME VCPUS OPTION...
 boot() {
     local name=$1 cpus=$2 log=$work/smp-$2.log
     shift 2
-    run_for 300 "$log" -kernel "$BUILD/demo/vmlinuz" -initrd "$work/smp.cpio" \
+    run_for 900 "$log" -kernel "$BUILD/demo/vmlinuz" -initrd "$work/smp.cpio" \
         -append "console=ttyS0 panic=-1" -m 512 -display none -serial stdio -no-reboot -smp "$cpus" "$@"
     if grep -aq "^cpus ${cpus%%,*}" "$log" && grep -aq '^sums 1' "$log" && [ "$status" = 0 ] &&
         ! grep -aqE 'stall|lockup|Call Trace' "$log"; then

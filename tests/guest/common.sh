@@ -9,6 +9,9 @@ TRANSOM=${TRANSOM:-$top/transom}
 BUILD=${BUILD:-$top/build}
 work=$BUILD/tests/guest/work
 mkdir -p "$work"
+# what other programs print is compared: gdb, stat, apt
+export LC_ALL=C
+unset CDPATH
 # the translator is what these tests are about, wherever they run
 export TRANSOM_KVM_PROBE=${TRANSOM_KVM_PROBE-slow}
 cd "$top"

@@ -20,7 +20,7 @@ engines="transom interp qemu bochs"
 [ "${1:-}" = -e ] && { engines=$2; shift 2; }
 [ $# -gt 0 ] && images=$*
 out=$work/compare
-limit=${LIMIT:-120}
+limit=${LIMIT:-600}
 mkdir -p "$out"
 exit_status=0
 

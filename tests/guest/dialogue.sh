@@ -4,7 +4,7 @@
 # time; $guest is its name in messages. A step that fails says so and returns 1.
 
 trap '' PIPE                         # an emulator that has ended does not end the test
-limit=${REAL_TIME:-1}
+limit=${REAL_TIME:-5}
 
 # start ARG...: what the guest writes goes to $log
 start() {

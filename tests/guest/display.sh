@@ -16,7 +16,7 @@ guest() {
     : > "$log"
     rm -f "$shots/monitor"
     mkfifo "$shots/monitor"
-    timeout -k 5 300 "$TRANSOM" -display none -net none -m 512 -monitor stdio -serial "file:$log" "$@" \
+    timeout -k 5 1500 "$TRANSOM" -display none -net none -m 512 -monitor stdio -serial "file:$log" "$@" \
         < "$shots/monitor" > "$shots/$name.monitor" 2>&1 &
     pid=$!
     exec 8> "$shots/monitor"
@@ -32,7 +32,7 @@ finish() {
 shot() {
     rm -f "$1"
     echo "screendump $1 -f png" >&8
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         grep -q . "$1" 2> /dev/null && sleep 0.1 && return
         kill -0 "$pid" 2> /dev/null || return 1
         sleep 0.1
@@ -98,9 +98,14 @@ while [ $i -lt 16 ]; do
     i=$((i + 1))
 done
 echo "console: drawn" > /dev/ttyS0
+/bin/busybox stty -icanon
+line=
 while :; do
-    read -r line
-    echo "typed: $line" > /dev/ttyS0
+    IFS= read -r -n 1 key
+    case $key in
+    '') echo "typed: $line" > /dev/ttyS0; line= ;;
+    *) line=$line$key; echo "key: $line" > /dev/ttyS0 ;;
+    esac
 done
 END
     chmod 755 "$shots/console/init"
@@ -147,20 +152,24 @@ fi
 
 name=seabios
 guest
-looks_like seabios 30
+looks_like seabios 180
 finish
 
 name=console
 guest -cdrom "$shots/disc.iso"
-if looks_like grub 60; then
+if looks_like grub 300; then
     echo "sendkey ret" >&8
-    if wait_for 120 "$log" 'console: drawn' "$pid"; then
-        looks_like console 20
-        for key in h e l l o spc shift-w dot ret; do
-            echo "sendkey $key 30" >&8
-            sleep 0.2
+    if wait_for 400 "$log" 'console: drawn' "$pid"; then
+        looks_like console 120
+        # a key when the one before has arrived, for a keyboard's buffer is small
+        typed=
+        for key in h:h e:e l:l l:l o:o 'spc: ' shift-w:W dot:.; do
+            typed=$typed${key#*:}
+            echo "sendkey ${key%%:*} 30" >&8
+            wait_for 120 "$log" "key: ${typed//./[.]}" "$pid" || break
         done
-        if wait_for 20 "$log" 'typed: hello W\.' "$pid"; then
+        echo "sendkey ret 30" >&8
+        if wait_for 120 "$log" 'typed: hello W\.' "$pid"; then
             pass "display: keys reach the guest"
         else
             fail "display: keys reach the guest" "$(tail_of "$log")"
@@ -177,12 +186,12 @@ if [ "$x" != yes ]; then
     exit 0
 fi
 guest -cdrom "$shots/disc.iso"
-if looks_like grub 60 > /dev/null; then
+if looks_like grub 300 > /dev/null; then
     echo "sendkey down" >&8
     sleep 1
     echo "sendkey ret" >&8
-    if wait_for 200 "$log" 'X: session' "$pid"; then
-        looks_like x 20
+    if wait_for 900 "$log" 'X: session' "$pid"; then
+        looks_like x 200
     else
         fail "display: x" "$(tail_of "$log")"
     fi

@@ -32,6 +32,7 @@ def answer(message, name, address):
 def main():
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(('127.0.0.1', 53))
+    print('ready', flush=True)
     while True:
         message, sender = server.recvfrom(512)
         try:

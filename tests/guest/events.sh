@@ -39,5 +39,5 @@ elif ! unpack $modules; then
 elif ! write_init; then
     fail events "no guest could be made"
 else
-    by_python 400 events "$demo/vmlinuz"
+    by_python 1500 events "$demo/vmlinuz"
 fi

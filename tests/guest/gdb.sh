@@ -5,7 +5,7 @@ set -u
 
 command -v gdb > /dev/null || { skip "gdb" "no gdb (Debian package gdb)"; exit 0; }
 
-sock=$work/gdb.sock
+sock=${work#"$top"/}/gdb.sock       # a short name: a socket's has 107 bytes
 
 # debug SCRIPT LOG ARG...: transom waits for gdb, which runs SCRIPT; $pid is transom's
 debug() {
@@ -14,11 +14,8 @@ debug() {
     rm -f "$sock"
     "$TRANSOM" -S -gdb "unix:$sock" -display none "$@" < /dev/null > "$work/gdb.err" 2>&1 &
     pid=$!
-    for _ in $(seq 100); do
-        [ -S "$sock" ] && break
-        sleep 0.1
-    done
-    timeout -k 5 200 gdb -nx -batch -ex 'set pagination off' -ex 'set confirm off' -ex "target remote $sock" \
+    until [ -S "$sock" ] || ! kill -0 "$pid" 2> /dev/null; do sleep 0.1; done
+    timeout -k 5 900 gdb -nx -batch -ex 'set pagination off' -ex 'set confirm off' -ex "target remote $sock" \
         -x "$script" ${symbols:+"$symbols"} > "$log" 2>&1 < /dev/null
 }
 
@@ -44,7 +41,7 @@ kernel_symbols() {
     local list=$work/kallsyms base=0xffffffff81000000
     tools/mkinitramfs.sh "$BUILD/demo/busybox" "$work/gdb.cpio" \
         "grep -E ' (start_kernel|jiffies_64|do_exit|kernel_init)\$' /proc/kallsyms" || return
-    run_for 120 "$list" -kernel "$BUILD/demo/vmlinuz" -initrd "$work/gdb.cpio" -m 512 -display none -serial stdio \
+    run_for 600 "$list" -kernel "$BUILD/demo/vmlinuz" -initrd "$work/gdb.cpio" -m 512 -display none -serial stdio \
         -append "console=ttyS0 quiet nokaslr" -no-reboot
     echo '.skip 0x4000000' | as --64 -o "$work/sym.o" - &&
         ld -m elf_x86_64 --section-start=.text=$base -e $base -o "$work/sym.elf" \
@@ -111,7 +108,7 @@ END
     symbols=
     rm -f "$bios"
     debug "$work/gdb.script" "$log" -debugcon "file:$bios"
-    if wait_for 60 "$bios" 'No bootable device' "$pid"; then
+    if wait_for 300 "$bios" 'No bootable device' "$pid"; then
         lines "$name" "$log" 'currently "i8086"' '^=> 0xfffffff0:.*ljmp +\$0xf000,\$0xe05b' '^Breakpoint 1, 0x0*fe05b' \
             '^behind 1000 steps: ' '^Old value = 0$' '^New value = 6[34][0-9]$' 'currently "i386"' '^cr0 .* PE'
     else

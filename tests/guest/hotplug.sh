@@ -75,7 +75,7 @@ start() {
     echo 'virtio-blk disk' > "$dir/blk.img"
     echo 'nvme disk here.' > "$dir/nvme.img"
     truncate -s 1M "$dir/blk.img" "$dir/nvme.img"
-    timeout -k 5 500 "$TRANSOM" -M "$board" "$@" -kernel "$demo/vmlinuz" -initrd "$dir/hotplug.cpio" -m 256 -nic none \
+    timeout -k 5 1500 "$TRANSOM" -M "$board" "$@" -kernel "$demo/vmlinuz" -initrd "$dir/hotplug.cpio" -m 256 -nic none \
         -append "console=ttyS0 panic=-1 quiet" -display none -serial "file:$log" -monitor stdio \
         -netdev user,id=n0 -drive "if=none,id=d0,format=raw,file=$dir/blk.img" \
         -drive "if=none,id=d1,format=raw,file=$dir/nvme.img" \
@@ -92,7 +92,7 @@ finish() {
 
 # expect WHAT PATTERN: it shows on the guest's console, after what showed before
 expect() {
-    local deadline=$((SECONDS + 120)) line
+    local deadline=$((SECONDS + 400)) line
     while [ $SECONDS -le $deadline ]; do
         line=$(tail -n +$((seen + 1)) "$log" | grep -anE "$2" | head -n 1 | cut -d: -f1)
         [ -n "$line" ] && seen=$((seen + line)) && pass "hotplug: $board: $1" && return
@@ -104,7 +104,7 @@ expect() {
 
 # says WHAT COMMAND PATTERN: the monitor answers so
 says() {
-    local at deadline=$((SECONDS + 60))
+    local at deadline=$((SECONDS + 200))
     at=$(stat -c %s "$monitor")
     echo "$2" >&8
     while [ $SECONDS -le $deadline ]; do
@@ -117,7 +117,7 @@ says() {
 # plug SPEC: device_add; the guest shows that a card goes somewhat before it lets it go, so as
 # long as the old one is in the way this is said again
 plug() {
-    local at deadline=$((SECONDS + 120))
+    local at deadline=$((SECONDS + 400))
     while [ $SECONDS -le $deadline ]; do
         at=$(stat -c %s "$monitor")
         printf 'device_add %s\nprint 4242\n' "$1" >&8
@@ -129,7 +129,7 @@ plug() {
 
 # settled: until c0 is really gone, which is somewhat after the guest says so
 settled() {
-    local at deadline=$((SECONDS + 60))
+    local at deadline=$((SECONDS + 200))
     while [ $SECONDS -le $deadline ]; do
         at=$(stat -c %s "$monitor")
         printf 'info pci\nprint 4242\n' >&8

@@ -7,7 +7,7 @@ set -u
 counted() {
     local name=$1
     shift
-    run_for 120 "$work/icount-$name.log" -icount "shift=1,sleep=off,hash=$work/icount-$name.hash,$1" \
+    run_for 600 "$work/icount-$name.log" -icount "shift=1,sleep=off,hash=$work/icount-$name.hash,$1" \
         -rtc base=2026-01-01 -display none "${@:2}"
 }
 

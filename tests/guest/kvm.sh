@@ -32,8 +32,8 @@ boot_menu() {
         -monitor stdio < "$work/kvm-menu.in" > "$work/kvm-menu.err" 2>&1 &
     pid=$!
     exec 3> "$work/kvm-menu.in"
-    wait_for 120 "$log" 'ESC for boot menu' $pid && echo "sendkey esc" >&3
-    if wait_for 120 "$log" 'Select boot device' $pid; then
+    wait_for 300 "$log" 'ESC for boot menu' $pid && echo "sendkey esc" >&3
+    if wait_for 300 "$log" 'Select boot device' $pid; then
         pass "$name"
     else
         fail "$name" "$(tail_of "$log") $(tail_of "$work/kvm-menu.err")"
@@ -49,7 +49,7 @@ truncate -s 1M "$work/kvm-boot.img"
 # boot_virtio CHIPS PROPERTIES: SeaBIOS reads it by virtio, whose notifications are ioeventfds
 boot_virtio() {
     local name="SeaBIOS on KVM, kernel-irqchip=$1: boot from virtio-blk-pci$2"
-    run_for 120 "$work/kvm-virtio.log" -accel kvm,kernel-irqchip="$1" -m 64 -display none -debugcon "file:$work/kvm-virtio.con" \
+    run_for 300 "$work/kvm-virtio.log" -accel kvm,kernel-irqchip="$1" -m 64 -display none -debugcon "file:$work/kvm-virtio.con" \
         -device isa-debug-exit,iobase=0x501 -drive "file=$work/kvm-boot.img,format=raw,if=none,id=d" -device "virtio-blk-pci,drive=d$2" -net none
     if [ "$status" = 15 ] && [ "$(tail -c 2 "$work/kvm-virtio.con")" = 'K!' ]; then
         pass "$name"

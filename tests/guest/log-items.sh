@@ -9,7 +9,7 @@ log=$work/log-items.log
 
 # guest SECONDS OPTION...: the first 40,000 instructions of prot.bin
 guest() {
-    run_for 60 "$work/log-items.err" -m 64 -display none -no-reboot -nodefaults -debugcon null -bios "$prot" \
+    run_for 300 "$work/log-items.err" -m 64 -display none -no-reboot -nodefaults -debugcon null -bios "$prot" \
         -device isa-debug-exit,iobase=0x501 -icount shift=1,sleep=off,stop=40000 "$@"
 }
 
@@ -43,7 +43,7 @@ item page 'region=ram-low'
 
 # device NAME PATTERN: SeaBIOS sets it up
 device() {
-    run_for 60 "$work/log-items.err" -m 64 -display none -no-reboot -serial null -icount shift=1,sleep=off,stop=30000000 \
+    run_for 300 "$work/log-items.err" -m 64 -display none -no-reboot -serial null -icount shift=1,sleep=off,stop=30000000 \
         -d "$1" -D "$log"
     if grep -aqE -- "$2" "$log"; then pass "-d $1"; else fail "-d $1" "no '$2': $(tail_of "$work/log-items.err")"; fi
 }
@@ -85,7 +85,7 @@ refused "-symbols: no such file" -symbols "$work/nosuch"
 echo "# forms of -icount: each gets there"
 for how in shift=auto 3 shift=0,align=on shift=1,sleep=off shift=4,sleep=on; do
     # the firmware's reset loop alone: a few million instructions are enough for shift=auto to adapt
-    run_for 60 "$work/log-items.err" -m 64 -display none -no-reboot -nodefaults -debugcon null -bios "$prot" \
+    run_for 300 "$work/log-items.err" -m 64 -display none -no-reboot -nodefaults -debugcon null -bios "$prot" \
         -device isa-debug-exit,iobase=0x501 -icount "$how,stop=2000000"
     # in the host's time the program is at its end before, with 33
     if [ "$status" = 0 ] || [ "$status" = 33 ]; then pass "-icount $how"; else fail "-icount $how" "status $status: $(tail_of "$work/log-items.err")"; fi

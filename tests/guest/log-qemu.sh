@@ -29,7 +29,7 @@ states() {
 log() {
     local emulator=$1 out=$2
     shift 2
-    timeout -k 5 120 "$emulator" "$@" -cpu qemu64 -m 32 -display none -no-reboot -nodefaults -kernel "$image" \
+    timeout -k 5 600 "$emulator" "$@" -cpu qemu64 -m 32 -display none -no-reboot -nodefaults -kernel "$image" \
         -device isa-debug-exit,iobase=0x501 -d exec,cpu,nochain -D /dev/stdout 2> "$work/log-qemu.err" < /dev/null |
         states > "$out"
 }

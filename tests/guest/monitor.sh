@@ -7,8 +7,8 @@ rm -rf "$dir"
 mkdir -p "$dir"
 
 if command -v python3 > /dev/null; then
-    by_python 500 qmp
-    by_python 300 snapshots
+    by_python 1500 qmp
+    by_python 1200 snapshots
 else
     skip qmp "no python3"
 fi

@@ -86,8 +86,9 @@ enter_network() {
     if [ -n "${NET_OWN:-}" ]; then
         mount --bind "$netdir/resolv.conf" "$(realpath /etc/resolv.conf)"
         busybox ip link set lo up
-        python3 "$here/dns.py" $test_name $test_address &
+        python3 "$here/dns.py" $test_name $test_address > "$netdir/dns.log" &
         name_server=$!
+        wait_for 120 "$netdir/dns.log" ready $name_server || fail "net: name server" "$(tail_of "$netdir/dns.log")"
         return
     fi
     own_network -mn || own_network -rmn || echo "# net: no network namespace; names are the host's"
@@ -105,14 +106,14 @@ run_card() {
     name=$(known_name)
     rm -f "$netdir/in" "$netdir/$card.pcap"
     mkfifo "$netdir/in"
-    timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$netdir/net.cpio" -m 512 \
+    timeout -k 5 1200 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$netdir/net.cpio" -m 512 \
         -append "console=ttyS0 panic=-1 quiet port=$port name=$name" -display none -serial stdio \
         -netdev "user,id=n0,hostfwd=tcp:127.0.0.1:$forward-:80" -device "$card,netdev=n0" \
         -object "filter-dump,id=f0,netdev=n0,file=$netdir/$card.pcap,maxlen=600" -no-reboot \
         < "$netdir/in" > "$log" 2>&1 &
     pid=$!
     exec 9> "$netdir/in"
-    wait_for 380 "$log" '^serving' $pid || { fail "net $card" "$(tail_of "$log")"; end $pid; exec 9>&-; return; }
+    wait_for 1100 "$log" '^serving' $pid || { fail "net $card" "$(tail_of "$log")"; end $pid; exec 9>&-; return; }
     check "$card" "gets its address by DHCP" "$(value dhcp)" 10.0.2.15
     if [ -n "$name" ]; then
         got=$(value resolved)
@@ -121,11 +122,11 @@ run_card() {
         skip "net $card resolves" "no name service here"
     fi
     check "$card" "fetches $size_mib MiB" "$(value fetched)" "$sum"
-    got=$(timeout 300 busybox wget -q -O - "http://127.0.0.1:$forward/file" | sha256sum | cut -d' ' -f1)
+    got=$(timeout 300 busybox wget -Y off -q -O - "http://127.0.0.1:$forward/file" | sha256sum | cut -d' ' -f1)
     check "$card" "is reached through hostfwd" "$got" "$sum"
     echo >&9
     exec 9>&-
-    wait_for 60 "$log" nothing-matches $pid
+    wait_for 300 "$log" nothing-matches $pid
     end $pid
     if command -v tshark > /dev/null; then
         got=$(tshark -r "$netdir/$card.pcap" -Y dhcp.option.dhcp==5 2> /dev/null | wc -l)

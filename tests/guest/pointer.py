@@ -7,7 +7,6 @@ Protocol: RFC 6143, 7.1 to 7.3 and 7.5.5.
 import socket
 import struct
 import sys
-import time
 
 
 def take(s, n):
@@ -22,7 +21,7 @@ def take(s, n):
 
 def main():
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(30)
+    s.settimeout(120)
     s.connect(sys.argv[1])
     s.sendall(take(s, 12))               # the version that it offers
     take(s, take(s, 1)[0])
@@ -34,7 +33,8 @@ def main():
     x, y = width // 3, height - 1
     s.sendall(struct.pack(">BBHH", 5, 0, x, y))
     print(x * 32767 // (width - 1), y * 32767 // (height - 1))
-    time.sleep(1)
+    s.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, 1, 1))
+    take(s, 1)                           # an update: what came before it has been read
 
 
 main()

@@ -28,7 +28,7 @@ make_rom() {
 
 # run_rom ARG...
 run_rom() {
-    run_for 60 "$log" -bios "$rom" -m 16 -display none -device isa-debug-exit,iobase=0x501 "$@"
+    run_for 300 "$log" -bios "$rom" -m 16 -display none -device isa-debug-exit,iobase=0x501 "$@"
 }
 
 # expect NAME FILE PATTERN
@@ -53,10 +53,10 @@ for backend in host interp; do
 done
 
 echo "# the monitor, while it runs"
-printf 'profile-restart\ninfo profile 3 1\ninfo jit\nquit\n' | timeout -k 5 60 "$TRANSOM" -accel "tcg,profile=on,profile-file=$out" \
+printf 'profile-restart\ninfo profile 3 1\ninfo jit\nquit\n' | timeout -k 5 300 "$TRANSOM" -accel "tcg,profile=on,profile-file=$out" \
     -m 16 -display none -S -monitor stdio > "$log" 2>&1
 expect "info profile" "$log" 'where the time went'
-printf 'info profile\nquit\n' | timeout -k 5 60 "$TRANSOM" -m 16 -display none -S -monitor stdio > "$log" 2>&1
+printf 'info profile\nquit\n' | timeout -k 5 300 "$TRANSOM" -m 16 -display none -S -monitor stdio > "$log" 2>&1
 expect "info profile without the option" "$log" 'nothing is counted'
 
 echo "# perf"
@@ -71,7 +71,7 @@ else
     for how in jitdump perf-map; do
         rm -f jit-*.dump jitted-*.so perf.data perf2.data
         perf record -q -k 1 -o perf.data "$TRANSOM" -accel "tcg,$how=on" -bios "$rom" -m 16 -display none \
-            -device isa-debug-exit,iobase=0x501 > "$log" 2>&1
+            -device isa-debug-exit,iobase=0x501 > "$log" 2>&1 < /dev/null
         status=$?
         if [ $how = jitdump ]; then
             perf inject -j -i perf.data -o perf2.data > /dev/null 2>&1

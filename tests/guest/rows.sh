@@ -17,7 +17,7 @@ ran() {
     local image log=$work/rows.log
     for image in real prot long sys32 sys64; do
         rm -f "$log"
-        run_for 120 "$work/rows.out" -accel "tcg,one-insn-per-tb=on,backend=$1" -cpu max,+monitor,+clzero -m 64 \
+        run_for 900 "$work/rows.out" -accel "tcg,one-insn-per-tb=on,backend=$1" -cpu max,+monitor,+clzero -m 64 \
             -display none -no-reboot -debugcon stdio -device isa-debug-exit,iobase=0x501 -d insn_rows -D "$log" \
             -bios "$BUILD/tests/guest/$image.bin"
         sed 's/ bits=.*//' "$log" | sort -u

@@ -23,7 +23,7 @@ rounds() { grep -ac '^ok rounds' "$log"; }
 
 # it goes on after the last change
 wait_rounds() {
-    local before=$(rounds) deadline=$((SECONDS + 60))
+    local before=$(rounds) deadline=$((SECONDS + 240))
     while [ "$(rounds)" -le "$before" ] && [ $SECONDS -lt $deadline ] && ! grep -aq '^FAIL' "$log"; do
         sleep 0.2
     done
@@ -40,7 +40,7 @@ make -s -C tests/guest BUILD="$BUILD" X86_CC="${X86_CC:-gcc}" > "$work/make.log"
 one() {
     local name="$count changes of the accelerator, kernel-irqchip=$1"
     : > "$log"
-    commands | timeout -k 5 $((count + 120)) "$TRANSOM" -accel tcg,switch=on -machine kernel-irqchip="$1" -cpu qemu64 \
+    commands | timeout -k 5 $((count * 10 + 600)) "$TRANSOM" -accel tcg,switch=on -machine kernel-irqchip="$1" -cpu qemu64 \
         -m 64 -display none -no-reboot -monitor stdio -debugcon "file:$log" -device isa-debug-exit,iobase=0x501 \
         -bios "$BUILD/tests/guest/switch.bin" > "$log.monitor" 2>&1
     if grep -aq '^FAIL' "$log"; then
@@ -77,12 +77,12 @@ linux() {
     }
     rm -f "$work/switch.in" "$log"
     mkfifo "$work/switch.in"
-    timeout -k 5 300 "$TRANSOM" -accel tcg -smp 2 -kernel "$BUILD/demo/vmlinuz" -initrd "$work/switch.cpio" -m 512 \
+    timeout -k 5 900 "$TRANSOM" -accel tcg -smp 2 -kernel "$BUILD/demo/vmlinuz" -initrd "$work/switch.cpio" -m 512 \
         -append "console=ttyS0 panic=-1" -display none -serial "file:$log" -no-reboot -monitor stdio \
         < "$work/switch.in" > "$log.monitor" 2>&1 &
     local pid=$!
     exec 3> "$work/switch.in"
-    for ((n = 0; n < 20000; n++)); do
+    for ((n = 0; n < 100000; n++)); do
         kill -0 $pid 2> /dev/null && echo "accel tcg" >&3 2> /dev/null || break
         sleep "0.0$((RANDOM % 30 + 10))"
     done

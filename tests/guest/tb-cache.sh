@@ -16,7 +16,7 @@ file=$dir/file
 rom() {
     local name=$1
     shift
-    run_for 120 "$log" -accel "tcg,tb-cache=$file" -bios "$BUILD/tests/guest/$name.bin" -display none \
+    run_for 300 "$log" -accel "tcg,tb-cache=$file" -bios "$BUILD/tests/guest/$name.bin" -display none \
         -debugcon null -device isa-debug-exit -no-reboot "$@"
 }
 
@@ -44,8 +44,8 @@ rom prot -smp 2; passed "made for one vCPU" "other CPU features or options"
 rom prot -smp 2 -cpu max,-avx2; passed "made for another CPU" "other CPU features or options"
 
 rom prot; rom prot
-printf '\125' | dd of="$file" bs=1 seek=5000 conv=notrunc status=none
-printf '\252' | dd of="$file" bs=1 seek=5001 conv=notrunc status=none
+byte=$(od -An -tu1 -j 5000 -N 1 "$file")
+printf "\\$(printf %o $((255 - byte)))" | dd of="$file" bs=1 seek=5000 conv=notrunc status=none
 rom prot; passed "a byte changed" "is damaged"
 rom prot; passed "after that" ""
 truncate -s 6000 "$file"
@@ -107,7 +107,7 @@ chmod 700 "$dir"
 rom prot; passed "the file itself is good" ""
 file=$dir/none/file; refused "a directory that is not there" "No such file"
 file=$dir/file
-run_for 60 "$log" -accel "tcg,backend=interp,tb-cache=$file" -display none -S
+run_for 300 "$log" -accel "tcg,backend=interp,tb-cache=$file" -display none -S
 if [ "$status" = 1 ] && grep -aq 'only with backend=host' "$log"; then
     pass "the interpreter has none"
 else
@@ -121,11 +121,11 @@ boot() {
     local serial=$dir/serial.$1
     rm -f "$serial"
     mkfifo "$dir/monitor.$1"
-    timeout -k 5 300 "$TRANSOM" -accel "tcg,tb-cache=$dir/boot" -kernel "$demo/vmlinuz" -initrd "$dir/initrd" \
+    timeout -k 5 900 "$TRANSOM" -accel "tcg,tb-cache=$dir/boot" -kernel "$demo/vmlinuz" -initrd "$dir/initrd" \
         -append "console=ttyS0 panic=-1 nokaslr" -m 512 -display none -serial "file:$serial" -no-shutdown \
         -monitor stdio < "$dir/monitor.$1" > "$dir/jit.$1" 2>&1 &
     exec 3> "$dir/monitor.$1"
-    wait_for 280 "$serial" 'reboot: Power down' $! || fail "boot $1" "$(tail_of "$serial")"
+    wait_for 880 "$serial" 'reboot: Power down' $! || fail "boot $1" "$(tail_of "$serial")"
     printf 'info jit\nquit\n' >&3
     exec 3>&-
     wait $!

@@ -12,7 +12,7 @@ prot=$BUILD/tests/guest/prot.bin
 traced() {
     local name=$1 events=$2 accel=$3
     shift 3
-    run_for 120 "$work/trace-$name.log" -accel "$accel" -icount shift=1,sleep=off,stop=3000000 \
+    run_for 600 "$work/trace-$name.log" -accel "$accel" -icount shift=1,sleep=off,stop=3000000 \
         -trace "$events,file=$work/$name.trace" -rtc base=2026-01-01 -m 64 -display none -no-reboot \
         -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$prot" "$@"
 }
@@ -82,7 +82,7 @@ real=$BUILD/tests/guest/real.bin
 if command -v python3 > /dev/null && [ -f "$real" ]; then
     # without paging, and below 1 MiB: no byte has two addresses
     for accel in tcg tcg,backend=interp; do
-        run_for 120 "$work/trace-values.log" -accel $accel -icount shift=1,sleep=off,stop=3000000 -m 64 -display none \
+        run_for 600 "$work/trace-values.log" -accel $accel -icount shift=1,sleep=off,stop=3000000 -m 64 -display none \
             -trace "mem,values=on,file=$work/values.trace" -rtc base=2026-01-01 -no-reboot -debugcon null \
             -device isa-debug-exit,iobase=0x501 -bios "$real"
         "$READER" print "$work/values.trace" | grep -a ' mem ' > "$work/values-$accel.txt"
@@ -108,7 +108,7 @@ fi
 
 echo "# two vCPUs: a stream for each"
 if [ -f "$BUILD/tests/guest/smp.bin" ]; then
-    run_for 120 "$work/trace-smp.log" -smp 2 -trace "exec,int,size=200M,file=$work/smp.trace" -cpu max -m 64 -display none -no-reboot \
+    run_for 600 "$work/trace-smp.log" -smp 2 -trace "exec,int,size=200M,file=$work/smp.trace" -cpu max -m 64 -display none -no-reboot \
         -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$BUILD/tests/guest/smp.bin"
     check "trace: vCPU 0 and 1" sh -c "'$READER' info '$work/smp.trace' | grep -c '^cpu [01]: .* recorded' | grep -qx 2"
     check "trace: both are printed" sh -c "'$READER' print --cpu 0 --limit 100 '$work/smp.trace' | grep -q '^0 ' &&
@@ -131,7 +131,7 @@ fi
 echo "# coverage by line of a program with DWARF"
 if "${X86_CC:-gcc}" -m32 -g -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none -o "$work/cover.elf" \
     -x assembler-with-cpp "$here/cover.S" 2> "$work/cover.log"; then
-    run_for 60 "$work/cover-run.log" -kernel "$work/cover.elf" -display none -no-reboot -m 32 \
+    run_for 300 "$work/cover-run.log" -kernel "$work/cover.elf" -display none -no-reboot -m 32 \
         -device isa-debug-exit,iobase=0x501 -trace "exec,file=$work/cover.trace"
     if "$READER" coverage --format lcov --elf "$work/cover.elf" "$work/cover.trace" > "$work/cover.info" 2> "$work/cover.log"; then
         # the lines say themselves how often they are executed
@@ -156,12 +156,12 @@ echo "# switched on and off by the monitor; names from the monitor"
 printf '%s\n' '.text' '.global _start' '.align 4' '.long 0x1badb002, 0, -0x1badb002' '_start: mov $0x2000, %esp' \
     'again: call work' 'jmp again' 'work: incl 0x3000' 'ret' > "$work/loop.S"
 # say TEXT, then until COMMAND succeeds
-until_true() { for _ in $(seq 600); do sh -c "$1" && return 0; kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done; sh -c "$1"; }
+until_true() { for _ in $(seq 3000); do sh -c "$1" && return 0; kill -0 "$pid" 2> /dev/null || break; sleep 0.1; done; sh -c "$1"; }
 if "${X86_CC:-gcc}" -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--build-id=none -o "$work/loop.elf" \
     "$work/loop.S" 2> "$work/loop.log"; then
     rm -f "$work/loop.in" "$work/on.trace"
     mkfifo "$work/loop.in"
-    timeout -k 5 120 "$TRANSOM" -kernel "$work/loop.elf" -m 32 -display none -monitor stdio < "$work/loop.in" > "$work/loop.log" 2>&1 &
+    timeout -k 5 600 "$TRANSOM" -kernel "$work/loop.elf" -m 32 -display none -monitor stdio < "$work/loop.in" > "$work/loop.log" 2>&1 &
     pid=$!
     exec 3> "$work/loop.in"
     printf 'trace\ntrace bogus\ntrace exec,size=64M,file=%s\n' "$work/on.trace" >&3
@@ -179,7 +179,7 @@ fi
 
 echo "# lockstep"
 verify() {
-    run_for 120 "$work/verify.log" -accel "$1" -verify interp -rtc base=2026-01-01 -m 64 -display none -no-reboot \
+    run_for 600 "$work/verify.log" -accel "$1" -verify interp -rtc base=2026-01-01 -m 64 -display none -no-reboot \
         -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$prot"
 }
 verify tcg
@@ -201,7 +201,7 @@ why=$(why_no_kvm)
 if [ -n "$why" ]; then
     skip "lockstep with KVM" "$why"
 elif [ -f "$real" ]; then
-    run_for 240 "$work/verify-kvm.log" -verify kvm -icount shift=1,sleep=off,stop=3000 -rtc base=2026-01-01 -m 16 \
+    run_for 900 "$work/verify-kvm.log" -verify kvm -icount shift=1,sleep=off,stop=3000 -rtc base=2026-01-01 -m 16 \
         -display none -no-reboot -debugcon null -device isa-debug-exit,iobase=0x501 -bios "$real"
     if grep -q 'no difference in [0-9][0-9]* blocks, [12][0-9][0-9][0-9] instructions' "$work/verify-kvm.log"; then
         pass "lockstep with KVM: $(sed -n 's/.*\(no difference.*\)/\1/p' "$work/verify-kvm.log")"
@@ -217,11 +217,11 @@ if "${X86_CC:-gcc}" -m32 -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000,--buil
     "$work/magic.S" 2> "$work/magic.log"; then
     rm -f "$work/magic.in"
     mkfifo "$work/magic.in"
-    timeout -k 5 60 "$TRANSOM" -magic-break -kernel "$work/magic.elf" -display none -monitor stdio -no-reboot \
+    timeout -k 5 300 "$TRANSOM" -magic-break -kernel "$work/magic.elf" -display none -monitor stdio -no-reboot \
         -device isa-debug-exit,iobase=0x501 < "$work/magic.in" > "$work/magic.log" 2>&1 &
     pid=$!
     exec 3> "$work/magic.in"
-    wait_for 30 "$work/magic.log" 'magic breakpoint on CPU 0' "$pid"
+    wait_for 120 "$work/magic.log" 'magic breakpoint on CPU 0' "$pid"
     # the stop itself is carried out by another thread
     for _ in $(seq 100); do
         echo 'info status' >&3

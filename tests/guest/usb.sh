@@ -18,6 +18,8 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /lib/\$m.ko || echo missing=\$m; done
 END
     cat >> "$dir/root/init" <<'END'
+# the kernel's messages would come in the middle of ours
+until dmesg | grep 'ports detected'; do sleep 0.1; done
 # events DEVICE NAME: one line an input event; 24 bytes each: time, type, code, value
 events() {
     exec 5< "$1"
@@ -52,8 +54,8 @@ start() {
     rm -f "$dir/mon"
     : > "$log"
     mkfifo "$dir/mon"
-    timeout -k 5 400 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$dir/usb.cpio" -m 256 -net none \
-        -append "console=ttyS0 panic=-1" -display none -serial "file:$log" -monitor stdio "$@" \
+    timeout -k 5 1200 "$TRANSOM" -kernel "$demo/vmlinuz" -initrd "$dir/usb.cpio" -m 256 -net none \
+        -append "console=ttyS0 panic=-1 quiet" -display none -serial "file:$log" -monitor stdio "$@" \
         < "$dir/mon" > "$monitor" 2>&1 &
     pid=$!
     exec 8> "$dir/mon"
@@ -67,12 +69,12 @@ finish() {
 
 # expect WHAT PATTERN: it shows on the guest's console
 expect() {
-    if wait_for 200 "$log" "$2" $pid; then pass "usb: $1"; else fail "usb: $1" "no '$2': $(tail_of "$log")"; fi
+    if wait_for 400 "$log" "$2" $pid; then pass "usb: $1"; else fail "usb: $1" "no '$2': $(tail_of "$log")"; fi
 }
 
 # says WHAT COMMAND PATTERN: the monitor answers so
 says() {
-    local at deadline=$((SECONDS + 60))
+    local at deadline=$((SECONDS + 200))
     at=$(stat -c %s "$monitor")
     echo "$2" >&8
     while [ $SECONDS -le $deadline ]; do
@@ -83,7 +85,7 @@ says() {
 }
 
 tablet() {
-    start tablet -usbdevice tablet -vnc "unix:$dir/vnc"
+    start tablet -usbdevice tablet -vnc "unix:${dir#"$top"/}/vnc"
     expect "the kernel finds the controller" 'hub 1-0:1.0: 2 ports detected'
     expect "the kernel finds the tablet" 'listening=tablet,'
     says "info usb" "info usb" 'Device 0\.[0-9]+, Port 1, Speed 12 Mb/s, Product USB Tablet'
@@ -96,7 +98,7 @@ tablet() {
     echo "mouse_move 32767 0 1" >&8
     expect "the edge" 'event=tablet 3 0 32767'
     expect "the wheel" 'event=tablet 2 8 -1'
-    set -- $(python3 "$here/pointer.py" "$dir/vnc" 2>&1)
+    set -- $(python3 "$here/pointer.py" "${dir#"$top"/}/vnc" 2>&1)
     expect "X of a VNC client's pointer ($*)" "event=tablet 3 0 $1[^0-9]"
     expect "Y of a VNC client's pointer" "event=tablet 3 1 $2[^0-9]"
     says "mouse_set of nothing" "mouse_set 7" 'there is no mouse #7'

@@ -31,9 +31,14 @@ cat > "$shots/root/init" <<'END'
 exec < /dev/tty0 > /dev/tty0 2>&1
 printf '\033[2J\033[H\033[?25lType here\r\n\n'
 echo "guest: ready" > /dev/ttyS0
+/bin/busybox stty -icanon
+line=
 while :; do
-    read -r line
-    echo "typed: $line" > /dev/ttyS0
+    IFS= read -r -n 1 key
+    case $key in
+    '') echo "typed: $line" > /dev/ttyS0; line= ;;
+    *) line=$line$key; echo "so far: $line" > /dev/ttyS0 ;;
+    esac
 done
 END
 chmod 755 "$shots/root/init"
@@ -43,9 +48,10 @@ chmod 755 "$shots/root/init"
 exec 9> "$shots/number"
 Xvfb -displayfd 9 -screen 0 1280x1024x24 -nolisten tcp > "$shots/xvfb.log" 2>&1 &
 server=$!
-for _ in $(seq 100); do [ -s "$shots/number" ] && break; sleep 0.1; done
+until [ -s "$shots/number" ] || ! kill -0 "$server" 2> /dev/null; do sleep 0.1; done
 DISPLAY=:$(cat "$shots/number")
-export DISPLAY
+unset WAYLAND_DISPLAY
+export DISPLAY SDL_VIDEODRIVER=x11
 
 # start NAME ARG...: a guest with a monitor on fd 8
 start() {
@@ -55,12 +61,12 @@ start() {
     : > "$log"
     rm -f "$shots/monitor"
     mkfifo "$shots/monitor"
-    timeout -k 5 200 "$TRANSOM" -net none -m 256 -bios bios-256k.bin -name "$name" -monitor stdio -serial "file:$log" \
+    timeout -k 5 1200 "$TRANSOM" -net none -m 256 -bios bios-256k.bin -name "$name" -monitor stdio -serial "file:$log" \
         -kernel "$dir/vmlinuz" -initrd "$shots/root.gz" -append "quiet console=tty0 vt.global_cursor_default=0" "$@" \
         < "$shots/monitor" > "$shots/$name.monitor" 2>&1 &
     pid=$!
     exec 8> "$shots/monitor"
-    wait_for 100 "$log" 'guest: ready' "$pid" && return
+    wait_for 600 "$log" 'guest: ready' "$pid" && return
     fail "viewers: $name" "$(tail_of "$shots/$name.monitor")"
     return 1
 }
@@ -73,7 +79,7 @@ finish() {
 
 # window TITLE: waits for it; sets win
 window() {
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         win=$(xdotool search --onlyvisible --name "$1" 2> /dev/null | tail -n 1)
         [ -n "$win" ] && sleep 1 && xdotool windowfocus "$win" && return
         sleep 0.2
@@ -86,27 +92,36 @@ window() {
 shot() {
     rm -f "$1"
     echo "screendump $1 -f png" >&8
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         [ -s "$1" ] && sleep 0.2 && return
         sleep 0.1
     done
     return 1
 }
 
+# type_text TEXT: a key when the one before has arrived, for a keyboard's buffer is small
+type_text() {
+    local n deadline
+    for ((n = 1; n <= ${#1}; n++)); do
+        deadline=$((SECONDS + 200))
+        xdotool type -- "${1:n - 1:1}"
+        until grep -aqF "so far: ${1:0:n}" "$log" || [ $SECONDS -gt $deadline ]; do sleep 0.05; done
+    done
+    xdotool key Return
+}
+
 # type_and_look: what is typed reaches the guest, and the window shows what it made of it
 type_and_look() {
     sleep 1
     shot "$shots/$name-before.png"
-    xdotool type --delay 80 'Hello, (World) 42!'
-    sleep 0.5
-    xdotool key Return
-    if ! wait_for 30 "$log" 'typed: Hello, \(World\) 42!' "$pid"; then
+    type_text 'Hello, (World) 42!'
+    if ! wait_for 200 "$log" 'typed: Hello, \(World\) 42!' "$pid"; then
         fail "viewers: $name: typing reaches the guest" "$(tail_of "$log")"
         return
     fi
     pass "viewers: $name: typing reaches the guest"
     local why=
-    for _ in $(seq 20); do
+    for _ in $(seq 120); do
         sleep 0.5
         shot "$shots/$name.png" || continue
         if python3 "$here/picdiff.py" "$shots/$name-before.png" "$shots/$name.png" 0 > /dev/null 2>&1; then
@@ -123,8 +138,11 @@ type_and_look() {
 if start window -display sdl; then
     window 'Transom \(window\)' && type_and_look
     echo stop >&8
-    sleep 1
-    title=$(xdotool getwindowname "$win" 2> /dev/null)
+    for _ in $(seq 600); do
+        title=$(xdotool getwindowname "$win" 2> /dev/null)
+        case $title in *'[Paused]'*) break ;; esac
+        sleep 0.2
+    done
     case $title in
     *'[Paused]'*) pass "viewers: the title tells the state" ;;
     *) fail "viewers: the title tells the state" "$title" ;;
@@ -136,14 +154,15 @@ finish
 # the viewer is gone) and shows what the guest shows
 seen_with() {
     name=vnc-$1
-    start "$name" -vnc "unix:$shots/vnc,password=on" -d display -D "$shots/$name.log" || return
-    echo "set_password vnc sesame" >&8
+    start "$name" -vnc "unix:${shots#"$top"/}/vnc,password=on" -d display -D "$shots/$name.log" || return
+    printf 'set_password vnc sesame\nprint 4242\n' >&8
+    wait_for 120 "$shots/$name.monitor" 0x1092 "$pid"       # it is set
     xtigervncviewer -passwd "$shots/passwd" -RemoteResize=0 -AutoSelect=0 -PreferredEncoding="$1" -QualityLevel=9 \
-        "$shots/vnc" > "$shots/$name.viewer" 2>&1 &
+        "${shots#"$top"/}/vnc" > "$shots/$name.viewer" 2>&1 &
     viewer=$!
     window "QEMU \\($name\\)" && type_and_look
     end "$viewer"
-    if wait_for 20 "$shots/$name.log" "vnc:  $2 *: *[1-9]" "$pid"; then
+    if wait_for 120 "$shots/$name.log" "vnc:  $2 *: *[1-9]" "$pid"; then
         pass "viewers: $name: the picture came as $2"
     else
         fail "viewers: $name: the picture came as $2" "$(tail_of "$shots/$name.log")"

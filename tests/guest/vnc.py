@@ -31,6 +31,20 @@ class Machine:
         self.process.wait()
 
 
+def free_display():
+    """A display number of whose two ports nobody listens at either, by the kernel's choice."""
+    while True:
+        with socket.socket() as main, socket.socket() as web:
+            main.bind(('127.0.0.1', 0))
+            port = main.getsockname()[1]
+            try:
+                web.bind(('127.0.0.1', port - 200))
+            except OSError:
+                continue
+            if port >= 5900:
+                return port - 5900
+
+
 def place(server):
     """(host, port) of what query-vnc says"""
     return server['host'], int(server['service'])
@@ -52,12 +66,13 @@ def events(c, client, server):
 
 
 def connections():
-    with Machine('-vnc', '127.0.0.1:90,to=9990,websocket=on') as c:
+    display = free_display()
+    with Machine('-vnc', f'127.0.0.1:{display},to=59635,websocket=on') as c:
         main, web = [s for s in c.value('query-vnc-servers')[0]['server']]
         check('query-vnc', c.value('query-vnc'),
               {'enabled': True, 'host': '127.0.0.1', 'service': main['service'], 'family': 'ipv4', 'auth': 'none',
                'clients': []})
-        check('the port of a display is 5900 and more', int(main['service']) >= 5990)
+        check('the port of a display is 5900 and more', int(main['service']) >= 5900 + display)
         check('the WebSocket has its own', int(web['service']), int(main['service']) - 200)
         check('query-vnc-servers', c.value('query-vnc-servers'), [
             {'id': 'default', 'auth': 'none', 'clients': [],

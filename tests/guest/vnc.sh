@@ -11,5 +11,5 @@ if ! "$TRANSOM" -display help | grep -q '^vnc'; then
 elif ! command -v python3 > /dev/null; then
     skip vnc "no python3"
 else
-    by_python 300 vnc
+    by_python 1200 vnc
 fi

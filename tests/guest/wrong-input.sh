@@ -3,6 +3,7 @@
 set -u
 . "$(dirname "$0")/common.sh"
 unset DISPLAY WAYLAND_DISPLAY
+export SDL_VIDEODRIVER=x11          # where SDL knows other ways to a screen
 
 # wrong NAME PATTERN ARG...: the line must match PATTERN. as: words to start the emulator with
 wrong() {
@@ -10,7 +11,7 @@ wrong() {
     shift 2
     echo "# $name: one line, status 1"
     status=0
-    timeout -k 5 20 ${as:-} "$TRANSOM" -display none "$@" < /dev/null > "$work/wrong.out" 2> "$work/wrong.err" || status=$?
+    timeout -k 5 120 ${as:-} "$TRANSOM" -display none "$@" < /dev/null > "$work/wrong.out" 2> "$work/wrong.err" || status=$?
     lines=$(wc -l < "$work/wrong.err")
     if [ "$status" != 1 ]; then
         fail "$name" "status $status: $(tail_of "$work/wrong.err")"
@@ -23,17 +24,20 @@ wrong() {
     fi
 }
 
-# hold_port PORT: somebody, $busy, listens there on 127.0.0.1. Each has a file of its own: an older one's
-# says "listening" before the new one does.
+# hold_port: somebody, $busy, listens on 127.0.0.1 at $port, which the kernel has chosen (a VNC server's or above)
 hold_port() {
-    python3 -c 'import socket, sys, time
-s = socket.socket()
-s.bind(("127.0.0.1", int(sys.argv[1])))
-s.listen()
-print("listening", flush=True)
-time.sleep(600)' "$1" > "$work/busy.$1" 2> /dev/null &
+    rm -f "$work/busy"
+    python3 -c 'import socket, time
+s = []
+while not s or s[-1].getsockname()[1] < 5900:
+    s.append(socket.socket())
+    s[-1].bind(("127.0.0.1", 0))
+s[-1].listen()
+print(s[-1].getsockname()[1], flush=True)
+time.sleep(100000)' > "$work/busy" 2> /dev/null &
     busy=$!
-    wait_for 60 "$work/busy.$1" listening "$busy"
+    wait_for 120 "$work/busy" '^[0-9]' "$busy"
+    port=$(cat "$work/busy")
 }
 
 kernel=$BUILD/demo/vmlinuz
@@ -75,14 +79,14 @@ if [ -e /dev/kvm ] && $nobody test -x "$TRANSOM" 2> /dev/null && ! $nobody test 
 else
     skip "no permission on /dev/kvm" "no such file, or nobody is forbidden to use it"
 fi
-if [ -w /dev/kvm ]; then           # capabilities by their numbers in linux/kvm.h
+if [ -z "$(why_no_kvm)" ]; then           # capabilities by their numbers in linux/kvm.h
     TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=3 wrong "a KVM without memory" 'lacks user memory' -accel kvm
     TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=9,66 wrong "more vCPUs than KVM has" 'at most 4 vCPUs' -accel kvm -smp 5
     TRANSOM_KVM_PROBE=fast TRANSOM_KVM_LACKS=121 wrong "interrupt chips that KVM lacks" 'kernel-irqchip=split: this KVM' \
         -accel kvm,kernel-irqchip=split
     TRANSOM_KVM_PROBE=fast wrong "an interface that KVM lacks" "no 'kvm-asyncpf'" -accel kvm,kernel-irqchip=off -cpu max,+kvm-asyncpf
 else
-    skip "what a KVM lacks" "no permission on /dev/kvm, or no such file"
+    skip "what a KVM lacks" "$(why_no_kvm)"
 fi
 mkdir -p "$work/huge"
 printf 'mount -t hugetlbfs none "$1" || exit 77\nshift\nexec "$@"\n' > "$work/with-huge"
@@ -124,11 +128,11 @@ wrong "VNC WebSocket without a port" 'websocket goes with' -vnc unix:x,websocket
 wrong "-device on a bus that is none" "there is no PCI bus 'pci.7'" -device edu,bus=pci.7
 wrong "a root port on the i440FX board" 'q35 only' -device pcie-root-port,id=p1
 wrong "VNC with TLS" 'tls-creds: not supported' -vnc :7,tls-creds=x
-wrong "VNC at a host that is none" 'nowhere.invalid' -vnc nowhere.invalid:1
+# no name server is asked for a name with an empty part
+wrong "VNC at a host that is none" 'nowhere..invalid' -vnc nowhere..invalid:1
 wrong "VNC socket that cannot be" 'nowhere' -vnc unix:/nowhere/at/all
-hold_port 5997
-wrong "VNC port in use is named" '5997 is in use' -vnc 127.0.0.1:97
-end "$busy"
+hold_port
+wrong "VNC port in use is named" "port $port is in use" -vnc "127.0.0.1:$((port - 5900))"
 wrong "network back end of an unknown kind" '^transom: -netdev usr: no network back end .*mean user' -netdev usr,id=n
 wrong "-netdev without id" '^transom: -netdev user: id= is missing' -netdev user
 wrong "-nic with a wrong property" 'no property .hostfw. \(did you mean hostfwd' -nic user,hostfw=tcp::1-:2
@@ -140,10 +144,8 @@ wrong "a netdev for two cards" "rtl8139: netdev 'n' is in use by e1000" -netdev 
 wrong "old -net nic with a property it has not" "no property 'vlan'" -net nic,vlan=1
 wrong "-global of an unknown device" 'did you mean e1000' -global e1001.mac=x
 wrong "-global of an unknown property" "did you mean mac" -global e1000.mca=x
-hold_port 5996
-wrong "forwarded port in use is named" 'TCP port 5996: Address already in use' -nic user,hostfwd=tcp:127.0.0.1:5996-:22
-wrong "listening at a port in use names it" '127.0.0.1:5996: Address already in use' -nic socket,listen=127.0.0.1:5996
-end "$busy"
+wrong "forwarded port in use is named" "TCP port $port: Address already in use" -nic "user,hostfwd=tcp:127.0.0.1:$port-:22"
+wrong "listening at a port in use names it" "127.0.0.1:$port: Address already in use" -nic "socket,listen=127.0.0.1:$port"
 wrong "serial port that cannot open" 'nowhere' -serial file:/nowhere/at/all
 wrong "serial to a socket nobody serves" 'nobody' -serial "unix:$work/nobody"
 wrong "-chardev of an unknown kind" "did you mean 'socket'" -chardev sokcet,id=a
@@ -154,8 +156,8 @@ wrong "-mon of an unknown mode" 'mode is readline or control' -chardev null,id=a
 wrong "two users of one character device" 'in use \(mux=on' -chardev null,id=a -mon a -serial chardev:a
 wrong "-qmp nowhere" 'No such file' -qmp unix:/no/where,server=on,wait=off
 wrong "TLS" 'tls-creds is not supported' -chardev socket,id=a,port=1,server=on,tls-creds=t
-wrong "serial port in use is named" 'port [0-9]+ is already in use' \
-    -serial tcp:127.0.0.1:45678,server=on,wait=off -serial tcp:127.0.0.1:45678,server=on,wait=off
+wrong "serial port in use is named" "port $port is already in use" -serial "tcp:127.0.0.1:$port,server=on,wait=off"
+end "$busy"
 wrong "memory of another size" '-m says' -object memory-backend-ram,id=r,size=1M -machine memory-backend=r -m 32
 wrong "an object of an unknown kind" "kind 'iothread' is not supported" -object iothread,id=t
 wrong "a secret that is not there" 'No such file' -object secret,id=s,file=/no/where
@@ -173,7 +175,7 @@ full() {
     local name=$1
     shift
     status=0
-    timeout -k 5 20 "$@" > /dev/full 2> "$work/wrong.err" < /dev/null || status=$?
+    timeout -k 5 120 "$@" > /dev/full 2> "$work/wrong.err" < /dev/null || status=$?
     if [ "$status" = 1 ] && [ "$(wc -l < "$work/wrong.err")" = 1 ] && grep -q 'standard output: ' "$work/wrong.err"; then
         pass "$name"
     else
@@ -188,7 +190,7 @@ full "what an image is, onto a full disk" "$TRANSOM-img" info "$work/empty"
 lost() {
     local name=$1
     shift
-    run_for 60 "$work/lost" -bios "$BUILD/tests/guest/prot.bin" -display none -device isa-debug-exit -no-reboot "$@"
+    run_for 300 "$work/lost" -bios "$BUILD/tests/guest/prot.bin" -display none -device isa-debug-exit -no-reboot "$@"
     if [ "$status" = 33 ] && [ "$(grep -c 'No space left on device' "$work/lost")" = 1 ]; then
         pass "$name"
     else
@@ -205,7 +207,7 @@ fi
 # no file of its own gets the number of one that was closed
 "$TRANSOM" -display none -S -m 16 -pidfile "$work/closed.pid" 0<&- 1>&- 2>&- &
 closed=$!
-wait_for 60 "$work/closed.pid" "^$closed\$" "$closed"
+wait_for 120 "$work/closed.pid" "^$closed\$" "$closed"
 taken=$(for fd in 0 1 2; do readlink "/proc/$closed/fd/$fd"; done | sort -u)
 if [ "$taken" = /dev/null ]; then pass "without standard files"; else fail "without standard files" "$taken"; fi
 end "$closed"

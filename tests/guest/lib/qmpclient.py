@@ -13,7 +13,7 @@ import time
 
 TRANSOM, DIR = sys.argv[1], sys.argv[2]
 SUITE = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-WAIT = 60          # longest time that anything may take
+WAIT = 200         # longest time that anything may take
 
 
 class Client:

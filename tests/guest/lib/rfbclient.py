@@ -82,7 +82,7 @@ def response(challenge, password):
 class Rfb:
     """Connected to @to: (host, port), a path, or a socket; let in; @password is asked for one"""
 
-    def __init__(self, to, password=None, websocket=False, shared=True, wait=60):
+    def __init__(self, to, password=None, websocket=False, shared=True, wait=200):
         if isinstance(to, socket.socket):
             self.sock = to
         else:
