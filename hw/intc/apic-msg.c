@@ -41,15 +41,13 @@ static bool match_logical(const struct lapic *a, uint32_t dest)
 
 static bool matches(const struct lapic *a, const struct apic_msg *msg)
 {
-    uint32_t id = a->vcpu->apic_id;
-
     if (!lapic_enabled(a))
         return false;
     if (msg->dest == (msg->wide ? DEST_ALL32 : DEST_ALL8))
         return true;
     if (msg->destmode == APIC_LOGICAL)
         return match_logical(a, msg->dest);
-    return msg->dest == (lapic_x2(a) ? id : (id & 0xff));
+    return msg->dest == lapic_id(a);
 }
 
 /* Of the APICs that match, the one that works at the lowest priority. */
@@ -172,9 +170,9 @@ int apic_send_to_ids(struct machine *m, const uint64_t map[2], uint32_t first, u
     machine_lock(m);
     for (unsigned i = 0; i < m->n_vcpus; i++) {
         struct lapic *a = m->vcpus[i]->lapic;
-        uint32_t at = m->vcpus[i]->apic_id - first;
+        uint32_t at = a ? lapic_id(a) - first : ~0u;
 
-        if (a && at < 128 && (map[at / 64] >> at % 64 & 1) && lapic_enabled(a))
+        if (at < 128 && (map[at / 64] >> at % 64 & 1) && lapic_enabled(a))
             n += lapic_accept(a, delivery, icr & ICR_VECTOR, APIC_EDGE);
     }
     machine_unlock(m);

@@ -41,6 +41,7 @@ struct lapic {
     uint64_t base;                      /* IA32_APIC_BASE */
     uint64_t irr[4], isr[4], tmr[4];    /* bit n of the 256: word n/64 */
     uint32_t tpr, svr, ldr, dfr;
+    uint8_t xapic_id;                   /* ID register of the xAPIC; software may change it */
     uint32_t esr, esr_new;              /* as read; gathered since */
     uint32_t lvt[LVT_COUNT];
     uint64_t icr;
@@ -67,6 +68,12 @@ static inline bool lapic_enabled(const struct lapic *a)
 static inline bool lapic_x2(const struct lapic *a)
 {
     return a->base & BASE_X2APIC;
+}
+
+/* What physical destinations call it now. */
+static inline uint32_t lapic_id(const struct lapic *a)
+{
+    return lapic_x2(a) ? a->vcpu->apic_id : a->xapic_id;
 }
 
 static inline bool lapic_sw_enabled(const struct lapic *a)

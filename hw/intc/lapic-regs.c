@@ -99,7 +99,9 @@ static bool xapic_reg_write(struct lapic *a, unsigned reg, uint32_t val)
     case R_ICR_HIGH:
         a->icr = (a->icr & 0xffffffffull) | (uint64_t)(val & 0xff000000u) << 32;
         return true;
-    case R_ID: /* read-only since Nehalem */
+    case R_ID: /* on newer Intel processors read-only; SDM: "Local APIC ID" calls it model specific */
+        a->xapic_id = val >> 24;
+        return true;
     case R_VERSION:
         return true;
     }
@@ -158,7 +160,7 @@ static bool xapic_reg_read(struct lapic *a, unsigned reg, uint32_t *val)
 {
     *val = 0;
     switch (reg) {
-    case R_ID:       *val = a->vcpu->apic_id << 24; return true;
+    case R_ID:       *val = (uint32_t)a->xapic_id << 24; return true;
     case R_DFR:      *val = a->dfr; return true;
     case R_ICR:      *val = a->icr; return true;
     case R_ICR_HIGH: *val = a->icr >> 32; return true;

@@ -32,7 +32,7 @@ static void get_set(const uint8_t *page, unsigned reg, uint64_t set[4])
 void lapic_get_page(const struct lapic *a, uint8_t *page)
 {
     memset(page, 0, LAPIC_PAGE_BYTES);
-    put(page, R_ID, lapic_x2(a) ? a->vcpu->apic_id : a->vcpu->apic_id << 24);
+    put(page, R_ID, lapic_x2(a) ? a->vcpu->apic_id : (uint32_t)a->xapic_id << 24);
     put(page, R_VERSION, (LVT_COUNT - 1) << 16 | 0x14);
     put(page, R_TPR, a->tpr);
     put(page, R_LDR, a->ldr);
@@ -56,6 +56,7 @@ void lapic_set_page(struct lapic *a, uint64_t base, const uint8_t *page)
     lapic_silence(a);
     __atomic_store_n(&a->base, base, __ATOMIC_RELAXED);
     __atomic_store_n(&a->tpr, get(page, R_TPR), __ATOMIC_RELAXED);
+    a->xapic_id = lapic_x2(a) ? a->vcpu->apic_id : get(page, R_ID) >> 24;
     a->ldr = get(page, R_LDR);
     a->dfr = get(page, R_DFR);
     a->svr = get(page, R_SVR);

@@ -339,6 +339,7 @@ bool lapic_set_base(struct lapic *a, uint64_t val)
         val = (val & ~(uint64_t)BASE_BSP) | (old & BASE_BSP);
         __atomic_store_n(&a->base, val, __ATOMIC_RELAXED);
         if ((old & BASE_ENABLE) && !(val & BASE_ENABLE)) {
+            a->xapic_id = a->vcpu->apic_id;      /* INIT leaves it alone */
             lapic_init_state(a);
         } else if ((old ^ val) & BASE_X2APIC) {
             a->icr &= 0xffffffff;
@@ -406,6 +407,7 @@ static void lapic_reset(struct device *d)
     a->base = LAPIC_BASE | BASE_ENABLE | (bsp ? BASE_BSP : 0);
     a->sipi_vector = 0;
     a->pv_eoi = 0;
+    a->xapic_id = a->vcpu->apic_id;
     lapic_init_state(a);
     if (bsp)
         a->lvt[LVT_LINT0] = APIC_EXTINT << LVT_DELMOD_POS;

@@ -555,6 +555,27 @@ Test(lapic_pv_eoi, off_or_nowhere)
     cr_assert_not(lapic_set_pv_eoi(a, WORD | 2), "reserved");
 }
 
+/* Several may have the same ID; an IPI to it reaches them all. */
+Test(lapic, id_can_be_changed)
+{
+    for (int i = 0; i < 2; i++)
+        lapic_mmio_write(b.v[i].lapic, ID, 0x42ffffff, 4);
+    cr_assert_eq(rd(ID), 0x42000000);
+    ipi(0x42, 0x4050);
+    cr_assert(wants(0) && wants(1) && !wants(2) && !wants(3));
+    cr_assert(ack(0) == 0x50 && ack(1) == 0x50);
+    ipi(1, 0x4060);
+    cr_assert_not(wants(0) || wants(1));
+    lapic_cpu_init(b.v[1].lapic);
+    cr_assert_eq(lapic_mmio_read(b.v[1].lapic, ID, 4), 0x42000000, "INIT leaves it alone");
+    cr_assert(lapic_set_base(b.v[1].lapic, LAPIC_BASE));
+    cr_assert(lapic_set_base(b.v[1].lapic, LAPIC_BASE | 1 << 11));
+    cr_assert_eq(lapic_mmio_read(b.v[1].lapic, ID, 4), 0x01000000, "being switched off does not");
+    cr_assert(lapic_set_base(a, LAPIC_BASE | 3 << 10));
+    apic_deliver_x2(b.m, 0, APIC_PHYSICAL, APIC_FIXED, 0x70, APIC_EDGE);
+    cr_assert(wants(0), "the x2APIC has another one");
+}
+
 Test(lapic, one_interrupt_to_many)
 {
     static const uint64_t odd[2] = { 0xa, 0 }, far[2] = { 0, 1 };
