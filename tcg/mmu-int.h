@@ -40,7 +40,24 @@ static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tc
 {
     const uint64_t *e = map_slot(m, m->cur, v, ACC_READ, vpn_of(va));
 
-    return unlikely(m->narrow && e[MAP_TAG] != narrow_tag(va)) ? 0 : e[k];
+    return unlikely(m->narrow && e[MAP_TAG] != narrow_tag(va)) ? 0 : k == ACC_EXEC ? (uint32_t)e[k] : e[k];
+}
+
+typedef uint16_t __attribute__((may_alias)) map16_t;
+typedef uint32_t __attribute__((may_alias)) map32_t;
+
+/** map_set() - word @k of the entry at @e, that of @va, becomes @val; 0: nothing is known (@va does not matter) */
+static inline void map_set(uint64_t *e, unsigned k, uint64_t va, uint64_t val)
+{
+    uint16_t limit = (uint16_t)((va | PAGE_MASK) + 2 - LIMIT_BYTES);
+
+    if (k == ACC_EXEC) {     /* the other half is not its own */
+        *(map32_t *)&e[k] = (uint32_t)val;
+        return;
+    }
+    e[k] = val;
+    if (k != MAP_BESIDE)
+        *(map16_t *)((uint8_t *)e + MAP_LIMIT(k)) = val ? limit : 0;
 }
 
 #else   /* hashed: one set, tags compared, a flush empties it */
@@ -112,7 +129,7 @@ static inline bool beside_hit(struct tcg_cpu *cpu, enum tcg_view view, uint64_t 
     p->rom = false;
     p->has_code = __atomic_load_n(&cpu->tcg->pages[p->page].code_bits, __ATOMIC_RELAXED) != 0;
     if (!p->has_code)
-        e[ACC_WRITE] = (uintptr_t)p->host - va;
+        map_set(e, ACC_WRITE, va, (uintptr_t)p->host - va);
     return true;
 }
 

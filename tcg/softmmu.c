@@ -151,19 +151,16 @@ static void drop_everything(struct tcg_mmu *m)
     m->flushes++;
 }
 
-static bool is_beside(uint64_t slot)
-{
-    return slot % (MAP_WORDS * 8) == MAP_BESIDE * 8;
-}
+/* Entry and word of a node's slot. */
+static inline uint64_t *slot_entry(uint64_t slot) { return (uint64_t *)(slot & ~(MAP_WORDS * 8ull - 1)); }
+static inline unsigned slot_word(uint64_t slot) { return slot / 8 % MAP_WORDS; }
 
 /* The write word may have been made from the fourth and have no node of its own. */
 static void slot_clear(uint64_t slot)
 {
-    uint64_t *w = (uint64_t *)slot;
-
-    if (is_beside(slot))
-        w[ACC_WRITE - MAP_BESIDE] = 0;
-    *w = 0;
+    if (slot_word(slot) == MAP_BESIDE)
+        map_set(slot_entry(slot), ACC_WRITE, 0, 0);
+    map_set(slot_entry(slot), slot_word(slot), 0, 0);
 }
 
 static void journal_empty(struct tcg_mmu *m, uint32_t *head)
@@ -368,14 +365,13 @@ static void drop_writes(struct tcg_mmu *m, uint32_t page, unsigned keep)
 
     for (uint32_t n = m->page_head[page]; n; n = next) {
         struct mmu_node *nd = &m->nodes[n - 1];
-        uint64_t *w = (uint64_t *)nd->slot;
 
         next = nd->next_page;
-        if (!keep || !is_beside(nd->slot) || !*w) {
+        if (!keep || slot_word(nd->slot) != MAP_BESIDE || !*(uint64_t *)nd->slot) {
             slot_clear(nd->slot);
             continue;
         }
-        w[ACC_WRITE - MAP_BESIDE] = 0;
+        map_set(slot_entry(nd->slot), ACC_WRITE, 0, 0);
         nd->next_page = kept;
         kept = n;
         keep--;
@@ -460,7 +456,7 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, unsigned k, uint64
         bloom_add(s->large_bloom, vpn_of(va) >> 9 ^ 1);
     if (f->global)
         bloom_add(s->global_bloom, f->page_shift > 12 ? vpn_of(va) | 511 : vpn_of(va));
-    *slot = val;
+    map_set(slot - k, k, va, val);
 #else
     struct mmu_hash_entry *h = &m->hash[view][k][vpn_of(va) & (MMU_HASH - 1)];
     h->tag = vpn_of(va) + 1;

@@ -20,6 +20,8 @@
  * absent. The fourth word is for a page that could be written but for its code: where
  * it is and which, so that a store beside the code needs no walk. The inline path is
  *   rorx d, address, 7 ; and d, MAP_MASK ; mov d, base[d + kind * 8]
+ * The third word's upper half has limits for reads and writes: an access of up to 8 bytes whose address is below
+ * lies in the page, which is in the map (of both only the low 16 bits count; 0: it is not in the map).
  * An address-space set has VIEW_COUNT views.
  */
 #define PAGE_BITS 12
@@ -30,6 +32,8 @@
 #define MAP_SHIFT 7                                   /* PAGE_BITS - log2(bytes of a page's words) */
 #define MAP_MASK (((1ull << MAP_VPN_BITS) - 1) << 5)
 #define MAP_VIEW_BYTES (8ull * MAP_WORDS << MAP_VPN_BITS) /* 2 TiB of address space */
+#define MAP_LIMIT(k) (8 * ACC_EXEC + 4 + 2 * (k))     /* bytes into the entry, for ACC_READ and ACC_WRITE */
+#define LIMIT_BYTES 8                                 /* accesses of more have to be checked otherwise */
 #define MAP_SETS 8
 #define MAP_SETS_ALL 20   /* of all vCPUs: 120 TiB of the host's 128 */
 /*

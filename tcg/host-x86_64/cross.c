@@ -6,6 +6,8 @@
  * struct, into which the ends of both pages are copied before a read, and from which each page takes its
  * bytes after a write, no other bytes being written. Both pages are known to be accessible by then.
  *
+ * The thunk also serves what lies in one page but beyond the limit that the page map has for accesses of up to 8 bytes.
+ *
  * An access that wraps, or passes a multiple of 4 GiB (the canonical halves end at such), is left to C.
  */
 #define _GNU_SOURCE
@@ -46,6 +48,43 @@ static void ret_zf(struct code *c, bool z)
     e8(c, 0xc3);
 }
 
+/* Jump when the address in RCX is not canonical; RAX is lost. */
+static uint8_t *check_canonical(struct code *c)
+{
+    mov_rr(c, 8, RAX, RCX);
+    ins(c, 8, 0xc1, 7, o_reg(RAX));                  /* sar rax, 47: 0 or -1 */
+    e8(c, 47);
+    alu_imm(c, 8, ALU_ADD, o_reg(RAX), 1);
+    alu_imm(c, 8, ALU_CMP, o_reg(RAX), 1);
+    return jcc32(c, 7);
+}
+
+/* RDI = 2 if it writes, 0 else */
+static void find_kind(struct code *c)
+{
+    ins(c, 4, X0F | 0xb6, RDI, desc(0));
+    ins(c, 4, 0xc1, 5, o_reg(RDI));                  /* shr: SLOW_LEAD_W */
+    e8(c, 6);
+    alu_rm(c, 1, ALU_OR, RDI, desc(1));
+    alu_imm(c, 4, ALU_AND, o_reg(RDI), SLOW_WRITE >> 8);
+}
+_Static_assert(ACC_WRITE == ACC_READ + 1 && SLOW_WRITE == 2 << 8 && SLOW_LEAD_W == 2 << 6, "find_kind()");
+
+/* @r = where the page map has the entry of address @at */
+static void find_entry(struct code *c, int r, int at_reg)
+{
+    rorx(c, 8, r, o_reg(at_reg), MAP_SHIFT);
+    ins(c, 8, 0x23, r, env(offsetof(struct tcg_cpu, map_mask)));
+}
+
+/* @r = host - guest for the entry there, RDI as find_kind() has it; jump when it is not in the map */
+static uint8_t *find_delta(struct code *c, int r)
+{
+    ins(c, 8, XGS | 0x8b, r, at(r, RDI, 2, ACC_READ * 8));
+    ins(c, 8, 0x85, r, o_reg(r));
+    return jcc32(c, 4);
+}
+
 /*
  * RCX, RDX: address of the first and the last byte. Then RSI, RDX: host - guest of both pages, and ZF says
  * whether they are the same; RDI: 2 if it writes, 0 else. Jumps: to @one when the bytes are in the same page, to
@@ -61,30 +100,32 @@ static void find_both(struct code *c, uint8_t **one, uint8_t *none[4])
     ins(c, 8, 0xc1, 5, o_reg(RAX));                  /* shr rax, 32 */
     e8(c, 32);
     none[0] = jcc32(c, 5);
-    mov_rr(c, 8, RAX, RCX);
-    ins(c, 8, 0xc1, 7, o_reg(RAX));                  /* sar rax, 47: 0 or -1 */
-    e8(c, 47);
-    alu_imm(c, 8, ALU_ADD, o_reg(RAX), 1);
-    alu_imm(c, 8, ALU_CMP, o_reg(RAX), 1);
-    none[1] = jcc32(c, 7);
-    rorx(c, 8, RSI, o_reg(RCX), MAP_SHIFT);
-    ins(c, 8, 0x23, RSI, env(offsetof(struct tcg_cpu, map_mask)));
-    rorx(c, 8, RDX, o_reg(RDX), MAP_SHIFT);
-    ins(c, 8, 0x23, RDX, env(offsetof(struct tcg_cpu, map_mask)));
-    ins(c, 4, X0F | 0xb6, RDI, desc(0));
-    ins(c, 4, 0xc1, 5, o_reg(RDI));                  /* shr: SLOW_LEAD_W */
-    e8(c, 6);
-    alu_rm(c, 1, ALU_OR, RDI, desc(1));
-    alu_imm(c, 4, ALU_AND, o_reg(RDI), SLOW_WRITE >> 8);
-    ins(c, 8, XGS | 0x8b, RSI, at(RSI, RDI, 2, ACC_READ * 8));
-    ins(c, 8, 0x85, RSI, o_reg(RSI));
-    none[2] = jcc32(c, 4);
-    ins(c, 8, XGS | 0x8b, RDX, at(RDX, RDI, 2, ACC_READ * 8));
-    ins(c, 8, 0x85, RDX, o_reg(RDX));
-    none[3] = jcc32(c, 4);
+    none[1] = check_canonical(c);
+    find_entry(c, RSI, RCX);
+    find_entry(c, RDX, RDX);
+    find_kind(c);
+    none[2] = find_delta(c, RSI);
+    none[3] = find_delta(c, RDX);
     alu_rm(c, 8, ALU_CMP, RSI, o_reg(RDX));
 }
-_Static_assert(ACC_WRITE == ACC_READ + 1 && SLOW_WRITE == 2 << 8 && SLOW_LEAD_W == 2 << 6, "find_both()");
+
+/*
+ * The access, or the group, is in one page, in which RCX is. When that is in the map after all, it was only beyond the
+ * limit of accesses of LIMIT_BYTES.
+ */
+static void try_one(struct code *c)
+{
+    uint8_t *none[2];
+
+    none[0] = check_canonical(c);
+    find_entry(c, RSI, RCX);
+    find_kind(c);
+    none[1] = find_delta(c, RSI);
+    mov_store(c, env(SLOW_OFF(delta)), RSI);
+    ret_zf(c, false);
+    patch32(none[0], c->p);
+    patch32(none[1], c->p);
+}
 
 /* For the profile, behind find_both(). RAX and flags are lost. */
 static void count(struct code *c)
@@ -215,9 +256,11 @@ void cross_slow(struct code *c, const struct tcg *t)
     ret_zf(c, false);
     patch32(lead, c->p);
     emit_lead(c, &one[1], &misaligned);
-    patch32(misaligned, c->p);
     patch32(one[0], c->p);
     patch32(one[1], c->p);
+    if (!t->profile)         /* which counts these, too */
+        try_one(c);
+    patch32(misaligned, c->p);
     patch32(other, c->p);
     for (unsigned i = 0; i < 4; i++)
         patch32(none[i], c->p);

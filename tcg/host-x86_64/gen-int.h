@@ -58,15 +58,15 @@ struct stub {
     uint8_t kind;
     int8_t t, c;             /* MEM: address and delta registers */
     uint8_t size;
-    bool write, read, check_cross;
+    bool write, read;
     uint8_t thunk;           /* FAULT, VEC, JUMP: where to */
     uint8_t slot;            /* LINK, SIDE */
     uint32_t branch;         /* JUMP: env->branch */
     uint8_t align;           /* MEM: required alignment, 0 none; the host checks it, but for a mask's */
     int32_t pcoff;
     bool linear;             /* JUMP: t has the linear address instead */
-    uint8_t *from[5];        /* rel32s to patch to the stub's start; MEM: [0] misaligned or crosses the page, [1] miss, [2] align */
-    uint8_t *lookup, *op, *after; /* MEM; op: FAULT too */
+    uint8_t *from[5];        /* rel32s to patch to the stub's start; MEM: [0] crosses the page, [1] miss, [2] align */
+    uint8_t *op, *after;     /* MEM; op: FAULT too */
     bool fpe;                /* FAULT: a host fault at op comes here */
     struct recipe rec;       /* MEM, FAULT: F is only to be had this way */
     bool after_call;         /* FAULT: the helper has left pcbase and pcoff as they are to be */

@@ -1,15 +1,18 @@
 /*
  * mem.c - guest memory operands: inline page-map look-up, out-of-line misses
  *
- *   [test  t, size-1 ; jnz misaligned]         2, 4 and 8 bytes; out of line: does it cross the page?
- *   [lea   c, t + size-1 ; xor c, t ; test ch, 16 ; jnz miss]   other sizes over 1: likewise
- * lookup:                                      Not when the operation itself wants alignment.
  *   rorx  c, t, 7 ; and c, [mask]              page number of a 48-bit address, times 32
- *   mov   c, gs:[c + kind*8]                   host - guest, or 0
- *   test  c, c ; jz miss
+ *   cmp   t.w, gs:[c + limit] ; jae miss       2 to 8 bytes: is it in the map, and before the last places of its page?
+ *   mov   c, gs:[c + kind*8]                   host - guest
  * op:
  *   the operation on [t + c]
  * after:
+ *
+ * More bytes are checked apart from the map, unless the operation itself wants alignment; a single one need not be:
+ *   [lea   c, t + size-1 ; xor c, t ; test ch, 16 ; jnz miss]
+ *   rorx  c, t, 7 ; and c, [mask]
+ *   mov   c, gs:[c + kind*8] ; test c, c ; jz miss     0: not in the map
+ * The last few bytes of a page are beyond the limit for accesses of less than 8: the slow path's thunk looks again.
  *
  * A carried access (group.c) compares its address with where the page of the round before ends:
  *   cmp t, [limit] ; jae refill ; mov c, [delta]
@@ -59,15 +62,20 @@ static void tag_compare(struct code *c, int t, int d)
     e8(c, NARROW_TAG_SHIFT);
 }
 
+/* @d = where the entry of the address in @t is in the map; @d is not @t */
+static void map_index(struct code *c, int t, int d)
+{
+    rorx(c, 8, d, o_reg(t), MAP_SHIFT);
+    ins(c, 8, 0x23, d, ENV(map_mask));            /* and d, mask */
+}
+
 /* @d = word @k of the entry of the address in @t, or 0; @d is not @t */
 void map_lookup(struct gen *g, int t, int d, enum tcg_access k)
 {
     struct code *c = &g->c;
     unsigned size = k == ACC_EXEC ? 4 : 8;
 
-    vex(c, 3, 3, 1, 0, 0xf0, d, 0, o_reg(t));     /* rorx d, t, 7 */
-    e8(c, MAP_SHIFT);
-    ins(c, 8, 0x23, d, ENV(map_mask));            /* and d, mask */
+    map_index(c, t, d);
     if (g->t->narrow)
         tag_compare(c, t, d);
     ins(c, size, XGS | 0x8b, d,
@@ -121,20 +129,43 @@ static void check_alone(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
-    if (s->align > 1) {
-        if (!s->mask)        /* the host's own instruction wants it, too */
-            return;
+    if (s->align <= 1) {
+        if (s->size > 1)
+            s->from[0] = check_span(g, s->t, s->c, 0, s->size);
+    } else if (s->mask) {    /* else the host's own instruction wants it, too */
         ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));
         e8(c, s->align - 1u);
         s->from[2] = jcc32(c, 5);
-    } else if (s->size == 2 || s->size == 4 || s->size == 8) {
-        ins(c, 1, 0xf6 | XBM, 0, o_reg(s->t));   /* test t.b, bytes - 1 */
-        e8(c, s->size - 1u);
-        s->from[0] = jcc32(c, 5);
-        s->check_cross = true;
-    } else if (s->size > 1) {
-        s->from[0] = check_span(g, s->t, s->c, 0, s->size);
     }
+}
+
+/* Is it enough to compare the address with the map's limit? */
+static bool by_limit(const struct gen *g, const struct stub *s)
+{
+    return !g->t->narrow && s->align <= 1 && s->lo == 0 && s->hi > 1 && s->hi <= LIMIT_BYTES;
+}
+
+/* Look-up in the map, from which the stub is reached on a miss; @limit: by_limit() */
+static void find_page(struct gen *g, struct stub *s, bool limit)
+{
+    struct code *c = &g->c;
+    enum tcg_access k = s->write || s->lead_w ? ACC_WRITE : ACC_READ;
+
+    if (limit) {
+        struct opn entry = { .kind = ON_MEM, .base = s->c, .index = NOREG };
+
+        map_index(c, s->t, s->c);
+        entry.disp = MAP_LIMIT(k);
+        ins(c, 2, XGS | 0x3b, s->t, entry);
+        s->from[1] = jcc32(c, 3);
+        entry.disp = k * 8;
+        ins(c, 8, XGS | 0x8b, s->c, entry);
+    } else {
+        map_lookup(g, s->t, s->c, k);
+        ins(c, 8, 0x85, s->c, o_reg(s->c));
+        s->from[1] = jcc32(c, 4);
+    }
+    s->op = c->p;
 }
 
 #define CARRY(n, f) o_env(offsetof(struct tcg_cpu, carry[0].f) + (size_t)((n) - 1) * 16)
@@ -193,8 +224,6 @@ static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
 /* Checks and look-up for the access that @s describes, by @op. */
 static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *s)
 {
-    struct code *c = &g->c;
-
     g->mem = s;
     s->lead = op->grp >= GRP_LEAD;
     s->lead_w = op->grp == GRP_LEAD_W;
@@ -206,15 +235,15 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
         return in_known_page(g, op, s);
     if (op->carry && op->carry <= TCG_N_CARRY)
         return carried(g, op, s);
-    if (s->lead && op->carry != CARRY_INSIDE)
+    if (op->carry == CARRY_INSIDE || by_limit(g, s)) {
+        find_page(g, s, op->carry != CARRY_INSIDE);
+        return o_mem(s->t, s->c);
+    }
+    if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
-    else if (op->carry != CARRY_INSIDE)
+    else
         check_alone(g, s);
-    s->lookup = c->p;
-    map_lookup(g, s->t, s->c, s->write || s->lead_w ? ACC_WRITE : ACC_READ);
-    ins(c, 8, 0x85, s->c, o_reg(s->c));
-    s->from[1] = jcc32(c, 4);
-    s->op = c->p;
+    find_page(g, s, false);
     return o_mem(s->t, s->c);
 }
 
@@ -438,13 +467,6 @@ static void emit_mem_stub(struct gen *g, struct stub *s)
         none = emit_misaligned(g, s);
     if (s->from[0])
         patch32(s->from[0], c->p);
-    if (s->check_cross) {    /* bit 12 of the last byte's address differs from the first's */
-        lea(g, 4, s->c, s->t, NOREG, 0, s->size - 1);
-        ins(c, 4, 0x33, s->c, o_reg(s->t));
-        ins(c, 1, 0xf6, 0, o_reg(s->c + 4));         /* test AH, CH or DH */
-        e8(c, PAGE_SIZE >> 8);
-        patch32(jcc32(c, 4), s->lookup);
-    }
     miss = c->p;
     patch32(s->from[1], miss);
     if (none)
