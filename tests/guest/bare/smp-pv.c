@@ -142,7 +142,7 @@ static void test_send_ipi(void)
 {
     u64 low = 0, high = 0;
     u32 before = counts_of_all(), first = cpus[1].apic_id, ok = 1;
-    u64 until = rdtsc() + 4000000000ull;
+    u64 until = rdtsc() + 400000000000ull;
 
     for (u32 i = 1; i < n_cpus; i++) {
         u32 at = cpus[i].apic_id - first;
@@ -189,7 +189,7 @@ static void look_and_sleep(u32 cpu)
 
 static void flush_sleeper(u32 cpu)
 {
-    u64 until = rdtsc() + 4000000000ull;
+    u64 until = rdtsc() + 400000000000ull;
     u8 was;
 
     if (cpu)

@@ -15,7 +15,7 @@ enum { MSR_BASE = 0x1b, BASE_X2 = 1 << 10, MSR_X2_ID = 0x802, MSR_X2_EOI = 0x80b
 enum { ICR_LOWEST = 0x100, ICR_NMI = 0x400, ICR_INIT = 0x500, ICR_SIPI = 0x600, ICR_LOGICAL = 0x800,
        ICR_ASSERT = 0x4000, ICR_SELF = 1 << 18, ICR_ALL = 2 << 18, ICR_OTHERS = 3 << 18 };
 #define APIC(r) (*(volatile u32 *)(0xfee00000ul + (r)))
-#define PATIENCE 4000000000ull           /* TSC ticks without anything happening */
+#define PATIENCE 400000000000ull         /* TSC ticks without anything happening */
 
 struct cpu cpus[MAX_CPUS];
 u32 n_cpus;

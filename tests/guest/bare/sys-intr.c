@@ -64,7 +64,7 @@ static u32 wait_for(u32 count)
     u8 last = cmos(0);
 
     asm volatile("sti");
-    while (n_order < count && seconds < 3) {
+    while (n_order < count && seconds < 120) {
         for (u32 i = 0; i < 200 && n_order < count; i++)
             asm volatile("pause" : : : "memory");
         seconds += cmos(0) != last;
@@ -345,7 +345,7 @@ static void test_pic(void)
     outb(0x40, 1);
     outb(0x21, 0xfa);
     outb(0xa1, 0xfe);
-    for (u32 i = 0; i < 3000000 && (irr & 5) != 5; i++) {
+    for (u32 i = 0; i < 1000000000 && (irr & 5) != 5; i++) {
         outb(0x20, 0x0a);
         irr = inb(0x20);
     }

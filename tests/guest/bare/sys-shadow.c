@@ -217,7 +217,7 @@ static void test_disk_dma(void)
     outb(0x1f5, 0);
     outb(0x1f7, 0xc8);
     outb(bm, 9);
-    for (u32 i = 0; i < 10000000 && ((inb(0x3f6) & 0x88) || (inb(bm + 2) & 1)); i++)
+    for (u32 i = 0; i < 1000000000 && ((inb(0x3f6) & 0x88) || (inb(bm + 2) & 1)); i++)
         status = run(CODE_AT + 1);
     outb(bm, 0);
     check("the disk controller has read", (inb(0x1f7) & 0x89) | (inb(bm + 2) & 2), 0);
