@@ -9,26 +9,26 @@
 
 static void compact(struct ir_block *b)
 {
-    unsigned n = 0;
+    struct ir_op *end = b->ops + b->n_ops, *to = b->ops;
 
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        if (b->ops[i].opc == IR_GONE)
-            continue;
-        if (n != i)
-            b->ops[n] = b->ops[i];
-        n++;
-    }
-    b->n_ops = n;
+    while (to < end && to->opc != IR_GONE)
+        to++;
+    for (const struct ir_op *op = to; op < end; op++)
+        if (op->opc != IR_GONE)
+            *to++ = *op;
+    b->n_ops = (unsigned)(to - b->ops);
 }
 
 /* ---- flags ---------------------------------------------------------------- */
 
-/* an operation that only exists for its flags, or for nothing */
-static bool is_pointless(const struct ir_op *op)
+/* F bits live behind @op, a label, a jump or a way out, when @live are behind it in order */
+static uint8_t live_behind(const struct ir_op *op, uint8_t live, const uint8_t *at_label)
 {
-    const struct ir_info *inf = ir_op_info(op->opc);
-
-    return !inf->outs && !(inf->attr & IRA_SIDE) && !op->wf;
+    if (op->opc == IR_LABEL)
+        return live;
+    if (op->opc == IR_BR)
+        return at_label[op->label];
+    return ir_is_branch(op) ? live | at_label[op->label] : IRF_ALL;
 }
 
 /**
@@ -45,30 +45,25 @@ void ir_dead_flags(struct ir_block *b, bool prune)
     bool removed = false;
 
     memset(at_label, IRF_ALL, b->n_labels);    /* what a backward branch finds */
-    for (unsigned i = b->n_ops; i-- > 0;) {
-        struct ir_op *op = &b->ops[i];
+    for (struct ir_op *op = b->ops + b->n_ops; op-- > b->ops;) {
+        unsigned attr = ir_op_info(op->opc)->attr;
 
-        if (op->opc == IR_INSN) {
-            op->lf = live;
-            op->rf = 0;
-            continue;
-        }
-        if ((ir_op_info(op->opc)->attr & IRA_END) || op->opc == IR_LEAVECC)
-            live = IRF_ALL;
-        else if (op->opc == IR_BR)
-            live = at_label[op->label];
-        else if (ir_is_branch(op))
-            live |= at_label[op->label];
+        op->rf = 0;
         op->lf = live;
+        if (op->opc == IR_INSN)
+            continue;
+        if (attr & IRA_STOP)
+            op->lf = live = live_behind(op, live, at_label);
         if (prune && op->opc != IR_CALL) {
             op->wf &= live;
-            if (is_pointless(op)) {
+            if ((attr & IRA_IDLE) && !op->wf) {
                 op->opc = IR_GONE;
                 removed = true;
                 continue;
             }
         }
-        op->rf = ir_op_reads_flags(b, op);
+        if (attr & IRA_FLAGS)
+            op->rf = ir_op_reads_flags(b, op);
         if (op->wf)
             live &= ~ir_op_kills_flags(b, op);
         live |= op->rf;
@@ -90,17 +85,17 @@ struct lives {
     uint32_t overwritten;         /* globals replaced before anything can see them */
     bool in_loop;                 /* a branch backwards was met: what stands here may run again */
     bool label_met[IR_MAX_LABELS];
-    bool later[IR_MAX_VALS];      /* temp that occurs at a higher index */
-    bool looped[IR_MAX_VALS];     /* temp that lives across a loop's back edge: never dies in it */
+    bool later[IR_ALL_VALS];      /* temp that occurs at a higher index, or lives across a loop's back edge; what is no temp */
 };
+
+/* a global's bit; 0, or one that stands for nothing, for what is none */
+static uint32_t global_bit(ir_val v) { return (uint32_t)(1ull << MIN(v, 63)); }
 
 static bool result_needed(const struct lives *s, ir_val v)
 {
-    if (v == IR_NONE)
-        return false;
     if (v < s->n_globals)
         return !(s->overwritten & (1u << v));
-    return s->later[v] || s->in_loop;
+    return v != IR_NONE && (s->later[v] || s->in_loop);
 }
 
 static bool is_removable(const struct lives *s, const struct ir_op *op)
@@ -129,61 +124,36 @@ static void enter_loop(struct lives *s, unsigned i)
 
         for (unsigned n = 0; n < 5; n++)
             if (v[n] < b->n_vals)
-                s->looped[v[n]] = true;
+                s->later[v[n]] = true;
     }
 }
 
-static uint32_t last_bit(const struct lives *s, ir_val v, unsigned bit)
-{
-    if (v >= IR_IMM2 || v < s->n_globals || s->later[v] || s->looped[v])
-        return 0;
-    return 1u << bit;
-}
-
-static void note_read(struct lives *s, ir_val v)
-{
-    if (v >= IR_IMM2)
-        return;
-    if (v < s->n_globals)
-        s->overwritten &= ~(1u << v);
-    else
-        s->later[v] = true;
-}
-
 /* an input that is also a result goes on living as the result */
-static void mark_lives(struct lives *s, struct ir_op *op)
+static void mark_lives(const struct lives *s, struct ir_op *op)
 {
-    op->last = last_bit(s, op->d, 0) | last_bit(s, op->e, 1);
-    if (op->a != op->d && op->a != op->e)
-        op->last |= last_bit(s, op->a, 2);
-    if (op->b != op->d && op->b != op->e)
-        op->last |= last_bit(s, op->b, 3);
-    if (op->c != op->d && op->c != op->e)
-        op->last |= last_bit(s, op->c, 4);
+    bool a = !s->later[op->a] & (op->a != op->d) & (op->a != op->e);
+    bool b = !s->later[op->b] & (op->b != op->d) & (op->b != op->e);
+    bool c = !s->later[op->c] & (op->c != op->d) & (op->c != op->e);
+
+    op->last = (uint8_t)((s->later[op->d] | s->later[op->e] << 1 | a << 2 | b << 3 | c << 4) ^ 3);
 }
 
 /* a global that is written whole is overwritten, unless somebody looks at it here */
-static void note_write(struct lives *s, ir_val v, bool keeps)
-{
-    if (v < s->n_globals && !keeps)
-        s->overwritten |= 1u << v;
-}
-
 static void note_values(struct lives *s, const struct ir_op *op)
 {
-    bool keeps_d = op->d != IR_NONE && ir_keeps_d(op), keeps_e = op->e != IR_NONE && ir_keeps_e(op);
+    bool keeps_d = ir_keeps_d(op) && op->d != IR_NONE, keeps_e = op->e != IR_NONE && ir_keeps_e(op);
+    uint32_t written = (keeps_d ? 0 : global_bit(op->d)) | (keeps_e ? 0 : global_bit(op->e));
+    uint32_t read = global_bit(op->a) | global_bit(op->b) | global_bit(op->c);
 
-    note_write(s, op->d, keeps_d);
-    note_write(s, op->e, keeps_e);
+    if (keeps_d)
+        read |= global_bit(op->d), s->later[op->d] = true;
+    if (keeps_e)
+        read |= global_bit(op->e), s->later[op->e] = true;
+    s->overwritten |= written;
     if (ir_is_barrier(op))
         s->overwritten = 0;
-    if (keeps_d)
-        note_read(s, op->d);
-    if (keeps_e)
-        note_read(s, op->e);
-    note_read(s, op->a);
-    note_read(s, op->b);
-    note_read(s, op->c);
+    s->overwritten &= ~read;
+    s->later[op->a] = s->later[op->b] = s->later[op->c] = true;
 }
 
 /* The operation at @i copies into a global what the load before it, and nothing else, has made for it: then that
@@ -226,22 +196,22 @@ void ir_liveness(struct ir_block *b, bool prune)
     s.overwritten = 0;
     s.in_loop = false;
     memset(s.label_met, 0, b->n_labels);
-    memset(s.later, 0, b->n_vals);
-    memset(s.looped, 0, b->n_vals);
+    memset(s.later, true, s.n_globals);
+    memset(s.later + s.n_globals, false, b->n_vals - s.n_globals);
+    s.later[IR_IMM2] = s.later[IR_IMM] = s.later[IR_NONE] = true;
     for (unsigned i = b->n_ops; i-- > 0;) {
         struct ir_op *op = &b->ops[i];
 
-        if (op->opc == IR_INSN) {
-            op->last = 0;
+        op->last = 0;
+        if (op->opc == IR_INSN)
             continue;
-        }
         if (op->opc == IR_GONE) {
             removed = true;
             continue;
         }
         if (op->opc == IR_LABEL)
             s.label_met[op->imm] = true;
-        else if (ir_is_branch(op) && !s.label_met[op->label])
+        else if ((ir_op_info(op->opc)->attr & IRA_STOP) && ir_is_branch(op) && !s.label_met[op->label])
             enter_loop(&s, i);
         if (prune && (is_removable(&s, op) || load_directly(&s, b, i))) {
             op->opc = IR_GONE;

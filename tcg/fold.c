@@ -15,20 +15,18 @@
 enum fact_kind { FACT_NONE, FACT_CONST, FACT_COPY, FACT_SUM };
 
 struct fact {
-    uint32_t epoch;      /* facts of an older epoch do not count */
     uint8_t kind;        /* enum fact_kind */
     uint8_t bytes;       /* bits above this many bytes are 0; 8: not known */
     uint8_t size;        /* SUM: width of the addition, 4 or 8 */
     ir_val src;          /* COPY, SUM */
-    uint32_t src_version;
+    uint16_t src_version;
     int64_t imm;         /* CONST, SUM */
 };
 
 struct folder {
     struct ir_block *b;
-    uint32_t epoch;
-    uint32_t version[IR_MAX_VALS];
-    struct fact facts[IR_MAX_VALS];
+    uint16_t version[IR_ALL_VALS];
+    struct fact facts[IR_ALL_VALS];  /* of what is no value: none */
 };
 
 static bool fits32(int64_t v)
@@ -42,51 +40,42 @@ static bool is_global(const struct folder *f, ir_val v)
 }
 
 /* what is known of @v, or NULL */
-static const struct fact *fact_of(const struct folder *f, ir_val v)
+static inline const struct fact *fact_of(const struct folder *f, ir_val v)
 {
-    const struct fact *k;
+    const struct fact *k = &f->facts[v];
 
-    if (v >= IR_IMM2)
+    if (likely(k->kind == FACT_NONE))
         return NULL;
-    k = &f->facts[v];
-    if (k->epoch != f->epoch)
-        return NULL;
-    if ((k->kind == FACT_COPY || k->kind == FACT_SUM) && f->version[k->src] != k->src_version)
-        return NULL;
-    return k;
+    return k->kind != FACT_CONST && f->version[k->src] != k->src_version ? NULL : k;
 }
 
-static bool known(const struct folder *f, ir_val v, const struct ir_op *op, int64_t *c)
+static inline bool known(const struct folder *f, ir_val v, const struct ir_op *op, int64_t *c)
 {
-    const struct fact *k;
+    const struct fact *k = &f->facts[v];
 
-    if (v == IR_IMM) {
-        *c = op->imm;
-        return true;
-    }
-    k = fact_of(f, v);
-    if (!k || k->kind != FACT_CONST)
+    if (k->kind != FACT_CONST && v != IR_IMM)
         return false;
-    *c = k->imm;
+    *c = v == IR_IMM ? op->imm : k->imm;
     return true;
 }
 
 /* how many low bytes of @v may be other than 0 */
-static unsigned bytes_of(const struct folder *f, ir_val v)
-{
-    const struct fact *k = v < IR_IMM2 ? &f->facts[v] : NULL;
-
-    return k && k->epoch == f->epoch ? k->bytes : 8;
-}
+static unsigned bytes_of(const struct folder *f, ir_val v) { return f->facts[v].bytes; }
 
 static struct fact *learn(struct folder *f, ir_val v, enum fact_kind kind, unsigned bytes)
 {
     struct fact *k = &f->facts[v];
 
-    k->epoch = f->epoch;
-    k->kind = kind;
-    k->bytes = bytes;
+    k->kind = (uint8_t)kind;
+    k->bytes = (uint8_t)bytes;
     return k;
+}
+
+/* Control may come from elsewhere. */
+static void forget_all(struct folder *f)
+{
+    for (unsigned v = 0; v < f->b->n_vals; v++)
+        learn(f, (ir_val)v, FACT_NONE, 8);
 }
 
 /* ---- inputs ------------------------------------------------------------------ */
@@ -112,12 +101,11 @@ static bool takes_imm(const struct ir_op *op)
     }
 }
 
+/* b is a constant */
 static void constant_b(struct folder *f, struct ir_op *op)
 {
-    int64_t c;
+    int64_t c = f->facts[op->b].imm;
 
-    if (op->b >= IR_IMM2 || !known(f, op->b, op, &c))
-        return;
     if (op->opc == IR_STE) {
         c = (int64_t)sext((uint64_t)c, op->size);
         if (fits32(c)) {
@@ -137,18 +125,16 @@ static void constant_b(struct folder *f, struct ir_op *op)
 
 static void replace_inputs(struct folder *f, struct ir_op *op)
 {
-    if (op->a < IR_IMM2)
-        op->a = copy_source(f, op->a);
-    if (op->b < IR_IMM2)
-        op->b = copy_source(f, op->b);
-    if (op->c < IR_IMM2)
-        op->c = copy_source(f, op->c);
-    constant_b(f, op);
+    op->a = copy_source(f, op->a);
+    op->b = copy_source(f, op->b);
+    op->c = copy_source(f, op->c);
+    if (f->facts[op->b].kind == FACT_CONST)
+        constant_b(f, op);
     /* where b is used for its own sake: the commutative swap brings constants there */
-    if (op->a < IR_IMM2 && op->b < IR_IMM2 && op->opc >= IR_ADD && op->opc <= IR_XOR &&
+    if (f->facts[op->a].kind == FACT_CONST && op->b < IR_IMM2 && op->opc >= IR_ADD && op->opc <= IR_XOR &&
         op->opc != IR_SUB) {
-        const struct fact *k = fact_of(f, op->a);
-        if (k && k->kind == FACT_CONST && fits32((int64_t)sext((uint64_t)k->imm, op->size))) {
+        const struct fact *k = &f->facts[op->a];
+        if (fits32((int64_t)sext((uint64_t)k->imm, op->size))) {
             op->a = op->b;
             op->b = IR_IMM;
             op->imm = (int64_t)sext((uint64_t)k->imm, op->size);
@@ -200,6 +186,16 @@ static bool evaluate(const struct ir_op *op, uint64_t a, uint64_t b, uint64_t *v
     }
 }
 
+static void simplify_lea(struct ir_op *op)
+{
+    if (op->a == IR_NONE && op->b == IR_NONE)
+        become_const(op, op->size, (uint64_t)op->imm);
+    else if (op->b == IR_NONE && !op->imm)
+        become_mov(op, op->size, op->a);
+    else if (op->a == IR_NONE && !op->sc && !op->imm)
+        become_mov(op, op->size, op->b);
+}
+
 static void fold_lea(struct folder *f, struct ir_op *op)
 {
     const struct fact *k;
@@ -219,19 +215,19 @@ static void fold_lea(struct folder *f, struct ir_op *op)
         op->a = k->src;
         op->imm += k->imm;
     }
-    if (op->a == IR_NONE && op->b == IR_NONE)
-        become_const(op, op->size, (uint64_t)op->imm);
-    else if (op->b == IR_NONE && !op->imm)
-        become_mov(op, op->size, op->a);
-    else if (op->a == IR_NONE && !op->sc && !op->imm)
-        become_mov(op, op->size, op->b);
+    simplify_lea(op);
 }
 
 /* LEA's displacement must stay one that a host can encode */
 static void try_fold_lea(struct folder *f, struct ir_op *op)
 {
-    struct ir_op t = *op;
+    struct ir_op t;
 
+    if (f->facts[op->a].kind == FACT_NONE && f->facts[op->b].kind == FACT_NONE) {
+        simplify_lea(op);
+        return;
+    }
+    t = *op;
     fold_lea(f, &t);
     if (t.opc != IR_LEA || fits32(t.imm) || t.imm == op->imm)
         *op = t;
@@ -313,23 +309,36 @@ static bool fold_brcmp(struct folder *f, struct ir_op *op)
     return false;
 }
 
+enum rule { RULE_NONE, RULE_LEA, RULE_EXTEND, RULE_BRCMP, RULE_MOV, RULE_ARITH };
+static const uint8_t rules[IR_OPC_COUNT] = {
+    [IR_LEA] = RULE_LEA, [IR_ZEXT] = RULE_EXTEND, [IR_EXTH] = RULE_EXTEND, [IR_BRCMP] = RULE_BRCMP,
+    [IR_MOV] = RULE_MOV, [IR_ADD] = RULE_ARITH, [IR_SUB] = RULE_ARITH, [IR_AND] = RULE_ARITH,
+    [IR_OR] = RULE_ARITH, [IR_XOR] = RULE_ARITH, [IR_IMUL] = RULE_ARITH, [IR_INC] = RULE_ARITH,
+    [IR_DEC] = RULE_ARITH, [IR_NEG] = RULE_ARITH, [IR_NOT] = RULE_ARITH, [IR_SHL] = RULE_ARITH,
+    [IR_SHR] = RULE_ARITH, [IR_SAR] = RULE_ARITH, [IR_BSWAP] = RULE_ARITH, [IR_SEXT] = RULE_ARITH,
+};
+
 /* apply the row's rule; true: the operation is to be dropped */
 static bool fold_op(struct folder *f, struct ir_op *op)
 {
-    switch (op->opc) {
-    case IR_LEA:
+    switch (rules[op->opc]) {
+    case RULE_LEA:
         try_fold_lea(f, op);
         return false;
-    case IR_ZEXT: case IR_EXTH:
+    case RULE_EXTEND:
         fold_extend(f, op);
         return false;
-    case IR_BRCMP:
+    case RULE_BRCMP:
         return fold_brcmp(f, op);
-    case IR_MOV:
+    case RULE_ARITH:
+        fold_arith(f, op);
+        if (op->opc != IR_MOV)
+            return false;
+        /* fall through */
+    case RULE_MOV:
         return op->b == op->d && op->size != 4;
     default:
-        fold_arith(f, op);
-        return op->opc == IR_MOV && op->b == op->d && op->size != 4;
+        return false;
     }
 }
 
@@ -395,10 +404,9 @@ static void learn_sum(struct folder *f, const struct ir_op *op, unsigned bytes)
     k->imm = op->opc == IR_SUB ? -op->imm : op->imm;
 }
 
+/* @v may be what is no value */
 static void forget(struct folder *f, ir_val v, unsigned bytes)
 {
-    if (v >= IR_IMM2)
-        return;
     f->version[v]++;
     learn(f, v, FACT_NONE, bytes);
 }
@@ -420,14 +428,12 @@ static void learn_results(struct folder *f, const struct ir_op *op)
 {
     unsigned bytes, src_bytes;
 
-    if (op->d == IR_NONE && op->e == IR_NONE)
-        return;
-    bytes = result_bytes(op);
-    src_bytes = op->b < IR_IMM2 ? bytes_of(f, op->b) : 8;
     if (op->e != IR_NONE)
         forget(f, op->e, op->size == 4 ? 4 : 8);
     if (op->d == IR_NONE)
         return;
+    bytes = result_bytes(op);
+    src_bytes = bytes_of(f, op->b);
     if (ir_keeps_d(op)) {
         learn_merge(f, op, bytes);
         return;
@@ -458,18 +464,17 @@ static void forget_globals(struct folder *f)
 void ir_fold(struct ir_block *b)
 {
     struct folder f;
-    unsigned n = 0;
+    struct ir_op *to = b->ops;
 
     f.b = b;
-    f.epoch = 1;
     memset(f.version, 0, b->n_vals * sizeof(f.version[0]));
-    memset(f.facts, 0, b->n_vals * sizeof(f.facts[0]));
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        struct ir_op *op = &b->ops[i];
-
-        if (op->opc == IR_LABEL)
-            f.epoch++;
-        if (op->opc != IR_INSN && op->opc != IR_LABEL) {
+    forget_all(&f);
+    for (ir_val v = IR_MAX_VALS; v < IR_ALL_VALS; v++)
+        learn(&f, v, FACT_NONE, 8);
+    for (struct ir_op *op = b->ops, *end = op + b->n_ops; op < end; op++) {
+        if (op->opc == IR_LABEL) {
+            forget_all(&f);
+        } else if (op->opc != IR_INSN) {
             replace_inputs(&f, op);
             if (fold_op(&f, op))
                 continue;
@@ -480,9 +485,9 @@ void ir_fold(struct ir_block *b)
             if (op->d != IR_NONE)
                 forget(&f, op->d, 8);
         }
-        if (n != i)
-            b->ops[n] = *op;
-        n++;
+        if (to != op)
+            *to = *op;
+        to++;
     }
-    b->n_ops = n;
+    b->n_ops = (unsigned)(to - b->ops);
 }

@@ -62,24 +62,20 @@ struct site {
 
 struct grouper {
     struct ir_block *b;
-    struct sym sym[IR_MAX_VALS];
+    struct sym sym[IR_ALL_VALS];
     struct group g[N_GROUPS];
     struct sum sum[N_SUMS];  /* the latest */
     unsigned n_sums, leaves, n_sites, n_small;
     struct site site[N_SITES];
     uint32_t small[N_SMALL]; /* identities of values below 256, the latest */
     uint32_t ids, clock;
-    unsigned slot;           /* next exit for a leader */
     bool touched;            /* the instruction has had an access, or may have */
 };
 
 static bool is_global(const struct ir_block *b, ir_val v) { return v < b->target->n_globals; }
 
-static void fresh(struct grouper *s, ir_val v)
-{
-    if (v < IR_IMM2)
-        s->sym[v] = (struct sym){ ++s->ids, 0 };
-}
+/* @v may be what is no value */
+static void fresh(struct grouper *s, ir_val v) { s->sym[v] = (struct sym){ ++s->ids, 0 }; }
 
 static void all_fresh(struct grouper *s)
 {
@@ -148,10 +144,10 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
     if (disp != (int32_t)disp)
         return false;
     if (g->leader->grp == GRP_NONE) {
-        if (s->b->n_vals >= IR_MAX_VALS || s->slot >= TB_LINKS)
+        if (s->b->n_vals >= IR_MAX_VALS || s->b->n_exits >= TB_LINKS)
             return false;
         g->leader->grp = GRP_LEAD;
-        g->leader->aux = (uint8_t)s->slot++;
+        g->leader->aux = (uint8_t)s->b->n_exits++;
         g->leader->e = ir_temp(s->b);
     }
     if (write && !g->write) {
@@ -226,17 +222,6 @@ static void place(struct grouper *s, struct ir_op *op)
         s->site[s->n_sites++] = (struct site){ op, s->sym[op->a] };
 }
 
-/* The first exit that no condition uses. */
-static unsigned first_slot(const struct ir_block *b)
-{
-    unsigned n = TB_SIDE_LINK;
-
-    for (unsigned i = 0; i < b->n_ops; i++)
-        if (b->ops[i].opc == IR_LEAVECC)
-            n = MAX(n, b->ops[i].aux + 1u);
-    return n;
-}
-
 /* d = a + (b << sc) + imm */
 static void learn_sum(struct grouper *s, const struct ir_op *op)
 {
@@ -265,35 +250,49 @@ static bool gives_small(const struct ir_op *op)
     return op->opc == IR_AND && op->size >= 4 && op->b == IR_IMM && op->imm >= 0 && op->imm < 256;
 }
 
+/* @op has made @from + @add of it. */
+static void learn_step(struct grouper *s, const struct ir_op *op, ir_val from, int64_t add)
+{
+    struct sym to = { s->sym[from].id, s->sym[from].off + add };
+
+    if (add != (int32_t)add || to.off != (int32_t)to.off) {
+        fresh(s, op->d);
+        return;
+    }
+    s->b->steps |= !op->wf && is_global(s->b, op->d) && s->sym[op->d].id == to.id;
+    s->sym[op->d] = to;
+}
+
 static void learn(struct grouper *s, const struct ir_op *op)
 {
-    ir_val from = IR_NONE;
-    int64_t add = 0;
-
-    if (op->size == 8 && op->opc == IR_LEA && op->a < IR_IMM2 && op->b < IR_IMM2) {
-        learn_sum(s, op);
-        return;
-    }
-    if (op->size == 8 && op->opc == IR_LDE && op->imm == offsetof(struct tcg_cpu, pcbase)) {
-        s->sym[op->d] = (struct sym){ ID_PC, 0 };
-        return;
-    }
-    if (op->size == 8) {
-        if (op->opc == IR_MOV && op->b < IR_IMM2)
-            from = op->b;
-        else if (op->opc == IR_LEA && op->b == IR_NONE && op->a < IR_IMM2)
-            from = op->a, add = op->imm;
-        else if ((op->opc == IR_ADD || op->opc == IR_SUB) && op->b == IR_IMM && op->a < IR_IMM2)
-            from = op->a, add = op->opc == IR_ADD ? op->imm : (int64_t)-(uint64_t)op->imm;
-        else if ((op->opc == IR_INC || op->opc == IR_DEC) && op->a < IR_IMM2)
-            from = op->a, add = op->opc == IR_INC ? 1 : -1;
-    }
-    if (from != IR_NONE && add == (int32_t)add) {
-        s->sym[op->d] = (struct sym){ s->sym[from].id, s->sym[from].off + add };
-        if (s->sym[op->d].off != (int32_t)s->sym[op->d].off)
-            fresh(s, op->d);
-        return;
-    }
+    if (op->size == 8)
+        switch (op->opc) {
+        case IR_LEA:
+            if (op->a >= IR_IMM2)
+                break;
+            if (op->b < IR_IMM2)
+                return learn_sum(s, op);
+            return learn_step(s, op, op->a, op->imm);
+        case IR_LDE:
+            if (op->imm != offsetof(struct tcg_cpu, pcbase))
+                break;
+            s->sym[op->d] = (struct sym){ ID_PC, 0 };
+            return;
+        case IR_MOV:
+            if (op->b >= IR_IMM2)
+                break;
+            return learn_step(s, op, op->b, 0);
+        case IR_ADD: case IR_SUB:
+            if (op->a >= IR_IMM2 || op->b != IR_IMM)
+                break;
+            return learn_step(s, op, op->a, op->opc == IR_ADD ? op->imm : (int64_t)-(uint64_t)op->imm);
+        case IR_INC: case IR_DEC:
+            if (op->a >= IR_IMM2)
+                break;
+            return learn_step(s, op, op->a, op->opc == IR_INC ? 1 : -1);
+        default:
+            break;
+        }
     fresh(s, op->d);
     if (op->d < IR_IMM2 && gives_small(op))
         s->small[s->n_small++ % N_SMALL] = s->sym[op->d].id;
@@ -409,6 +408,17 @@ static void carry(struct grouper *s, unsigned end)
     }
 }
 
+/* What else matters to groups: calls, labels, ways out */
+static void passes_by(struct grouper *s, const struct ir_op *op)
+{
+    if (op->opc == IR_LABEL || op->opc == IR_CALL || op->opc == IR_FENCE)
+        end_groups(s);
+    if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
+        all_fresh(s);
+    s->leaves += op->opc == IR_LEAVECC;
+    s->touched |= op->opc == IR_CALL;
+}
+
 /**
  * ir_group() - find groups of accesses
  *
@@ -417,37 +427,32 @@ static void carry(struct grouper *s, unsigned end)
 void ir_group(struct ir_block *b)
 {
     struct grouper s;        /* not cleared: temps are written before they are read */
-    unsigned n_ops = b->n_ops, end = loop_end(b);
+    unsigned end = loop_end(b);
 
+    b->steps = true;
     if (b->pc32)
         return;              /* address sums may wrap at 4 GiB */
+    b->steps = false;
     s.b = b;
     s.ids = s.clock = 0;
-    s.slot = first_slot(b);
     s.n_sums = s.leaves = s.n_sites = s.n_small = 0;
     s.touched = false;
     end_groups(&s);
     all_fresh(&s);
-    for (unsigned i = 0; i < n_ops; i++) {
-        struct ir_op *op = &b->ops[i];
+    for (struct ir_op *op = b->ops, *stop = op + b->n_ops, *last = op + end; op < stop; op++) {
+        unsigned attr = ir_op_info(op->opc)->attr;
 
         if (op->opc == IR_INSN) {
             s.touched = false;
             continue;
         }
-        if (i == end)
+        if (op == last)
             carry(&s, end);
-        if (op->opc == IR_LABEL || op->opc == IR_CALL || op->opc == IR_FENCE)
-            end_groups(&s);
-        if (op->opc == IR_LABEL || (op->opc == IR_CALL && (op->callf & IRCALL_SYNC)))
-            all_fresh(&s);
-        if (op->opc == IR_LEAVECC)
-            s.leaves++;
-        if (ir_op_info(op->opc)->attr & IRA_MEM) {
+        if (attr & IRA_MEM) {
             place(&s, op);
             s.touched = true;
-        } else if (op->opc == IR_CALL) {
-            s.touched = true;
+        } else if (attr & IRA_SIDE) {
+            passes_by(&s, op);
         }
         if (op->d != IR_NONE || op->e != IR_NONE)
             learn(&s, op);

@@ -9,16 +9,10 @@
 /** ir_keeps_d() - the result replaces only part of d, so that d is an input too */
 static inline bool ir_keeps_d(const struct ir_op *op)
 {
-    const struct ir_info *inf = ir_op_info(op->opc);
+    unsigned attr = ir_op_info(op->opc)->attr;
 
-    if (op->opc == IR_DEPH)
-        return true;
-    if (op->opc == IR_CMPXCHG)
-        return true;      /* d stays when the comparison succeeds */
-    if (!(inf->outs & IRO_D) || (inf->attr & IRA_W))
-        return false;
     /* a one-byte product is written as two bytes: still partial */
-    return op->size == 1 || op->size == 2;
+    return (attr & IRA_KEEPS) || ((attr & IRA_PART) && (op->size & 3));
 }
 
 /** ir_keeps_e() - likewise for the second result */
@@ -38,8 +32,7 @@ enum { IR_GONE = 0xff };      /* op->opc of an operation that ir_liveness() take
 /** ir_is_barrier() - everything the guest can look at must be in place around @op */
 static inline bool ir_is_barrier(const struct ir_op *op)
 {
-    return op->opc == IR_LABEL || op->opc == IR_LEAVECC || ir_is_branch(op) || ir_op_can_fault(op) ||
-           (ir_op_info(op->opc)->attr & IRA_END);
+    return (ir_op_info(op->opc)->attr & IRA_STOP) || ir_op_can_fault(op);
 }
 
 /* rows without a width that write d whole have size 0 or 8 */

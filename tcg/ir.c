@@ -22,8 +22,17 @@
 #define END IRA_END
 #define RF IRA_RF
 #define RFC IRA_RFC
+/* what the passes would otherwise ask of each operation, again and again */
+#define IS_SHIFT(c) ((c) >= IR_SHL && (c) <= IR_SHRD)
+#define READS(c, at) ((at) & (RF | RFC) || IS_SHIFT(c) || (c) == IR_RMW || (c) == IR_CALL || (c) == IR_VEC)
+#define STOPS(c, at) ((at) & END || (c) == IR_LABEL || (c) == IR_LEAVECC || (c) == IR_BR || (c) == IR_BRCC || (c) == IR_BRCMP)
+#define TRAPS(c) ((c) == IR_CALL || (c) == IR_DIVU || (c) == IR_DIVS)
+#define MORE(c, o, at)                                                                            \
+    ((READS(c, at) ? IRA_FLAGS : 0) | (STOPS(c, at) ? IRA_STOP : 0) | (TRAPS(c) ? IRA_TRAP : 0) | \
+     ((c) == IR_DEPH || (c) == IR_CMPXCHG ? IRA_KEEPS : 0) /* its d stays when the comparison succeeds */ | \
+     (((o) & D) && !((at) & W) ? IRA_PART : 0) | (!(o) && !((at) & SIDE) ? IRA_IDLE : 0))
 const struct ir_info ir_infos[IR_OPC_COUNT] = {
-#define IROP(N, n, o, i, at) [IR_##N] = { n, o, i, at },
+#define IROP(N, n, o, i, at) [IR_##N] = { n, o, i, (at) | MORE(IR_##N, o, at) },
 #include "tcg/ops.def"
 #undef IROP
 };
@@ -73,7 +82,8 @@ void ir_begin(struct ir_block *b, const struct tcg_target *t)
     b->n_vals = t->n_globals;
     b->n_labels = 0;
     b->n_vec = 0;
-    b->overflow = false;
+    b->n_exits = TB_SIDE_LINK;
+    b->overflow = b->steps = false;
 }
 
 /** ir_temp() - a new temp; its value is undefined until it is written */
@@ -247,6 +257,7 @@ void ir_leavecc(struct ir_block *b, enum ir_cc cc, int64_t pcoff, unsigned slot)
 
     op->cc = cc;
     op->aux = slot;
+    b->n_exits = MAX(b->n_exits, slot + 1);
 }
 
 void ir_brcc(struct ir_block *b, enum ir_cc cc, uint16_t label)
@@ -292,10 +303,7 @@ uint8_t ir_cc_flags(enum ir_cc cc)
     return pair[(cc >> 1) & 7];
 }
 
-static bool is_shift(const struct ir_op *op)
-{
-    return op->opc >= IR_SHL && op->opc <= IR_SHRD;
-}
+static bool is_shift(const struct ir_op *op) { return IS_SHIFT(op->opc); }
 
 /* the shift's masked count; -1 when only known at run time */
 static int shift_count(const struct ir_op *op)
@@ -402,7 +410,8 @@ void ir_optimise(struct ir_block *b, bool opt, bool group)
         ir_fold(b);
         if (group) {
             ir_group(b);
-            ir_sink(b);
+            if (b->steps)
+                ir_sink(b);
         }
     }
     ir_liveness(b, opt);

@@ -165,18 +165,6 @@ static uint32_t next_page(struct tcg_cpu *cpu, const struct tb_key *k)
     return mmu_exec_page(cpu, va, &host, false);
 }
 
-/* slots in use are numbered without gaps, but for those at the end */
-static unsigned count_links(const struct ir_block *b)
-{
-    unsigned n = TB_SIDE_LINK;
-
-    for (unsigned i = 0; i < b->n_ops; i++)
-        if (b->ops[i].opc == IR_LEAVECC
-            || (b->ops[i].grp >= GRP_LEAD && ir_op_info(b->ops[i].opc)->attr & IRA_MEM))
-            n = MAX(n, b->ops[i].aux + 1u);
-    return n;
-}
-
 /* A block struct for @k; NULL: the arena is full. @keep: will it be found again? */
 static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t page, unsigned len,
                          unsigned n_insns, unsigned n_links, bool keep)
@@ -190,14 +178,21 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     if (!tb)
         return NULL;
     memset(tb, 0, bytes);
-    *tb = (struct tb){
-        .n_links = (uint8_t)n_links,
-        .pcbase = k->pc - (k->lin & PAGE_MASK), .cs_base = k->cs_base, .cs_limit = k->cs_limit,
-        .mode = k->mode, .flat = k->flat, .page = page, .page2 = NO_PAGE,
-        .off = k->lin & PAGE_MASK, .len = (uint16_t)len, .n_insns = (uint16_t)n_insns,
-        .once = !keep || page == NO_PAGE, .place = t->n_tbs, .jc_at = JC_NONE,
-        .brk = tcg_break_offset(t, k->lin & PAGE_MASK),
-    };
+    tb->n_links = (uint8_t)n_links;
+    tb->pcbase = k->pc - (k->lin & PAGE_MASK);
+    tb->cs_base = k->cs_base;
+    tb->cs_limit = k->cs_limit;
+    tb->mode = k->mode;
+    tb->flat = k->flat;
+    tb->page = page;
+    tb->page2 = NO_PAGE;
+    tb->off = k->lin & PAGE_MASK;
+    tb->len = (uint16_t)len;
+    tb->n_insns = (uint16_t)n_insns;
+    tb->once = !keep || page == NO_PAGE;
+    tb->place = t->n_tbs;
+    tb->jc_at = JC_NONE;
+    tb->brk = tcg_break_offset(t, k->lin & PAGE_MASK);
     if (!tb->once && tb->off + len > PAGE_SIZE) {
         tb->page2 = cpu->source ? cpu->source->page2 : next_page(cpu, k);
         if (tb->page2 == NO_PAGE || tb->page2 == page) {
@@ -278,7 +273,7 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;
-    tb = tb_new(cpu, k, page, *len, *n, count_links(t->work), keep);
+    tb = tb_new(cpu, k, page, *len, *n, t->work->n_exits, keep);
     if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(cpu, tb, t->work, k->lin))
         || !build_code(t, tb, t->work))
         return NULL;

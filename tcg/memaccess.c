@@ -389,6 +389,19 @@ static void fetch_page(struct tcg *t, uint32_t page)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Where is the code at @va? Without a walk, when the execution map has the page and the window knows it. */
+static bool exec_place(const struct tcg_cpu *cpu, uint64_t va, struct place *p)
+{
+    const struct phys_window *w = &cpu->mmu->window;
+    uint32_t hit = canonical(va) ? mmu_exec_hit(cpu, va) : 0;
+
+    if (!hit || hit - 1 - w->page >= w->len / PAGE_SIZE
+        || __atomic_load_n(cpu->tcg->phys.map_changes, __ATOMIC_RELAXED) != w->changes)
+        return false;
+    *p = (struct place){ .host = w->host + (uint64_t)(hit - 1 - w->page) * PAGE_SIZE + (va & PAGE_MASK), .page = hit - 1 };
+    return true;
+}
+
 unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len, bool raise)
 {
     unsigned got = 0;
@@ -400,7 +413,7 @@ unsigned tcg_fetch(struct tcg_cpu *cpu, uint64_t va, uint8_t *buf, unsigned len,
         struct place p;
         uint64_t at = (va + got) & cpu->va_mask;
         unsigned n = MIN(len - got, PAGE_SIZE - (unsigned)(at & PAGE_MASK));
-        if (!mmu_resolve(cpu, cpu->mmu->view, at, ACC_EXEC, !(raise && got == 0), &p))
+        if (!exec_place(cpu, at, &p) && !mmu_resolve(cpu, cpu->mmu->view, at, ACC_EXEC, !(raise && got == 0), &p))
             break;
         fetch_page(cpu->tcg, p.page);
         place_read(cpu, &p, buf + got, n);

@@ -21,7 +21,7 @@ struct sinker {
     int64_t off[IR_MAX_GLOBALS];         /* what is to be added */
     unsigned at[IR_MAX_GLOBALS];         /* the operation that did it last: room for the sum */
     uint32_t version[IR_MAX_GLOBALS];
-    struct copy copy[IR_MAX_VALS];       /* of temps that occur; g: IR_NONE if none */
+    struct copy copy[IR_ALL_VALS];       /* of temps written so far; g: IR_NONE if none */
 };
 
 static bool is_global(const struct sinker *s, ir_val v) { return v < s->b->target->n_globals; }
@@ -86,10 +86,11 @@ static bool absorb(struct ir_op *op, ir_val v, int64_t off)
 /* The constant that @op, which must be fit to be put off, adds to global @d's register. */
 static bool changes_by(const struct sinker *s, const struct ir_op *op, int64_t *k)
 {
-    int64_t old = is_put_off(s, op->d) ? s->off[op->d] : 0;
+    int64_t old;
 
     if (op->size != 8 || op->wf || !is_global(s, op->d))
         return false;
+    old = is_put_off(s, op->d) ? s->off[op->d] : 0;
     if (op->opc == IR_LEA && op->a == op->d && op->b == IR_NONE)
         *k = op->imm;
     else if ((op->opc == IR_ADD || op->opc == IR_SUB) && op->a == op->d && op->b == IR_IMM)
@@ -116,10 +117,9 @@ static void put_off(struct sinker *s, struct ir_op *op, unsigned i, int64_t k)
     s->at[v] = i;
 }
 
+/* @v may be what is no value */
 static void note_written(struct sinker *s, ir_val v)
 {
-    if (v >= IR_IMM2)
-        return;
     if (!is_global(s, v)) {
         s->copy[v].g = IR_NONE;
         return;
@@ -164,26 +164,25 @@ static void learn_copy(struct sinker *s, const struct ir_op *op)
  */
 void ir_sink(struct ir_block *b)
 {
-    struct sinker s;
+    struct sinker s;         /* its copies not cleared: temps are written before they are read */
+    struct ir_op *op = b->ops;
     int64_t k;
 
     s.b = b;
     s.put_off = 0;
     memset(s.version, 0, sizeof(s.version));
-    for (unsigned v = 0; v < b->n_vals; v++)
-        s.copy[v].g = IR_NONE;
-    for (unsigned i = 0; i < b->n_ops; i++) {
-        struct ir_op *op = &b->ops[i];
+    for (unsigned i = 0; i < b->n_ops; i++, op++) {
 
         if (op->opc == IR_INSN || op->opc == IR_GONE)
             continue;
-        if (ir_is_barrier(op))
+        if (ir_is_barrier(op)) {
             settle_all(&s, i);
-        else if (changes_by(&s, op, &k)) {
+        } else if (changes_by(&s, op, &k)) {
             put_off(&s, op, i, k);
             continue;
         }
-        readers(&s, op, i);
+        if (s.put_off)
+            readers(&s, op, i);
         note_written(&s, op->d);
         note_written(&s, op->e);
         learn_copy(&s, op);

@@ -44,11 +44,14 @@ enum ir_rmw { IRM_ADD, IRM_SUB, IRM_AND, IRM_OR, IRM_XOR, IRM_ADC, IRM_SBB,
 
 /* operands: globals 0..n_globals-1, then temps; temps live within the block */
 typedef uint16_t ir_val;
-#define IR_NONE 0xffff
-#define IR_IMM  0xfffe       /* operand is op->imm */
-#define IR_IMM2 0xfffd       /* operand is op->imm2 */
 #define IR_MAX_GLOBALS 24
 #define IR_MAX_VALS 400
+/* what no value is: above all of them, and small, so that a pass may note something for any operand without
+ * asking first which it is */
+#define IR_IMM2 IR_MAX_VALS          /* operand is op->imm2 */
+#define IR_IMM  (IR_MAX_VALS + 1)    /* operand is op->imm */
+#define IR_NONE (IR_MAX_VALS + 2)
+#define IR_ALL_VALS (IR_MAX_VALS + 3)
 #define IR_MAX_OPS 1400
 #define IR_MAX_LABELS 96
 #define IR_MAX_VEC 96
@@ -90,6 +93,7 @@ struct ir_op {
     bool lock;           /* atomic */
     bool poll;           /* GOTO_TB: poll for interrupts */
     uint8_t carry;       /* memory operations: CARRY_* below */
+    uint8_t last;        /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
     uint16_t label;
     ir_val d, e, a, b, c;
     int32_t imm2;
@@ -101,8 +105,8 @@ struct ir_op {
             int32_t disp;             /* GRP_USE: the address is a + disp */
         };
     };
-    uint32_t last;       /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
 };
+_Static_assert(sizeof(struct ir_op) == 48, "passes move operations about: keep them small");
 #define rmw cc           /* op->rmw */
 /* group.c: GRP_LEAD makes temp e, which GRP_USE finds in c: host - guest for the group's page,
  * GRP_LEAD_W (itself a load) that of a page that may be written.
@@ -176,6 +180,8 @@ struct ir_block {
     unsigned n_ops, n_vals, n_labels, n_vec, n_carry;
     bool pc32;           /* the program counter wraps at 4 GiB (set by the run loop) */
     bool overflow;       /* ran out of room: the translator must end the block earlier */
+    bool steps;          /* filled by ir_group(): some global is changed by a constant */
+    unsigned n_exits;    /* exits in use, but for two at the end, are numbered below */
     struct ir_op *ops;   /* room for IR_MAX_OPS when made by ir_block_new() */
     struct ir_vec *vec;  /* room for IR_MAX_VEC */
 };
@@ -222,10 +228,17 @@ void ir_insn(struct ir_block *b, int64_t pcoff, unsigned len);
 struct ir_info {
     const char *name;
     uint8_t outs, ins;   /* IRO_* masks */
-    uint8_t attr;        /* IRA_* */
+    uint16_t attr;       /* IRA_* */
 };
 enum { IRO_D = 1, IRO_E = 2, IRO_A = 4, IRO_B = 8, IRO_C = 16 };
-enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 32, IRA_RFC = 64 };
+enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 32, IRA_RFC = 64,
+       /* what follows from the row, or that one looks for by name: ir.c */
+       IRA_FLAGS = 128,      /* may read F */
+       IRA_KEEPS = 256,      /* d is an input too */
+       IRA_PART = 512,       /* likewise when only 1 or 2 bytes are written */
+       IRA_STOP = 1024,      /* control comes or goes */
+       IRA_TRAP = 2048,      /* may fault though it does not access memory */
+       IRA_IDLE = 4096 };    /* without wf it does nothing */
 extern const struct ir_info ir_infos[IR_OPC_COUNT];
 static inline const struct ir_info *ir_op_info(enum ir_opc opc) { return &ir_infos[opc]; }
 /** ir_cc_flags() - F bits that condition @cc reads */
@@ -238,12 +251,14 @@ uint8_t ir_op_kills_flags(const struct ir_block *b, const struct ir_op *op);
 /** ir_op_can_fault() - may leave the block with a guest exception */
 static inline bool ir_op_can_fault(const struct ir_op *op)
 {
-    if (op->opc == IR_DIVU || op->opc == IR_DIVS)
-        return true;
-    if (op->opc == IR_CALL)
-        return op->callf & (IRCALL_FAULT | IRCALL_SYNC);
+    unsigned attr = ir_op_info(op->opc)->attr;
+
     /* what follows a leader finds its page; a vector instruction's numbers may still be a fault */
-    return (ir_op_info(op->opc)->attr & IRA_MEM) && (op->grp != GRP_USE || op->opc == IR_VEC);
+    if (attr & IRA_MEM)
+        return op->grp != GRP_USE || op->opc == IR_VEC;
+    if (attr & IRA_TRAP)
+        return op->opc != IR_CALL || (op->callf & (IRCALL_FAULT | IRCALL_SYNC));
+    return false;
 }
 
 /** ir_verify() - check the block's invariants; returns NULL or what is wrong

@@ -31,8 +31,6 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->end = t->cache.rw + t->cache.cold;
     g->cold = t->cache.rw + t->cache.cold_used;
     g->cold_end = t->cache.rw + t->cache.bytes;
-    for (unsigned i = 0; i < t->target->n_globals; i++)
-        g->pin[i] = t->target->globals[i].pin < 0 ? -1 : pin_reg[t->target->globals[i].pin];
     for (unsigned i = 0; i < b->n_vals; i++)
         g->v[i] = (struct tval){ .reg = -1, .home = -1 };
     for (unsigned i = 0; i < N_SCRATCH; i++)
@@ -221,10 +219,19 @@ static void x86_enter(struct tcg_cpu *cpu, const void *code)
 
 /* ---- choice ------------------------------------------------------------------------- */
 
+static struct gen *gen_new(const struct tcg_target *target)
+{
+    struct gen *g = xzalloc(sizeof(*g));
+
+    for (unsigned i = 0; i < target->n_globals; i++)
+        g->pin[i] = target->globals[i].pin < 0 ? -1 : pin_reg[target->globals[i].pin];
+    return g;
+}
+
 static int x86_init(struct tcg *t, struct err *e)
 {
     if (!t->host_priv)
-        t->host_priv = xzalloc(sizeof(struct gen));
+        t->host_priv = gen_new(t->target);
     return thunks_emit(t, e);
 }
 

@@ -74,49 +74,62 @@ static inline void e64(struct code *c, uint64_t v) { stl64(c->p, v); c->p += 8; 
 #define XBM    0x8000u       /* the rm operand is a byte register */
 #define XLOCK  0x10000u
 
-/* mod of a displacement from register @b, and the displacement in units of @unit bytes if it is one byte */
-static inline unsigned disp_mod(int b, int32_t disp, int unit, int32_t *scaled)
+/* The next ones append at @p, not in memory, and return what is behind it: a store of a byte may change anything,
+ * so a place in memory would be read and written again for each. One byte of displacement counts @unit bytes (EVEX). */
+static inline uint8_t *put_disp(uint8_t *p, unsigned mod, int32_t disp, int unit)
 {
-    *scaled = disp / unit;
-    if (disp == 0 && (b & 7) != RBP)
-        return 0;
-    return disp % unit == 0 && *scaled >= -128 && *scaled <= 127 ? 0x40 : 0x80;
+    if (mod == 0x40) {
+        *p = (uint8_t)(disp / unit);
+        return p + 1;
+    }
+    if (mod == 0x80) {
+        stl32(p, (uint32_t)disp);
+        return p + 4;
+    }
+    return p;
 }
 
-/** modrm_unit() - ModRM, SIB and displacement; one byte of displacement counts units of @unit bytes (EVEX) */
-static inline void modrm_unit(struct code *c, unsigned reg, struct opn m, int unit)
+static inline unsigned disp_mod(int b, int32_t disp, int unit)
 {
-    bool env = m.kind == ON_ENV;
-    int b = env ? RSP : m.base;
-    int32_t scaled;
+    if (disp == 0 && (b & 7) != RBP)
+        return 0;
+    return disp % unit == 0 && disp / unit == (int8_t)(disp / unit) ? 0x40 : 0x80;
+}
+
+static inline __attribute__((always_inline)) uint8_t *put_modrm_unit(uint8_t *p, unsigned reg, struct opn m, int unit)
+{
+    unsigned mod;
 
     reg = (reg & 7) << 3;
     if (m.kind == ON_REG) {
-        e8(c, 0xc0 | reg | (m.reg & 7));
-        return;
+        *p = (uint8_t)(0xc0 | reg | (m.reg & 7));
+        return p + 1;
     }
-    if (!env && m.index != NOREG && b == NOREG) {    /* index * scale + disp32 */
-        e8(c, reg | 4);
-        e8(c, m.scale << 6 | (m.index & 7) << 3 | 5);
-        e32(c, (uint32_t)m.disp);
-        return;
+    if (m.kind == ON_ENV) {
+        mod = disp_mod(RSP, m.disp, unit);
+        stl16(p, (uint16_t)(0x2404 | mod | reg));
+        return put_disp(p + 2, mod, m.disp, unit);
     }
-    unsigned mod = disp_mod(b, m.disp, unit, &scaled);
-    if (!env && m.index != NOREG) {
-        e8(c, mod | reg | 4);
-        e8(c, m.scale << 6 | (m.index & 7) << 3 | (b & 7));
-    } else {
-        e8(c, mod | reg | (b & 7));
-        if ((b & 7) == RSP)
-            e8(c, 0x24);
+    if (m.index == NOREG) {
+        mod = disp_mod(m.base, m.disp, unit);
+        *p++ = (uint8_t)(mod | reg | (m.base & 7));
+        if ((m.base & 7) == RSP)
+            *p++ = 0x24;
+        return put_disp(p, mod, m.disp, unit);
     }
-    if (mod == 0x40)
-        e8(c, (unsigned)scaled);
-    else if (mod == 0x80)
-        e32(c, (uint32_t)m.disp);
+    if (m.base == NOREG) {   /* index * scale + disp32 */
+        stl16(p, (uint16_t)(reg | 4 | m.scale << 14 | (m.index & 7) << 11 | 5 << 8));
+        stl32(p + 2, (uint32_t)m.disp);
+        return p + 6;
+    }
+    mod = disp_mod(m.base, m.disp, unit);
+    stl16(p, (uint16_t)(mod | reg | 4 | m.scale << 14 | (m.index & 7) << 11 | (m.base & 7) << 8));
+    return put_disp(p + 2, mod, m.disp, unit);
 }
 
-static inline void modrm(struct code *c, unsigned reg, struct opn m) { modrm_unit(c, reg, m, 1); }
+static inline uint8_t *put_modrm(uint8_t *p, unsigned reg, struct opn m) { return put_modrm_unit(p, reg, m, 1); }
+/** modrm() - ModRM, SIB and displacement */
+static inline void modrm(struct code *c, unsigned reg, struct opn m) { c->p = put_modrm(c->p, reg, m); }
 
 /* REX bits of the rm operand: X, B */
 static inline unsigned rex_rm(struct opn m)
@@ -128,33 +141,41 @@ static inline unsigned rex_rm(struct opn m)
     return (m.index != NOREG ? (m.index >> 3) << 1 : 0) | (m.base != NOREG ? m.base >> 3 : 0);
 }
 
+#define XPREFIX (XLOCK | XGS | X66 | XF3 | XF2)
+static inline uint8_t *put_prefixes(uint8_t *p, unsigned size, uint32_t op)
+{
+    if (op & XLOCK)
+        *p++ = 0xf0;
+    if (op & XGS)
+        *p++ = 0x65;
+    if (size == 2 || (op & X66))
+        *p++ = 0x66;
+    if (op & XF3)
+        *p++ = 0xf3;
+    if (op & XF2)
+        *p++ = 0xf2;
+    return p;
+}
+
 /** ins() - one legacy-encoded instruction; @size 8 sets REX.W, 2 the 66 prefix */
 static inline void ins(struct code *c, unsigned size, uint32_t op, int reg, struct opn m)
 {
     unsigned rex = (size == 8 ? 8u : 0) | (unsigned)(reg >> 3) << 2 | rex_rm(m);
+    uint8_t *p = c->p;
 
-    if (op & XLOCK)
-        e8(c, 0xf0);
-    if (op & XGS)
-        e8(c, 0x65);
-    if (size == 2 || (op & X66))
-        e8(c, 0x66);
-    if (op & XF3)
-        e8(c, 0xf3);
-    if (op & XF2)
-        e8(c, 0xf2);
+    if ((op & XPREFIX) || size == 2)
+        p = put_prefixes(p, size, op);
     if (((op & XB) && reg >= 4) || ((op & XBM) && m.kind == ON_REG && m.reg >= 4))
         rex |= 0x40;
-    if (rex)
-        e8(c, 0x40 | rex);
-    if (op & XMAP)
-        e8(c, 0x0f);
-    if ((op & XMAP) == X0F38)
-        e8(c, 0x38);
-    if ((op & XMAP) == X0F3A)
-        e8(c, 0x3a);
-    e8(c, op & 0xff);
-    modrm(c, (unsigned)reg, m);
+    *p = (uint8_t)(0x40 | rex);
+    p += rex != 0;
+    if (op & XMAP) {
+        *p++ = 0x0f;
+        if ((op & XMAP) != X0F)
+            *p++ = (op & XMAP) == X0F38 ? 0x38 : 0x3a;
+    }
+    *p = (uint8_t)op;
+    c->p = put_modrm(p + 1, (unsigned)reg, m);
 }
 
 /** ins_sz() - an instruction with a byte form at opcode and a word/dword/qword
@@ -172,12 +193,13 @@ static inline void vex(struct code *c, unsigned map, unsigned pp, unsigned w, un
                        unsigned op, int reg, int vvvv, struct opn m)
 {
     unsigned x = rex_rm(m);
+    uint8_t *p = c->p;
 
-    e8(c, 0xc4);
-    e8(c, (reg & 8 ? 0 : 0x80) | (x & 2 ? 0 : 0x40) | (x & 1 ? 0 : 0x20) | map);
-    e8(c, w << 7 | (~vvvv & 15) << 3 | l << 2 | pp);
-    e8(c, op);
-    modrm(c, (unsigned)reg, m);
+    p[0] = 0xc4;
+    p[1] = (uint8_t)((~reg & 8) << 4 | (~x & 3) << 5 | map);
+    p[2] = (uint8_t)(w << 7 | (~vvvv & 15) << 3 | l << 2 | pp);
+    p[3] = (uint8_t)op;
+    c->p = put_modrm(p + 4, (unsigned)reg, m);
 }
 
 /** struct evex - the fields of an EVEX prefix that the operands do not give
@@ -198,7 +220,7 @@ static inline void evex(struct code *c, struct evex f, unsigned op, int reg, int
     e8(c, (unsigned)f.w << 7 | (~vvvv & 15) << 3 | 4 | f.pp);
     e8(c, (unsigned)f.z << 7 | (unsigned)f.ll << 5 | (unsigned)f.b << 4 | (vvvv & 16 ? 0 : 8) | f.aaa);
     e8(c, op);
-    modrm_unit(c, (unsigned)reg, m, f.unit ? f.unit : 1);
+    c->p = put_modrm_unit(c->p, (unsigned)reg, m, f.unit ? f.unit : 1);
 }
 
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }

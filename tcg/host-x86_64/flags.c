@@ -289,10 +289,11 @@ uint32_t flags_spoils(const struct ir_block *b)
 
     for (unsigned i = 0; i < b->n_ops; i++) {
         const struct ir_op *op = &b->ops[i];
-        uint8_t attr = ir_op_info(op->opc)->attr;
+        unsigned attr = ir_op_info(op->opc)->attr;
 
-        if (ir_op_reads_flags(b, op) || op->opc == IR_CALL || op->opc == IR_LABEL || op->opc == IR_BR
-            || op->opc == IR_BRCMP || attr & IRA_END)
+        if (op->opc == IR_INSN)
+            continue;
+        if (((attr & IRA_FLAGS) && ir_op_reads_flags(b, op)) || op->opc == IR_CALL || attr & IRA_STOP)
             return ~0u;
         if (ir_op_can_fault(op))
             spoils |= changed;

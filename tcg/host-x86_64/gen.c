@@ -10,6 +10,10 @@
 
 void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
 {
+    if (op->opc == IR_INSN) {
+        g->pcoff = (int32_t)op->imm;
+        return;
+    }
     g->op = op;
     flags_guard(g, op);
     switch (op->opc) {
@@ -61,7 +65,6 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_LDE: gen_lde(g, op); break;
     case IR_STE: gen_ste(g, op); break;
     case IR_NOTE: gen_note(g, op); break;
-    case IR_INSN: g->pcoff = (int32_t)op->imm; break;
     case IR_LABEL:
         if (i && !(ir_op_info(op[-1].opc)->attr & IRA_END) && op[-1].opc != IR_BR)
             settle(g);

@@ -316,8 +316,7 @@ void vals_die(struct gen *g, const struct ir_op *op)
 {
     const ir_val v[5] = { op->d, op->e, op->a, op->b, op->c };
 
-    for (int i = 0; i < 5; i++)
-        if ((op->last >> i & 1) && v[i] < IR_MAX_VALS && !is_global(g, v[i]))
-            forget(g, v[i]);
+    for (unsigned last = op->last; last; last &= last - 1)
+        forget(g, v[__builtin_ctz(last)]);
     g->locked = 0;
 }
