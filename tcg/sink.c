@@ -28,15 +28,32 @@ static bool is_global(const struct sinker *s, ir_val v) { return v < s->b->targe
 
 static bool is_put_off(const struct sinker *s, ir_val v) { return is_global(s, v) && (s->put_off >> v & 1); }
 
-/* Does the sum that @v waits for before operation @i: what stands between moves down by one. */
+/* Before which operation is the sum that @v waits for best done, when @i needs it? Not between a comparison and
+ * the jump that it is for, which are one to the host. */
+static unsigned place(const struct sinker *s, ir_val v, unsigned i)
+{
+    const struct ir_op *ops = s->b->ops;
+    unsigned at = i;
+
+    if (ops[i].opc != IR_BRCC && ops[i].opc != IR_LEAVECC)
+        return i;
+    while (at > s->at[v] + 1 && (ops[at - 1].opc == IR_INSN || ops[at - 1].opc == IR_GONE))
+        at--;
+    return at > s->at[v] + 1 && (ops[at - 1].opc == IR_CMP || ops[at - 1].opc == IR_TEST) ? at - 1 : i;
+}
+
+/* Does the sum that @v waits for, for operation @i: what stands between moves down by one. */
 static void settle(struct sinker *s, ir_val v, unsigned i)
 {
     struct ir_op *ops = s->b->ops, sum = ops[s->at[v]];
     unsigned from = s->at[v];
 
+    i = place(s, v, i);
     sum.opc = IR_LEA;
     sum.size = 8;
     sum.wf = 0;
+    if (ops[i].opc == IR_CMP || ops[i].opc == IR_TEST)
+        sum.lf = 0;          /* they replace F */
     sum.d = sum.a = v;
     sum.b = IR_NONE;
     sum.sc = 0;

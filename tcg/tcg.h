@@ -119,7 +119,7 @@ _Static_assert(sizeof(struct ir_op) == 48, "passes move operations about: keep t
  * An implementation may ignore all of this. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 #define TCG_N_CARRY 8
-#define CARRY_MAX_STEP 4096
+#define CARRY_MAX_STEP 1024
 #define CARRY_STACK 0xff
 #define CARRY_TABLE 0xfe
 #define CARRY_INSIDE 0xfd

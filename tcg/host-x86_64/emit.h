@@ -73,6 +73,7 @@ static inline void e64(struct code *c, uint64_t v) { stl64(c->p, v); c->p += 8; 
 #define XB     0x4000u       /* the reg field names a byte register */
 #define XBM    0x8000u       /* the rm operand is a byte register */
 #define XLOCK  0x10000u
+#define PREFIX_CS 0x2e       /* in 64-bit code without a meaning */
 
 /* The next ones append at @p, not in memory, and return what is behind it: a store of a byte may change anything,
  * so a place in memory would be read and written again for each. One byte of displacement counts @unit bytes (EVEX). */

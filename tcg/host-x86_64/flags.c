@@ -262,14 +262,34 @@ uint32_t recipe_globals(const struct recipe *r)
     return 1u << r->d | (r->is_k || r->b == IR_NONE ? 0 : 1u << r->b);
 }
 
+/* Before the instruction that made F, if that was the last: the conditional jump behind it then is as one with it. */
 bool recipe_leave(struct gen *g, const struct recipe *r)
 {
+    struct code *c = &g->c;
+    uint8_t set[16];
+    size_t n = g->fl_host && c->p == g->set_end ? (size_t)(c->p - g->set_at) : 0;
     uint32_t code;
 
     if (!lazy_code(r, &code))
         return false;
-    mov_env_imm32(&g->c, offsetof(struct tcg_cpu, fl), code);
+    assert(n <= sizeof(set));
+    c->p -= n;
+    memcpy(set, c->p, n);
+    g->owed_at = c->p;
+    mov_env_imm32(c, offsetof(struct tcg_cpu, fl), code);
+    memcpy(c->p, set, n);
+    c->p += n;
     return true;
+}
+
+/* Nothing behind the store may depend on where it is. */
+void owed_stretch(struct gen *g, unsigned before)
+{
+    unsigned n = -((uintptr_t)g->c.p + before) & 3;
+
+    memmove(g->owed_at + n, g->owed_at, (size_t)(g->c.p - g->owed_at));
+    memset(g->owed_at, PREFIX_CS, n);
+    g->c.p += n;
 }
 
 bool flags_leave(struct gen *g, struct recipe *r)

@@ -89,6 +89,13 @@ static bool try_clear(struct gen *g, const struct ir_op *op)
     return true;
 }
 
+/* The code since @at is an instruction that made F of registers and constants. */
+static void may_move(struct gen *g, uint8_t *at)
+{
+    g->set_at = at;
+    g->set_end = g->c.p;
+}
+
 void gen_alu(struct gen *g, const struct ir_op *op0)
 {
     struct ir_op sw = *op0;
@@ -135,10 +142,12 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
     }
     int r = op->a == op->b && pin_of(g, op->d) >= 0 && op->d == op->a
             ? pin_of(g, op->d) : start_dest(g, op, busy);
+    uint8_t *at = g->c.p;
     if (is_k)
         alu_imm(&g->c, op->size, n, o_reg(r), k);
     else
         alu_rm(&g->c, op->size, n, r, mb);
+    may_move(g, at);
     flags_done(g, op);
     def_done(g, op->d, r, op->size);
     if (op->wf && !cin)
@@ -147,25 +156,31 @@ void gen_alu(struct gen *g, const struct ir_op *op0)
 
 void gen_cmp(struct gen *g, const struct ir_op *op)
 {
+    uint8_t *at;
     int64_t k;
 
     flags_prepare(g, op);
     if (op->opc == IR_CMP && val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
         struct opn a = val_const(g, op->a, op, &(int64_t){ 0 }) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
+        at = g->c.p;
         alu_imm(&g->c, op->size, ALU_CMP, a, imm_sx(k, op->size));
     } else if (op->opc == IR_CMP) {
         int a = val_reg(g, op->a);
         struct opn b = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
+        at = g->c.p;
         alu_rm(&g->c, op->size, ALU_CMP, a, b);
     } else if (val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size)) {
         struct opn a = val_const(g, op->a, op, &(int64_t){ 0 }) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
+        at = g->c.p;
         ins_sz(&g->c, op->size, 0xf6, 0, a);
         imm_sz(&g->c, op->size, k);
     } else {
         int b = val_reg(g, op->b);
         struct opn a = val_const(g, op->a, op, &k) ? o_reg(val_reg(g, op->a)) : val_rm(g, op->a);
+        at = g->c.p;
         ins_sz(&g->c, op->size, 0x84, b, a);
     }
+    may_move(g, at);
     flags_done(g, op);
     if (op->wf)
         recipe_set(g, op->opc == IR_CMP ? REC_CMP : REC_TEST, op);

@@ -262,16 +262,12 @@ void settle(struct gen *g)
 }
 
 /* The displacement that starts @before bytes further on is patched while others may
- * run it: it must not straddle words. */
+ * run it: it must not straddle words. What comes next gets prefixes without a meaning, so it must be an
+ * instruction that has no prefix and no REX: they cost less than an instruction of their own. */
 void align_link(struct code *c, unsigned before)
 {
-    static const uint8_t nops[3][3] = { { 0x90 }, { 0x66, 0x90 }, { 0x0f, 0x1f, 0x00 } };
-    unsigned n = -((uintptr_t)c->p + before) & 3;
-
-    if (n) {
-        memcpy(c->p, nops[n - 1], n);
-        c->p += n;
-    }
+    for (unsigned n = -((uintptr_t)c->p + before) & 3; n; n--)
+        e8(c, PREFIX_CS);
 }
 
 struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel32)
@@ -326,6 +322,8 @@ static void gen_branch_pair(struct gen *g, const struct ir_op *op)
     bool owes = flags_leave(g, &r);
     struct stub *s;
 
+    if (owes)
+        owed_stretch(g, 2);
     align_link(&g->c, 2);
     s = link_here(g, by_jcc->aux, by_jcc->imm, jcc32(&g->c, cc));
     if (owes)

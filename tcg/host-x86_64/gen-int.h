@@ -113,6 +113,8 @@ struct gen {
     uint8_t fl_part;         /* bits of F that EFLAGS has though it does not have all */
     struct recipe rec;       /* how F can be made again */
     bool rec_new;            /* by the current operation */
+    uint8_t *set_at, *set_end; /* the instruction that made F, if it may stand elsewhere */
+    uint8_t *owed_at;        /* the store of the last recipe_leave() */
     bool f_late;             /* F has not been replaced since the block was entered */
     bool vec_ok, zmm_ok, x87_ok; /* known loaded */
     bool fail;
@@ -164,6 +166,7 @@ void flags_settle(struct gen *g, const struct ir_op *op); /* after it */
 /* F for a chained exit: in env->fl, or there is how to make it (true: from *r); EFLAGS kept */
 bool flags_leave(struct gen *g, struct recipe *r);
 bool recipe_leave(struct gen *g, const struct recipe *r); /* likewise when @r is all there is */
+void owed_stretch(struct gen *g, unsigned before); /* after that: as align_link(), by a longer store */
 uint32_t recipe_globals(const struct recipe *r);
 /* tb->f_spoils of @b */
 uint32_t flags_spoils(const struct ir_block *b);

@@ -216,6 +216,17 @@ Test(sink, in_place_before_a_way_out)
     order_is(b, IR_LEAVECC);
 }
 
+Test(sink, not_between_a_comparison_and_its_jump)
+{
+    struct ir_block *b = two_pushes();
+
+    ir_insn(b, b->n_ops, 1);
+    ir_emit(b, IR_CMP, 8, IR_NONE, G3, G4)->wf = IRF_ALL;
+    ir_insn(b, b->n_ops, 1);
+    ir_leavecc(b, IRC_Z, 0x40, TB_SIDE_LINK);
+    order_is(b, IR_CMP);
+}
+
 Test(sink, in_place_at_the_end)
 {
     order_is(two_pushes(), IR_EXIT);
