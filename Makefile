@@ -41,9 +41,9 @@ endif
 
 src_util := util/build-id.c util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/own-file.c util/symbols.c util/words.c
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/smp.c tcg/softmmu.c tcg/tb-cache.c tcg/tb-store.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
+	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/returns.c tcg/smp.c tcg/softmmu.c tcg/tb-cache.c tcg/tb-store.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/cross.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
-	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
+	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-jump.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c tcg/host-x86_64/reloc.c \
 	tcg/host-x86_64/rep.c tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
 src_tcg_aarch64 := tcg/host-none/backend.c
@@ -120,7 +120,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/count.c tcg/debug.c tcg/softmmu.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/leave.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/quick.c target-x86/raise.c target-x86/target.c \
+novec := tcg/count.c tcg/debug.c tcg/returns.c tcg/softmmu.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/leave.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/quick.c target-x86/raise.c target-x86/target.c \
 	target-x86/cr.c target-x86/desc.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/misc.c target-x86/msr.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
 	hw/memory.c accel/bt-phys.c accel/tsc.c
 ifndef TSAN
@@ -209,11 +209,11 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 kvm_tests := $(if $(filter x86_64,$(HOST_CPU)),tests/accel/kvm.c)
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/lookup.c tests/util/loop.c tests/util/own_file.c \
 	tests/util/words.c tests/tcg/cache.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/sink.c tests/tcg/interp.c tests/tcg/ir.c \
-	tests/tcg/smp.c tests/tcg/tb_store.c tests/tcg/verify.c tests/target-x86/count.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
+	tests/tcg/smp.c tests/tcg/tb_store.c tests/tcg/verify.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/quick.c tests/target-x86/limits.c tests/target-x86/misc.c \
 	tests/target-x86/mmu.c tests/target-x86/models.c tests/target-x86/msr.c \
-	tests/target-x86/native.c tests/target-x86/cross.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/rip.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
+	tests/target-x86/native.c tests/target-x86/cross.c tests/target-x86/loops.c tests/target-x86/stack.c tests/target-x86/rip.c tests/target-x86/owed.c tests/target-x86/rep.c tests/target-x86/returns.c tests/target-x86/native_simd.c tests/target-x86/perf.c tests/target-x86/profile.c tests/target-x86/seg.c tests/target-x86/segments.c \
 	tests/target-x86/string.c tests/target-x86/suite.c tests/target-x86/task.c tests/target-x86/tb_cache.c \
 	tests/target-x86/tr_simd.c tests/target-x86/translate.c tests/target-x86/vec_exec.c \
 	tests/target-x86/x87_exec.c tests/accel/bt.c $(kvm_tests) tests/accel/state.c tests/target-x86/pv.c tests/accel/icount.c tests/accel/outside.c tests/trace/reader.c tests/hw/acpi.c tests/hw/ahci.c tests/hw/debugcon.c \

@@ -91,7 +91,10 @@ void tr_jcxz(struct xlat *x)
 
 void tr_call(struct xlat *x)
 {
-    xt_push(x, x->in->opsize, xt_pc(x, x->next_off));
+    ir_val pc = xt_pc(x, x->next_off);
+
+    xt_push(x, x->in->opsize, pc);
+    xt_returns(x, pc);
     xt_goto_rel(x, x->in->imm, 0);
 }
 
@@ -114,7 +117,7 @@ void tr_call_ind(struct xlat *x)
 {
     ir_val to = branch_target(x);
 
-    xt_push_return(x, to);
+    xt_returns(x, xt_push_return(x, to));
     xt_goto_pc(x, to, IRJ_CALL);
 }
 
@@ -132,17 +135,20 @@ void tr_jmp_ind(struct xlat *x)
 
 void tr_ret(struct xlat *x)
 {
-    unsigned size = x->in->opsize;
+    unsigned size = x->in->opsize, popped;
     ir_val to = xt_pop_load(x, size, 0);
 
     if (xt_may_check_late(x) && size == 8 && !x->row->a) {
         xt_add_sp(x, 8);
         xt_goto_pc_unchecked(x, to, IRJ_RET, 8);
+        xt_returned(x, 8);
         return;
     }
     xt_check_pc(x, to);
-    xt_add_sp(x, size + (x->row->a ? x->in->imm & 0xffff : 0));
+    popped = size + (x->row->a ? x->in->imm & 0xffff : 0);
+    xt_add_sp(x, popped);
     xt_goto_pc(x, to, IRJ_RET);
+    xt_returned(x, popped);
 }
 
 /* ---- far -------------------------------------------------------------------------- */

@@ -41,12 +41,13 @@ void xt_push(struct xlat *x, unsigned size, ir_val v)
     ir_mov(x->b, sp_bytes(x), G_RSP, off);
 }
 
-void xt_push_return(struct xlat *x, ir_val to)
+ir_val xt_push_return(struct xlat *x, ir_val to)
 {
-    ir_val off = push_store(x, x->in->opsize, xt_pc(x, x->next_off));
+    ir_val pc = xt_pc(x, x->next_off), off = push_store(x, x->in->opsize, pc);
 
     xt_check_pc(x, to);
     ir_mov(x->b, sp_bytes(x), G_RSP, off);
+    return pc;
 }
 
 ir_val xt_pop_load(struct xlat *x, unsigned size, unsigned skip)

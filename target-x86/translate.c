@@ -118,6 +118,34 @@ void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, unsigned pop
     x->b->ops[x->b->n_ops - 1].imm2 = BRANCH_UNCHECKED(popped);
 }
 
+/* calls and returns of the code's own width, where addresses are linear */
+static bool returns_plainly(const struct xlat *x)
+{
+    return x->k->flat && !x->solo && !x->want_exit && x->in->opsize == x->bits / 8;
+}
+
+void xt_returns(struct xlat *x, ir_val pc)
+{
+    struct ir_op *op;
+
+    if (x->bits == 16 || !returns_plainly(x) || x->next_off >= 4096)
+        return;
+    op = ir_emit_imm(x->b, IR_RETURNS, 0, IR_NONE, pc, x->next_off);
+    op->b = IR_NONE;
+    op->c = G_RSP;
+    op->aux = 1;
+}
+
+void xt_returned(struct xlat *x, unsigned popped)
+{
+    struct ir_op *op = &x->b->ops[x->b->n_ops - 1];
+
+    if (x->bits == 16 || !returns_plainly(x))
+        return;
+    op->c = G_RSP;
+    op->imm = popped;
+}
+
 void xt_check_pc(struct xlat *x, ir_val pc)
 {
     uint16_t ok;
@@ -352,9 +380,7 @@ static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct
     x->poll = x->sti;
     x->sti = false;
     translate_insn(x);
-    if (x->poll && !x->ended && tcg_counts(x->cpu->tcg.tcg))
-        xt_goto(x, x->next_off, 0);      /* what a block counts it executes: polls are between blocks */
-    else if (x->poll && !x->ended)
+    if (x->poll && !x->ended)
         xt_poll(x);
     return in->len;
 }

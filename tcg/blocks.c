@@ -275,8 +275,8 @@ static bool tb_chainable(struct tcg *t, const struct tb *tb, unsigned slot, cons
         return false;
     if (t->smp && (!tb_is_settled(tb) || !tb_is_settled(to)))
         return false;
-    if (t->host)
-        return l->jmp_off;
+    if (t->host)             /* without a guard it is known that the page is mapped there */
+        return l->jmp_off && (l->guard_off || tb->page == to->page);
     return tb->page == to->page && to->page2 == NO_PAGE;   /* the interpreter has no guards */
 }
 
@@ -455,6 +455,8 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
         struct err e;
         int r = t->host->init(t, &e);
         assert(r == 0);
+        for (struct tcg_cpu *cpu = t->cpus; cpu; cpu = cpu->next)
+            returns_forget_all(cpu);
         if (t->perf) {
             perf_emptied(t);
             perf_thunks(t);

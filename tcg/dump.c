@@ -128,11 +128,15 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
     case IR_CALL:
         put(l, " fn=%p callf=%#x", op->fn, op->callf);
         break;
-    case IR_GOTO_TB: case IR_LEAVECC:
-        put(l, "slot=%u", op->aux);
+    case IR_GOTO_TB: case IR_LEAVECC: case IR_RETURNS:
+        put(l, "%sslot=%u", op->opc == IR_RETURNS ? " " : "", op->aux);
         /* fall through */
     case IR_EXIT:
         put(l, " +%#" PRIx64 "%s", (uint64_t)op->imm, op->poll ? " poll" : "");
+        break;
+    case IR_GOTO_PC:
+        if (op->c != IR_NONE)
+            put(l, " from -%" PRIu64, (uint64_t)op->imm);
         break;
     case IR_NOTE:
         put_imm(l, op->imm);

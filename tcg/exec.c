@@ -378,6 +378,7 @@ void tcg_run(struct tcg_cpu *cpu)
 void tcg_mode_changed(struct tcg_cpu *cpu, uint32_t mode)
 {
     cpu->mode_salt = (uint64_t)mode << 32;
+    returns_select(cpu);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------- */
@@ -463,6 +464,10 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     jc_clear(cpu);
     if (tcg_mmu_init(cpu, &t->phys, e))
         return NULL;
+    if (returns_new(cpu)) {
+        err_set(e, -ENOMEM, "no memory for return addresses");
+        return NULL;
+    }
     cpu->seen = TCG_OFFLINE;
     profile_cpu_init(cpu);
     if (t->smp || t->tb_cache)
@@ -477,6 +482,7 @@ void tcg_cpu_free(struct tcg_cpu *cpu)
     size_t bytes = profile_runs_offset(cpu->tcg) + profile_runs_bytes(cpu->tcg);
 
     tcg_mmu_free(cpu);
+    returns_free(cpu);
     profile_cpu_free(cpu);
     free(cpu->own_source);
     for (struct tcg_cpu **pp = &cpu->tcg->cpus; *pp; pp = &(*pp)->next)

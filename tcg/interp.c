@@ -518,6 +518,11 @@ DO(LEAVECC)
     return fl_test(r->cpu->fl, op->cc) ? ir_do_GOTO_TB(r, op) : op + 1;
 }
 
+DO(RETURNS)
+{
+    return op + 1;
+}
+
 DO(GOTO_PC)
 {
     r->cpu->pc = ir_in(r, op, op->a);

@@ -15,6 +15,7 @@
 #define B IRO_B
 #define AB (IRO_A | IRO_B)
 #define ABC (IRO_A | IRO_B | IRO_C)
+#define AC (IRO_A | IRO_C)
 #define W IRA_W
 #define CC IRA_CC
 #define MEM IRA_MEM
@@ -42,6 +43,7 @@ const struct ir_info ir_infos[IR_OPC_COUNT] = {
 #undef B
 #undef AB
 #undef ABC
+#undef AC
 #undef W
 #undef CC
 #undef MEM

@@ -137,6 +137,7 @@ static void forget_pages(struct tcg_mmu *m)
 static void drop_everything(struct tcg_mmu *m)
 {
     forget_pages(m);
+    returns_forget_all(m->cpu);
     for (unsigned i = 0; i < MAP_SETS; i++) {
         struct mmu_set *s = &m->set[i];
         if (s->n_touched)
@@ -176,6 +177,7 @@ static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
     struct mmu_set *s = &m->set[i];
 
     forget_pages(m);
+    returns_forget(m->cpu, i);
     journal_empty(m, &s->journal[0]);
     if (keep_global && s->journal[1])
         return;
@@ -189,8 +191,17 @@ static void set_flush(struct tcg_mmu *m, unsigned i, bool keep_global)
 
 static void clear_slots(struct tcg_mmu *m, unsigned set, uint64_t vpn, unsigned n)
 {
-    for (unsigned v = 0; v < VIEW_COUNT; v++)
-        zero_words(map_slot(m, set, v, ACC_READ, vpn), n * MAP_WORDS * 8ull);
+    bool code = false;
+
+    for (unsigned v = 0; v < VIEW_COUNT; v++) {
+        uint64_t *w = map_slot(m, set, v, ACC_READ, vpn);
+
+        for (unsigned i = 0; i < n; i++)
+            code |= (uint32_t)w[i * MAP_WORDS + ACC_EXEC] != 0;
+        zero_words(w, n * MAP_WORDS * 8ull);
+    }
+    if (code)
+        returns_forget(m->cpu, set);
 }
 
 static void set_flush_page(struct tcg_mmu *m, unsigned i, uint64_t va)
@@ -302,6 +313,7 @@ void tcg_mmu_switch(struct tcg_cpu *cpu, uint32_t tag, bool flush)
     m->cur = (unsigned)i;
     m->set[i].used = ++m->clock;
     load_view(cpu);
+    returns_select(cpu);
 #else
     drop_everything(m);
 #endif
@@ -412,10 +424,12 @@ void tcg_mmu_watch(struct tcg_cpu *cpu, uint32_t ram_page, uint32_t n, const uin
 
 #if TCG_FLAT_MAPS
 /* The narrow map's entry at @e becomes that of @va. */
-static void narrow_claim(uint64_t *e, uint64_t va)
+static void narrow_claim(struct tcg_mmu *m, uint64_t *e, uint64_t va)
 {
     if (e[MAP_TAG] == narrow_tag(va))
         return;
+    if ((uint32_t)e[ACC_EXEC])
+        returns_forget(m->cpu, m->cur);
     e[ACC_READ] = e[ACC_WRITE] = e[ACC_EXEC] = 0;
     e[MAP_TAG] = narrow_tag(va);
 }
@@ -447,7 +461,9 @@ static void map_fill(struct tcg_cpu *cpu, enum tcg_view view, unsigned k, uint64
         m->page_head[page] = m->n_nodes;
     }
     if (unlikely(m->narrow))
-        narrow_claim(slot - k, va);
+        narrow_claim(m, slot - k, va);
+    if (k == ACC_EXEC && (uint32_t)*slot && (uint32_t)*slot != val)
+        returns_forget(m->cpu, m->cur);
     if (f->page_shift >= 30)
         s->huge = true;
     else if (f->page_shift > 12)

@@ -72,6 +72,40 @@ struct jump_cache_entry {
     struct tb *tb;
 };
 
+/* ---- return addresses (returns.c) ---------------------------------------------------------------- */
+
+#define RETURN_SLOTS 512
+#define RETURN_TABLES 16
+#define RETURN_GAP 168
+/**
+ * struct return_table - where calls return to, by bits 11..3 of the address that has the return address on the stack
+ * @gap: hosts take a load for one of what was stored 4096 bytes apart; so a slot's halves and the
+ *       guest's stack differ in those bits, mostly
+ * @code: of the landing in the call's block, which @pc is the return address of; or tcg->no_return
+ */
+struct return_table {
+    uint64_t gap0[RETURN_GAP];
+    uint64_t pc[RETURN_SLOTS];
+    uint64_t gap1[RETURN_GAP];
+    const void *code[RETURN_SLOTS];
+} __attribute__((aligned(PAGE_SIZE)));
+struct return_tables {
+    struct return_table table[RETURN_TABLES];
+    uint64_t key[RETURN_TABLES]; /* mode salt | address-space set + 1; 0: of no use */
+    unsigned now;            /* in use */
+    unsigned next;           /* to be given to another key */
+};
+/** returns_new() - @cpu gets its tables, if the back end has a use for them; -ENOMEM */
+int returns_new(struct tcg_cpu *cpu) MUST_CHECK;
+void returns_free(struct tcg_cpu *cpu);
+/** returns_select() - mode or address space are others: so is the table. Every one of these only in the
+ *  vCPU's own thread, or while it stands still */
+void returns_select(struct tcg_cpu *cpu);
+/** returns_forget() - pages that may be executed from in address-space set @set are others now */
+void returns_forget(struct tcg_cpu *cpu, unsigned set);
+/** returns_forget_all() - in any set, or the code is gone */
+void returns_forget_all(struct tcg_cpu *cpu);
+
 /* ---- blocks ---------------------------------------------------------------- */
 
 #define NO_PAGE 0xffffffffu
@@ -215,7 +249,8 @@ struct tcg {
     struct tcg_debug *debug; /* NULL: no breakpoints, no watchpoints; changed while no vCPU runs */
     struct tcg_perf *perf;   /* perf.c; NULL: names are not wanted */
     struct tcg_profile *profile; /* NULL: nothing is counted */
-    uint32_t thunk[256];     /* back end's: offsets of its thunks in the cache */
+    const void *no_return;   /* back end's: where a return goes whose slot is empty; NULL: it makes no use of tables */
+    uint32_t thunk[80];      /* back end's: offsets of its thunks in the cache */
     uint32_t thunk_bytes;    /* where they end */
     struct tb_cache *tb_cache; /* NULL: translations are not kept in a file */
     bool relocs;             /* what is made notes what of it depends on where it is; under the lock */
@@ -340,8 +375,7 @@ enum { SLOW_SIZE = 0x7f, SLOW_LEAD_W = 1 << 7 /* SLOW_LEAD, and the page must be
        SLOW_RECIPE = 1 << 11, SLOW_MASKED = 1 << 12 /* only what the opmask selects */,
        SLOW_LEAD = 1 << 13, /* make the map's entry, access nothing */
        SLOW_ALIGN = 14,     /* 1, 2, 3: must be a multiple of 16, 32, 64 */
-       SLOW_OWED = 1 << 16, /* the back end's */
-       SLOW_PCOFF = 17 };   /* from this bit on: the instruction's pcoff, signed */
+       SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
 /* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact; of SLOW_LEAD: the group's bytes, and in the high half
  * where they begin, from the address on */
 enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };

@@ -342,6 +342,7 @@ struct tcg_cpu {
      * change of maps. STACK_NOWHERE: none; no address in 48 bits lies in that page */
     uint64_t stack_page, stack_delta;
     uint64_t regs[16];        /* the target's general registers: their home when not in host registers */
+    uint64_t *returns;        /* return addresses: pc[] of the table in use (tcg-int.h), or NULL */
     /* -- less hot ------------------------------------------------------------ */
     uint8_t vec_loaded;       /* host vector registers hold the guest's */
     uint8_t x87_loaded;       /* host x87 registers hold the guest's */
@@ -363,6 +364,7 @@ struct tcg_cpu {
     uint64_t mmu_flushes;     /* goes up with each flush of any kind: what a target keeps of its walks is old then */
     struct tcg *tcg;
     struct jump_cache_entry *jc;   /* indirect-jump cache, behind the struct: jc_offset() */
+    struct return_tables *return_tables; /* owned; NULL: translated code has none */
     struct tcg_slow *slow;         /* == &slow_area */
     uint64_t slow_area[14];        /* struct tcg_slow (tcg-int.h) */
     uint64_t spill[TCG_N_SPILL];   /* translated code's temporaries */

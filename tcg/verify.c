@@ -41,7 +41,7 @@ static unsigned legal_sizes(const struct ir_op *op)
         return 1 | 2 | 4;
     case IR_EXTH: case IR_DEPH: case IR_SETCC: case IR_GETF: case IR_SETF: case IR_CLC:
     case IR_STC: case IR_CMC: case IR_FENCE: case IR_NOTE: case IR_VEC: case IR_CALL: case IR_INSN:
-    case IR_LABEL: case IR_BR: case IR_BRCC: case IR_LEAVECC: case IR_GOTO_TB: case IR_GOTO_PC: case IR_EXIT:
+    case IR_LABEL: case IR_BR: case IR_BRCC: case IR_LEAVECC: case IR_GOTO_TB: case IR_RETURNS: case IR_GOTO_PC: case IR_EXIT:
     case IR_EXIT_PC:
         return 0;
     default:
@@ -98,6 +98,8 @@ static unsigned optional(const struct ir_op *op)
         return IRO_D | IRO_A | IRO_B;
     case IR_CALL:
         return IRO_D | IRO_A | IRO_B | IRO_C;
+    case IR_GOTO_PC:
+        return IRO_C;
     case IR_RMW:
         return op->rmw >= IRM_INC && op->rmw <= IRM_NOT ? IRO_B : 0;
     default:
@@ -220,12 +222,12 @@ static bool check_fields(struct verifier *v)
         if (op->imm < 0 || op->imm > end)
             return bad(v, "offset outside the CPU struct");
     }
-    if (op->opc == IR_GOTO_TB || op->opc == IR_LEAVECC) {
+    if (op->opc == IR_GOTO_TB || op->opc == IR_LEAVECC || op->opc == IR_RETURNS) {
         bool side = op->opc == IR_LEAVECC;
 
         if (op->aux >= TB_SIDE_LINK + (side ? TB_SIDE_LINKS : 0) || (side && op->aux < TB_SIDE_LINK))
             return bad(v, "no such slot");
-        if (side && (op->imm & ~0xfffll))
+        if (op->opc != IR_GOTO_TB && (op->imm & ~0xfffll))
             return bad(v, "leaves for another page");
         if (!use_slot(v))
             return false;

@@ -314,6 +314,17 @@ static inline uint8_t *jcc32(struct code *c, unsigned cc)
     return c->p - 4;
 }
 
+/** lea_rip() - @r = an address in the same part of the block; the rel32, as jcc32()'s */
+static inline uint8_t *lea_rip(struct code *c, int r)
+{
+    e8(c, 0x48 | (r >> 3) << 2);
+    e8(c, 0x8d);
+    e8(c, 0x05 | (r & 7) << 3);
+    rel_note(c, c->p, REL_REL32);
+    e32(c, 0);
+    return c->p - 4;
+}
+
 static inline uint8_t *jmp32(struct code *c)
 {
     e8(c, 0xe9);

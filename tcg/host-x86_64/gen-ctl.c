@@ -415,6 +415,8 @@ void sides_emit(struct gen *g)
         }
         if (s->kind == STUB_MEM && s->carry && s->carry <= TCG_N_CARRY)
             mem_refill(g, s);
+        if (s->kind == STUB_LANDING)
+            landing_emit(g, s);
         if (s->kind != STUB_SIDE)
             continue;
         patch32(s->from[0], g->c.p);
@@ -519,113 +521,4 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
         goto_tb(g, op, &r);
     else
         goto_tb(g, op, NULL);
-}
-
-#define JC_ENTRY_LOG2 5
-_Static_assert(sizeof(struct jump_cache_entry) == 1 << JC_ENTRY_LOG2, "entries are indexed by shifts");
-
-/* A field of the jump cache's entry at offset RCX. RSP is the vCPU struct. */
-static struct opn jc_entry(const struct gen *g, size_t field)
-{
-    return (struct opn){ .kind = ON_MEM, .base = RSP, .index = RCX, .disp = (int32_t)(jc_offset(g->t) + field) };
-}
-
-/* An entry that was found is of this block's code segment: RAX = pcbase there. */
-static void segment_pcbase(struct gen *g, struct stub *s)
-{
-    struct code *c = &g->c;
-    struct opn found = { .kind = ON_MEM, .base = RDX, .index = NOREG };
-
-    mov_load(c, RDX, jc_entry(g, offsetof(struct jump_cache_entry, tb)));
-    found.disp = offsetof(struct tb, cs_base);
-    alu_imm(c, 4, ALU_CMP, found, (int32_t)g->tb->cs_base);
-    s->from[3] = jcc32(c, 5);
-    found.disp = offsetof(struct tb, cs_limit);
-    alu_imm(c, 4, ALU_CMP, found, (int32_t)g->tb->cs_limit);
-    s->from[4] = jcc32(c, 5);
-    found.disp = offsetof(struct tb, pcbase);
-    mov_load(c, RAX, found);
-}
-
-/*
- * RAX = pc: through the jump cache. Whatever does not match leaves to the run loop
- * with @thunk, which knows pc from memory; so does a poll that says so.
- * @near: in the block's code segment; else the target's must be flat.
- */
-static void jump_cached(struct gen *g, enum thunk thunk, uint32_t branch, bool near)
-{
-    struct code *c = &g->c;
-    bool segment = near && !g->tb->flat;
-    struct stub *s;
-
-    if (g->tb->once || log_on(LOG_NOCHAIN)) {
-        mov_store(c, ENV(pc), RAX);
-        if (branch)
-            mov_env_imm32(c, offsetof(struct tcg_cpu, branch), branch);
-        jmp_to(c, thunk_rw(g, thunk));
-        return;
-    }
-    s = stub_new(g, STUB_JUMP);
-    s->t = RAX;
-    s->thunk = (uint8_t)thunk;
-    s->branch = branch;
-    s->linear = segment && g->tb->cs_base;
-    if (s->linear)
-        alu_imm(c, 4, ALU_ADD, o_reg(RAX), (int32_t)g->tb->cs_base);
-    alu_imm(c, 4, ALU_CMP, ENV(run), 0);
-    s->from[2] = jcc32(c, 4);
-    ins(c, 4, 0x69, RCX, o_reg(RAX));            /* jc_index(), times the size of an entry */
-    e32(c, JC_MULTIPLIER);
-    ins(c, 4, 0xc1, 5, o_reg(RCX));
-    e8(c, 32 - JC_BITS - JC_ENTRY_LOG2);
-    alu_imm(c, 4, ALU_AND, o_reg(RCX), -(1 << JC_ENTRY_LOG2));
-    ins(c, 8, 0x3b, RAX, jc_entry(g, offsetof(struct jump_cache_entry, lin)));
-    s->from[0] = jcc32(c, 5);
-    map_lookup(g, RAX, RDX, ACC_EXEC);
-    if (segment)
-        alu_imm(c, 4, ALU_OR, o_reg(RDX), (int32_t)JC_SEGMENT);
-    ins(c, 8, 0x0b, RDX, ENV(mode_salt));
-    ins(c, 8, 0x3b, RDX, jc_entry(g, offsetof(struct jump_cache_entry, check)));
-    s->from[1] = jcc32(c, 5);
-    if (segment)
-        segment_pcbase(g, s);
-    else
-        alu_imm(c, 8, ALU_AND, o_reg(RAX), -(int64_t)PAGE_SIZE);
-    mov_store(c, ENV(pcbase), RAX);
-    ins(c, 4, 0xff, 4, jc_entry(g, offsetof(struct jump_cache_entry, code)));
-}
-
-void gen_goto_pc(struct gen *g, const struct ir_op *op)
-{
-    struct code *c = &g->c;
-
-    flags_save(g);
-    flags_lost(g);
-    int64_t k;
-    int areg = op->a < IR_MAX_VALS && !is_global(g, op->a) ? g->v[op->a].reg : -1;
-    if (areg != RAX) {
-        if (g->owner[RAX] != IR_NONE) {
-            g->v[g->owner[RAX]].reg = -1;     /* nothing else lives past this */
-            g->owner[RAX] = IR_NONE;
-        }
-        g->locked |= 1 << RAX;
-        if (val_const(g, op->a, op, &k))
-            mov_imm(c, RAX, (uint64_t)k);
-        else
-            mov_load(c, RAX, val_rm(g, op->a));
-    }
-    jump_cached(g, TH_LEAVE_LOOKUP, op->imm2 ? (uint32_t)g->pcoff << 16 | (uint32_t)op->imm2 : 0, true);
-}
-
-void gen_exit(struct gen *g, const struct ir_op *op)
-{
-    flags_save(g);
-    flags_lost(g);
-    if (op->opc == IR_EXIT) {
-        mov_env_imm32(&g->c, offsetof(struct tcg_cpu, pcoff), (uint32_t)op->imm);
-        jmp_to(&g->c, thunk_rw(g, TH_LEAVE_INTR));
-    } else {                 /* the mode may be another: the cache's check includes it */
-        mov_load(&g->c, RAX, ENV(pc));
-        jump_cached(g, TH_LEAVE_PC, 0, false);
-    }
 }

@@ -80,6 +80,7 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_BRCMP: gen_brcmp(g, op); break;
     case IR_LEAVECC: gen_leavecc(g, op); break;
     case IR_GOTO_TB: gen_goto_tb(g, op); break;
+    case IR_RETURNS: gen_returns(g, op); break;
     case IR_GOTO_PC: gen_goto_pc(g, op); break;
     case IR_EXIT: case IR_EXIT_PC: gen_exit(g, op); break;
     default: assert(!"unknown IR operation");

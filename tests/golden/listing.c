@@ -28,7 +28,7 @@ struct field {
 static const struct field fields[] = {
     TCG(pcbase), TCG(pcoff), TCG(run), TCG(fl), TCG(exception), TCG(map_mask), TCG(stack_page), TCG(stack_delta), TCG(table_page), TCG(table_delta), TCG(vec_loaded),
     TCG(x87_loaded), TCG(zmm_loaded), TCG(zmmh_live), TCG(hi16_live), TCG(in_code), TCG(restart1),
-    TCG(exit_reason), TCG(exit_tb), TCG(exit_slot), TCG(mode_salt), TCG(pc), TCG(map_base),
+    TCG(exit_reason), TCG(exit_tb), TCG(exit_slot), TCG(mode_salt), TCG(pc), TCG(returns), TCG(map_base),
     TCG(map_base_now), TCG(va_mask), TCG(zero), TCG(pauses), TCG_ARRAY(regs), TCG_ARRAY(spill), TCG_ARRAY(carry),
     SLOW_AT(va), SLOW_AT(delta), SLOW_AT(desc), SLOW_AT(elems), SLOW_AT(arg), SLOW_AT(save),
     CPU(eflags), CPU(cpl), CPU(df), CPU(seg), CPU(cr0), CPU(cr2), CPU(cr3), CPU(cr4), CPU(mode), CPU(irq_held), CPU(kernel_gs_base), CPU(fx),
@@ -38,12 +38,10 @@ static const struct field fields[] = {
 #define THUNK(n) [TH_##n] = #n
 static const char *const thunks[TH_COUNT] = {
     THUNK(ENTER), THUNK(LEAVE_NEXT), THUNK(LEAVE_LOOKUP), THUNK(LEAVE_INTR), THUNK(LEAVE_PC), THUNK(LEAVE_EXC),
-    THUNK(COMMIT), THUNK(VEC_LOAD), THUNK(ZMM_LOAD), THUNK(X87_LOAD), THUNK(CALL),
+    THUNK(SLOW), THUNK(COMMIT), THUNK(VEC_LOAD), THUNK(ZMM_LOAD), THUNK(X87_LOAD), THUNK(CALL),
     THUNK(CALL_NOVEC), THUNK(CALL_SYNC), THUNK(CALL_SYNC_NOVEC), THUNK(DIVIDE), THUNK(FP_SSE), THUNK(FP_X87),
     THUNK(ALIGN),
 };
-
-static const char *const miss[MISS_KINDS] = { "MISS", "MISS_STACK", "MISS_TABLE" };
 
 struct listing {
     const struct tcg *t;
@@ -107,8 +105,7 @@ static void name_place(struct listing *l, uint64_t at)
         snprintf(l->name, NAME_CHARS, "L%u", label_of(l, at));
     for (unsigned i = 0; i < TH_COUNT; i++)
         if (at - (uintptr_t)l->t->cache.rx == l->t->thunk[i])
-            snprintf(l->name, NAME_CHARS, "thunk %s", i >= TH_MISS ? miss[(i - TH_MISS) / (N_SCRATCH * 16)]
-                     : i >= TH_REP ? "REP" : thunks[i] ? thunks[i] : "?");
+            snprintf(l->name, NAME_CHARS, "thunk %s", i >= TH_REP ? "REP" : thunks[i] ? thunks[i] : "?");
 }
 
 /* A field of the vCPU struct, or of the jump cache and counters behind it. */

@@ -160,13 +160,13 @@ static inline void sr_idt(struct sys_rig *r, unsigned v, uint16_t sel, uint32_t 
     }
 }
 
-static inline struct sys_rig *sr_new(void)
+static inline struct sys_rig *sr_new_on(enum tcg_backend backend)
 {
     struct sys_rig *r = xzalloc(sizeof(*r));
     struct phys_ops phys = { .lookup = sr_lookup, .mmio_read = sr_mmio_read,
                              .mmio_write = sr_mmio_write, .n_ram_pages = SR_BYTES / 4096,
                              .opaque = r };
-    struct tcg_config cfg = { .backend = TCG_BACKEND_INTERP, .cache_bytes = 1 << 20 };
+    struct tcg_config cfg = { .backend = backend, .optimise = backend == TCG_BACKEND_HOST, .cache_bytes = 1 << 20 };
     struct err e;
 
     r->ram = aligned_alloc(4096, SR_BYTES);
@@ -188,6 +188,8 @@ static inline struct sys_rig *sr_new(void)
     x86_reset(r->cpu, false);
     return r;
 }
+
+static inline struct sys_rig *sr_new(void) { return sr_new_on(TCG_BACKEND_INTERP); }
 
 static inline void sr_free(struct sys_rig *r)
 {
@@ -241,9 +243,9 @@ static inline void sr_tables(struct sys_rig *r)
 }
 
 /* sr_protected() - flat 32-bit protected mode, CPL 0; every IDT entry a trap to itself */
-static inline struct sys_rig *sr_protected(void)
+static inline struct sys_rig *sr_protected_on(enum tcg_backend backend)
 {
-    struct sys_rig *r = sr_new();
+    struct sys_rig *r = sr_new_on(backend);
 
     r->cpu->cr0 = CR0_PE | CR0_ET | CR0_NE;
     sr_tables(r);
@@ -256,6 +258,8 @@ static inline struct sys_rig *sr_protected(void)
     x86_set_pc(r->cpu, SR_CODE);
     return r;
 }
+
+static inline struct sys_rig *sr_protected(void) { return sr_protected_on(TCG_BACKEND_INTERP); }
 
 /* sr_map() - long mode: map the page of @va to @pa with entry bits @flags (4 KiB) */
 static inline void sr_map(struct sys_rig *r, uint64_t va, uint64_t pa, uint64_t flags)
@@ -275,9 +279,9 @@ static inline void sr_map(struct sys_rig *r, uint64_t va, uint64_t pa, uint64_t 
 }
 
 /* sr_long() - 64-bit mode, CPL 0, the first MiB mapped one to one for everybody */
-static inline struct sys_rig *sr_long(void)
+static inline struct sys_rig *sr_long_on(enum tcg_backend backend)
 {
-    struct sys_rig *r = sr_protected();
+    struct sys_rig *r = sr_protected_on(backend);
 
     for (unsigned p = 0; p < SR_BYTES; p += 4096)
         sr_map(r, p, p, 7);
@@ -292,6 +296,8 @@ static inline struct sys_rig *sr_long(void)
     sr_cpl(r, 0);
     return r;
 }
+
+static inline struct sys_rig *sr_long(void) { return sr_long_on(TCG_BACKEND_INTERP); }
 
 /* sr_exception() - vector pending, -1: none; its error code stays in cpu->exc_error */
 static inline int sr_exception(struct sys_rig *r)

@@ -54,7 +54,7 @@ static const struct snippet snippets[] = {
     { GUEST_LONG, 1, { 0x58 }, "ld lea mov goto_tb" },
     { GUEST_LONG, 1, { 0xc3 }, "ld lea goto_pc" },                       /* canonical? asked late */
     { GUEST_LONG, 3, { 0xc2, 8, 0 }, "ld sar lea brcmp lea goto_pc label call exit" },
-    { GUEST_LONG, 5, { 0xe8, 0, 0, 0, 0 }, "lde lea lea st mov goto_tb" },
+    { GUEST_LONG, 5, { 0xe8, 0, 0, 0, 0 }, "lde lea lea st mov returns goto_tb" },
     { GUEST_LONG, 2, { 0x74, 2 }, "leavecc goto_tb" },                 /* forward: the block goes on */
     { GUEST_LONG, 2, { 0x74, 0xf0 }, "brcc goto_tb label goto_tb" },
     { GUEST_LONG, 3, { 0x48, 0x8d, 0x03 }, "mov goto_tb" },              /* lea rax, [rbx] */
