@@ -380,7 +380,9 @@ static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct
     x->poll = x->sti;
     x->sti = false;
     translate_insn(x);
-    if (x->poll && !x->ended)
+    if (x->poll && !x->ended && tcg_counts(x->cpu->tcg.tcg))
+        xt_goto(x, x->next_off, 0);      /* what a block counts it executes: polls are between blocks */
+    else if (x->poll && !x->ended)
         xt_poll(x);
     return in->len;
 }

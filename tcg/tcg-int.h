@@ -250,7 +250,7 @@ struct tcg {
     struct tcg_perf *perf;   /* perf.c; NULL: names are not wanted */
     struct tcg_profile *profile; /* NULL: nothing is counted */
     const void *no_return;   /* back end's: where a return goes whose slot is empty; NULL: it makes no use of tables */
-    uint32_t thunk[80];      /* back end's: offsets of its thunks in the cache */
+    uint32_t thunk[256];     /* back end's: offsets of its thunks in the cache */
     uint32_t thunk_bytes;    /* where they end */
     struct tb_cache *tb_cache; /* NULL: translations are not kept in a file */
     bool relocs;             /* what is made notes what of it depends on where it is; under the lock */
@@ -375,7 +375,8 @@ enum { SLOW_SIZE = 0x7f, SLOW_LEAD_W = 1 << 7 /* SLOW_LEAD, and the page must be
        SLOW_RECIPE = 1 << 11, SLOW_MASKED = 1 << 12 /* only what the opmask selects */,
        SLOW_LEAD = 1 << 13, /* make the map's entry, access nothing */
        SLOW_ALIGN = 14,     /* 1, 2, 3: must be a multiple of 16, 32, 64 */
-       SLOW_PCOFF = 16 };   /* the instruction's pcoff in the high half */
+       SLOW_OWED = 1 << 16, /* the back end's */
+       SLOW_PCOFF = 17 };   /* from this bit on: the instruction's pcoff, signed */
 /* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact; of SLOW_LEAD: the group's bytes, and in the high half
  * where they begin, from the address on */
 enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16 };

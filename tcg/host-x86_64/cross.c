@@ -1,12 +1,13 @@
 /*
- * cross.c - accesses that cross a page, when the page map has both: without leaving for C
+ * cross.c - what misses and yet needs no C: accesses that cross a page when the map has both, the stack's and a table's page
  *
- * The beginning of the thunk SLOW, and the thunk COMMIT. Where the pages follow each other in the host's memory the
+ * The beginning of what all miss thunks call, and the thunk COMMIT. The address is in slow.va, what is to be done in
+ * words before the stub's call. Where the pages follow each other in the host's memory the
  * operation is done there, as if they were one; a group likewise. Else it works on a buffer in the vCPU
  * struct, into which the ends of both pages are copied before a read, and from which each page takes its
  * bytes after a write, no other bytes being written. Both pages are known to be accessible by then.
  *
- * The thunk also serves what lies in one page but beyond the limit that the page map has for accesses of up to 8 bytes.
+ * What lies in one page but beyond the limit that the page map has for accesses of up to 8 bytes is served, too.
  *
  * An access that wraps, or passes a multiple of 4 GiB (the canonical halves end at such), is left to C.
  */
@@ -18,7 +19,7 @@ static const int8_t used[] = { RAX, RCX, RDX, RSI, RDI };
 #define OWN (sizeof(((struct tcg_cpu *)NULL)->cross.buf) / 3)    /* where the operand is in the buffer */
 
 /* a field of the vCPU struct, with the registers of used[] on the stack */
-static struct opn env(size_t off) { return o_env(8 + 8 * ARRAY_SIZE(used) + off); }
+static struct opn env(size_t off) { return o_env(MISS_DEPTH + 8 * ARRAY_SIZE(used) + off); }
 static struct opn desc(unsigned byte) { return env(SLOW_OFF(desc) + byte); }
 static struct opn cross(size_t off) { return env(offsetof(struct tcg_cpu, cross) + off); }
 #define CROSS(f) cross(offsetof(struct tcg_cpu, cross.f) - offsetof(struct tcg_cpu, cross))
@@ -38,6 +39,16 @@ static void pop_used(struct code *c)
 {
     for (unsigned i = ARRAY_SIZE(used); i-- > 0;)
         pop(c, used[i]);
+}
+
+/* slow.desc and slow.elems from before the stub's call. RAX and RCX are lost. */
+static void load_desc(struct code *c)
+{
+    mov_load(c, RAX, o_env(8 + 8 * ARRAY_SIZE(used)));
+    ins(c, 4, 0x8b, RCX, at(RAX, NOREG, 0, -MISS_DESC));
+    ins(c, 4, 0x89, RCX, desc(0));
+    ins(c, 4, 0x8b, RCX, at(RAX, NOREG, 0, -MISS_ELEMS));
+    ins(c, 4, 0x89, RCX, env(SLOW_OFF(elems)));
 }
 
 /* Come back from the thunk with ZF as said and CF = 0. */
@@ -205,16 +216,30 @@ static uint8_t *check_align(struct code *c)
     return not;
 }
 
+/* RCX, RDX = address of the first and the last byte of a group, */
+static void load_group(struct code *c)
+{
+    ins(c, 8, X0F | 0xbf, RCX, env(SLOW_OFF(elems) + 2));            /* movsx: from - address */
+    ins(c, 4, X0F | 0xb7, RDX, env(SLOW_OFF(elems)));                /* bytes */
+    alu_rm(c, 8, ALU_ADD, RCX, env(SLOW_OFF(va)));
+    ins(c, 8, 0x8d, RDX, at(RDX, RCX, 0, -1));
+}
+
+/* of a single access */
+static void load_alone(struct code *c)
+{
+    mov_load(c, RCX, env(SLOW_OFF(va)));
+    ins(c, 4, X0F | 0xb6, RAX, desc(0));
+    ins(c, 8, 0x8d, RDX, at(RCX, RAX, 0, -1));
+}
+
 /* A group has one page, or two that are as one; else its block is left. */
 static void emit_lead(struct code *c, uint8_t **one, uint8_t **misaligned)
 {
     uint8_t *none[4], *two;
 
     *misaligned = check_align(c);
-    ins(c, 8, X0F | 0xbf, RCX, env(SLOW_OFF(elems) + 2));            /* movsx: from - address */
-    ins(c, 4, X0F | 0xb7, RDX, env(SLOW_OFF(elems)));                /* bytes */
-    alu_rm(c, 8, ALU_ADD, RCX, env(SLOW_OFF(va)));
-    ins(c, 8, 0x8d, RDX, at(RDX, RCX, 0, -1));
+    load_group(c);
     find_both(c, one, none);
     two = jcc32(c, 5);
     mov_store(c, env(SLOW_OFF(delta)), RSI);
@@ -230,15 +255,18 @@ void cross_slow(struct code *c, const struct tcg *t)
     uint8_t *lead, *other, *misaligned, *same, *none[4], *one[2];
 
     push_used(c);
+    load_desc(c);
+    if (t->narrow) {
+        pop_used(c);
+        return;
+    }
     ins(c, 4, 0xf7, 0, desc(0));                     /* test */
     e32(c, SLOW_LEAD);
     lead = jcc32(c, 5);
     ins(c, 4, 0xf7, 0, desc(0));
     e32(c, SLOW_LOCK | SLOW_MASKED | 3 << SLOW_ALIGN);
     other = jcc32(c, 5);
-    mov_load(c, RCX, env(SLOW_OFF(va)));
-    ins(c, 4, X0F | 0xb6, RAX, desc(0));
-    ins(c, 8, 0x8d, RDX, at(RCX, RAX, 0, -1));
+    load_alone(c);
     find_both(c, &one[0], none);
     same = jcc32(c, 4);
     if (t->profile)
@@ -267,6 +295,65 @@ void cross_slow(struct code *c, const struct tcg *t)
     ins(c, 4, 0xc7, 0, CROSS(n[0]));                 /* what is committed next is C's */
     e32(c, 0);
     pop_used(c);
+}
+
+/* Entry at RSI: RDX = its word @k, which is what leads to the page; jump when there is none */
+static uint8_t *take_word(struct code *c, enum tcg_access k)
+{
+    uint8_t *none;
+
+    ins(c, 8, XGS | 0x8b, RDX, at(RSI, NOREG, 0, (int)k * 8));
+    ins(c, 8, 0x85, RDX, o_reg(RDX));
+    none = jcc32(c, 4);
+    mov_store(c, env(SLOW_OFF(delta)), RDX);
+    return none;
+}
+
+/*
+ * The stack is in another page than it was found in last, or the table: when the map has that page it is kept, the stack's if it
+ * may be written.
+ */
+void known_slow(struct code *c, bool table, const uint8_t *slow)
+{
+    uint8_t *alone, *both, *out[5];
+    size_t page = table ? offsetof(struct tcg_cpu, table_page) : offsetof(struct tcg_cpu, stack_page);
+    size_t delta = table ? offsetof(struct tcg_cpu, table_delta) : offsetof(struct tcg_cpu, stack_delta);
+
+    push_used(c);
+    load_desc(c);
+    out[0] = check_align(c);
+    ins(c, 4, 0xf7, 0, desc(0));                     /* test */
+    e32(c, SLOW_LEAD);
+    alone = jcc32(c, 4);
+    load_group(c);
+    both = jmp32(c);
+    patch32(alone, c->p);
+    load_alone(c);
+    patch32(both, c->p);
+    alu_rm(c, 8, ALU_XOR, RDX, o_reg(RCX));
+    ins(c, 1, 0xf6, 0, o_reg(RDX + 4));              /* test dh */
+    e8(c, PAGE_SIZE >> 8);
+    out[1] = jcc32(c, 5);
+    out[2] = check_canonical(c);
+    find_entry(c, RSI, RCX);
+    out[3] = take_word(c, table ? ACC_READ : ACC_WRITE);
+    mov_store(c, env(delta), RDX);
+    alu_imm(c, 8, ALU_AND, o_reg(RCX), -(int64_t)PAGE_SIZE);
+    mov_store(c, env(page), RCX);
+    ret_zf(c, false);
+    if (!table) {            /* it may be read only */
+        patch32(out[3], c->p);
+        find_kind(c);
+        ins(c, 4, 0x85, RDI, o_reg(RDI));
+        out[3] = jcc32(c, 5);
+        out[4] = take_word(c, ACC_READ);
+        ret_zf(c, false);
+        patch32(out[4], c->p);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        patch32(out[i], c->p);
+    pop_used(c);
+    jmp_to(c, slow);
 }
 
 /* RCX bytes from RSI to RDI; both move on; RAX and RCX are lost */
@@ -301,8 +388,9 @@ void cross_commit(struct code *c)
     static const int8_t others[] = { R8, R9, R10, R11 };     /* that a call may change, too */
     uint8_t *not_here, *done;
     struct opn own = CROSS(buf[OWN]);
-    unsigned adj = 8 * (1 + ARRAY_SIZE(used) + ARRAY_SIZE(others));
+    unsigned adj = MISS_DEPTH + 8 * (ARRAY_SIZE(used) + ARRAY_SIZE(others) + 1);
 
+    push(c, RAX);            /* as deep as a miss thunk */
     push_used(c);
     e8(c, 0x9f);                                     /* lahf; seto al */
     ins(c, 1, X0F | 0x90, 0, o_reg(RAX));
@@ -321,16 +409,19 @@ void cross_commit(struct code *c)
     e8(c, 0x7f);
     e8(c, 0x9e);
     pop_used(c);
+    pop(c, RAX);
     e8(c, 0xc3);
     patch32(not_here, c->p);
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
         push(c, others[i]);
-    ins(c, 8, 0x8d, RDI, o_env(adj));                /* RSP is a multiple of 16 again */
+    push(c, RAX);            /* RSP is a multiple of 16 again */
+    ins(c, 8, 0x8d, RDI, o_env(adj));
     ins(c, 8, 0x8d, RSI, o_env(adj + offsetof(struct tcg_cpu, slow_area)));
     mov_imm(c, RAX, (uintptr_t)(const void *)tcg_slow_commit);
     e8(c, 0xff);
     e8(c, 0xd0);
     carry_clear(c, TCG_N_CARRY, adj);
+    pop(c, RAX);
     for (unsigned i = ARRAY_SIZE(others); i-- > 0;)
         pop(c, others[i]);
     jmp_to(c, done);

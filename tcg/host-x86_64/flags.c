@@ -238,7 +238,7 @@ void flags_settle(struct gen *g, const struct ir_op *op)
  * high half.)
  */
 
-static bool lazy_code(const struct recipe *r, uint32_t *code)
+bool recipe_code(const struct recipe *r, uint32_t *code)
 {
     bool two = r->kind == REC_CMP || r->kind == REC_TEST || r->kind == REC_ADD || r->kind == REC_SUB;
     uint32_t last = 0;
@@ -270,7 +270,7 @@ bool recipe_leave(struct gen *g, const struct recipe *r)
     size_t n = g->fl_host && c->p == g->set_end ? (size_t)(c->p - g->set_at) : 0;
     uint32_t code;
 
-    if (!lazy_code(r, &code))
+    if (!recipe_code(r, &code))
         return false;
     assert(n <= sizeof(set));
     c->p -= n;

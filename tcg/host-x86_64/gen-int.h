@@ -18,11 +18,17 @@
 #define SLOW_OFF(f) (offsetof(struct tcg_cpu, slow_area) + offsetof(struct tcg_slow, f))
 #define SLOW(f) o_env(SLOW_OFF(f))
 
+#define N_SCRATCH 3          /* RAX, RCX, RDX: their numbers are 0..2 */
+enum miss_kind { MISS_ANY, MISS_STACK, MISS_TABLE, MISS_KINDS };     /* the latter two: wants the stack's page, the table's */
 enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_PC,
-             TH_LEAVE_EXC, TH_SLOW, TH_COMMIT, TH_VEC_LOAD, TH_ZMM_LOAD, TH_X87_LOAD, TH_CALL,
+             TH_LEAVE_EXC, TH_COMMIT, TH_VEC_LOAD, TH_ZMM_LOAD, TH_X87_LOAD, TH_CALL,
              TH_CALL_NOVEC, TH_CALL_SYNC, TH_CALL_SYNC_NOVEC, TH_DIVIDE, TH_FP_SSE, TH_FP_X87,
              TH_ALIGN, TH_X87_UNMASK, TH_PAY, TH_RETURN, TH_REP /* one for each REP(), from 1 on */,
-             TH_COUNT = TH_REP + REP_KINDS };
+             TH_MISS = TH_REP + REP_KINDS /* miss_thunk() */,
+             TH_COUNT = TH_MISS + MISS_KINDS * N_SCRATCH * 16 };
+
+/* What a memory operand's stub calls when its address is in register @t, RSP: in slow.va already, for host - guest in @d */
+static inline enum thunk miss_thunk(enum miss_kind k, int t, int d) { return (enum thunk)(TH_MISS + (k * N_SCRATCH + d) * 16 + t); }
 
 #define N_PIN 12
 extern const int8_t pin_reg[N_PIN];
@@ -35,7 +41,6 @@ static inline uint32_t without_mark(uint32_t v) { return (v >> 1 & ~LAZY_LOW) | 
 /* The low @n bits of @v as a signed number */
 static inline int64_t sext_bits(int64_t v, unsigned n) { return (int64_t)((uint64_t)v << (64 - n)) >> (64 - n); }
 
-#define N_SCRATCH 3          /* RAX, RCX, RDX: their numbers are 0..2 */
 #define MAX_STUBS 700
 #define GEN_MARGIN 512       /* bytes that one IR operation's code never exceeds */
 
@@ -175,6 +180,7 @@ void flags_pay(struct tcg_cpu *cpu);
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
 void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
+bool recipe_code(const struct recipe *r, uint32_t *code); /* what env->fl can hold in place of F, to be paid */
 
 /* mem.c */
 /* @d = the page map's word for the address in @t, or 0; flags are lost; @d is not @t */
@@ -200,8 +206,16 @@ void site_add(struct gen *g, uint8_t *op, uint8_t *stub, uint32_t kind);
 
 /* rep.c: code for REP() @n, called with F in memory: CF when the helper has to do it; RAX = 0 else */
 void rep_emit(struct code *c, const struct tcg *t, unsigned n);
-/* cross.c: what thunk SLOW begins with (not with narrow maps), falling through when C has to do it; thunk COMMIT */
+/* Before a call of miss_thunk() stand, counted back from where the call returns to */
+enum { MISS_DESC = 9,        /* 4 bytes: slow.desc */
+       MISS_ELEMS = 13,      /* 4 bytes: slow.elems, if it means anything */
+       MISS_OWED = 13,       /* with SLOW_OWED 4 bytes for env->fl after a fault; behind slow.elems: */
+       MISS_OWED_ELEMS = 19 };
+#define MISS_DEPTH 16        /* bytes on the stack above env in what all of these thunks call */
+/* cross.c: what they call begins so, falling through when C has to do it; for MISS_STACK and MISS_TABLE what comes before
+ * @slow; thunk COMMIT */
 void cross_slow(struct code *c, const struct tcg *t);
+void known_slow(struct code *c, bool table, const uint8_t *slow);
 void cross_commit(struct code *c);
 /* gen-move.c: choosing registers and preparing F */
 uint8_t kept_flags(const struct ir_op *op);

@@ -335,17 +335,69 @@ static uint32_t align_code(const struct stub *s)
     return s->align > 1 ? (uint32_t)__builtin_ctz(s->align) - 3 : 0;
 }
 
-static void call_slow(struct gen *g, const struct stub *s)
+/* slow.desc, and what it says to come with it, as an instruction that is never executed: dumps stay legible */
+static void slow_words(struct gen *g, const struct stub *s, bool lazy, uint32_t owed)
 {
-    mov_env_imm32(&g->c, SLOW_OFF(desc), s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0)
-                  | (s->lock ? SLOW_LOCK : 0) | (s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
-                  | (s->lead ? SLOW_LEAD : 0) | (s->lead_w ? SLOW_LEAD_W : 0) | (s->mask ? SLOW_MASKED : align_code(s) << SLOW_ALIGN)
-                  | (uint32_t)s->pcoff << SLOW_PCOFF);
-    if (s->mask) {
-        mov_env_imm32(&g->c, SLOW_OFF(elems), s->elems);
-        store_mask(&g->c, s);
+    struct code *c = &g->c;
+    bool more = s->lead || s->mask;
+    uint32_t elems = s->mask ? s->elems : (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16;
+    uint32_t desc = s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0) | (s->lock ? SLOW_LOCK : 0)
+                    | (lazy ? SLOW_OWED : s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
+                    | (s->lead ? SLOW_LEAD : 0) | (s->lead_w ? SLOW_LEAD_W : 0)
+                    | (s->mask ? SLOW_MASKED : align_code(s) << SLOW_ALIGN) | (uint32_t)s->pcoff << SLOW_PCOFF;
+
+    assert((int32_t)((uint32_t)s->pcoff << SLOW_PCOFF) >> SLOW_PCOFF == s->pcoff);
+    if (lazy && more) {
+        e8(c, 0xa9);         /* test eax, MISS_OWED_ELEMS */
+        e32(c, owed);
     }
-    call_to(&g->c, thunk_rw(g, TH_SLOW));
+    e8(c, lazy || more ? 0x48 : 0xa9);
+    if (lazy || more) {      /* mov rax, MISS_ELEMS or MISS_OWED | MISS_DESC << 32; else test eax, MISS_DESC */
+        e8(c, 0xb8);
+        e32(c, more ? elems : owed);
+    }
+    e32(c, desc);
+}
+
+/*
+ * Call the slow path by way of the thunk for @t, or for slow.va if that is RSP. Returns where that begins; *@recipe: it comes
+ * back with CF set to have F made from the recipe.
+ */
+static uint8_t *call_slow(struct gen *g, struct stub *s, int t, bool *recipe)
+{
+    struct code *c = &g->c;
+    uint32_t owed = 0;
+    bool lazy = recipe_code(&s->rec, &owed);
+    uint8_t *start, *over = NULL;
+
+    if (s->mask) {
+        start = c->p;
+        store_mask(c, s);
+        over = jmp32(c);
+    }
+    slow_words(g, s, lazy, owed);
+    if (over)
+        patch32(over, c->p);
+    else
+        start = c->p;
+    call_to(c, thunk_rw(g, miss_thunk(s->carry == CARRY_STACK ? MISS_STACK : s->carry == CARRY_TABLE ? MISS_TABLE : MISS_ANY,
+                                      t, s->c)));
+    *recipe = s->rec.kind != REC_NONE && !lazy;
+    return start;
+}
+
+/* The access has faulted, and the thunk has left F to be made from the recipe. */
+static void leave_with_recipe(struct gen *g, struct stub *s, uint8_t *fault)
+{
+    patch32(fault, g->c.p);
+    recipe_save(g, &s->rec);
+    jmp_to(&g->c, thunk_rw(g, TH_LEAVE_EXC));
+}
+
+static void patch_to(uint8_t *from, const uint8_t *to)
+{
+    if (from)
+        patch32(from, to);
 }
 
 /*
@@ -356,19 +408,15 @@ static void call_slow(struct gen *g, const struct stub *s)
 static void emit_lead_stub(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
-    uint8_t *fault = NULL, *cross = g->t->narrow ? s->from[0] : NULL;
+    uint8_t *fault = NULL, *cross = g->t->narrow ? s->from[0] : NULL, *start;
+    bool recipe;
 
-    patch32(s->from[1], c->p);
-    if (s->from[0] && !cross)
-        patch32(s->from[0], c->p);
-    site_add(g, s->op, c->p, 0);
-    if (!g->t->narrow)
-        mov_env_imm32(c, SLOW_OFF(elems), (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16);
-    mov_store(c, SLOW(va), s->t);
-    call_slow(g, s);
-    if (s->rec.kind != REC_NONE)
+    start = call_slow(g, s, s->t, &recipe);
+    patch_to(s->from[1], start);
+    patch_to(cross ? NULL : s->from[0], start);
+    site_add(g, s->op, start, 0);
+    if (recipe)
         fault = jcc32(c, 2);
-    mov_load(c, s->c, SLOW(delta));
     patch32(jcc32(c, 5), s->op);
     if (cross)
         patch32(cross, c->p);
@@ -378,11 +426,8 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
     align_link(c, 1);
     link_here(g, s->slot, s->pcoff, jmp32(c));
     g->tb->link[s->slot].alone = true;
-    if (fault) {
-        patch32(fault, c->p);
-        recipe_save(g, &s->rec);
-        jmp_to(c, thunk_rw(g, TH_LEAVE_EXC));
-    }
+    if (fault)
+        leave_with_recipe(g, s, fault);
 }
 
 /* The miss is resolved: ZF says whether by the bounce buffer. */
@@ -390,7 +435,6 @@ static void access_after_slow(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
-    mov_load(c, s->c, SLOW(delta));
     if (!s->write || s->no_commit) {
         jmp_to(c, s->op);
         return;
@@ -428,61 +472,34 @@ void mem_refill(struct gen *g, struct stub *s)
     jmp_to(c, s->op);
 }
 
-/*
- * The stack is in another page, which is kept if it may be written; or the table, whose page is kept. From here
- * on s->from is as without that.
- */
-static void page_refill(struct gen *g, struct stub *s)
+/* An operand whose address register may be another's when it faults: then slow.va has the address already. */
+static void saved_site(struct gen *g, struct stub *s)
 {
-    struct code *c = &g->c;
-    bool table = s->carry == CARRY_TABLE;
-    uint8_t *absent;
+    bool recipe;
 
-    patch32(s->from[0], c->p);
-    s->from[0] = s->hi - s->lo > 1 ? check_span(g, s->t, s->c, s->lo, s->hi - s->lo) : NULL;
-    map_lookup(g, s->t, s->c, table ? ACC_READ : ACC_WRITE);
-    ins(c, 8, 0x85, s->c, o_reg(s->c));
-    absent = jcc32(c, 4);
-    mov_store(c, known_delta(s), s->c);
-    mov_store(c, known_page(s), s->t);
-    alu_imm(c, 8, ALU_AND, known_page(s), -(int64_t)PAGE_SIZE);
-    jmp_to(c, s->op);
-    if (table || s->write || s->lead_w) {
-        s->from[1] = absent;
-        return;
-    }
-    patch32(absent, c->p);
-    map_lookup(g, s->t, s->c, ACC_READ);
-    ins(c, 8, 0x85, s->c, o_reg(s->c));
-    s->from[1] = jcc32(c, 4);
-    jmp_to(c, s->op);
+    site_add(g, s->op, call_slow(g, s, RSP, &recipe), 0);
+    assert(!recipe);         /* gen_cmpxchg() has saved F */
+    jmp_to(&g->c, s->op);
 }
 
 static void emit_mem_stub(struct gen *g, struct stub *s)
 {
-    struct code *c = &g->c;
-    uint8_t *miss, *none = NULL;
+    uint8_t *none = s->from[2] ? emit_misaligned(g, s) : NULL, *start, *fault = NULL;
+    bool recipe;
 
-    if (s->from[2])
-        none = emit_misaligned(g, s);
-    if (s->from[0])
-        patch32(s->from[0], c->p);
-    miss = c->p;
-    patch32(s->from[1], miss);
-    if (none)
-        patch32(none, miss);
-    mov_store(c, SLOW(va), s->t);
-    site_add(g, s->op, s->va_saved ? c->p : miss, 0);   /* va_saved: t may no longer be the address */
-    call_slow(g, s);
-    if (s->rec.kind != REC_NONE) {
-        uint8_t *fault = jcc32(c, 2);
-        access_after_slow(g, s);
-        patch32(fault, c->p);
-        recipe_save(g, &s->rec);
-        jmp_to(c, thunk_rw(g, TH_LEAVE_EXC));
-    } else {
-        access_after_slow(g, s);
-    }
+    if (s->va_saved)
+        saved_site(g, s);
+    start = call_slow(g, s, s->t, &recipe);
+    patch_to(s->from[0], start);
+    patch_to(s->from[1], start);
+    patch_to(none, start);
+    if (!s->va_saved)
+        site_add(g, s->op, start, 0);
+    if (recipe)
+        fault = jcc32(&g->c, 2);
+    access_after_slow(g, s);
+    if (fault)
+        leave_with_recipe(g, s, fault);
 }
 
 static void emit_link_stub(struct gen *g, struct stub *s)
@@ -574,8 +591,6 @@ uint8_t *stubs_emit(struct gen *g)
         }
         switch (s->kind) {
         case STUB_MEM:
-            if (s->carry > TCG_N_CARRY)
-                page_refill(g, s);
             s->lead ? emit_lead_stub(g, s) : emit_mem_stub(g, s);
             break;
         case STUB_LINK: emit_link_stub(g, s); break;

@@ -130,37 +130,93 @@ static void th_leave_next(struct code *c, const struct tcg *t, const uint8_t *le
     th_leave_with(c, TCG_EXIT_NEXT, leave);
 }
 
-/* Called from a memory stub; comes back with ZF set when the access was bounced,
- * with CF set when it faulted and F is to be had from a recipe first. */
+static void pop_caller_saved(struct code *c)
+{
+    rsp_add(c, 8);
+    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
+        pop(c, caller_saved[i]);
+}
+
+/* The access has faulted: env->fl = what the words before the stub's call say, if any. RDX: where it was to return to */
+static void owe_flags(struct code *c, unsigned adj)
+{
+    struct opn owed = { .kind = ON_MEM, .base = RDX, .index = NOREG, .disp = -MISS_OWED };
+    uint8_t *none, *plain;
+
+    ins(c, 4, 0x8b, RAX, o_env(adj + SLOW_OFF(desc)));
+    ins(c, 4, 0xf7, 0, o_reg(RAX));                      /* test */
+    e32(c, SLOW_OWED);
+    none = jcc32(c, 4);
+    ins(c, 4, 0x8b, RCX, owed);
+    ins(c, 4, 0xf7, 0, o_reg(RAX));
+    e32(c, SLOW_LEAD | SLOW_MASKED);
+    plain = jcc32(c, 4);
+    owed.disp = -MISS_OWED_ELEMS;
+    ins(c, 4, 0x8b, RCX, owed);
+    patch32(plain, c->p);
+    ins(c, 4, 0x89, RCX, o_env(adj + offsetof(struct tcg_cpu, fl)));
+    patch32(none, c->p);
+}
+
+/*
+ * What the miss thunks call. Comes back with ZF set when the access was bounced, with CF set when it faulted and F is to
+ * be had from a recipe first.
+ */
 static void th_slow(struct code *c, const struct tcg *t, const uint8_t *leave_exc)
 {
-    if (!t->narrow)
-        cross_slow(c, t);
+    unsigned regs = 8 * ARRAY_SIZE(caller_saved) + 8, adj = MISS_DEPTH + regs;
+
+    cross_slow(c, t);
     for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
         push(c, caller_saved[i]);
-    /* return address + 9 pushes: RSP is 16-byte aligned again */
-    ins(c, 8, 0x8d, RDI, o_env(80));
-    ins(c, 8, 0x8d, RSI, o_env(80 + offsetof(struct tcg_cpu, slow_area)));
-    mov_load(c, RDX, o_env(72));                         /* where we were called from */
+    rsp_add(c, -8);                                      /* a multiple of 16 again */
+    ins(c, 8, 0x8d, RDI, o_env(adj));
+    ins(c, 8, 0x8d, RSI, o_env(adj + offsetof(struct tcg_cpu, slow_area)));
+    mov_load(c, RDX, o_env(regs + 8));                   /* the stub */
     call_c(c, (const void *)tcg_slow_access);
-    carry_clear(c, TCG_N_CARRY, 80);
+    carry_clear(c, TCG_N_CARRY, adj);
     ins(c, 4, 0x85, RAX, o_reg(RAX));
     uint8_t *fault = jcc32(c, 4);
     alu_imm(c, 4, ALU_XOR, o_reg(RAX), 2);   /* CF = 0 */
-    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
-        pop(c, caller_saved[i]);
+    pop_caller_saved(c);
     e8(c, 0xc3);
     patch32(fault, c->p);
-    for (int i = ARRAY_SIZE(caller_saved) - 1; i >= 0; i--)
-        pop(c, caller_saved[i]);
-    ins(c, 4, 0xf7, 0, o_env(8 + SLOW_OFF(desc)));       /* test: CF = 0 */
+    mov_load(c, RDX, o_env(regs + 8));
+    owe_flags(c, adj);
+    pop_caller_saved(c);
+    ins(c, 4, 0xf7, 0, o_env(MISS_DEPTH + SLOW_OFF(desc)));      /* test: CF = 0 */
     e32(c, SLOW_RECIPE);
     uint8_t *none = jcc32(c, 4);
     e8(c, 0xf9);                                         /* stc */
     e8(c, 0xc3);
     patch32(none, c->p);
-    rsp_add(c, 8);
+    rsp_add(c, MISS_DEPTH);
     jmp_to(c, leave_exc);
+}
+
+/* miss_thunk()s; comes back with the register loaded and flags as said. */
+static void th_misses(struct code *c, struct tcg *t, const uint8_t *leave_exc)
+{
+    const uint8_t *base = t->cache.rw, *slow[MISS_KINDS];
+
+    slow[MISS_ANY] = c->p;
+    th_slow(c, t, leave_exc);
+    for (unsigned k = MISS_STACK; k < MISS_KINDS; k++) {
+        slow[k] = c->p;
+        known_slow(c, k == MISS_TABLE, slow[MISS_ANY]);
+    }
+    for (unsigned k = 0; k < MISS_KINDS; k++)
+        for (int d = 0; d < N_SCRATCH; d++)
+            for (int a = 0; a < 16; a++) {
+                if (a == d)
+                    continue;
+                t->thunk[miss_thunk((enum miss_kind)k, a, d)] = (uint32_t)(c->p - base);
+                if (a != RSP)
+                    mov_store(c, o_env(8 + SLOW_OFF(va)), a);
+                call_to(c, slow[k]);
+                mov_load(c, d, o_env(8 + SLOW_OFF(delta)));
+                e8(c, 0xc3);
+            }
 }
 
 /* Load state: void fn(cpu), every register kept. */
@@ -297,8 +353,7 @@ int thunks_emit(struct tcg *t, struct err *e)
     AT(TH_LEAVE_EXC);
     th_leave_exc(&c, t, leave_stored);
     uint8_t *leave_exc = base + t->thunk[TH_LEAVE_EXC];
-    AT(TH_SLOW);
-    th_slow(&c, t, leave_exc);
+    th_misses(&c, t, leave_exc);
     AT(TH_COMMIT);
     cross_commit(&c);
     AT(TH_VEC_LOAD);

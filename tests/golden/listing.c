@@ -38,10 +38,12 @@ static const struct field fields[] = {
 #define THUNK(n) [TH_##n] = #n
 static const char *const thunks[TH_COUNT] = {
     THUNK(ENTER), THUNK(LEAVE_NEXT), THUNK(LEAVE_LOOKUP), THUNK(LEAVE_INTR), THUNK(LEAVE_PC), THUNK(LEAVE_EXC),
-    THUNK(SLOW), THUNK(COMMIT), THUNK(VEC_LOAD), THUNK(ZMM_LOAD), THUNK(X87_LOAD), THUNK(CALL),
+    THUNK(COMMIT), THUNK(VEC_LOAD), THUNK(ZMM_LOAD), THUNK(X87_LOAD), THUNK(CALL),
     THUNK(CALL_NOVEC), THUNK(CALL_SYNC), THUNK(CALL_SYNC_NOVEC), THUNK(DIVIDE), THUNK(FP_SSE), THUNK(FP_X87),
     THUNK(ALIGN),
 };
+
+static const char *const miss[MISS_KINDS] = { "MISS", "MISS_STACK", "MISS_TABLE" };
 
 struct listing {
     const struct tcg *t;
@@ -105,7 +107,8 @@ static void name_place(struct listing *l, uint64_t at)
         snprintf(l->name, NAME_CHARS, "L%u", label_of(l, at));
     for (unsigned i = 0; i < TH_COUNT; i++)
         if (at - (uintptr_t)l->t->cache.rx == l->t->thunk[i])
-            snprintf(l->name, NAME_CHARS, "thunk %s", i >= TH_REP ? "REP" : thunks[i] ? thunks[i] : "?");
+            snprintf(l->name, NAME_CHARS, "thunk %s", i >= TH_MISS ? miss[(i - TH_MISS) / (N_SCRATCH * 16)]
+                     : i >= TH_REP ? "REP" : thunks[i] ? thunks[i] : "?");
 }
 
 /* A field of the vCPU struct, or of the jump cache and counters behind it. */

@@ -20,7 +20,7 @@ static void run_real(struct guest *g, unsigned off)
     tc->va_mask = 0xffffffff;
     tc->regs[G_RSP] = 0x4800;
     tc->run = 1;
-    alarm(60);               /* instead of never */
+    alarm(300);              /* instead of never */
     tcg_run(tc);
     alarm(0);
     cr_assert(!g->faulted);
