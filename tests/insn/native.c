@@ -247,8 +247,8 @@ void watchdog_start(void)
         sigaction(sigs[i], &sa, &nat.next[sigs[i]]);
     sa.sa_sigaction = on_tick;
     sa.sa_flags |= SA_RESTART;
-    sigaction(SIGALRM, &sa, NULL);
-    setitimer(ITIMER_REAL, &every, NULL);
+    sigaction(SIGVTALRM, &sa, NULL);
+    setitimer(ITIMER_VIRTUAL, &every, NULL);     /* its own time: the machine may be busy */
 }
 
 void watchdog_reset(void) { nat.ticks = 0; }
