@@ -25,7 +25,7 @@ static unsigned exit_value(const char *accel, const uint8_t *code, size_t len)
 static const char *const backends[] = {
     "tcg,backend=interp",
     "tcg,backend=interp,one-insn-per-tb=on,optimise=off",
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(CONFIG_TSAN)
     "tcg", "tcg,one-insn-per-tb=on", "tcg,optimise=off",
 #endif
 };

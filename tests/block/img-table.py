@@ -418,7 +418,7 @@ def main():
             n, row = numbered
             folders = {t: os.path.join(base, "%d-%s" % (n, t)) for t in TOOLS}
             for f in folders.values():
-                shutil.copytree(origin, f)
+                subprocess.run(["cp", "-r", "--sparse=always", origin, f], check=True)
             result = judge(row, folders)
             for f in folders.values():
                 shutil.rmtree(f)
