@@ -208,7 +208,7 @@ $(BUILD)/hw/boot/linux-fw.o: $(BUILD)/linuxboot.rom.h
 # Unit tests: every Criterion file below tests/, in one program
 kvm_tests := $(if $(filter x86_64,$(HOST_CPU)),tests/accel/kvm.c)
 test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/guest_symbols.c tests/util/log.c tests/util/lookup.c tests/util/loop.c tests/util/own_file.c \
-	tests/util/words.c tests/tcg/cache.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/sink.c tests/tcg/interp.c tests/tcg/ir.c \
+	tests/util/words.c tests/tcg/cache.c tests/tcg/dead.c tests/tcg/fold.c tests/tcg/group.c tests/tcg/sink.c tests/tcg/interp.c tests/tcg/ir.c tests/tcg/maps.c \
 	tests/tcg/smp.c tests/tcg/tb_store.c tests/tcg/verify.c tests/target-x86/count.c tests/target-x86/cpuid.c tests/target-x86/decode.c \
 	tests/target-x86/cvt_half.c tests/target-x86/decode_simd.c tests/target-x86/decode_evex.c tests/target-x86/evex_exec.c tests/target-x86/evex_known.c \
 	tests/target-x86/excp.c tests/target-x86/fpu_state.c tests/target-x86/quick.c tests/target-x86/limits.c tests/target-x86/misc.c \

@@ -12,7 +12,7 @@
 #define MARGIN (64 * KiB)    /* more than any block takes */
 
 /* What the parts of a whole boot and a compiler's run came to. */
-#define HOT_PERCENT 42
+#define HOT_PERCENT 60
 
 /* perf looks into its map file only for memory that is no file's. Of that a second
  * mapping is had from mremap() with length 0. */

@@ -43,8 +43,8 @@ struct tb_relocs {
 
 /** struct tb_image_link - struct tb_link, offsets as positions */
 struct tb_image_link {
-    uint32_t f_from;
-    uint16_t jmp, guard, stub, save, save_jmp;
+    uint32_t f_from, owed;
+    uint16_t jmp, guard, stub;
     uint16_t alone;
 };
 

@@ -148,7 +148,7 @@ static bool positions_ok(const struct tb_image *im)
     for (unsigned i = 0; i < im->n_links; i++) {
         const struct tb_image_link *l = &p.links[i];
 
-        if (l->jmp + 4u > bytes || l->guard + 4u > bytes || l->save_jmp + 4u > bytes || l->stub >= bytes || l->save >= bytes)
+        if (l->jmp + 4u > bytes || l->guard + 4u > bytes || l->stub >= bytes)
             return false;
     }
     for (unsigned i = 0; i < im->n_sites; i++)

@@ -119,7 +119,8 @@ struct tb_link {
     uint32_t jmp_off;         /* of the rel32 in the code; 0: no such exit */
     uint32_t guard_off;       /* of the page identity compared first; 0: same page */
     uint32_t stub_off;        /* where an unchained jump goes */
-    uint32_t save_off;        /* where a jump goes that has to save F first; 0: it is saved */
+    uint32_t owed;            /* how to make F, which this exit leaves in its place (FL_OWED); 0: F is saved */
+    uint32_t save_off;        /* where a jump goes that has to save F first; 0: no such code has been made yet */
     uint32_t save_jmp;        /* of the rel32 from there on */
     uint32_t f_from;          /* globals that F can be made from until then, a bit each */
     bool alone;               /* leads to a block of KEY_ALONE */

@@ -129,6 +129,29 @@ static void patch_word(uint8_t *at, uint32_t v)
     __atomic_store_n((uint32_t *)(void *)at, v, __ATOMIC_RELEASE);
 }
 
+/*
+ * Code that saves F and goes on to where @l leads, made when it is first wanted: most exits that owe F lead to blocks that
+ * do not ask for it. Offset from the block's code; 0: no room.
+ */
+static uint32_t save_first(struct tcg *t, const struct tb *tb, struct tb_link *l)
+{
+    struct gen *g = t->host_priv;
+    struct code_cache *cache = &t->cache;
+    struct recipe r = recipe_of(l->owed);
+    uint8_t *rw = cache_rw(cache, tb->code);
+
+    if (l->save_off || cache->cold_used + GEN_MARGIN > cache->bytes)
+        return l->save_off;
+    g->t = t;
+    g->c = (struct code){ .p = cache->rw + cache->cold_used };
+    l->save_off = (uint32_t)(g->c.p - rw);
+    recipe_save(g, &r);
+    align_link(&g->c, 1);
+    l->save_jmp = (uint32_t)(jmp32(&g->c) - rw);
+    cache->cold_used = (size_t)(g->c.p - cache->rw);
+    return l->save_off;
+}
+
 static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb *to)
 {
     struct tb_link *l = &tb->link[slot];
@@ -139,7 +162,9 @@ static void x86_set_link(struct tcg *t, struct tb *tb, unsigned slot, struct tb 
     if (!to && l->guard_off)
         patch_word(rw + l->guard_off, 0xffffffff);
     const uint8_t *target = to ? to->code + (to == tb ? tb->loop_off : 0) : tb->code + l->stub_off;
-    if (to && l->save_off && to->f_spoils & l->f_from) {
+    if (to && l->owed && to->f_spoils & l->f_from) {
+        if (!save_first(t, tb, l))
+            return;          /* not chained until the cache has been emptied */
         patch_word(rw + l->save_jmp, (uint32_t)(target - (tb->code + l->save_jmp + 4)));
         target = tb->code + l->save_off;
     }

@@ -126,7 +126,7 @@ static struct opn home(const struct gen *g, ir_val v)
 {
     int p = pin_of(g, v);
 
-    return p >= 0 ? o_reg(p) : o_env(g->b->target->globals[v].offset);
+    return p >= 0 ? o_reg(p) : o_env(g->t->target->globals[v].offset);
 }
 
 /* op t, b */
@@ -255,6 +255,14 @@ bool recipe_code(const struct recipe *r, uint32_t *code)
     *code = around_mark((uint32_t)r->kind << 28 | (uint32_t)__builtin_ctz(r->size) << 26 | (uint32_t)r->d << 21
                         | (uint32_t)(two && r->is_k) << LAZY_K_BITS | last);
     return true;
+}
+
+struct recipe recipe_of(uint32_t code)
+{
+    uint32_t bare = without_mark(code);
+
+    return (struct recipe){ .kind = bare >> 28 & 7, .size = (uint8_t)(1u << (bare >> 26 & 3)), .d = bare >> 21 & 31,
+                            .is_k = bare >> LAZY_K_BITS & 1, .b = bare & 31, .k = sext_bits(bare, LAZY_K_BITS) };
 }
 
 uint32_t recipe_globals(const struct recipe *r)

@@ -284,9 +284,9 @@ struct stub *link_here(struct gen *g, unsigned slot, int64_t pcoff, uint8_t *rel
 
 void link_owes(struct gen *g, struct stub *s, const struct recipe *r)
 {
-    s->owes_f = true;
     s->rec = *r;
     g->tb->link[s->slot].f_from = recipe_globals(r);
+    recipe_code(r, &g->tb->link[s->slot].owed);
 }
 
 static void goto_tb(struct gen *g, const struct ir_op *op, const struct recipe *owed);

@@ -88,7 +88,6 @@ struct stub {
     uint8_t carry;           /* MEM: like op->carry */
     int16_t lo, hi;          /* MEM: the bytes, of the group, from the address on */
     bool alone;              /* LINK: to a block without groups */
-    bool owes_f;             /* LINK: env->fl says how to make F, from rec */
     bool late;               /* MEM: the block may have been entered in that state and still be */
 };
 
@@ -136,7 +135,7 @@ struct gen {
     struct rels rels;        /* when the block is to have an image */
 };
 
-static inline bool is_global(const struct gen *g, ir_val v) { return v < g->b->target->n_globals; }
+static inline bool is_global(const struct gen *g, ir_val v) { return v < g->t->target->n_globals; }
 static inline int pin_of(const struct gen *g, ir_val v) { return is_global(g, v) ? g->pin[v] : -1; }
 static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t->cache.rw + g->t->thunk[n]; }
 
@@ -180,6 +179,7 @@ void flags_pay(struct tcg_cpu *cpu);
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
 void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
+struct recipe recipe_of(uint32_t code);      /* the recipe that recipe_code() made it of */
 bool recipe_code(const struct recipe *r, uint32_t *code); /* what env->fl can hold in place of F, to be paid */
 
 /* mem.c */

@@ -514,14 +514,6 @@ static void emit_link_stub(struct gen *g, struct stub *s)
     mov_imm(c, RAX, (uint64_t)((char *)g->tb - g->t->arena) | s->slot);
     rel_note(c, c->p - 4, TR_PLACE);     /* below 4 GiB: the arena is */
     jmp_to(c, thunk_rw(g, TH_LEAVE_NEXT));
-    if (s->owes_f) {
-        struct tb_link *l = &g->tb->link[s->slot];
-
-        l->save_off = (uint32_t)(c->p - g->start);
-        recipe_save(g, &s->rec);
-        align_link(c, 1);
-        l->save_jmp = (uint32_t)(jmp32(c) - g->start);
-    }
 }
 
 static void emit_fault_stub(struct gen *g, struct stub *s)

@@ -97,8 +97,6 @@ static void unchain(const struct tb *tb, uint8_t *code)
         stl32(code + position(tb, l->jmp_off), l->stub_off - (l->jmp_off + 4));
         if (l->guard_off)
             stl32(code + position(tb, l->guard_off), 0xffffffff);
-        if (l->save_off)
-            stl32(code + position(tb, l->save_jmp), 0);
     }
 }
 
@@ -173,9 +171,8 @@ static void pack_links(const struct tb *tb, struct tb_image_link *to)
         const struct tb_link *l = &tb->link[i];
 
         to[i] = (struct tb_image_link){
-            .f_from = l->f_from, .alone = l->alone, .jmp = (uint16_t)position(tb, l->jmp_off),
+            .f_from = l->f_from, .owed = l->owed, .alone = l->alone, .jmp = (uint16_t)position(tb, l->jmp_off),
             .guard = (uint16_t)position(tb, l->guard_off), .stub = (uint16_t)position(tb, l->stub_off),
-            .save = (uint16_t)position(tb, l->save_off), .save_jmp = (uint16_t)position(tb, l->save_jmp),
         };
     }
 }
@@ -227,8 +224,8 @@ static void unpack_links(struct tb *tb, const struct tb_image_link *from)
         const struct tb_image_link *f = &from[i];
 
         tb->link[i] = (struct tb_link){
-            .f_from = f->f_from, .alone = f->alone, .jmp_off = offset(tb, f->jmp), .guard_off = offset(tb, f->guard),
-            .stub_off = offset(tb, f->stub), .save_off = offset(tb, f->save), .save_jmp = offset(tb, f->save_jmp),
+            .f_from = f->f_from, .owed = f->owed, .alone = f->alone, .jmp_off = offset(tb, f->jmp), .guard_off = offset(tb, f->guard),
+            .stub_off = offset(tb, f->stub),
         };
     }
 }

@@ -87,7 +87,7 @@ static bool same_links(const struct copy *a, const struct copy *b)
         const struct tb_link *x = &a->link[i], *y = &b->link[i];
 
         if (x->jmp_off != y->jmp_off || x->guard_off != y->guard_off || x->stub_off != y->stub_off
-            || x->save_off != y->save_off || x->save_jmp != y->save_jmp || x->f_from != y->f_from || x->alone != y->alone)
+            || x->owed != y->owed || x->f_from != y->f_from || x->alone != y->alone)
             return false;
     }
     return true;
