@@ -15,7 +15,7 @@
 #include "tcg/host-x86_64/gen-int.h"
 #include "tcg/profile-int.h"
 
-static const int8_t used[] = { RAX, RCX, RDX, RSI, RDI };
+static const int8_t used[MISS_PUSHED] = { RAX, RCX, RDX, RSI, RDI };
 #define OWN (sizeof(((struct tcg_cpu *)NULL)->cross.buf) / 3)    /* where the operand is in the buffer */
 
 /* a field of the vCPU struct, with the registers of used[] on the stack */
@@ -256,10 +256,8 @@ void cross_slow(struct code *c, const struct tcg *t)
 
     push_used(c);
     load_desc(c);
-    if (t->narrow) {
-        pop_used(c);
+    if (t->narrow)
         return;
-    }
     ins(c, 4, 0xf7, 0, desc(0));                     /* test */
     e32(c, SLOW_LEAD);
     lead = jcc32(c, 5);
@@ -294,7 +292,6 @@ void cross_slow(struct code *c, const struct tcg *t)
         patch32(none[i], c->p);
     ins(c, 4, 0xc7, 0, CROSS(n[0]));                 /* what is committed next is C's */
     e32(c, 0);
-    pop_used(c);
 }
 
 /* Entry at RSI: RDX = its word @k, which is what leads to the page; jump when there is none */

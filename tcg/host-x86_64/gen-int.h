@@ -212,6 +212,7 @@ enum { MISS_DESC = 9,        /* 4 bytes: slow.desc */
        MISS_OWED = 13,       /* with SLOW_OWED 4 bytes for env->fl after a fault; behind slow.elems: */
        MISS_OWED_ELEMS = 19 };
 #define MISS_DEPTH 16        /* bytes on the stack above env in what all of these thunks call */
+#define MISS_PUSHED 5        /* registers that have been pushed when C has to do it: RAX RCX RDX RSI RDI */
 /* cross.c: what they call begins so, falling through when C has to do it; for MISS_STACK and MISS_TABLE what comes before
  * @slow; thunk COMMIT */
 void cross_slow(struct code *c, const struct tcg *t);

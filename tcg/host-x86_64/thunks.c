@@ -166,8 +166,8 @@ static void th_slow(struct code *c, const struct tcg *t, const uint8_t *leave_ex
 {
     unsigned regs = 8 * ARRAY_SIZE(caller_saved) + 8, adj = MISS_DEPTH + regs;
 
-    cross_slow(c, t);
-    for (unsigned i = 0; i < ARRAY_SIZE(caller_saved); i++)
+    cross_slow(c, t);        /* has pushed the first of them */
+    for (unsigned i = MISS_PUSHED; i < ARRAY_SIZE(caller_saved); i++)
         push(c, caller_saved[i]);
     rsp_add(c, -8);                                      /* a multiple of 16 again */
     ins(c, 8, 0x8d, RDI, o_env(adj));
