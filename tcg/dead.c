@@ -88,9 +88,6 @@ struct lives {
     bool later[IR_ALL_VALS];      /* temp that occurs at a higher index, or lives across a loop's back edge; what is no temp */
 };
 
-/* a global's bit; 0, or one that stands for nothing, for what is none */
-static uint32_t global_bit(ir_val v) { return (uint32_t)(1ull << MIN(v, 63)); }
-
 static bool result_needed(const struct lives *s, ir_val v)
 {
     if (v < s->n_globals)
@@ -141,18 +138,14 @@ static void mark_lives(const struct lives *s, struct ir_op *op)
 /* a global that is written whole is overwritten, unless somebody looks at it here */
 static void note_values(struct lives *s, const struct ir_op *op)
 {
-    bool keeps_d = ir_keeps_d(op) && op->d != IR_NONE, keeps_e = op->e != IR_NONE && ir_keeps_e(op);
-    uint32_t written = (keeps_d ? 0 : global_bit(op->d)) | (keeps_e ? 0 : global_bit(op->e));
-    uint32_t read = global_bit(op->a) | global_bit(op->b) | global_bit(op->c);
+    uint32_t read = ir_global_bit(op->a) | ir_global_bit(op->b) | ir_global_bit(op->c);
+    uint32_t written = s->overwritten | ir_global_bit(op->d) | ir_global_bit(op->e);
 
-    if (keeps_d)
-        read |= global_bit(op->d), s->later[op->d] = true;
-    if (keeps_e)
-        read |= global_bit(op->e), s->later[op->e] = true;
-    s->overwritten |= written;
-    if (ir_is_barrier(op))
-        s->overwritten = 0;
-    s->overwritten &= ~read;
+    if (ir_keeps_d(op))
+        read |= ir_global_bit(op->d), s->later[op->d] = true;
+    if (ir_keeps_e(op))
+        read |= ir_global_bit(op->e), s->later[op->e] = true;
+    s->overwritten = ir_is_barrier(op) ? 0 : written & ~read;
     s->later[op->a] = s->later[op->b] = s->later[op->c] = true;
 }
 

@@ -77,6 +77,10 @@ static bool is_global(const struct ir_block *b, ir_val v) { return v < b->target
 /* @v may be what is no value */
 static void fresh(struct grouper *s, ir_val v) { s->sym[v] = (struct sym){ ++s->ids, 0 }; }
 
+/* What every register has at the block's start: its number + 1, distance 0. */
+#define ENTRY4(n) { (n) + 1, 0 }, { (n) + 2, 0 }, { (n) + 3, 0 }, { (n) + 4, 0 }
+static const struct sym at_entry[IR_MAX_GLOBALS] = { ENTRY4(0), ENTRY4(4), ENTRY4(8), ENTRY4(12), ENTRY4(16), ENTRY4(20) };
+
 static void all_fresh(struct grouper *s)
 {
     for (unsigned v = 0; v < s->b->target->n_globals; v++)
@@ -301,7 +305,6 @@ static void learn(struct grouper *s, const struct ir_op *op)
 
 /* ---- loops ----------------------------------------------------------------------- */
 
-/* What every register has at the block's start: its number + 1, distance 0. */
 static bool is_entry(const struct grouper *s, uint32_t id) { return id - 1 < s->b->target->n_globals; }
 
 /* How much more the register whose value at the start is @id has at the end; false: who knows */
@@ -434,11 +437,12 @@ void ir_group(struct ir_block *b)
         return;              /* address sums may wrap at 4 GiB */
     b->steps = false;
     s.b = b;
-    s.ids = s.clock = 0;
+    memcpy(s.sym, at_entry, sizeof(at_entry));
+    s.ids = b->target->n_globals;
+    s.clock = 0;
     s.n_sums = s.leaves = s.n_sites = s.n_small = 0;
     s.touched = false;
     end_groups(&s);
-    all_fresh(&s);
     for (struct ir_op *op = b->ops, *stop = op + b->n_ops, *last = op + end; op < stop; op++) {
         unsigned attr = ir_op_info(op->opc)->attr;
 

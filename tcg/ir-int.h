@@ -27,6 +27,10 @@ static inline bool ir_is_branch(const struct ir_op *op)
     return op->opc == IR_BR || op->opc == IR_BRCC || op->opc == IR_BRCMP;
 }
 
+/** ir_global_bit() - a global's bit; 0, or one that stands for nothing, for what is none */
+extern const uint32_t ir_global_bits[IR_ALL_VALS];
+static inline uint32_t ir_global_bit(ir_val v) { return ir_global_bits[v]; }
+
 enum { IR_GONE = 0xff };      /* op->opc of an operation that ir_liveness() takes out */
 
 /** ir_is_barrier() - everything the guest can look at must be in place around @op */

@@ -52,6 +52,10 @@ const struct ir_info ir_infos[IR_OPC_COUNT] = {
 #undef RF
 #undef RFC
 
+#define BIT4(n) [n] = 1u << (n), 1u << ((n) + 1), 1u << ((n) + 2), 1u << ((n) + 3)
+const uint32_t ir_global_bits[IR_ALL_VALS] = { BIT4(0), BIT4(4), BIT4(8), BIT4(12), BIT4(16), BIT4(20) };
+_Static_assert(IR_MAX_GLOBALS == 24, "a bit for each global");
+
 /* ---- builder ------------------------------------------------------------ */
 
 struct ir_block *ir_block_new(void)

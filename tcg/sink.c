@@ -148,6 +148,12 @@ static void note_written(struct sinker *s, ir_val v)
     s->version[v]++;
 }
 
+/* Globals that @op may read */
+static uint32_t globals_of(const struct ir_op *op)
+{
+    return ir_global_bit(op->a) | ir_global_bit(op->b) | ir_global_bit(op->c) | ir_global_bit(op->d) | ir_global_bit(op->e);
+}
+
 /* What @op reads is as it is to be. */
 static void readers(struct sinker *s, struct ir_op *op, unsigned i)
 {
@@ -198,7 +204,7 @@ void ir_sink(struct ir_block *b)
             put_off(&s, op, i, k);
             continue;
         }
-        if (s.put_off)
+        if (s.put_off & globals_of(op))
             readers(&s, op, i);
         note_written(&s, op->d);
         note_written(&s, op->e);

@@ -111,14 +111,15 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
         gen_count_run(g);
     if (tb->page2 != NO_PAGE)
         gen_page2_guard(g);
-    for (unsigned i = 0; i < b->n_ops; i++) {
+    for (const struct ir_op *op = b->ops, *end = op + b->n_ops; op < end; op += 1 + g->skip) {
+        g->skip = 0;         /* a branch that deals with both its exits says so */
+        if (op->opc == IR_INSN) {
+            g->pcoff = (int32_t)op->imm;
+            continue;
+        }
         if (g->c.p + GEN_MARGIN > g->end || g->fail)
             return false;
-        gen_op(g, &b->ops[i], i);
-        if (g->skip) {       /* a branch with both its exits */
-            i += g->skip;
-            g->skip = 0;
-        }
+        gen_op(g, op);
     }
     return gen_finish(g);
 }

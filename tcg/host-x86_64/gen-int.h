@@ -288,7 +288,7 @@ void gen_exit(struct gen *g, const struct ir_op *op);
 /* vec.c, gen.c */
 void vec_ready(struct gen *g);                /* the state that the block's vector instructions want is loaded */
 void gen_vec(struct gen *g, const struct ir_op *op);
-void gen_op(struct gen *g, const struct ir_op *op, unsigned i);
+void gen_op(struct gen *g, const struct ir_op *op); /* any but INSN */
 
 /* profile.c */
 void gen_count_run(struct gen *g);            /* the block's own counter goes up; keeps EFLAGS, loses RAX */

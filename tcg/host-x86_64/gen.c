@@ -8,12 +8,8 @@
 #define _GNU_SOURCE
 #include "tcg/host-x86_64/gen-int.h"
 
-void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
+void gen_op(struct gen *g, const struct ir_op *op)
 {
-    if (op->opc == IR_INSN) {
-        g->pcoff = (int32_t)op->imm;
-        return;
-    }
     g->op = op;
     flags_guard(g, op);
     switch (op->opc) {
@@ -66,7 +62,7 @@ void gen_op(struct gen *g, const struct ir_op *op, unsigned i)
     case IR_STE: gen_ste(g, op); break;
     case IR_NOTE: gen_note(g, op); break;
     case IR_LABEL:
-        if (i && !(ir_op_info(op[-1].opc)->attr & IRA_END) && op[-1].opc != IR_BR)
+        if (op > g->b->ops && !(ir_op_info(op[-1].opc)->attr & IRA_END) && op[-1].opc != IR_BR)
             settle(g);
         else
             vals_at_label(g);
