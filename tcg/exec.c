@@ -408,6 +408,7 @@ struct tcg *tcg_new(const struct tcg_target *target, const struct tcg_config *c,
     t->arena_bytes = c->backend == TCG_BACKEND_INTERP ? c->cache_bytes * 2 : c->cache_bytes;
     t->arena = mmap(NULL, t->arena_bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    /* looked into at random */
     madvise(t->hash, sizeof(*t->hash) << t->bucket_bits, MADV_HUGEPAGE);
     if (t->arena == MAP_FAILED || t->tbs == MAP_FAILED || t->hash == MAP_FAILED) {
         err_set(e, -ENOMEM, "no memory for %llu MiB of translations",
