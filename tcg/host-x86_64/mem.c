@@ -570,6 +570,16 @@ static int by_op(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Mostly they are in order, as stubs are. */
+static void sites_sort(struct gen *g)
+{
+    for (unsigned i = 1; i < g->n_sites; i++)
+        if (by_op(&g->sites[i - 1], &g->sites[i]) > 0) {
+            qsort(g->sites, g->n_sites, sizeof(g->sites[0]), by_op);
+            return;
+        }
+}
+
 uint8_t *stubs_emit(struct gen *g)
 {
     uint8_t *main_end = g->c.p, *cold_end;
@@ -592,7 +602,7 @@ uint8_t *stubs_emit(struct gen *g)
         case STUB_SIDE: case STUB_LANDING: break;    /* in the main part: sides_emit() */
         }
     }
-    qsort(g->sites, g->n_sites, sizeof(g->sites[0]), by_op);
+    sites_sort(g);
     cold_end = g->c.p;
     g->c.p = main_end;
     return cold_end;
