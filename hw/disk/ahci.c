@@ -29,9 +29,8 @@ static void update_irq(struct ahci *s, bool edge)
         if (s->port[i].is & s->port[i].ie)
             s->is |= 1u << i;
     level = (s->ghc & GHC_IE) && s->is;
-    if (!msi_enabled(&s->msi))
-        pci_irq_set(&s->pci, level);
-    else if (level && edge)
+    pci_irq_set(&s->pci, level);
+    if (level && edge)
         msi_notify(&s->msi, 0);
 }
 

@@ -24,7 +24,7 @@ static void update_intx(struct nvme *s)
 
         level |= q->used && q->interrupts && q->head != q->tail && !(s->intms >> (q->vector & 31) & 1);
     }
-    pci_irq_set(&s->pci, level && !msix_enabled(&s->msix));
+    pci_irq_set(&s->pci, level);
 }
 
 void nvme_complete(struct nvme *s, unsigned sq, uint16_t cid, uint16_t status, uint32_t result)
@@ -48,10 +48,9 @@ void nvme_complete(struct nvme *s, unsigned sq, uint16_t cid, uint16_t status, u
         q->tail = 0;
         q->phase = !q->phase;
     }
-    if (q->interrupts && msix_enabled(&s->msix))
+    if (q->interrupts)
         msix_notify(&s->msix, q->vector);
-    else
-        update_intx(s);
+    update_intx(s);
 }
 
 /* ---- submission ----------------------------------------------------------------------------- */
@@ -265,7 +264,6 @@ static void config_written(struct pci_device *pci, unsigned off, unsigned size)
     struct nvme *s = container_of(pci, struct nvme, pci);
 
     msix_written(&s->msix, off, size);
-    update_intx(s);
 }
 
 static int check_drive(struct nvme *s, struct err *e)

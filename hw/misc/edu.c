@@ -51,10 +51,8 @@ static void raise_intr(struct edu *s, uint32_t bits)
     s->intr |= bits;
     if (!s->intr)
         return;
-    if (msi_enabled(&s->msi))
-        msi_notify(&s->msi, 0);
-    else
-        pci_irq_set(&s->pci, 1);
+    pci_irq_set(&s->pci, 1);
+    msi_notify(&s->msi, 0);
 }
 
 static void ack_intr(struct edu *s, uint32_t bits)

@@ -64,6 +64,7 @@ void msi_reset(struct msi *x)
     stl16(msi_reg(x, MSI_CONTROL),
           ldl16(msi_reg(x, MSI_CONTROL)) & ~(7 << MSI_MME_POS | MSI_ENABLE));
     memset(msi_reg(x, MSI_ADDR), 0, MSI_LEN - MSI_ADDR);
+    pci_use_messages(x->pci, false);
 }
 
 bool msi_enabled(const struct msi *x)
@@ -100,7 +101,10 @@ void msi_written(struct msi *x, unsigned off, unsigned size)
 {
     uint32_t due;
 
-    if (!msi_enabled(x) || !overlaps(off, size, x->cap, MSI_LEN))
+    if (!x->cap || !overlaps(off, size, x->cap, MSI_LEN))
+        return;
+    pci_use_messages(x->pci, msi_enabled(x));
+    if (!msi_enabled(x))
         return;
     due = ldl32(msi_reg(x, MSI_PENDING)) & ~ldl32(msi_reg(x, MSI_MASK));
     stl32(msi_reg(x, MSI_PENDING), ldl32(msi_reg(x, MSI_PENDING)) & ~due);
@@ -152,6 +156,7 @@ void msix_written(struct msix *x, unsigned off, unsigned size)
 {
     if (!x->cap || !overlaps(off, size, x->cap, MSIX_LEN))
         return;
+    pci_use_messages(x->pci, msix_enabled(x));
     for (unsigned n = 0; n < x->vectors; n++)
         msix_fire(x, n);
 }
@@ -205,6 +210,7 @@ void msix_reset(struct msix *x)
     if (!x->cap)
         return;
     stl16(x->pci->config + x->cap + MSIX_CONTROL, x->vectors - 1);
+    pci_use_messages(x->pci, false);
     memset(x->table, 0, sizeof x->table);
     memset(x->pba, 0, sizeof x->pba);
     for (unsigned n = 0; n < x->vectors; n++)

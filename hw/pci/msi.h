@@ -32,7 +32,7 @@ void msi_reset(struct msi *x);
 bool msi_enabled(const struct msi *x);
 /** msi_notify() - send vector @n (wrapped into those the guest allocated) */
 void msi_notify(struct msi *x, unsigned n);
-/** msi_written() - from the device's config_written(): sends what was pending */
+/** msi_written() - from the device's config_written(): sends what was pending; enabled, the pin goes down */
 void msi_written(struct msi *x, unsigned off, unsigned size);
 
 /** struct msix - table and pending bits, in a memory BAR of their own */
@@ -55,6 +55,7 @@ void msix_reset(struct msix *x);
 bool msix_enabled(const struct msix *x);
 /** msix_notify() - send vector @n; a number that does not exist is ignored */
 void msix_notify(struct msix *x, unsigned n);
+/** msix_written() - the same for MSI-X */
 void msix_written(struct msix *x, unsigned off, unsigned size);
 
 #endif

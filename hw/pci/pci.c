@@ -206,7 +206,7 @@ static void pci_update_intx(struct pci_device *p)
 {
     struct pci_bus *bus = p->bus;
     bool masked = ldl16(p->config + PCI_COMMAND) & PCI_COMMAND_INTX_OFF;
-    bool level = p->intx_asserted && !masked;
+    bool level = p->intx_asserted && !masked && !p->messages;
     unsigned pirq = pci_pirq_of(bus, p->devfn, p->config[PCI_INT_PIN]);
 
     p->config[PCI_STATUS] &= ~PCI_STATUS_INTX;
@@ -235,6 +235,12 @@ void pci_irq_set(struct pci_device *p, int level)
     if (!p->config[PCI_INT_PIN])
         return;
     p->intx_asserted = level != 0;
+    pci_update_intx(p);
+}
+
+void pci_use_messages(struct pci_device *p, bool on)
+{
+    p->messages = on;
     pci_update_intx(p);
 }
 

@@ -74,7 +74,8 @@ struct pci_device {
     struct mem_region rom;
     uint8_t next_cap;           /* first free byte for a capability */
     bool intx_asserted;         /* level the device drives */
-    bool intx_on_bus;           /* after the command register's mask */
+    bool messages;              /* MSI or MSI-X is on: it drives no pin */
+    bool intx_on_bus;           /* what is left of the level after both masks */
     bool fixed;                 /* stays while the machine runs; set by init */
     /* called after a configuration write; may be NULL */
     void (*config_written)(struct pci_device *p, unsigned off, unsigned size);
@@ -145,8 +146,11 @@ uint8_t pci_add_cap(struct pci_device *p, uint8_t id, uint8_t len);
  *  pirq_of() says: asserted pins let go and take hold again */
 void pci_rewire(struct pci_bus *bus, bool on);
 
-/** pci_irq_set() - drive the device's INTx pin */
+/** pci_irq_set() - the level the device wants on its INTx pin; masks are this file's business */
 void pci_irq_set(struct pci_device *p, int level);
+
+/** pci_use_messages() - MSI or MSI-X is @on: the pin is let go until it is off again */
+void pci_use_messages(struct pci_device *p, bool on);
 
 /** pci_config_read()/pci_config_write() - size 1, 2, 4, inside one dword;
  *  what the host bridge does for the CPU, and direct boot for itself */

@@ -66,9 +66,8 @@ static void update_irq(struct root_port *s)
     bool on = pending && (ctl & SLOT_IRQ), rises = on && !s->irq;
 
     s->irq = on;
-    if (!msi_enabled(&s->msi))
-        pci_irq_set(&s->pci, on);
-    else if (rises)
+    pci_irq_set(&s->pci, on);
+    if (rises)
         msi_notify(&s->msi, 0);
 }
 

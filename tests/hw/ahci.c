@@ -108,6 +108,37 @@ Test(ahci, ports_show_what_is_there)
     rig_free(&g.r);
 }
 
+static uint8_t msi_cap(struct guest *g)
+{
+    uint8_t cap = cfg_rd(g->m, DEV, PCI_CAP_PTR, 1);
+
+    while (cfg_rd(g->m, DEV, cap, 1) != 0x05)
+        cap = cfg_rd(g->m, DEV, cap + 1, 1);
+    return cap;
+}
+
+Test(ahci, enabling_messages_lets_the_pin_go)
+{
+    struct guest g;
+    uint8_t cap, *t;
+
+    guest_init(&g);
+    cap = msi_cap(&g);
+    t = slot(&g, 0, 0, 0x25, 512);
+    t[12] = 1;
+    wr(&g, 0, CI, 1);
+    rig_wait(&g.r, g.hd);
+    cr_assert_eq(g.r.line[0], 1);
+    cfg_wr(g.m, DEV, cap + 2, 1, 2);
+    cr_assert_eq(g.r.line[0], 0, "a function with MSI enabled drives no pin");
+    cr_assert(cfg_rd(g.m, DEV, PCI_STATUS, 2) & PCI_STATUS_INTX, "but something is pending");
+    wr(&g, 0, IS, 1);
+    mmio_write(&g.m->mem, ABAR + 8, 1, 4);
+    cfg_wr(g.m, DEV, cap + 2, 0, 2);
+    cr_assert_eq(g.r.line[0], 0, "the guest has acknowledged meanwhile");
+    rig_free(&g.r);
+}
+
 Test(ahci, dma_read_and_write)
 {
     struct guest g;
