@@ -136,7 +136,6 @@ static void identify_namespace(const struct nvme *s, uint8_t *b)
     stl64(b + 0, n);
     stl64(b + 8, n);
     stl64(b + 16, n);
-    b[24] = 0x04;                    /* deallocated blocks can be told */
     b[128 + 2] = __builtin_ctz(NVME_LBA);
 }
 
@@ -185,13 +184,18 @@ static uint16_t identify(struct nvme *s, const struct nvme_cmd *c)
     return reply(s, c, buf, sizeof buf);
 }
 
+enum { LOG_BYTES = 512, LOG_ERROR_BYTES = 64 };
+
 static uint16_t get_log(struct nvme *s, const struct nvme_cmd *c)
 {
     uint8_t buf[NVME_PAGE] = { 0 };
-    uint64_t len = ((uint64_t)(c->dw[1] & 0xffff) << 16 | c->dw[0] >> 16) + 1;
+    uint64_t len = (((uint64_t)(c->dw[1] & 0xffff) << 16 | c->dw[0] >> 16) + 1) * 4;
+    uint64_t from = (uint64_t)c->dw[3] << 32 | c->dw[2];
+    unsigned bytes = LOG_BYTES;
 
     switch (c->dw[0] & 0xff) {
     case 0x01:                       /* errors: none */
+        bytes = LOG_ERROR_BYTES;
         break;
     case 0x02:                       /* health */
         stl16(buf + 1, 323);
@@ -205,7 +209,9 @@ static uint16_t get_log(struct nvme *s, const struct nvme_cmd *c)
     default:
         return NVME_LOG_INVALID;
     }
-    return reply(s, c, buf, MIN(len * 4, sizeof buf));
+    if (from & 3 || from > bytes)
+        return NVME_INVALID_FIELD;
+    return reply(s, c, buf + from, MIN(len, sizeof buf - from));
 }
 
 /* ---- features ----------------------------------------------------------------------------------- */

@@ -146,6 +146,34 @@ Test(nvme, identify)
     rig_free(&g.r);
 }
 
+Test(nvme, logs_are_read_from_an_offset)
+{
+    struct guest g;
+    uint8_t *d;
+
+    guest_init(&g);
+    d = g.m->ram + DMA;
+    new_cmd(&g, 2, 0xffffffff, DMA);
+    dw(&g, 10, 3 << 16 | 2);
+    cr_assert_eq(run(&g, 0), 0);
+    cr_assert_eq(d[3], 100, "spare");
+    new_cmd(&g, 2, 0xffffffff, DMA + 0x100);
+    dw(&g, 10, 0 << 16 | 2);
+    dw(&g, 12, 4);
+    cr_assert_eq(run(&g, 0), 0);
+    cr_assert_eq(d[0x100], d[4]);
+    cr_assert_eq(d[0x103], 0, "spare is not at 7");
+    dw(&g, 12, 6);
+    cr_assert_eq(run(&g, 0), 2, "dwords");
+    dw(&g, 12, 0);
+    dw(&g, 13, 1);
+    cr_assert_eq(run(&g, 0), 2, "past the end");
+    new_cmd(&g, 6, 1, DMA);
+    cr_assert_eq(run(&g, 0), 0);
+    cr_assert_eq(d[24], 0, "an error of deallocated blocks cannot be had");
+    rig_free(&g.r);
+}
+
 Test(nvme, read_write_flush)
 {
     struct guest g;
