@@ -269,6 +269,8 @@ static uint16_t current_profile(const struct ata_dev *d)
     return blocks(d) > 360000 ? 0x10 : 0x08;      /* DVD-ROM, CD-ROM */
 }
 
+enum { FEATURE_PROFILES = 0x0000, FEATURE_CORE = 0x0001, FEATURE_REMOVABLE = 0x0003 };
+
 static unsigned put_feature(uint8_t *p, uint16_t code, uint8_t flags, uint8_t len)
 {
     put16(p, code);
@@ -277,26 +279,39 @@ static unsigned put_feature(uint8_t *p, uint16_t code, uint8_t flags, uint8_t le
     return 4 + len;
 }
 
+/* All features from one on - they are all current - or that one only. */
+static bool asked_for(const uint8_t *cdb, uint16_t feature)
+{
+    uint16_t from = get16(cdb + 2);
+
+    return (cdb[1] & 3) == 2 ? feature == from : feature >= from;
+}
+
 static enum atapi_what get_configuration(struct ata_dev *d, const uint8_t *cdb)
 {
     uint8_t *b = d->atapi.buf;
     uint16_t now = current_profile(d);
     unsigned n = 8;
 
+    if ((cdb[1] & 3) == 3)
+        return bad_field(d);
     put16(b + 6, now);
-    put_feature(b + n, 0x0000, 3, 8);             /* profiles */
-    put16(b + n + 4, 0x10);
-    b[n + 6] = now == 0x10;
-    put16(b + n + 8, 0x08);
-    b[n + 10] = now == 0x08;
-    n += 12;
-    put_feature(b + n, 0x0001, 0x0b, 8);          /* core: ATAPI */
-    put32(b + n + 4, 2);
-    b[n + 8] = 1;
-    n += 12;
-    put_feature(b + n, 0x0003, 0x03, 4);          /* removable: tray, eject, lock */
-    b[n + 4] = 0x29;
-    n += 8;
+    if (asked_for(cdb, FEATURE_PROFILES)) {
+        put16(b + n + 4, 0x10);
+        b[n + 6] = now == 0x10;
+        put16(b + n + 8, 0x08);
+        b[n + 10] = now == 0x08;
+        n += put_feature(b + n, FEATURE_PROFILES, 3, 8);
+    }
+    if (asked_for(cdb, FEATURE_CORE)) {
+        put32(b + n + 4, 2);                      /* ATAPI */
+        b[n + 8] = 1;
+        n += put_feature(b + n, FEATURE_CORE, 0x0b, 8);
+    }
+    if (asked_for(cdb, FEATURE_REMOVABLE)) {
+        b[n + 4] = 0x29;                          /* tray, eject, lock */
+        n += put_feature(b + n, FEATURE_REMOVABLE, 0x03, 4);
+    }
     put32(b, n - 4);
     return reply(d, n, get16(cdb + 7));
 }

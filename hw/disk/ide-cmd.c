@@ -3,8 +3,7 @@
  */
 #include "hw/disk/ide-int.h"
 
-enum { CMD_NOP = 0x00, CMD_DEVICE_RESET = 0x08, CMD_DIAGNOSTIC = 0x90, CMD_PACKET = 0xa0,
-       CMD_IDENTIFY_PACKET = 0xa1, CMD_IDENTIFY = 0xec };
+enum { CMD_NOP = 0x00, CMD_PACKET = 0xa0, CMD_IDENTIFY_PACKET = 0xa1, CMD_IDENTIFY = 0xec };
 
 /* ---- endings -------------------------------------------------------------------------- */
 
@@ -293,12 +292,12 @@ static bool common_command(struct ide_unit *u)
     case CMD_NOP:
         ide_abort(u, ATA_ABRT);
         return true;
-    case CMD_DEVICE_RESET:
+    case IDE_DEVICE_RESET:
         if (!u->ata.cd)
             return false;
         ide_unit_reset(u);
         return true;
-    case CMD_DIAGNOSTIC:
+    case IDE_DIAGNOSTIC:
         diagnostic(u->ch);
         return true;
     case CMD_IDENTIFY:
@@ -321,6 +320,7 @@ void ide_command(struct ide_unit *u, uint8_t command)
 
     u->tf.command = command;
     u->error = 0;
+    u->dma = false;
     u->fua = false;
     log_ev(LOG_PCI, "ide cmd=%#x cd=%d lba=%02x%02x%02x n=%u", command, u->ata.cd,
            u->tf.lba_high[0], u->tf.lba_mid[0], u->tf.lba_low[0], u->tf.count[0]);

@@ -84,17 +84,25 @@ static inline bool ide_present(const struct ide_unit *u)
 /* ide.c */
 void ide_irq(struct ide_channel *ch, int level);
 /* ide-cmd.c */
+/* commands that are heard when others are not */
+enum { IDE_DEVICE_RESET = 0x08, IDE_DIAGNOSTIC = 0x90 };
+
+/** ide_command() - the guest wrote the command register, @u is present and may take it */
 void ide_command(struct ide_unit *u, uint8_t command);
 void ide_done(struct ide_unit *u);                 /* good ending, with interrupt */
-void ide_abort(struct ide_unit *u, uint8_t error);
+void ide_abort(struct ide_unit *u, uint8_t error); /* bad ending, with interrupt */
+/** ide_to_host() - the first @bytes of buf are there for the host, with interrupt; then @then */
 void ide_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u));
 /** ide_piece_to_host() - likewise, the next @bytes of what is in buf */
 void ide_piece_to_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u));
+/** ide_from_host() - buf wants @bytes from the host, with interrupt if @irq; then @then */
 void ide_from_host(struct ide_unit *u, uint32_t bytes, void (*then)(struct ide_unit *u), bool irq);
 /** ide_submit() - disk request; @cb runs unless a reset came first */
 void ide_submit(struct ide_unit *u, enum block_op op, uint64_t off, uint64_t len,
                 void (*cb)(struct drive_req *r, int ret));
+/** ide_cancel() - forget the disk request that is under way */
 void ide_cancel(struct ide_unit *u);
+/** ide_unit_reset() - after power on, SRST, DEVICE RESET, EXECUTE DEVICE DIAGNOSTIC: the signature */
 void ide_unit_reset(struct ide_unit *u);
 /* ide-atapi.c */
 void ide_packet(struct ide_unit *u);

@@ -69,10 +69,12 @@ static void set_command(struct ide_channel *ch, uint8_t v)
     struct ide_unit *u = selected(ch);
 
     irq_set(ch->irq, 0);
+    if (v == IDE_DIAGNOSTIC && !ide_present(u))
+        u = &ch->u[!ch->selected];   /* for both, whichever is selected */
     if (!ide_present(u))
         return;
     /* only DEVICE RESET is heard while busy or in a data phase */
-    if ((u->phase == IDE_BUSY || u->status & ATA_DRQ) && !(v == 0x08 && u->ata.cd)) {
+    if ((u->phase == IDE_BUSY || u->status & ATA_DRQ) && !(v == IDE_DEVICE_RESET && u->ata.cd)) {
         log_guest(LOG_PCI, "ide cmd=%#x while status=%#x", v, u->status);
         if (u->phase == IDE_BUSY)
             return;

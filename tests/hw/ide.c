@@ -143,6 +143,21 @@ Test(ide, identify)
     rig_free(&g.r);
 }
 
+Test(ide, diagnostic_is_for_both_devices_whichever_is_selected)
+{
+    struct guest g;
+
+    guest_init(&g);
+    outb(g.m, 0x1f4, 0x77);
+    outb(g.m, 0x1f6, 0xb0);
+    command(&g, 0x90);
+    cr_assert_eq(g.irq[14], 1);
+    cr_assert_eq(inb(g.m, 0x1f6), 0xa0, "device 0 is selected");
+    cr_assert_eq(inb(g.m, 0x1f1), 1, "passed");
+    cr_assert_eq(inb(g.m, 0x1f4), 0, "signature");
+    rig_free(&g.r);
+}
+
 Test(ide, pio_read_and_write)
 {
     struct guest g;
@@ -404,6 +419,28 @@ Test(ide, reset_during_dma_writes_where_it_was_told)
     rig_free(&g.r);
 }
 
+Test(ide, stopping_the_bus_master_leaves_a_flush_alone)
+{
+    struct guest g;
+
+    guest_init(&g);
+    prd(&g, 0, DMA, 512, true);
+    port_write(g.m, BM + 4, PRD, 4);
+    taskfile(&g, 0x1f0, 0, 1, false);
+    outb(g.m, 0x1f7, 0xc8);
+    outb(g.m, BM, 9);
+    wait_idle(&g, g.hd, 0x1f0);
+    block_plug(g.hd->blk);
+    outb(g.m, 0x1f7, 0xe7);
+    cr_assert_eq(inb(g.m, 0x3f6) & BSY, BSY);
+    outb(g.m, BM, 0);
+    cr_assert_eq(inb(g.m, 0x3f6) & BSY, BSY, "no bus master command");
+    block_unplug(g.hd->blk);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50);
+    rig_free(&g.r);
+}
+
 /* ---- CD-ROM --------------------------------------------------------------------------- */
 
 static uint8_t packet(struct guest *g, const uint8_t *cdb, uint16_t limit, bool dma)
@@ -454,6 +491,38 @@ Test(ide, cd_reads_by_pio_in_the_pieces_asked_for)
     cr_assert_eq(inb(g.m, 0x177), 0x50);
     cr_assert_eq(buf[0], 9, "block 2 is sector 8");
     cr_assert_eq(buf[4095], 16);
+    rig_free(&g.r);
+}
+
+Test(ide, cd_tells_the_features_asked_for)
+{
+    struct guest g;
+    static const uint8_t tur[12] = { 0 }, all[12] = { 0x46, 0, 0, 0, 0, 0, 0, 0, 64 };
+    static const uint8_t from3[12] = { 0x46, 1, 0, 3, 0, 0, 0, 0, 64 }, none[12] = { 0x46, 2, 0, 0x20, 0, 0, 0, 0, 64 };
+    static const uint8_t one[12] = { 0x46, 2, 0, 1, 0, 0, 0, 0, 64 }, bad[12] = { 0x46, 3, 0, 0, 0, 0, 0, 0, 64 };
+    uint8_t buf[64];
+
+    guest_init(&g);
+    packet(&g, tur, 0, false);
+    sense(&g);
+    cr_assert_eq(packet(&g, all, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 40);
+    insw(&g, 0x170, buf, 40);
+    cr_assert_eq(buf[3], 36, "bytes that follow");
+    cr_assert_eq(packet(&g, from3, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 16);
+    insw(&g, 0x170, buf, 16);
+    cr_assert_eq(buf[9], 3);
+    cr_assert_eq(packet(&g, one, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 20);
+    insw(&g, 0x170, buf, 20);
+    cr_assert_eq(buf[9], 1);
+    cr_assert_eq(packet(&g, none, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 8, "the header");
+    insw(&g, 0x170, buf, 8);
+    cr_assert_eq(buf[3], 4);
+    cr_assert_eq(packet(&g, bad, 64, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x524);
     rig_free(&g.r);
 }
 
