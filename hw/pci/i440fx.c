@@ -5,7 +5,11 @@
  */
 #include "hw/pci/host.h"
 
+#define PMCCFG      0x50     /* 2 bytes */
+#define DRAMC       0x57
 #define PAM_REG     0x59
+#define DRB         0x60     /* where each row of DRAM ends */
+#define DRB_ROWS    8
 #define SMRAM_REG   0x72
 
 struct i440fx {
@@ -29,9 +33,9 @@ static int i440fx_init(struct device *d, struct err *e)
 
     if (ret < 0)
         return ret;
-    memset(f->pci.wmask + 0x60, 0xff, 8);         /* DRB: DRAM row boundaries */
-    f->pci.wmask[0x50] = 0xff, f->pci.wmask[0x51] = 0xff;   /* PMCCFG */
-    f->pci.wmask[0x57] = 0xff;                    /* DRAMC */
+    memset(f->pci.wmask + PMCCFG, 0xff, 2);
+    f->pci.wmask[DRAMC] = 0xff;
+    memset(f->pci.wmask + DRB, 0xff, DRB_ROWS);
     f->pci.config_written = i440fx_config_written;
     shadow_init(&f->shadow, &f->pci, PAM_REG, SMRAM_REG);
     f->pci.bus->first_slot = 3;
@@ -46,6 +50,9 @@ static void i440fx_reset(struct device *d)
     pci_device_reset(&f->pci);
     stl16(f->pci.config + PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
     stl16(f->pci.config + PCI_STATUS, 0x0280);
+    memset(f->pci.config + PMCCFG, 0, 2);
+    f->pci.config[DRAMC] = 1;
+    memset(f->pci.config + DRB, 1, DRB_ROWS);
     shadow_reset(&f->shadow);
     pci_host_reset(&f->host);
 }

@@ -87,6 +87,7 @@ static void piix3_reset(struct device *d)
     pci_device_reset(&s->pci);
     stl16(c + PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
     stl16(c + PCI_STATUS, 0x0200);
+    memset(c + 0x40, 0, sizeof s->pci.config - 0x40);
     c[0x4c] = 0x4d, c[0x4e] = 0x03;
     memset(c + PIRQRC, PIRQRC_OFF, 4);
     c[0x69] = 0x02, c[0x70] = 0x80, c[0x76] = 0x0c, c[0x77] = 0x0c;

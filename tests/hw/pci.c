@@ -235,6 +235,20 @@ Test(i440fx, each_pam_nibble_has_its_window)
     machine_free(m);
 }
 
+Test(i440fx, a_reset_forgets_the_rows_of_memory)
+{
+    struct machine *m = board_machine();
+
+    cfg_wr(m, 0, 0x50, 0xffff, 2);
+    cfg_wr(m, 0, 0x57, 0xff, 1);
+    cfg_wr(m, 0, 0x60, 0x08080808, 4);
+    machine_reset(m);
+    cr_assert_eq(cfg_rd(m, 0, 0x50, 2), 0);
+    cr_assert_eq(cfg_rd(m, 0, 0x57, 1), 1);
+    cr_assert_eq(cfg_rd(m, 0, 0x60, 4), 0x01010101);
+    machine_free(m);
+}
+
 Test(i440fx, smram_opens_until_locked)
 {
     struct machine *m = board_machine();

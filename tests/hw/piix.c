@@ -52,6 +52,20 @@ Test(piix3, pirq_goes_where_it_is_routed)
     machine_free(m);
 }
 
+Test(piix3, a_reset_forgets_what_was_configured)
+{
+    struct machine *m = piix_machine();
+
+    cfg_wr(m, ISA, 0x4c, 0xffffffff, 4);
+    cfg_wr(m, ISA, 0x60, 10, 1);
+    cfg_wr(m, ISA, 0xa4, 0xffffffff, 4);
+    machine_reset(m);
+    cr_assert_eq(cfg_rd(m, ISA, 0x4c, 4), 0x0003004d);
+    cr_assert_eq(cfg_rd(m, ISA, 0x60, 4), 0x80808080);
+    cr_assert_eq(cfg_rd(m, ISA, 0xa4, 4), 0);
+    machine_free(m);
+}
+
 Test(piix3, port_cf9_resets_on_the_rising_edge)
 {
     struct machine *m = piix_machine();
