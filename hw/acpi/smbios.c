@@ -101,14 +101,24 @@ static void uuid_bytes(const char *text, uint8_t out[16])
     }
 }
 
+static bool q35(const struct machine *m)
+{
+    return m->cfg.board == BOARD_Q35;
+}
+
+static const char *board_name(const struct machine *m)
+{
+    return q35(m) ? "pc-q35" : "pc-i440fx";
+}
+
 static void type1_system(struct smbios *s, struct machine *m)
 {
     struct record r = begin(1, 0x0100);
     uint8_t uuid[16];
 
     put_string(&r, "Transom");
-    put_string(&r, "Standard PC (i440FX + PIIX)");
-    put_string(&r, "pc-i440fx");
+    put_string(&r, q35(m) ? "Standard PC (Q35 + ICH9)" : "Standard PC (i440FX + PIIX)");
+    put_string(&r, board_name(m));
     put(&r, 0, 1);                     /* no serial number */
     uuid_bytes(m->cfg.uuid, uuid);
     put(&r, ldl64(uuid), 8);
@@ -118,13 +128,13 @@ static void type1_system(struct smbios *s, struct machine *m)
     end(s, &r);
 }
 
-static void type3_chassis(struct smbios *s)
+static void type3_chassis(struct smbios *s, struct machine *m)
 {
     struct record r = begin(3, 0x0300);
 
     put_string(&r, "Transom");
     put(&r, 1, 1);                     /* other */
-    put_string(&r, "pc-i440fx");
+    put_string(&r, board_name(m));
     put(&r, 0, 2);                     /* serial, asset tag */
     put(&r, 0x030303, 3);              /* boot, power, thermal state: safe */
     put(&r, 2, 1);                     /* security: unknown */
@@ -133,7 +143,8 @@ static void type3_chassis(struct smbios *s)
     end(s, &r);
 }
 
-static void type4_processor(struct smbios *s, struct machine *m, unsigned n)
+/* Socket @n. The topology's places that are none of the machine's vCPUs are not told of. */
+static void type4_processor(struct smbios *s, struct machine *m, unsigned n, unsigned cores, unsigned threads)
 {
     struct record r = begin(4, 0x0400 + n);
     uint32_t mhz = m->cfg.tsc_hz / 1000000;
@@ -144,7 +155,7 @@ static void type4_processor(struct smbios *s, struct machine *m, unsigned n)
     put_string(&r, "Transom");
     put(&r, m->cfg.cpu_signature, 4);
     put(&r, m->cfg.cpu_features_edx, 4);
-    put_string(&r, "pc-i440fx");
+    put_string(&r, board_name(m));
     put(&r, 0, 1);                     /* voltage */
     put(&r, 0, 2);                     /* external clock: unknown */
     put(&r, MIN(mhz, 0xffffu), 2);     /* maximum and current speed */
@@ -153,10 +164,25 @@ static void type4_processor(struct smbios *s, struct machine *m, unsigned n)
     put(&r, 1, 1);                     /* upgrade: other */
     put(&r, 0xffffffffffffull, 6);     /* no cache structures */
     put(&r, 0, 3);                     /* serial, asset, part */
-    put(&r, 0x010101, 3);              /* cores, enabled, threads */
+    put(&r, cores, 1);
+    put(&r, cores, 1);                 /* enabled */
+    put(&r, cores * threads, 1);
     put(&r, 0x02, 2);                  /* characteristics: unknown */
     put(&r, 1, 2);                     /* family 2: other */
     end(s, &r);
+}
+
+static void types_processor(struct smbios *s, struct machine *m)
+{
+    unsigned threads = MAX(m->cfg.threads, 1u), left = m->cfg.n_vcpus;
+    unsigned cores = m->cfg.cores ? m->cfg.cores * MAX(m->cfg.dies, 1u) : (left + threads - 1) / threads;
+
+    for (unsigned n = 0; left; n++) {
+        unsigned here = MIN(left, cores * threads);
+
+        type4_processor(s, m, n, (here + threads - 1) / threads, threads);
+        left -= here;
+    }
 }
 
 static void type16_array(struct smbios *s, uint64_t ram, unsigned dimms)
@@ -283,9 +309,8 @@ struct smbios *smbios_build(struct machine *m)
 
     type0_bios(s);
     type1_system(s, m);
-    type3_chassis(s);
-    for (unsigned n = 0; n < m->cfg.n_vcpus && n < 255; n++)
-        type4_processor(s, m, n);
+    type3_chassis(s, m);
+    types_processor(s, m);
     types_memory(s, m);
     types_rest(s);
     build_anchor(s);

@@ -248,11 +248,53 @@ Test(smbios, structures_chain_to_the_end)
     }
     cr_assert_eq(p, end);
     cr_assert_eq(count, s->count);
-    cr_assert_eq(seen[4], 3);
+    cr_assert_eq(seen[4], 1, "one socket");
     for (size_t i = 0; i < sizeof wanted; i++)
         cr_assert(seen[wanted[i]], "type %u", wanted[i]);
     cr_assert_arr_eq(type1 + 8, "\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb"
                      "\xcc\xdd\xee\xff", 16);
+    smbios_free(s);
+    machine_free(m);
+}
+
+/* The @n'th structure of @type, from 0. */
+static const uint8_t *structure(const struct smbios *s, uint8_t type, unsigned n)
+{
+    for (const uint8_t *p = s->tables; p < s->tables + s->len; ) {
+        if (p[0] == type && !n--)
+            return p;
+        for (p += p[1]; p[0] || p[1]; p++)
+            ;
+        p += 2;
+    }
+    return NULL;
+}
+
+Test(smbios, processors_are_the_sockets_of_the_topology)
+{
+    struct machine *m = plain_machine();
+    struct smbios *s;
+
+    m->cfg.n_vcpus = 6;
+    m->cfg.cores = m->cfg.threads = 2;
+    s = smbios_build(m);
+    cr_assert_arr_eq(structure(s, 4, 0) + 0x23, "\2\2\4", 3, "cores, enabled, threads");
+    cr_assert_arr_eq(structure(s, 4, 1) + 0x23, "\1\1\2", 3);
+    cr_assert_null(structure(s, 4, 2));
+    smbios_free(s);
+    machine_free(m);
+}
+
+Test(smbios, the_board_has_its_name)
+{
+    struct machine *m = plain_machine();
+    struct smbios *s;
+    const uint8_t *p;
+
+    m->cfg.board = BOARD_Q35;
+    s = smbios_build(m);
+    p = structure(s, 1, 0);
+    cr_assert_str_eq((const char *)p + p[1] + strlen("Transom") + 1, "Standard PC (Q35 + ICH9)");
     smbios_free(s);
     machine_free(m);
 }
