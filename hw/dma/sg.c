@@ -56,11 +56,12 @@ static int sg_append(struct sg *s, gpa_t gpa, uint64_t len, uint8_t *host, bool 
     return 0;
 }
 
-/* How far from @gpa there is no usable memory: found page by page. */
+/* How far from @gpa there is no usable memory, page by page; more than can be had is not walked. */
 static uint64_t hole_len(struct sg *s, gpa_t gpa, uint64_t len)
 {
     uint64_t at = 4096 - gpa % 4096, one;
 
+    len = MIN(len, SG_MAX_BOUNCE + 1ull);
     while (at < len && (one = 1, !mem_host(&s->dma->m->mem, gpa + at, &one, s->to_memory)))
         at += 4096;
     return MIN(at, len);
@@ -96,9 +97,6 @@ static int sg_add_physical(struct sg *s, gpa_t gpa, uint64_t len)
         if (host) {
             ret = sg_append(s, gpa, n, host, false);
         } else {
-            /* before the walk: a range of petabytes must not be walked */
-            if (len > SG_MAX_BOUNCE + s->dma->m->cfg.ram_bytes)
-                return -EFAULT;
             n = hole_len(s, gpa, len);
             ret = sg_add_bounce(s, gpa, n);
         }
