@@ -86,10 +86,12 @@ int accel_switch(struct accel *a, const char *name, struct err *e)
 
     if (!ops)
         return err_set(e, -EINVAL, "%s: unknown accelerator (tcg or kvm)", name);
-    if (ops != a->ops && a->opt.icount.on)
+    if (ops != old && a->opt.icount.on)
         return err_set(e, -ENOTSUP, "%s: instructions are counted (-icount)", name);
-    if (ops != a->ops && a->opt.trace.kinds)
-        return err_set(e, -ENOTSUP, "%s: a trace is being recorded (-trace)", name);
+    if (ops != old && accel_traces(a))
+        return err_set(e, -ENOTSUP, "%s: a trace is being recorded", name);
+    if (ops != old && (a->opt.verify.shared || a->opt.verify.kvm))
+        return err_set(e, -ENOTSUP, "%s: what runs is being compared (-verify)", name);
     if (ops != old && !a->opt.switchable && (old == &accel_kvm ? a->model.pv : a->model.pv & ~(uint32_t)PV_MOVABLE))
         return err_set(e, -ENOTSUP, "%s: the guest may use paravirtual interfaces that cannot be moved (-accel %s,switch=on "
                        "or -cpu ...,kvm=off leave them out)", name, old->name);

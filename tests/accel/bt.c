@@ -65,6 +65,27 @@ Test(bt, nothing_runs_before_resume, .timeout = 300)
     rig_end(&r);
 }
 
+/* By what is recorded now, not by what the command line asked for. */
+Test(bt, no_switch_while_a_trace_is_recorded, .timeout = 300)
+{
+    static const uint8_t code[] = { 0xb0, 0x07, OUT_AL };
+    char path[TEMP_FILE_CHARS];
+    struct trace_options o = { .kinds = TRACE_HAS(TRACE_EXEC), .file = path };
+    struct err e = { "" };
+    struct rig r;
+
+    temp_file(path, "", 0);
+    rig_build(&r, "tcg,switch=on", "qemu64", code, sizeof code);
+    cr_assert(accel_hold(r.a));
+    cr_assert_eq(accel_trace(r.a, &o, &e), 0, "%s", e.msg);
+    cr_assert(accel_switch(r.a, "kvm", &e) < 0);
+    cr_assert_not_null(strstr(e.msg, "trace"), "%s", e.msg);
+    cr_assert_eq(accel_trace(r.a, NULL, &e), 0, "%s", e.msg);
+    accel_release(r.a);
+    unlink(path);
+    rig_end(&r);
+}
+
 Test(bt, endless_loop_can_be_stopped, .timeout = 300)
 {
     static const uint8_t code[] = { 0xeb, 0xfe };     /* jmp $ */
