@@ -40,8 +40,8 @@ endif
 # ---- sources ------------------------------------------------------------------
 
 src_util := util/build-id.c util/clock.c util/err.c util/file.c util/guest-symbols.c util/log.c util/lookup.c util/loop.c util/own-file.c util/symbols.c util/words.c
-src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c \
-	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/returns.c tcg/smp.c tcg/softmmu.c tcg/tb-cache.c tcg/tb-store.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
+src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c tcg/interp-bits.c \
+	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/mmu-fill.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/returns.c tcg/smp.c tcg/softmmu.c tcg/tb-cache.c tcg/tb-store.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/cross.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
 	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-jump.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c tcg/host-x86_64/reloc.c \
@@ -59,7 +59,7 @@ src_target := target-x86/cpuid.c target-x86/cr.c target-x86/debug.c target-x86/d
 	target-x86/tr-shift.c target-x86/tr-simd.c target-x86/tr-stack.c target-x86/tr-string.c \
 	target-x86/tr-system.c target-x86/translate.c target-x86/vec-crypto.c target-x86/vec-fp.c \
 	target-x86/vec-gf.c target-x86/vec-int.c target-x86/vec-str.c target-x86/vec.c \
-	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-trans.c target-x86/x87.c \
+	target-x86/x87-func.c target-x86/x87-soft.c target-x86/x87-stack.c target-x86/x87-trans.c target-x86/x87.c \
 	target-x86/words.c target-x86/xsave.c
 src_kvm_x86_64 := accel/kvm.c accel/kvm-bell.c accel/kvm-cpuid.c accel/kvm-debug.c accel/kvm-exit.c accel/kvm-irq.c \
 	accel/kvm-mem.c accel/kvm-msi.c accel/kvm-probe.c accel/kvm-state.c accel/kvm-verify.c
@@ -120,7 +120,7 @@ block_objs = $(src_block:%.c=$(BUILD)/%.o)
 # the slow path of guest memory accesses, IRCALL_NOVEC helpers. The compiler must
 # not use vector registers there, neither itself nor through a copy in libc; and
 # sanitizers, which call their own run time, stay out.
-novec := tcg/count.c tcg/debug.c tcg/returns.c tcg/softmmu.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/leave.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/quick.c target-x86/raise.c target-x86/target.c \
+novec := tcg/count.c tcg/debug.c tcg/returns.c tcg/softmmu.c tcg/mmu-fill.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/profile.c tcg/smp.c tcg/host-x86_64/leave.c tcg/host-x86_64/profile.c tcg/host-x86_64/vecstate.c target-x86/mmu.c target-x86/quick.c target-x86/raise.c target-x86/target.c \
 	target-x86/cr.c target-x86/desc.c target-x86/excp.c target-x86/far.c target-x86/flags-sys.c target-x86/misc.c target-x86/msr.c target-x86/seg.c target-x86/string.c target-x86/syscall.c \
 	hw/memory.c accel/bt-phys.c accel/tsc.c
 ifndef TSAN

@@ -588,7 +588,7 @@ struct x86_translate_env {
 /** x86_translate_env() - for vCPUs of @m; @magic: is struct x86_bus.magic set? */
 void x86_translate_env(const struct x86_model *m, bool magic, struct x86_translate_env *env);
 
-/* ---- portable vector and x87 (vec-*.c, x87.c) --------------------------------------- */
+/* ---- portable vector and x87 (vec-*.c, x87*.c) -------------------------------------- */
 bool x86_vec_exec(struct tcg_cpu *tc, const struct ir_vec *v, void *mem, uint64_t *gpr);
 
 /** x86_log_cpu() - registers as -d cpu shows them */

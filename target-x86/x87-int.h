@@ -32,18 +32,31 @@ struct fpu {
 
 /** fpu_fetch() - ST(@i); empty: the default NaN, with a stack underflow */
 struct sf fpu_fetch(struct fpu *f, unsigned i);
+/** fpu_empty() - whether ST(@i)'s tag says so */
 bool fpu_empty(const struct fpu *f, unsigned i);
 /** fpu_set() - ST(@i) = a value that sf_round() produced; its tag becomes valid */
 void fpu_set(struct fpu *f, unsigned i, struct sf s);
+/** fpu_get_raw() - the bits of ST(@i), whatever its tag; fpu_set_raw() - likewise set, with the tag */
 struct fx80 fpu_get_raw(const struct fpu *f, unsigned i);
 void fpu_set_raw(struct fpu *f, unsigned i, struct fx80 v);
+/** fpu_push() - @v, or the default NaN after a stack fault; nothing when that is forbidden */
+void fpu_push(struct fpu *f, struct fx80 v);
+/** fpu_free() - ST(@i) becomes empty where it is */
+void fpu_free(struct fpu *f, unsigned i);
+/** fpu_pop() - ST(0) becomes empty, TOP moves on */
 void fpu_pop(struct fpu *f);
 /** fpu_rotate() - TOP += @n (7: -1); positions follow, tags stay */
 void fpu_rotate(struct x86_cpu *cpu, unsigned n);
+/** fpu_clear_top() - TOP = 0; positions follow, tags stay */
+void fpu_clear_top(struct x86_cpu *cpu);
+/** fpu_stack_fault() - note an underflow or, @over, an overflow */
+void fpu_stack_fault(struct fpu *f, bool over);
 /** fpu_want_room() - a push follows: stack overflow when there is no room */
 void fpu_want_room(struct fpu *f);
 /** fpu_stopped() - whether an unmasked exception forbids the result */
 bool fpu_stopped(const struct fpu *f);
+/** fpu_finish() - the status word at the end of an instruction */
+void fpu_finish(struct fpu *f);
 /** fpu_invalid() - IE; returns the default NaN */
 struct sf fpu_invalid(struct fpu *f);
 /** fpu_nan_of() - result of an operation on @a and @b, one of them a NaN or

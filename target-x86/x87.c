@@ -1,151 +1,12 @@
 /*
  * x87.c - portable execution of x87 instructions
  *
- * fx.st[] is by stack position, so a push or pop rotates it; the abridged tag
- * fx.ftw is by physical register. An unmasked exception only marks the status
- * word: the next waiting instruction raises #MF (x87_pending()).
- *
- * Functions of ST(0) and ST(1) are in x87-func.c, their series in x87-trans.c.
+ * The register stack is in x87-stack.c, functions of ST(0) and ST(1) in x87-func.c,
+ * their series in x87-trans.c.
  * Not here: FLDENV, FNSTENV, FRSTOR, FNSAVE (fpu-state.c).
  * Source: Intel SDM vol. 1, chapter 8; vol. 2 for each instruction.
  */
 #include "target-x86/x87-int.h"
-
-/* ---- the register stack ------------------------------------------------------------ */
-
-static unsigned top(const struct x86_cpu *cpu)
-{
-    return (cpu->fx.fsw >> FSW_TOP_SHIFT) & 7;
-}
-
-static uint8_t tag_bit(const struct x86_cpu *cpu, unsigned i)
-{
-    return (uint8_t)(1u << ((top(cpu) + i) & 7));
-}
-
-bool fpu_empty(const struct fpu *f, unsigned i)
-{
-    return !(f->cpu->fx.ftw & tag_bit(f->cpu, i));
-}
-
-/* TOP += @n; positions follow */
-void fpu_rotate(struct x86_cpu *cpu, unsigned n)
-{
-    uint8_t old[8][16];
-
-    memcpy(old, cpu->fx.st, sizeof(old));
-    for (unsigned i = 0; i < 8; i++)
-        memcpy(cpu->fx.st[i], old[(i + n) & 7], 16);
-    cpu->fx.fsw = (uint16_t)((cpu->fx.fsw & ~FSW_TOP) | ((top(cpu) + n) & 7) << FSW_TOP_SHIFT);
-}
-
-void x87_to_mmx(struct x86_cpu *cpu)
-{
-    if (top(cpu))
-        fpu_rotate(cpu, 8 - top(cpu));
-    cpu->fx.ftw = 0xff;
-}
-
-bool x87_pending(struct x86_cpu *cpu)
-{
-    if (!(cpu->fx.fsw & FSW_ES))
-        return true;
-    x87_latch(cpu);
-    if (cpu->cr0 & CR0_NE) {
-        x86_raise(cpu, EXC_MF);
-        return false;
-    }
-    cpu->ferr_pending = true;                  /* FERR#: IRQ 13 comes when it comes */
-    if (cpu->bus && cpu->bus->set_ferr)
-        cpu->bus->set_ferr(cpu->bus->opaque, 1);
-    return true;
-}
-
-struct fx80 fpu_get_raw(const struct fpu *f, unsigned i)
-{
-    return (struct fx80){ ldl64(f->cpu->fx.st[i]), ldl16(f->cpu->fx.st[i] + 8) };
-}
-
-void fpu_set_raw(struct fpu *f, unsigned i, struct fx80 v)
-{
-    uint8_t *st = f->cpu->fx.st[i];
-
-    stl64(st, v.m);
-    stl16(st + 8, v.se);
-    memset(st + 10, 0, 6);
-    f->cpu->fx.ftw |= tag_bit(f->cpu, i);
-}
-
-void fpu_set(struct fpu *f, unsigned i, struct sf s)
-{
-    fpu_set_raw(f, i, sf_pack80(s));
-}
-
-static void stack_fault(struct fpu *f, bool over)
-{
-    f->fault = true;
-    f->over = over;
-    f->e.flags |= FE_I;
-    f->e.up = false;
-}
-
-/* ST(@i), or the default NaN with a stack underflow */
-struct sf fpu_fetch(struct fpu *f, unsigned i)
-{
-    if (fpu_empty(f, i)) {
-        if (!f->fault)
-            stack_fault(f, false);
-        return sf_default_nan();
-    }
-    return sf_unpack80(fpu_get_raw(f, i));
-}
-
-void fpu_pop(struct fpu *f)
-{
-    f->cpu->fx.ftw &= (uint8_t)~tag_bit(f->cpu, 0);
-    fpu_rotate(f->cpu, 1);
-}
-
-/* whether an unmasked exception forbids the result */
-bool fpu_stopped(const struct fpu *f)
-{
-    return f->e.flags & ~f->e.masked & (FE_I | FE_D | FE_Z);
-}
-
-/* room for a push: else a stack overflow */
-void fpu_want_room(struct fpu *f)
-{
-    if (!f->fault && !fpu_empty(f, 7))
-        stack_fault(f, true);
-}
-
-static void push(struct fpu *f, struct fx80 v)
-{
-    fpu_want_room(f);
-    if (fpu_stopped(f))
-        return;
-    fpu_rotate(f->cpu, 7);
-    fpu_set_raw(f, 0, f->fault ? sf_pack80(sf_default_nan()) : v);
-}
-
-/* status word at the end of an instruction */
-static void finish(struct fpu *f)
-{
-    uint16_t *fsw = &f->cpu->fx.fsw;
-
-    if (f->quiet)
-        return;
-    *fsw &= (uint16_t)~((f->keep_c1 && !f->fault ? 0 : FSW_C1) | f->cc_mask);
-    *fsw |= f->cc | f->e.flags;
-    if (f->fault)
-        *fsw |= FSW_SF | (f->over ? FSW_C1 : 0);
-    else if (f->e.up)
-        *fsw |= FSW_C1;
-    if (*fsw & ~f->cpu->fx.fcw & FE_X86_ALL)
-        *fsw |= FSW_ES | FSW_B;
-    else
-        *fsw &= (uint16_t)~(FSW_ES | FSW_B);
-}
 
 /* ---- NaN and arithmetic ------------------------------------------------------------- */
 
@@ -287,7 +148,7 @@ static void fld(struct fpu *f, struct sf s)
             s = sf_quiet(s);
         }
     }
-    push(f, sf_pack80(s));
+    fpu_push(f, sf_pack80(s));
 }
 
 static void fst(struct fpu *f, const struct sf_fmt *fmt, bool pops)
@@ -364,7 +225,7 @@ static void fbld(struct fpu *f)
 
     for (int i = 8; i >= 0; i--)
         v = v * 100 + (uint64_t)(f->mem[i] >> 4) * 10 + (f->mem[i] & 15);
-    push(f, sf_pack80(sf_make(f->mem[9] >> 7, v, 0)));
+    fpu_push(f, sf_pack80(sf_make(f->mem[9] >> 7, v, 0)));
 }
 
 static void fbstp(struct fpu *f)
@@ -411,7 +272,7 @@ static void fcmov(struct fpu *f, bool negate)
 
     f->keep_c1 = true;
     if (fpu_empty(f, 0) || fpu_empty(f, i)) {
-        stack_fault(f, false);
+        fpu_stack_fault(f, false);
         if (!fpu_stopped(f))
             fpu_set(f, 0, sf_default_nan());
     } else if (take) {
@@ -425,15 +286,14 @@ static void load_constant(struct fpu *f, unsigned n)
     struct sf one = sf_from_int(1);
     const struct sf *c[7] = { &one, &x87_log2_10, &x87_log2e, &x87_pi, &x87_log10_2, &x87_ln2 };
 
-    push(f, sf_pack80(n < 6 ? sf_round(&e, *c[n], &sf_f80) : sf_zero(false)));
+    fpu_push(f, sf_pack80(n < 6 ? sf_round(&e, *c[n], &sf_f80) : sf_zero(false)));
 }
 
 /* ---- control -------------------------------------------------------------------------------------- */
 
 static void fninit(struct x86_cpu *cpu)
 {
-    if (top(cpu))
-        fpu_rotate(cpu, 8 - top(cpu));
+    fpu_clear_top(cpu);
     cpu->fx.fcw = 0x37f;
     cpu->fx.fsw = 0;
     cpu->fx.ftw = 0;
@@ -513,11 +373,11 @@ static bool mem_d9(struct fpu *f)
 static bool mem_db(struct fpu *f)
 {
     switch (f->v->reg & 7) {
-    case 0: push(f, sf_pack80(sf_from_int((int32_t)ldl32(f->mem)))); return true;
+    case 0: fpu_push(f, sf_pack80(sf_from_int((int32_t)ldl32(f->mem)))); return true;
     case 1: fist(f, 32, true, true); return true;
     case 2: fist(f, 32, false, false); return true;
     case 3: fist(f, 32, false, true); return true;
-    case 5: push(f, (struct fx80){ ldl64(f->mem), ldl16(f->mem + 8) }); return true;
+    case 5: fpu_push(f, (struct fx80){ ldl64(f->mem), ldl16(f->mem + 8) }); return true;
     case 7: fst80(f); return true;
     default: return false;
     }
@@ -537,12 +397,12 @@ static bool mem_dd(struct fpu *f)
 static bool mem_df(struct fpu *f)
 {
     switch (f->v->reg & 7) {
-    case 0: push(f, sf_pack80(sf_from_int((int16_t)ldl16(f->mem)))); return true;
+    case 0: fpu_push(f, sf_pack80(sf_from_int((int16_t)ldl16(f->mem)))); return true;
     case 1: fist(f, 16, true, true); return true;
     case 2: fist(f, 16, false, false); return true;
     case 3: fist(f, 16, false, true); return true;
     case 4: fbld(f); return true;
-    case 5: push(f, sf_pack80(sf_from_int((int64_t)ldl64(f->mem)))); return true;
+    case 5: fpu_push(f, sf_pack80(sf_from_int((int64_t)ldl64(f->mem)))); return true;
     case 6: fbstp(f); return true;
     default: fist(f, 64, false, true); return true;
     }
@@ -586,7 +446,7 @@ static bool reg_d9(struct fpu *f)
     switch (digit) {
     case 0:
         v = fpu_empty(f, i) ? sf_pack80(fpu_fetch(f, i)) : fpu_get_raw(f, i);
-        push(f, v);
+        fpu_push(f, v);
         return true;
     case 1: fxch(f); return true;
     case 2: f->quiet = true; return i == 0;                /* FNOP */
@@ -610,7 +470,7 @@ static bool reg_dd(struct fpu *f)
 {
     switch (f->v->reg & 7) {
     case 0:                                                /* FFREE */
-        f->cpu->fx.ftw &= (uint8_t)~tag_bit(f->cpu, f->v->rm & 7);
+        fpu_free(f, f->v->rm & 7);
         return true;
     case 1: fxch(f); return true;
     case 2: fst_reg(f, false); return true;
@@ -625,7 +485,7 @@ static bool reg_df(struct fpu *f)
 {
     switch (f->v->reg & 7) {
     case 0:                                                /* FFREEP */
-        f->cpu->fx.ftw &= (uint8_t)~tag_bit(f->cpu, f->v->rm & 7);
+        fpu_free(f, f->v->rm & 7);
         fpu_pop(f);
         return true;
     case 1: fxch(f); return true;
@@ -690,6 +550,6 @@ bool x87_exec(struct x86_cpu *cpu, const struct ir_vec *v, void *mem, uint64_t *
         x86_raise(cpu, EXC_UD);
         return false;
     }
-    finish(&f);
+    fpu_finish(&f);
     return true;
 }

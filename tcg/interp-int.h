@@ -3,7 +3,7 @@
  *
  * One function a row of ops.def, ir_do_NAME(); it returns the operation to
  * execute next, or NULL to leave the block. The arithmetic rows are in
- * interp-alu.c, the others in interp.c.
+ * interp-alu.c, those of single bits in interp-bits.c, the others in interp.c.
  */
 #ifndef TCG_INTERP_INT_H
 #define TCG_INTERP_INT_H
@@ -21,6 +21,9 @@ struct ir_run {
 };
 
 typedef const struct ir_op *ir_do_fn(struct ir_run *r, const struct ir_op *op);
+
+/** DO() - the head of row @N's function */
+#define DO(N) const struct ir_op *ir_do_##N(struct ir_run *r, const struct ir_op *op)
 
 static inline uint64_t *ir_slot(struct ir_run *r, ir_val v)
 {

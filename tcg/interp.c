@@ -8,8 +8,6 @@
 #include "tcg/interp-int.h"
 #include "tcg/profile-int.h"
 
-#define DO(N) const struct ir_op *ir_do_##N(struct ir_run *r, const struct ir_op *op)
-
 static const struct ir_op *leave(struct ir_run *r, enum tcg_exit why)
 {
     r->cpu->exit_reason = why;

@@ -1,5 +1,5 @@
 /*
- * mmu-int.h - the page maps' hit path, shared by softmmu.c (filling, flushing) and what
+ * mmu-int.h - the page maps' hit path, shared by softmmu.c (flushing), mmu-fill.c and what
  * accesses guest memory (access-int.h)
  */
 #ifndef TCG_MMU_INT_H
@@ -45,6 +45,24 @@ static inline uint64_t map_get(const struct tcg_mmu *m, enum tcg_view v, enum tc
 
 typedef uint16_t __attribute__((may_alias)) map16_t;
 typedef uint32_t __attribute__((may_alias)) map32_t;
+
+/* Blooms of a set: whether something was filled that @n stands for. */
+static inline unsigned bloom_hash(uint64_t n)
+{
+    return (unsigned)((n * 0x9e3779b97f4a7c15ull) >> 52) & (MMU_BLOOM - 1);
+}
+
+static inline bool bloom_test(const uint8_t *b, uint64_t n)
+{
+    unsigned h = bloom_hash(n);
+    return b[h >> 3] >> (h & 7) & 1;
+}
+
+static inline void bloom_add(uint8_t *b, uint64_t n)
+{
+    unsigned h = bloom_hash(n);
+    b[h >> 3] |= 1 << (h & 7);
+}
 
 /** map_set() - word @k of the entry at @e, that of @va, becomes @val; 0: nothing is known (@va does not matter) */
 static inline void map_set(uint64_t *e, unsigned k, uint64_t va, uint64_t val)
