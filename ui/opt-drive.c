@@ -362,11 +362,12 @@ void blockdev_del(struct options *o, struct opt_drive *d)
 
 /* ---- places ------------------------------------------------------------------------------------ */
 
-static bool is_taken(const struct options *o, const struct opt_drive *self, enum drive_if interface,
+/* By one of the drives before @end; NULL: by any. */
+static bool is_taken(const struct options *o, const struct opt_drive *end, enum drive_if interface,
                      int index)
 {
-    for (const struct opt_drive *d = o->disks.drives; d; d = d->next)
-        if (d != self && d->interface == interface && d->index == index)
+    for (const struct opt_drive *d = o->disks.drives; d && d != end; d = d->next)
+        if (d->interface == interface && d->index == index)
             return true;
     return false;
 }
@@ -374,15 +375,18 @@ static bool is_taken(const struct options *o, const struct opt_drive *self, enum
 static int place(struct options *o, struct opt_drive *d, struct err *e)
 {
     unsigned per = units(o, d->interface);
+    int first = 0;
 
     if (d->index < 0 && (d->bus >= 0 || d->unit >= 0))
         d->index = MAX(d->bus, 0) * (int)per + MAX(d->unit, 0);
-    if (d->index < 0)
-        for (d->index = 0; is_taken(o, d, d->interface, d->index); )
-            d->index++;
-    else if (is_taken(o, d, d->interface, d->index))
+    if (d->index >= 0 && is_taken(o, d, d->interface, d->index))
         return err_set(e, -EINVAL, "%s: there is a drive with if=%s, index=%d already", d->text,
                        if_names[d->interface], d->index);
+    if (d->index < 0) {
+        while (is_taken(o, NULL, d->interface, first))
+            first++;
+        d->index = first;
+    }
     d->bus = per ? d->index / (int)per : 0;
     d->unit = per ? d->index % (int)per : d->index;
     if (d->interface == DRIVE_IF_IDE && d->index >= (o->cfg.board == BOARD_Q35 ? 6 : 4))
@@ -572,8 +576,7 @@ static void prop_help(const struct user_device *u, FILE *f)
 void disks_device_help(const struct user_device *u, FILE *f)
 {
     static const char *const bus[] = { [USER_PCI] = "PCI", [USER_IDE] = "IDE", [USER_ISA] = "ISA",
-                                       [USER_NVME] = "nvme-bus", [USER_SYSTEM] = "System",
-                                       [USER_USB] = "usb-bus" };
+                                       [USER_SYSTEM] = "System", [USER_USB] = "usb-bus" };
     const char *category = "";
     size_t n;
     const struct user_device *t = user_devices(&n);

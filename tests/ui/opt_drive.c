@@ -107,6 +107,7 @@ Test(opt_drive, free_places_are_found_around_given_ones)
     cr_assert_str_eq(nth(&o, 3)->id, "virtio0");
     cr_assert_str_eq(nth(&o, 4)->id, "root");
     fails("-hda x -drive file=y,index=0", "index=0 already");
+    fails("-hda x -hda y", "-hda y: there is");
     fails("-drive file=x,bus=2,unit=0", "4 places");
     fails("-drive file=x,id=a -drive file=y,id=a", "taken");
     options_free(&o);
