@@ -91,7 +91,6 @@ void x86_state_get(struct x86_cpu *cpu, struct x86_state *s)
     s->tsc_offset = cpu->tsc_offset;
     s->fpu_cs = cpu->fpu_cs;
     s->fpu_ds = cpu->fpu_ds;
-    s->pkru = cpu->pkru;
     x86_xsave_get(cpu, s->xsave);
 }
 

@@ -71,7 +71,6 @@ struct x86_state {
     bool irq_pending, nmi_pending;
     uint8_t irq_vector;
     uint16_t fpu_cs, fpu_ds;
-    uint32_t pkru;
     uint8_t xsave[X86_STATE_XSAVE_BYTES] __attribute__((aligned(64)));
 };
 

@@ -213,8 +213,8 @@ const struct irq_line *machine_irq(struct machine *m, unsigned n);
 
 enum field_type { FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_BYTES };
 
-/** struct dev_field - one piece of device state: reset, snapshot and monitor
- *  read this table */
+/** struct dev_field - one piece of device state, what a snapshot will have to keep beside
+ *  RAM and properties; nothing reads the tables yet */
 struct dev_field {
     const char *name;
     uint32_t offset, bytes; /* bytes: whole size, arrays included */

@@ -87,8 +87,7 @@ static int choose_slot(struct device *d, struct err *e)
 {
     struct pci_device *p = (struct pci_device *)d;
     int32_t *want = devfn_prop(d);
-
-    int devfn = want && *want >= 0 ? *want : pci_free_slot(pci_target((struct pci_device *)d));
+    int devfn = want && *want >= 0 ? *want : pci_free_slot(pci_target(p));
 
     if (devfn < 0)
         return err_set(e, -EBUSY, "%s: all PCI slots are taken", d->type->name);
@@ -139,7 +138,6 @@ static struct pci_bus *named_bus(struct machine *m, const struct user_device *u,
 static void making_setup(struct device *d, const void *arg)
 {
     struct making *mk = (struct making *)arg;
-
     struct pci_bus *bus = named_bus(d->machine, mk->u, mk->props, mk->n);
 
     d->id = mk->id ? xstrdup(mk->id) : NULL;

@@ -6,7 +6,7 @@
 
 #include "hw/prop.h"
 
-enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_NVME, USER_SYSTEM, USER_USB };
+enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_SYSTEM, USER_USB };
 
 struct user_device {
     const struct device_type *type;

@@ -31,6 +31,7 @@ struct pm {
 
 /** pm_init() - claim ports 0xb2 and 0xb3, become m->pm */
 void pm_init(struct pm *s, struct machine *m);
+/** pm_reset() - registers as after power on; pm_free() - timers go */
 void pm_reset(struct pm *s);
 void pm_free(struct pm *s);
 /** pm_read()/pm_write() - register block; size 1, 2, 4; unknown registers are 0 */

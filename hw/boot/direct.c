@@ -145,7 +145,7 @@ int boot_put_file(struct machine *m, gpa_t at, int fd, uint64_t off, uint64_t le
 
 void boot_unreadable(struct machine *m, const char *opt, const char *path)
 {
-    fprintf(stderr, "%s %s: cannot be read any more\n", opt, path);
+    fprintf(stderr, "transom: %s %s: cannot be read any more\n", opt, path);
     machine_request_shutdown(m, CAUSE_MONITOR, 1);
 }
 

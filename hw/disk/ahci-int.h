@@ -22,7 +22,7 @@ enum { /* port registers */
 };
 enum { CMD_ST = 1, CMD_SUD = 2, CMD_POD = 4, CMD_CLO = 8, CMD_FRE = 1 << 4, CMD_FR = 1 << 14,
        CMD_CR = 1 << 15, CMD_ATAPI = 1 << 24 };
-enum { IS_DHRS = 1, IS_PSS = 2, IS_SDBS = 8, IS_PCS = 1 << 6, IS_TFES = 1 << 30 };
+enum { IS_DHRS = 1, IS_PSS = 2, IS_SDBS = 8, IS_TFES = 1 << 30 };
 
 struct ahci_port;
 
@@ -65,8 +65,10 @@ struct ahci {
 };
 
 /* ahci.c */
+/** ahci_raise() - set @bits of PxIS, with an interrupt if they are enabled */
 void ahci_raise(struct ahci_port *p, uint32_t bits);
 /* ahci-cmd.c */
+/** ahci_run() - start what the guest has issued, as far as the port is free */
 void ahci_run(struct ahci_port *p);
 /** ahci_stop() - wait for requests, forget the slots */
 void ahci_stop(struct ahci_port *p);

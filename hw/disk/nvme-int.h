@@ -90,7 +90,9 @@ struct nvme_cmd {
 };
 
 /* nvme.c */
+/** nvme_complete() - the answer to command @cid of submission queue @sq; @status with NVME_DNR or not */
 void nvme_complete(struct nvme *s, unsigned sq, uint16_t cid, uint16_t status, uint32_t result);
+/** nvme_run() - take what the guest has put into submission queue @sq */
 void nvme_run(struct nvme *s, unsigned sq);
 /** nvme_drain() - wait for the disk; @drop: without answering */
 void nvme_drain(struct nvme *s, bool drop);

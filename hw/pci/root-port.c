@@ -136,7 +136,6 @@ int root_port_check(const struct pci_bus *bus, const char *name, struct err *e)
 void root_port_added(struct pci_device *p)
 {
     struct root_port *s = port_of(p->bus);
-
     bool heard = s->slot_ctl & SLOT_IRQ;
 
     if (!heard) {                            /* nobody would switch it on */

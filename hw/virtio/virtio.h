@@ -78,7 +78,7 @@ struct virtio_ops {
     void (*set_config)(struct virtio *v, const uint8_t *config);
     /** queue_notify() - there may be requests in @q */
     void (*queue_notify)(struct virtio *v, struct virtq *q);
-    /** status() - DRIVER_OK has been set; features are final; may be NULL */
+    /** driver_ok() - DRIVER_OK has been set; features are final; may be NULL */
     void (*driver_ok)(struct virtio *v);
     /** reset() - end all requests in flight before anything is forgotten */
     void (*reset)(struct virtio *v);
@@ -112,7 +112,9 @@ void virtio_init(struct virtio *v, struct machine *m, const struct virtio_ops *o
                  uint64_t host_features);
 /** virtio_add_queue() - one more queue of at most @size entries */
 struct virtq *virtio_add_queue(struct virtio *v, uint16_t size);
+/** virtio_reset() - as by the guest: no features, no queues, status 0 */
 void virtio_reset(struct virtio *v);
+/** virtio_set_status() - the guest wrote @status; 0 resets */
 void virtio_set_status(struct virtio *v, uint8_t status);
 /** virtio_set_features() - the driver's choice, half @hi; kept to what is offered */
 void virtio_set_features(struct virtio *v, unsigned half, uint32_t bits);
@@ -147,6 +149,7 @@ void virtq_push_all(struct virtq_elem **e, uint32_t *written, unsigned n);
 void virtq_discard(struct virtq_elem *e);
 /** virtq_notify() - interrupt the driver unless it asked not to be */
 void virtq_notify(struct virtq *q);
+/** virtq_reset() - the queue alone, to what it is after virtio_add_queue() */
 void virtq_reset(struct virtq *q);
 
 /* ---- PCI transport (virtio-pci.c) --------------------------------------------- */
@@ -201,6 +204,7 @@ static inline bool virtio_pci_is(const struct device *d, const struct device_typ
  * Returns 0 or -errno with @e set.
  */
 int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct err *e) MUST_CHECK;
+/** virtio_pci_reset(), virtio_pci_destroy() - for the device type's reset and destroy */
 void virtio_pci_reset(struct virtio_pci *p);
 void virtio_pci_destroy(struct virtio_pci *p);
 

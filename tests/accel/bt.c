@@ -75,7 +75,7 @@ Test(bt, no_switch_while_a_trace_is_recorded, .timeout = 300)
     struct rig r;
 
     temp_file(path, "", 0);
-    rig_build(&r, "tcg,switch=on", "qemu64", code, sizeof code);
+    rig_build(&r, "tcg,backend=interp", "qemu64", code, sizeof code);
     cr_assert(accel_hold(r.a));
     cr_assert_eq(accel_trace(r.a, &o, &e), 0, "%s", e.msg);
     cr_assert(accel_switch(r.a, "kvm", &e) < 0);
