@@ -43,7 +43,7 @@ src_util := util/build-id.c util/clock.c util/err.c util/file.c util/guest-symbo
 src_tcg := tcg/cache.c tcg/count.c tcg/dead.c tcg/debug.c tcg/disas.c tcg/dump.c tcg/blocks.c tcg/exec.c tcg/make.c tcg/fold.c tcg/group.c tcg/sink.c tcg/interp-alu.c tcg/interp-bits.c \
 	tcg/interp.c tcg/ir.c tcg/lockstep.c tcg/memaccess.c tcg/memmask.c tcg/memslow.c tcg/mmu-fill.c tcg/perf.c tcg/profile.c tcg/profile-blocks.c tcg/profile-report.c tcg/returns.c tcg/smp.c tcg/softmmu.c tcg/tb-cache.c tcg/tb-store.c tcg/trace.c tcg/verify.c trace/file.c trace/sum.c
 src_tcg_x86_64 := tcg/host-x86_64/backend.c tcg/host-x86_64/cross.c tcg/host-x86_64/profile.c tcg/host-x86_64/flags.c tcg/host-x86_64/leave.c tcg/host-x86_64/gen-alu.c \
-	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-jump.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/gen-move.c \
+	tcg/host-x86_64/gen-ctl.c tcg/host-x86_64/gen-jump.c tcg/host-x86_64/gen-mem.c tcg/host-x86_64/loop.c tcg/host-x86_64/gen-move.c \
 	tcg/host-x86_64/gen-shift.c tcg/host-x86_64/gen.c tcg/host-x86_64/mem.c tcg/host-x86_64/regs.c tcg/host-x86_64/reloc.c \
 	tcg/host-x86_64/rep.c tcg/host-x86_64/thunks.c tcg/host-x86_64/vec.c tcg/host-x86_64/vecstate.c
 src_tcg_aarch64 := tcg/host-none/backend.c

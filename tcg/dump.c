@@ -200,8 +200,30 @@ static void dump_op(const struct ir_block *b, const struct ir_op *op, FILE *f)
     fprintf(f, "%s\n", l.s);
 }
 
+static void dump_page(const struct ir_block *b, const struct ir_page *p, FILE *f)
+{
+    struct line l = { .n = 0 };
+
+    put(&l, "    page        ");
+    put_val(&l, b, b->ops, p->delta);
+    put(&l, p->write ? ", writable: " : ": ");
+    if (p->a == IR_PAGE_PC)
+        put(&l, "pcbase");
+    else
+        put_val(&l, b, b->ops, p->a);
+    if (p->b != IR_NONE) {
+        put(&l, " + ");
+        put_val(&l, b, b->ops, p->b);
+        put(&l, " << %u", p->sc);
+    }
+    put(&l, " %+d, %u bytes", p->disp + p->lo, p->bytes);
+    fprintf(f, "%s\n", l.s);
+}
+
 void ir_dump(const struct ir_block *b, FILE *f)
 {
+    for (unsigned i = 0; i < b->loop.n; i++)
+        dump_page(b, &b->loop.page[i], f);
     for (unsigned i = 0; i < b->n_ops; i++)
         dump_op(b, &b->ops[i], f);
 }

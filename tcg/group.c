@@ -13,7 +13,9 @@
  * Addresses relative to the stack pointer are marked: the page that the stack is in is known across blocks. So are those
  * relative to the program counter that are known to lie in one page.
  *
- * In a block that jumps to its own start accesses whose address grows by a constant, or stays, may keep
+ * In a block that jumps to its own start accesses whose address grows by a constant, or stays, are followers of a
+ * page (struct ir_page) that is looked up for as many rounds as all such accesses stay in their pages: a counter, one of the
+ * registers, says how many that are. Where there is no such register, they may each keep
  * what leads to their page for the next round: they are marked as carried. So is the first load from a table that
  * stays where it is, by an index of a byte: nearly always it is in the page of the round before.
  *
@@ -29,6 +31,7 @@
 #define N_SUMS 16
 #define N_SITES 16
 #define N_SMALL 8
+#define LOOP_MAX_STEP 512    /* in a round: a page is looked up for some rounds at least */
 
 struct sym {
     uint32_t id;
@@ -58,6 +61,10 @@ struct group {
 struct site {
     struct ir_op *op;
     struct sym at;
+    ir_val base;             /* a register that it could address from, with disp */
+    int32_t disp;
+    uint8_t bytes, align;
+    bool write;
 };
 
 struct grouper {
@@ -204,6 +211,17 @@ static bool is_stack(const struct grouper *s, uint32_t id)
     return stack && (id == stack || id == s->sym[stack - 1].id);
 }
 
+static void note_site(struct grouper *s, struct ir_op *op, unsigned bytes, bool write, unsigned align)
+{
+    const struct sym *a = &s->sym[op->a];
+    ir_val base = base_for(s, a->id, op->a);
+    int64_t disp = base == IR_NONE ? 0 : a->off - s->sym[base].off;
+
+    if (base == IR_NONE || disp != (int32_t)disp)
+        base = op->a, disp = 0;
+    s->site[s->n_sites++] = (struct site){ op, *a, base, (int32_t)disp, (uint8_t)bytes, (uint8_t)align, write };
+}
+
 static void place(struct grouper *s, struct ir_op *op)
 {
     bool write;
@@ -223,7 +241,7 @@ static void place(struct grouper *s, struct ir_op *op)
     if (!s->touched)
         lead(s, op, bytes, write, align);
     if (s->n_sites < N_SITES)
-        s->site[s->n_sites++] = (struct site){ op, s->sym[op->a] };
+        note_site(s, op, bytes, write, align);
 }
 
 /* d = a + (b << sc) + imm */
@@ -364,13 +382,20 @@ static bool is_load(const struct ir_op *op)
     return op->opc == IR_LD || op->opc == IR_LDS || op->opc == IR_LDM;
 }
 
+static const struct ir_op *first_insn(const struct ir_block *b)
+{
+    const struct ir_op *first = b->ops;
+
+    while (first < &b->ops[b->n_ops - 1] && first->opc != IR_INSN)
+        first++;
+    return first;
+}
+
 /* Where the block's end begins if that may jump to its start; else n_ops */
 static unsigned loop_end(const struct ir_block *b)
 {
-    const struct ir_op *e = &b->ops[b->n_ops - 1], *first = b->ops;
+    const struct ir_op *e = &b->ops[b->n_ops - 1], *first = first_insn(b);
 
-    while (first < e && first->opc != IR_INSN)
-        first++;
     if (b->n_ops > 4 && e->opc == IR_GOTO_TB && e[-1].opc == IR_LABEL && e[-2].opc == IR_GOTO_TB
         && (e[-3].opc == IR_BRCC || e[-3].opc == IR_BRCMP))
         return e->imm == first->imm || e[-2].imm == first->imm ? b->n_ops - 4 : b->n_ops;
@@ -390,6 +415,117 @@ static bool may_carry(const struct ir_block *b, unsigned end)
     return true;
 }
 
+/* The address of @t in terms of what globals are when a round begins; false: it has none. */
+static bool address_at_start(const struct grouper *s, const struct site *t, struct ir_page *p)
+{
+    const struct sum *m = NULL;
+
+    *p = (struct ir_page){ .b = IR_NONE, .disp = (int32_t)t->at.off };
+    if (t->at.off != (int32_t)t->at.off)
+        return false;
+    if (t->at.id == ID_PC || is_entry(s, t->at.id)) {
+        p->a = t->at.id == ID_PC ? IR_PAGE_PC : (ir_val)(t->at.id - 1);
+        return true;
+    }
+    for (unsigned i = 0; i < MIN(s->n_sums, N_SUMS) && !m; i++)
+        if (s->sum[i].id == t->at.id)
+            m = &s->sum[i];
+    if (!m || !is_entry(s, m->a) || !is_entry(s, m->b))
+        return false;
+    p->a = (ir_val)(m->a - 1);
+    p->b = (ir_val)(m->b - 1);
+    p->sc = m->sc;
+    return true;
+}
+
+/* A global that moves on by a constant, by which the rounds until @p leaves its page can be counted */
+static bool find_counter(struct grouper *s, const struct ir_page *p)
+{
+    const ir_val from[2] = { p->a, p->b };
+    int64_t step;
+
+    for (unsigned i = 0; i < 2; i++)
+        if (is_global(s->b, from[i]) && s->b->target->globals[from[i]].pin >= 0 && step_of(s, from[i] + 1u, &step)
+            && step > 0 && step <= LOOP_MAX_STEP) {
+            s->b->loop.counter = from[i];
+            s->b->loop.step = (int32_t)step;
+            return true;
+        }
+    return false;
+}
+
+/* log2 of @step / that of the counter */
+static bool ratio_of(int64_t step, int64_t counter, int8_t *ratio)
+{
+    int n = __builtin_ctzll((unsigned long long)step) - __builtin_ctzll((unsigned long long)counter);
+
+    *ratio = (int8_t)n;
+    return (n >= 0 ? counter << n == step : step << -n == counter);
+}
+
+/* Can @t be checked, for a whole round, before that begins? Then @p says how. */
+static bool checked_early(struct grouper *s, const struct site *t, struct ir_page *p)
+{
+    int64_t step;
+
+    if (!address_step(s, t->at.id, &step) || step < 0 || step > LOOP_MAX_STEP || step & (t->align - 1)
+        || !address_at_start(s, t, p))
+        return false;
+    p->align = t->align;
+    p->write = t->write || t->op->grp == GRP_LEAD_W;
+    p->lo = t->op->grp >= GRP_LEAD ? t->op->span_lo : 0;
+    p->bytes = (uint16_t)(t->op->grp >= GRP_LEAD ? t->op->span_hi - t->op->span_lo : t->bytes);
+    p->ratio = IR_PAGE_STAYS;
+    if (!step)
+        return true;
+    if (!s->b->loop.step && !find_counter(s, p))
+        return false;
+    return ratio_of(step, s->b->loop.step, &p->ratio);
+}
+
+/* From now on the access at @t is one that follows. */
+static void follow_page(struct grouper *s, struct site *t, const struct ir_page *p)
+{
+    struct ir_page *to = &s->b->loop.page[s->b->loop.n++];
+    struct ir_op *op = t->op;
+
+    *to = *p;
+    to->delta = op->grp >= GRP_LEAD ? op->e : ir_temp(s->b);
+    op->e = IR_NONE;
+    op->grp = GRP_USE;
+    op->carry = 0;
+    op->c = to->delta;
+    op->a = t->base;
+    op->disp = t->disp;
+}
+
+/*
+ * What moves on in step with a counter, or stays, is looked at before a round begins, all at once. First a counter is looked
+ * for: where everything stays there are no rounds to be counted.
+ */
+static void check_early(struct grouper *s, unsigned end)
+{
+    struct ir_block *b = s->b;
+    struct ir_page p;
+
+    b->loop.step = 0;
+    if (b->n_exits >= TB_LINKS)
+        return;
+    for (unsigned i = 0; i < s->n_sites && !b->loop.step; i++)
+        checked_early(s, &s->site[i], &p);
+    if (!b->loop.step)
+        return;
+    for (unsigned i = 0; i < s->n_sites && b->loop.n < IR_N_PAGES && b->n_vals < IR_MAX_VALS; i++)
+        if (checked_early(s, &s->site[i], &p))
+            follow_page(s, &s->site[i], &p);
+    if (!b->loop.n)
+        return;
+    b->loop.slot = b->n_exits++;
+    for (unsigned i = end; i < b->n_ops; i++)    /* whoever looks for pages polls */
+        if (b->ops[i].opc == IR_GOTO_TB && b->ops[i].imm == first_insn(b)->imm)
+            b->ops[i].poll = false;
+}
+
 /* At the end of a block that jumps to its start: which accesses go on from where they were? */
 static void carry(struct grouper *s, unsigned end)
 {
@@ -397,14 +533,15 @@ static void carry(struct grouper *s, unsigned end)
 
     if (!may_carry(s->b, end))
         return;
+    check_early(s, end);
     for (unsigned i = 0; i < s->n_sites && s->b->n_carry < TCG_N_CARRY; i++) {
         struct site *t = &s->site[i];
-        if (address_step(s, t->at.id, &step) && step >= 0 && step <= CARRY_MAX_STEP)
+        if (t->op->grp != GRP_USE && address_step(s, t->at.id, &step) && step >= 0 && step <= CARRY_MAX_STEP)
             t->op->carry = (uint8_t)++s->b->n_carry;
     }
     for (unsigned i = 0; i < s->n_sites; i++) {
         struct site *t = &s->site[i];
-        if (!t->op->carry && is_load(t->op) && in_table(s, t->at.id)) {
+        if (!t->op->carry && t->op->grp != GRP_USE && is_load(t->op) && in_table(s, t->at.id)) {
             t->op->carry = CARRY_TABLE;
             break;           /* another one would take it turn and turn about */
         }

@@ -84,7 +84,7 @@ void ir_begin(struct ir_block *b, const struct tcg_target *t)
 {
     assert(t->n_globals <= IR_MAX_GLOBALS);
     b->target = t;
-    b->n_carry = b->n_ops = 0;
+    b->n_carry = b->n_ops = b->loop.n = 0;
     b->n_vals = t->n_globals;
     b->n_labels = 0;
     b->n_vec = 0;

@@ -116,7 +116,8 @@ _Static_assert(sizeof(struct ir_op) == 48, "passes move operations about: keep t
  * kept for the next round; CARRY_STACK: it is relative to a global that is a stack pointer; CARRY_TABLE: a load
  * in such a block, from a table that stays where it is, by an index of a byte.
  * CARRY_INSIDE: it is known that the access, or the group, does not cross a page's end.
- * An implementation may ignore all of this. */
+ * GRP_USE may also find its temp in a page of the block's loop, see struct ir_page.
+ * An implementation may ignore all of this but GRP_USE. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 1024
@@ -175,8 +176,42 @@ struct ir_vec {
     uint16_t row;        /* target's instruction-table row */
 };
 
+#define IR_N_PAGES 4
+#define IR_PAGE_PC (IR_NONE - 3)      /* page a: pcbase */
+#define IR_PAGE_STAYS 0x7f            /* page ratio: the address is the same in each round */
+
+/**
+ * struct ir_page - what one access, or group, of a loop needs in every round
+ *
+ * In a round that begins with globals a and b it is the bytes from a + (b << sc) + disp + lo on. Temp `delta` holds
+ * host - guest of the page in which they all lie: an implementation makes sure of that before a round begins, or leaves
+ * the block for one that is translated without groups.
+ */
+struct ir_page {
+    ir_val a, b;             /* globals; a: or IR_PAGE_PC; b: or IR_NONE */
+    ir_val delta;
+    uint8_t sc;
+    uint8_t align;           /* of the address without lo */
+    bool write;
+    int8_t ratio;            /* the address moves on 2^ratio times as much as the counter, or IR_PAGE_STAYS */
+    int32_t disp;
+    int16_t lo;
+    uint16_t bytes;
+};
+
+/** struct ir_loop - of a block that jumps to its own start: accesses that are checked all at once
+ *  @n: pages, 0: none; @counter: a global, @step: by how much it is higher in the next round, 1 or more
+ *  @slot: the exit for when a round's accesses do not lie in a page each */
+struct ir_loop {
+    unsigned n, slot;
+    ir_val counter;
+    int32_t step;
+    struct ir_page page[IR_N_PAGES];
+};
+
 struct ir_block {
     const struct tcg_target *target;
+    struct ir_loop loop;
     unsigned n_ops, n_vals, n_labels, n_vec, n_carry;
     bool pc32;           /* the program counter wraps at 4 GiB (set by the run loop) */
     bool overflow;       /* ran out of room: the translator must end the block earlier */
@@ -371,6 +406,7 @@ struct tcg_cpu {
     /* of the loop that runs: addresses below limit lie in the page that delta leads to (host - guest), if
      * they are not below that of the round before; limit 0: it leads nowhere. Slow paths clear limits. */
     struct { uint64_t limit, delta; } carry[TCG_N_CARRY];
+    int64_t loop_limit;       /* likewise, of the counter of the loop that runs, in which struct ir_page are found; INT64_MIN: none */
     uint64_t table_page, table_delta; /* as those of the stack, for a table that is read */
     /* of an access that crosses a page: bytes in each, where those lie; the operand in the middle of buf. n[0] is 0 unless
      * they wait to be written. */

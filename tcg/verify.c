@@ -199,6 +199,29 @@ static bool use_slot(struct verifier *v)
     return true;
 }
 
+/* what is there before the first operation */
+static const char *check_loop(struct verifier *v)
+{
+    const struct ir_loop *l = &v->b->loop;
+
+    if (!l->n)
+        return NULL;
+    if (l->n > IR_N_PAGES || l->slot < TB_SIDE_LINK || l->slot >= TB_LINKS || l->step < 1
+        || l->counter >= v->b->target->n_globals || v->b->target->globals[l->counter].pin < 0)
+        return "loop out of range";
+    v->slot_used[l->slot] = true;
+    for (unsigned i = 0; i < l->n; i++) {
+        const struct ir_page *p = &l->page[i];
+        if (p->delta < v->b->target->n_globals || p->delta >= v->b->n_vals || v->defined[p->delta])
+            return "page's value is no temp of its own";
+        if (!p->bytes || p->bytes > 4096 || (p->a >= v->b->target->n_globals && p->a != IR_PAGE_PC)
+            || (p->b >= v->b->target->n_globals && p->b != IR_NONE))
+            return "page out of range";
+        v->defined[p->delta] = 1;
+    }
+    return NULL;
+}
+
 static bool check_fields(struct verifier *v)
 {
     const struct ir_op *op = v->op;
@@ -268,12 +291,15 @@ static const char *report(struct verifier *v)
 const char *ir_verify(const struct ir_block *b)
 {
     struct verifier v = { .b = b };
+    const char *why;
 
     if (b->overflow)
         return "block overflowed";
     if (!b->n_ops || b->n_ops > IR_MAX_OPS || b->n_vals > IR_MAX_VALS ||
         b->n_labels > IR_MAX_LABELS || b->n_vec > IR_MAX_VEC)
         return "counts out of range";
+    if ((why = check_loop(&v)) != NULL)
+        return why;
     for (v.at = 0; v.at < b->n_ops; v.at++) {
         v.op = &b->ops[v.at];
         if (v.op->opc >= IR_OPC_COUNT) {

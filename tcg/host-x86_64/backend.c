@@ -42,7 +42,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->f_late = true;
     g->rec.kind = REC_NONE;
     g->vec_ok = g->zmm_ok = g->x87_ok = g->fail = false;
-    g->n_fix = g->n_stubs = g->n_sites = g->skip = 0;
+    g->n_fix = g->n_stubs = g->n_sites = g->skip = g->n_alone = 0;
     g->pcoff = tb->off;
 }
 
@@ -104,11 +104,15 @@ static bool x86_compile(struct tcg *t, struct tb *tb, const struct ir_block *b)
     tb->f_spoils = flags_spoils(b);
     if (g->c.p + 2 * GEN_MARGIN > g->end)
         return false;
-    if (b->n_carry)          /* a loop without calls: nothing in it puts that state away */
+    if (b->n_carry || b->loop.n)     /* a loop without calls: nothing in it puts that state away */
         vec_ready(g);
     tb->loop_off = (uint16_t)gen_carry_none(g, b->n_carry);
+    if (b->loop.n)
+        loop_enter(g);
     if (t->profile)
         gen_count_run(g);
+    if (b->loop.n)
+        loop_top(g);
     if (tb->page2 != NO_PAGE)
         gen_page2_guard(g);
     for (const struct ir_op *op = b->ops, *end = op + b->n_ops; op < end; op += 1 + g->skip) {

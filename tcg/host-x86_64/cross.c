@@ -418,6 +418,7 @@ void cross_commit(struct code *c)
     e8(c, 0xff);
     e8(c, 0xd0);
     carry_clear(c, TCG_N_CARRY, adj);
+    loop_forget(c, adj);
     pop(c, RAX);
     for (unsigned i = ARRAY_SIZE(others); i-- > 0;)
         pop(c, others[i]);

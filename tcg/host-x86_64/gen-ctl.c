@@ -317,6 +317,8 @@ static bool is_branch_pair(const struct gen *g, const struct ir_op *op)
 static void gen_branch_pair(struct gen *g, const struct ir_op *op)
 {
     const struct ir_op *by_jcc = is_plain(&op[3]) ? &op[3] : &op[1];
+
+    loop_again(g);
     unsigned cc = need_cc(g, op->cc) ^ (by_jcc == &op[1]);
     struct recipe r;
     bool owes = flags_leave(g, &r);
@@ -517,6 +519,7 @@ void gen_goto_tb(struct gen *g, const struct ir_op *op)
 {
     struct recipe r;
 
+    loop_again(g);
     if (flags_leave(g, &r))
         goto_tb(g, op, &r);
     else

@@ -96,6 +96,7 @@ struct tval {
     int8_t home;             /* spill slot or -1; kept until the temp dies, so that paths agree */
     bool in_mem;             /* the slot holds the value */
     bool is_const, defined;
+    bool stays;              /* its slot is filled before each round of a loop: it never dies */
     int64_t cval;
 };
 
@@ -131,6 +132,9 @@ struct gen {
     struct stub *mem;        /* the current operation's MEM stub; a follower's is never emitted */
     struct tb_site sites[3 * MAX_STUBS];
     unsigned n_sites;
+    uint8_t *refill;         /* where a loop looks for its pages again */
+    uint8_t *alone[3 * IR_N_PAGES]; /* jumps of what finds that a round's accesses do not lie in a page each */
+    unsigned n_alone;
     int64_t link_target[2];
     struct rels rels;        /* when the block is to have an image */
 };
@@ -140,6 +144,8 @@ static inline int pin_of(const struct gen *g, ir_val v) { return is_global(g, v)
 static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t->cache.rw + g->t->thunk[n]; }
 
 /* regs.c: where values live */
+int spill_slot(struct gen *g);
+size_t spill_off(int slot);
 int scratch_get(struct gen *g);
 int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
 void scratch_own(struct gen *g, int r);
@@ -289,6 +295,13 @@ void gen_exit(struct gen *g, const struct ir_op *op);
 void vec_ready(struct gen *g);                /* the state that the block's vector instructions want is loaded */
 void gen_vec(struct gen *g, const struct ir_op *op);
 void gen_op(struct gen *g, const struct ir_op *op); /* any but INSN */
+
+/* loop.c: struct ir_loop */
+void loop_enter(struct gen *g);              /* the block's beginning */
+void loop_top(struct gen *g);                /* of each round */
+void loop_again(struct gen *g);              /* before the jump to the block's start */
+void loop_alone(struct gen *g);              /* out of line: the way out */
+void loop_forget(struct code *c, unsigned adj);  /* env->loop_limit = INT64_MIN; @adj: env - RSP */
 
 /* profile.c */
 void gen_count_run(struct gen *g);            /* the block's own counter goes up; keeps EFLAGS, loses RAX */

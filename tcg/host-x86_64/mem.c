@@ -585,6 +585,8 @@ uint8_t *stubs_emit(struct gen *g)
     uint8_t *main_end = g->c.p, *cold_end;
 
     g->c.p = g->cold;
+    if (g->n_alone && g->c.p + GEN_MARGIN <= g->cold_end)
+        loop_alone(g);
     for (unsigned i = 0; i < g->n_stubs && !g->fail; i++) {
         struct stub *s = &g->stubs[i];
         if (g->c.p + GEN_MARGIN > g->cold_end) {

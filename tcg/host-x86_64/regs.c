@@ -4,9 +4,9 @@
 
 const int8_t pin_reg[N_PIN] = { RBX, RBP, RSI, R12, RDI, R8, R13, R14, R9, R15, R10, R11 };
 
-static size_t spill_off(int slot) { return offsetof(struct tcg_cpu, spill) + (size_t)slot * 8; }
+size_t spill_off(int slot) { return offsetof(struct tcg_cpu, spill) + (size_t)slot * 8; }
 
-static int spill_slot(struct gen *g)
+int spill_slot(struct gen *g)
 {
     for (int i = 0; i < TCG_N_SPILL; i++)
         if (!(g->spill_used >> i & 1)) {
@@ -232,6 +232,8 @@ static void forget(struct gen *g, ir_val v)
 {
     struct tval *tv = &g->v[v];
 
+    if (tv->stays)
+        return;
     if (tv->reg >= 0 && g->owner[tv->reg] == v)
         g->owner[tv->reg] = IR_NONE;
     if (tv->home >= 0)

@@ -175,6 +175,7 @@ static void th_slow(struct code *c, const struct tcg *t, const uint8_t *leave_ex
     mov_load(c, RDX, o_env(regs + 8));                   /* the stub */
     call_c(c, (const void *)tcg_slow_access);
     carry_clear(c, TCG_N_CARRY, adj);
+    loop_forget(c, adj);
     ins(c, 4, 0x85, RAX, o_reg(RAX));
     uint8_t *fault = jcc32(c, 4);
     alu_imm(c, 4, ALU_XOR, o_reg(RAX), 2);   /* CF = 0 */

@@ -29,7 +29,7 @@ static const struct field fields[] = {
     TCG(pcbase), TCG(pcoff), TCG(run), TCG(fl), TCG(exception), TCG(map_mask), TCG(stack_page), TCG(stack_delta), TCG(table_page), TCG(table_delta), TCG(vec_loaded),
     TCG(x87_loaded), TCG(zmm_loaded), TCG(zmmh_live), TCG(hi16_live), TCG(in_code), TCG(restart1),
     TCG(exit_reason), TCG(exit_tb), TCG(exit_slot), TCG(mode_salt), TCG(pc), TCG(returns), TCG(map_base),
-    TCG(map_base_now), TCG(va_mask), TCG(zero), TCG(pauses), TCG_ARRAY(regs), TCG_ARRAY(spill), TCG_ARRAY(carry),
+    TCG(map_base_now), TCG(va_mask), TCG(zero), TCG(pauses), TCG_ARRAY(regs), TCG_ARRAY(spill), TCG_ARRAY(carry), TCG(loop_limit),
     SLOW_AT(va), SLOW_AT(delta), SLOW_AT(desc), SLOW_AT(elems), SLOW_AT(arg), SLOW_AT(save),
     CPU(eflags), CPU(cpl), CPU(df), CPU(seg), CPU(cr0), CPU(cr2), CPU(cr3), CPU(cr4), CPU(mode), CPU(irq_held), CPU(kernel_gs_base), CPU(fx),
     CPU(ymmh), CPU(z), CPU(pkru),
