@@ -30,13 +30,13 @@ static void canonical_fault(struct tcg_cpu *tc, uint64_t va, enum tcg_access acc
     cpu->exc_cr2 = va;
 }
 
-static bool branch_fault(struct tcg_cpu *tc, unsigned popped)
+static bool branch_fault(struct tcg_cpu *tc, int popped)
 {
     struct x86_cpu *cpu = X86(tc);
 
     if (x86_canonical(tc->pc))
         return false;
-    GPR(cpu, R_SP) -= popped;
+    GPR(cpu, R_SP) -= (uint64_t)(int64_t)popped;
     x86_raise_err(cpu, EXC_GP, 0);
     return true;
 }

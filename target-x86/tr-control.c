@@ -117,6 +117,11 @@ void tr_call_ind(struct xlat *x)
 {
     ir_val to = branch_target(x);
 
+    if (xt_may_check_late(x)) {
+        xt_returns(x, xt_push_return(x, IR_NONE));
+        xt_goto_pc_unchecked(x, to, IRJ_CALL, -8);
+        return;
+    }
     xt_returns(x, xt_push_return(x, to));
     xt_goto_pc(x, to, IRJ_CALL);
 }

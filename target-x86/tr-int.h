@@ -101,7 +101,8 @@ ir_val xt_copy(struct xlat *x, ir_val v);
 /** xt_push() - push @v of @size bytes; SP changes after the store */
 void xt_push(struct xlat *x, unsigned size, ir_val v);
 /** xt_push_return() - push the return address of a call to @to. When @to cannot be
- *  jumped to, silicon has stored the address already but left SP alone. Returns the address. */
+ *  jumped to, silicon has stored the address already but left SP alone. IR_NONE: that is not asked
+ *  yet. Returns the address. */
 ir_val xt_push_return(struct xlat *x, ir_val to);
 /** xt_pop_load() - a temp with @size bytes from the stack at SP + @skip; SP unchanged */
 ir_val xt_pop_load(struct xlat *x, unsigned size, unsigned skip);
@@ -121,7 +122,7 @@ void xt_goto_pc(struct xlat *x, ir_val pc, unsigned hint);
 bool xt_may_check_late(const struct xlat *x);
 /** xt_goto_pc_unchecked() - whether @pc is canonical is asked when no code is known for it; if it is not,
  *  all that is to undo is that the instruction has added @popped to RSP */
-void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, unsigned popped);
+void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, int popped);
 /** xt_returns() - SP is where the address of the next instruction, @pc, has just been pushed to, by a call */
 void xt_returns(struct xlat *x, ir_val pc);
 /** xt_returned() - the block has ended with a jump to what @popped bytes below SP had */

@@ -45,7 +45,8 @@ ir_val xt_push_return(struct xlat *x, ir_val to)
 {
     ir_val pc = xt_pc(x, x->next_off), off = push_store(x, x->in->opsize, pc);
 
-    xt_check_pc(x, to);
+    if (to != IR_NONE)
+        xt_check_pc(x, to);
     ir_mov(x->b, sp_bytes(x), G_RSP, off);
     return pc;
 }

@@ -112,7 +112,7 @@ bool xt_may_check_late(const struct xlat *x)
     return xt_64(x) && !x->solo && !x->want_exit;
 }
 
-void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, unsigned popped)
+void xt_goto_pc_unchecked(struct xlat *x, ir_val pc, unsigned hint, int popped)
 {
     xt_goto_pc(x, pc, hint);
     x->b->ops[x->b->n_ops - 1].imm2 = BRANCH_UNCHECKED(popped);

@@ -232,7 +232,7 @@ static bool branch_faults(struct tcg_cpu *cpu)
     if (likely(canonical(cpu->pc)) || !b)
         return false;
     cpu->pcoff = (int32_t)(b >> 16);
-    return cpu->tcg->target->branch_fault(cpu, (b & 0xffff) - BRANCH_UNCHECKED(0));
+    return cpu->tcg->target->branch_fault(cpu, (int16_t)b - BRANCH_UNCHECKED(0));
 }
 
 /* An interrupt or an exception: the block was not finished. */

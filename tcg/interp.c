@@ -525,7 +525,7 @@ DO(GOTO_PC)
 {
     r->cpu->pc = ir_in(r, op, op->a);
     if (op->imm2)
-        r->cpu->branch = (uint32_t)r->cpu->pcoff << 16 | (uint32_t)op->imm2;
+        r->cpu->branch = (uint32_t)r->cpu->pcoff << 16 | (uint16_t)op->imm2;
     return leave(r, TCG_EXIT_LOOKUP);
 }
 

@@ -73,7 +73,7 @@ enum { REP_MOVS, REP_STOS, REP_SCAS_E, REP_SCAS_NE, REP_CMPS_E, REP_CMPS_NE, REP
 #define REP(op, lg, wide) (1u + (op) + REP_OPS * (lg) + REP_OPS * 4 * (wide))
 #define REP_KINDS (REP_OPS * 8)
 /* GOTO_PC, imm2: nobody has looked whether a is canonical; if not, target->branch_fault() undoes the
- * instruction, which has taken this many bytes off the stack. */
+ * instruction, which has taken this many bytes off the stack, or put them there (negative). */
 #define BRANCH_UNCHECKED(popped) (1 + (popped))
 
 struct ir_op {
@@ -389,7 +389,7 @@ struct tcg_cpu {
     uint8_t zmm_loaded;       /* with vec_loaded: what AVX-512 adds is loaded, too */
     uint8_t zmmh_live;        /* the state in memory may have bits 511:256 set in ZMM0..15; */
     uint8_t hi16_live;        /* anything set in ZMM16..31 */
-    uint32_t branch;          /* at exit LOOKUP: GOTO_PC's pcoff << 16 | imm2 if that is not 0 */
+    uint32_t branch;          /* at exit LOOKUP: GOTO_PC's pcoff << 16 | low half of imm2 if that is not 0 */
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
@@ -490,8 +490,8 @@ struct tcg_target {
     enum tcg_fill_result (*walk)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc,
                                  bool user, bool probe, struct tcg_fill *out);
     /** branch_fault() - cpu->pc is what a GOTO_PC jumped to without a check, and not canonical in 48
-     *  bits. When it is none at all: raise the fault, @popped bytes are on the stack again, true */
-    bool (*branch_fault)(struct tcg_cpu *cpu, unsigned popped);
+     *  bits. When it is none at all: raise the fault, @popped bytes are on the stack again (negative: no longer), true */
+    bool (*branch_fault)(struct tcg_cpu *cpu, int popped);
     /** canonical_fault() - raise the fault for an address outside the canonical range */
     void (*canonical_fault)(struct tcg_cpu *cpu, uint64_t va, enum tcg_access acc);
     void (*raise_divide)(struct tcg_cpu *cpu);

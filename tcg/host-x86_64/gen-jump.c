@@ -211,7 +211,7 @@ void gen_goto_pc(struct gen *g, const struct ir_op *op)
         else
             mov_load(c, RAX, val_rm(g, op->a));
     }
-    branch = op->imm2 ? (uint32_t)g->pcoff << 16 | (uint32_t)op->imm2 : 0;
+    branch = op->imm2 ? (uint32_t)g->pcoff << 16 | (uint16_t)op->imm2 : 0;
     if (op->c != IR_NONE && g->tb->flat && goes_by_itself(g))
         gen_return(g, op, branch);
     else

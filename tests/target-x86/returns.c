@@ -248,6 +248,26 @@ Test(returns, after_the_cache_was_emptied)
     sr_free(r);
 }
 
+/* A call to no address at all is undone: #GP at the call, with the stack pointer from before it. */
+Test(returns, never_from_a_call_that_faults)
+{
+    for (unsigned backend = 0; backend < 2; backend++) {
+        struct sys_rig *r = sr_long_on(backend ? TCG_BACKEND_HOST : TCG_BACKEND_INTERP);
+
+        put(r, FRAME_A, caller, caller_end);
+        memset(r->ram + SR_HANDLER, 0xf4, 32);
+        GPR(r->cpu, R_DX) = 0x800000000000;
+        GPR(r->cpu, R_SP) = SR_STACK0;
+        x86_set_pc(r->cpu, FRAME_A + ENTRY_INDIRECT);
+        go(r);
+        cr_assert_eq(r->tc->pc, SR_HANDLER + EXC_GP + 1);
+        cr_assert_eq(sr_stack64(r, 0), 0);
+        cr_assert_eq(sr_stack64(r, 1), FRAME_A + ENTRY_INDIRECT);
+        cr_assert_eq(sr_stack64(r, 4), SR_STACK0);
+        sr_free(r);
+    }
+}
+
 static void *stop_soon(void *arg)
 {
     struct sys_rig *r = arg;
