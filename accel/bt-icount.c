@@ -307,6 +307,7 @@ int bt_icount_new(struct bt *bt, const struct icount_options *o, struct err *e)
     ic->shift = o->shift;
     ic->next_hash = o->hash_every;
     bt->m->clock.by_count = true;
+    bt->m->clock.stopped_at_ns = 0;      /* not what the host took to come here */
     bt->m->outside->turns = &turns;
     bt->m->outside->turns_opaque = bt;
     if (o->hash_file || bt->a->opt.verify.shared)

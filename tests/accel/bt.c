@@ -167,6 +167,29 @@ Test(bt, triple_fault_asks_for_a_reset_and_stops, .timeout = 300)
     }
 }
 
+/* What the host took to build the machine is no time of a guest whose time is counted. */
+Test(bt, counted_time_begins_at_zero, .timeout = 300)
+{
+    struct machine_config cfg = { .ram_bytes = 16 * MiB, .n_vcpus = 1 };
+    struct machine *m = machine_new(&cfg, NULL);
+    struct accel_options o;
+    struct x86_model model;
+    struct err e = { "" };
+    struct accel *a;
+
+    while (clock_now_ns(&m->clock) == 0)
+        ;
+    clock_pause(&m->clock);
+    cr_assert_eq(x86_model_parse("qemu64", &model, &e) | accel_parse(backends[0], &o, &e), 0, "%s", e.msg);
+    cr_assert_eq(icount_parse("shift=1,sleep=off", &o.icount, &e), 0, "%s", e.msg);
+    a = accel_new(m, &model, &o, &e);
+    cr_assert_not_null(a, "%s", e.msg);
+    cr_assert_eq(clock_now_ns(&m->clock), 0);
+    accel_stop(a);
+    machine_free(m);
+    accel_free(a);
+}
+
 Test(bt, tsc_stands_still_while_paused, .timeout = 300)
 {
     static const uint8_t code[] = { 0xeb, 0xfe };
