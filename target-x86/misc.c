@@ -118,10 +118,10 @@ uint64_t h_into(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
     return 0;
 }
 
-/** h_bound() - #BR unless @b <= @a <= @c, signed */
+/** h_bound() - #BR when @a < @b, signed */
 uint64_t h_bound(struct tcg_cpu *tc, uint64_t a, uint64_t b, uint64_t c)
 {
-    if ((int64_t)a < (int64_t)b || (int64_t)a > (int64_t)c)
+    if ((int64_t)a < (int64_t)b)
         x86_raise(X86(tc), EXC_BR);
     return 0;
 }

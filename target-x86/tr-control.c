@@ -212,20 +212,18 @@ void tr_into(struct xlat *x)
     xt_call_i(x, h_into, IR_NONE, 0, x->in->len, 0);
 }
 
-/* bounds are signed, side by side in memory */
+/* Bounds are signed, side by side in memory. Silicon does not ask for the upper one when the lower says #BR. */
 void tr_bound(struct xlat *x)
 {
     unsigned size = x->in->opsize;
-    ir_val v[3];
+    ir_val index = ir_temp(x->b), bound;
 
-    for (unsigned i = 0; i < 3; i++)
-        v[i] = ir_temp(x->b);
+    ir_emit(x->b, IR_SEXT, 8, index, x->in->reg, IR_NONE)->sz2 = size;
     for (unsigned i = 0; i < 2; i++) {
-        ir_val addr = xt_addr_plus(x, i * size, size, false);
-        ir_emit(x->b, IR_LDS, size, v[i], addr, IR_NONE)->sz2 = 8;
+        bound = ir_temp(x->b);
+        ir_emit(x->b, IR_LDS, size, bound, xt_addr_plus(x, i * size, size, false), IR_NONE)->sz2 = 8;
+        xt_call(x, h_bound, IR_NONE, i ? bound : index, i ? index : bound, IR_NONE);
     }
-    ir_emit(x->b, IR_SEXT, 8, v[2], x->in->reg, IR_NONE)->sz2 = size;
-    xt_call(x, h_bound, IR_NONE, v[2], v[0], v[1]);
 }
 
 void tr_syscall(struct xlat *x)
