@@ -392,6 +392,7 @@ struct tcg_cpu {
     uint32_t branch;          /* at exit LOOKUP: GOTO_PC's pcoff << 16 | low half of imm2 if that is not 0 */
     uint64_t mode_salt;       /* mode in the high half: part of indirect-jump cache checks */
     uint64_t pc;              /* truth outside blocks */
+    uint64_t f_operand;       /* what F is made from and no register has, see tcg/host-x86_64/flags.c */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
     uint64_t map_base;        /* the current view's page map */
     uint64_t map_base_now;    /* what GS base is, while in translated code */

@@ -15,6 +15,8 @@
 #include "tcg/host-x86_64/gen-int.h"
 #include "tcg/interp-int.h"
 
+#define MAX_INSN 16          /* bytes */
+
 void flags_lost(struct gen *g)
 {
     g->fl_host = false;
@@ -92,6 +94,62 @@ void flags_set(struct gen *g)
 
 /* ---- recipes ---------------------------------------------------------------------- */
 
+/*
+ * A value that is in no register of the guest's - an operand from memory - goes to env->f_operand when that is likely to
+ * spare saving F: an access destroys EFLAGS before F is replaced, or the block ends with a jump that can owe it. It stays there
+ * as long as the recipe holds: what replaces it replaces F first.
+ */
+bool recipe_pays(const struct gen *g, const struct ir_op *op)
+{
+    const struct ir_op *end = g->b->ops + g->b->n_ops;
+    bool lost = false;
+
+    for (const struct ir_op *o = op + 1; o < end && o <= op + 24; o++) {
+        if (o->opc == IR_BRCC || o->opc == IR_GOTO_TB)
+            return true;
+        if (o->opc == IR_CALL || ir_op_info(o->opc)->attr & IRA_END)
+            return false;
+        lost |= ir_op_can_fault(o) && o->grp != GRP_USE;
+        if (o->wf)
+            return lost;
+    }
+    return lost;
+}
+
+static bool is_in_register(const struct gen *g, ir_val v)
+{
+    return v < IR_MAX_VALS && !is_global(g, v) && !g->v[v].is_const && g->v[v].reg >= 0;
+}
+
+/* The instruction that made F, if it was the last, is taken away to stand behind what comes next: the conditional jump
+ * behind it then is as one with it. */
+static size_t set_lift(struct gen *g, uint8_t *set)
+{
+    size_t n = g->fl_host && g->c.p == g->set_end ? (size_t)(g->c.p - g->set_at) : 0;
+
+    assert(n <= MAX_INSN);
+    g->c.p -= n;
+    memcpy(set, g->c.p, n);
+    return n;
+}
+
+static void set_put(struct gen *g, const uint8_t *set, size_t n)
+{
+    memcpy(g->c.p, set, n);
+    g->set_at = g->c.p;
+    g->set_end = g->c.p += n;
+}
+
+static void keep_operand(struct gen *g, int r)
+{
+    uint8_t set[MAX_INSN];
+    size_t n = set_lift(g, set);
+
+    mov_store(&g->c, ENV(f_operand), r);
+    if (n)
+        set_put(g, set, n);
+}
+
 static bool is_global_or_k(struct gen *g, ir_val v, const struct ir_op *op, struct recipe *r)
 {
     r->is_k = val_const(g, v, op, &r->k);
@@ -103,30 +161,62 @@ static bool is_global_or_k(struct gen *g, ir_val v, const struct ir_op *op, stru
     return is_global(g, v);
 }
 
+/* The second operand, which may be kept if the first is not. */
+static bool second_operand(struct gen *g, const struct ir_op *op, struct recipe *r)
+{
+    if (is_global_or_k(g, op->b, op, r))
+        return true;
+    if (r->is_k || r->d == REC_KEPT || !is_in_register(g, op->b) || !recipe_pays(g, op))
+        return false;
+    keep_operand(g, g->v[op->b].reg);
+    r->b = REC_KEPT;
+    return true;
+}
+
 /** recipe_set() - F, which EFLAGS hold now, can also be had as @k says */
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op)
 {
     struct recipe r = { .kind = (uint8_t)k, .size = op->size, .b = IR_NONE };
+    bool compares = k == REC_CMP || k == REC_TEST, keep;
 
-    r.d = k == REC_CMP || k == REC_TEST ? op->a : op->d;
-    if (r.d == IR_NONE || r.d >= IR_MAX_VALS || !is_global(g, r.d))
+    r.d = compares ? op->a : op->d;
+    if (r.d == IR_NONE || r.d >= IR_MAX_VALS)
+        return;
+    keep = compares && is_in_register(g, r.d) && recipe_pays(g, op);
+    if (!is_global(g, r.d) && !keep)
         return;
     if ((k == REC_ADD || k == REC_SUB) && (op->d != op->a || op->b == op->d))
         return;              /* the first operand could not be had back */
     if ((k == REC_INC || k == REC_DEC || k == REC_NEG) && op->d != op->a)
         return;
-    if ((k == REC_CMP || k == REC_TEST || k == REC_ADD || k == REC_SUB)
-        && !is_global_or_k(g, op->b, op, &r))
+    if (keep)
+        r.d = REC_KEPT;
+    if ((compares || k == REC_ADD || k == REC_SUB) && !second_operand(g, op, &r))
         return;
+    if (keep)
+        keep_operand(g, g->v[op->a].reg);
     g->rec = r;
+    g->rec_new = true;
+}
+
+/** recipe_of_result() - F is to be had from a result in register @r, which goes to memory, and op->b, which must
+ *  be a constant or a global if @k asks for it */
+void recipe_of_result(struct gen *g, enum recipe_kind k, const struct ir_op *op, int r)
+{
+    struct recipe n = { .kind = (uint8_t)k, .size = op->size, .d = REC_KEPT, .b = IR_NONE };
+
+    if (k != REC_RESULT && !is_global_or_k(g, op->b, op, &n))
+        return;
+    keep_operand(g, r);
+    g->rec = n;
     g->rec_new = true;
 }
 
 static struct opn home(const struct gen *g, ir_val v)
 {
-    int p = pin_of(g, v);
+    int p = v == REC_KEPT ? -1 : pin_of(g, v);
 
-    return p >= 0 ? o_reg(p) : o_env(g->t->target->globals[v].offset);
+    return p >= 0 ? o_reg(p) : v == REC_KEPT ? ENV(f_operand) : o_env(g->t->target->globals[v].offset);
 }
 
 /* op t, b */
@@ -144,11 +234,11 @@ static void run_test(struct gen *g, const struct recipe *r, int t)
     if (r->kind == REC_RESULT) {
         ins_sz(&g->c, r->size, 0x84, t, o_reg(t));
     } else if (!r->is_k) {
-        int b = pin_of(g, r->b);
-        if (b >= 0)
-            ins_sz(&g->c, r->size, 0x84, b, o_reg(t));
+        struct opn b = home(g, r->b);
+        if (b.kind == ON_REG)
+            ins_sz(&g->c, r->size, 0x84, b.reg, o_reg(t));
         else
-            ins_sz(&g->c, r->size, 0x84, t, home(g, r->b));
+            ins_sz(&g->c, r->size, 0x84, t, b);
     } else {
         ins_sz(&g->c, r->size, 0xf6, 0, o_reg(t));
         imm_sz(&g->c, r->size, r->k);
@@ -234,12 +324,13 @@ void flags_settle(struct gen *g, const struct ir_op *op)
 
 /*
  * env->fl says that it holds a recipe by a bit that is 0 in F; around it, from the top: 3 bits
- * kind, 2 log2 of size, 5 d, 1 is_k, 20 k or b. (LAHF + SETO leave what they like in the
+ * kind, 2 log2 of size, 5 d (31: f_operand), 1 is_k, 20 k or b. (LAHF + SETO leave what they like in the
  * high half.)
  */
 
 bool recipe_code(const struct recipe *r, uint32_t *code)
 {
+    uint32_t d = r->d == REC_KEPT ? LAZY_KEPT : r->d;
     bool two = r->kind == REC_CMP || r->kind == REC_TEST || r->kind == REC_ADD || r->kind == REC_SUB;
     uint32_t last = 0;
 
@@ -250,43 +341,44 @@ bool recipe_code(const struct recipe *r, uint32_t *code)
             return false;
         last = (uint32_t)r->k & ((1u << LAZY_K_BITS) - 1);
     } else if (two) {
-        last = r->b;
+        last = r->b == REC_KEPT ? LAZY_KEPT : r->b;
     }
-    *code = around_mark((uint32_t)r->kind << 28 | (uint32_t)__builtin_ctz(r->size) << 26 | (uint32_t)r->d << 21
+    *code = around_mark((uint32_t)r->kind << 28 | (uint32_t)__builtin_ctz(r->size) << 26 | d << 21
                         | (uint32_t)(two && r->is_k) << LAZY_K_BITS | last);
     return true;
 }
+
+static ir_val operand_of(uint32_t n) { return n == LAZY_KEPT ? REC_KEPT : (ir_val)n; }
 
 struct recipe recipe_of(uint32_t code)
 {
     uint32_t bare = without_mark(code);
 
-    return (struct recipe){ .kind = bare >> 28 & 7, .size = (uint8_t)(1u << (bare >> 26 & 3)), .d = bare >> 21 & 31,
-                            .is_k = bare >> LAZY_K_BITS & 1, .b = bare & 31, .k = sext_bits(bare, LAZY_K_BITS) };
+    return (struct recipe){ .kind = bare >> 28 & 7, .size = (uint8_t)(1u << (bare >> 26 & 3)), .d = operand_of(bare >> 21 & 31),
+                            .is_k = bare >> LAZY_K_BITS & 1, .b = operand_of(bare & 31), .k = sext_bits(bare, LAZY_K_BITS) };
 }
 
+static uint32_t operand_bit(ir_val v) { return 1u << (v == REC_KEPT ? LAZY_KEPT : v); }
+
+/* Never 0: a block that reads F spoils all of them. */
 uint32_t recipe_globals(const struct recipe *r)
 {
-    return 1u << r->d | (r->is_k || r->b == IR_NONE ? 0 : 1u << r->b);
+    return operand_bit(r->d) | (r->is_k || r->b == IR_NONE ? 0 : operand_bit(r->b));
 }
 
-/* Before the instruction that made F, if that was the last: the conditional jump behind it then is as one with it. */
 bool recipe_leave(struct gen *g, const struct recipe *r)
 {
-    struct code *c = &g->c;
-    uint8_t set[16];
-    size_t n = g->fl_host && c->p == g->set_end ? (size_t)(c->p - g->set_at) : 0;
+    uint8_t set[MAX_INSN];
     uint32_t code;
+    size_t n;
 
     if (!recipe_code(r, &code))
         return false;
-    assert(n <= sizeof(set));
-    c->p -= n;
-    memcpy(set, c->p, n);
-    g->owed_at = c->p;
-    mov_env_imm32(c, offsetof(struct tcg_cpu, fl), code);
-    memcpy(c->p, set, n);
-    c->p += n;
+    n = set_lift(g, set);
+    g->owed_at = g->c.p;
+    mov_env_imm32(&g->c, offsetof(struct tcg_cpu, fl), code);
+    if (n)
+        set_put(g, set, n);
     return true;
 }
 

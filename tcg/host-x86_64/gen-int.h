@@ -48,13 +48,15 @@ enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP, STUB_SIDE
 
 /**
  * struct recipe - how to make F again from values that are still there: guest
- * registers and constants. For INC and DEC C comes from env->fl.
+ * registers, constants and one value that is kept for this. For INC and DEC C comes from env->fl.
  */
 enum recipe_kind { REC_NONE, REC_CMP, REC_TEST, REC_RESULT, REC_ADD, REC_SUB, REC_NEG, REC_INC, REC_DEC };
+#define REC_KEPT IR_IMM2     /* in a recipe: the value in env->f_operand */
+#define LAZY_KEPT 31         /* the same in env->fl */
 struct recipe {
     uint8_t kind, size;
     bool is_k;               /* b is the constant k */
-    ir_val d, b;             /* globals; d: first operand, or the result */
+    ir_val d, b;             /* globals or REC_KEPT; d: first operand, or the result */
     int64_t k;
 };
 
@@ -183,6 +185,8 @@ uint32_t flags_spoils(const struct ir_block *b);
 /* after translated code: F from what env->fl says, if it is not F */
 void flags_pay(struct tcg_cpu *cpu);
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
+bool recipe_pays(const struct gen *g, const struct ir_op *op); /* is it worth instructions to have one? */
+void recipe_of_result(struct gen *g, enum recipe_kind k, const struct ir_op *op, int r); /* whose first value is in @r, not in op->d */
 void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
 struct recipe recipe_of(uint32_t code);      /* the recipe that recipe_code() made it of */

@@ -73,8 +73,37 @@ static void mem_locked(struct gen *g, bool lock)
     g->mem->lock = lock;
 }
 
+/*
+ * An operation with flags that are likely to be looked at, in three instructions: from the result F can be had again.
+ * Not when registers could get scarce.
+ */
+static bool may_split(const struct gen *g, const struct ir_op *op, bool is_k)
+{
+    return !op->lock && op->wf && op->rmw <= IRM_XOR && (is_k || pin_of(g, op->b) >= 0) && recipe_pays(g, op);
+}
+
+static void split_rmw(struct gen *g, const struct ir_op *op, struct opn m, unsigned alu, bool is_k, int64_t k)
+{
+    struct code *c = &g->c;
+    int r = scratch_get(g);
+
+    if (op->size < 4)
+        ins(c, 4, X0F | (op->size == 1 ? 0xb6u | XBM : 0xb7u), r, m);
+    else
+        ins(c, op->size, 0x8b, r, m);
+    if (is_k)
+        alu_imm(c, op->size, alu, o_reg(r), imm_sx(k, op->size));
+    else
+        alu_rm(c, op->size, alu, r, o_reg(pin_of(g, op->b)));
+    ins_sz(c, op->size, 0x88, r, m);
+    mem_end(g);
+    flags_set(g);
+    recipe_of_result(g, alu == ALU_ADD ? REC_ADD : alu == ALU_SUB ? REC_SUB : REC_RESULT, op, r);
+}
+
 void gen_rmw(struct gen *g, const struct ir_op *op)
 {
+    static const uint8_t alu[] = { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_XOR, ALU_ADC, ALU_SBB };
     int64_t k = 0;
     bool is_k = op->b != IR_NONE && val_const(g, op->b, op, &k) && imm_ok(imm_sx(k, op->size), op->size);
     uint32_t lk = op->lock ? XLOCK : 0;
@@ -87,6 +116,10 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
     flags_lost(g);
     m = mem_begin(g, op, op->size, true, true);
     mem_locked(g, op->lock);
+    if (may_split(g, op, is_k)) {
+        split_rmw(g, op, m, alu[op->rmw], is_k, k);
+        return;
+    }
     if (op->b != IR_NONE && !is_k)
         v = val_reg(g, op->b);
     bool bitop = op->rmw >= IRM_BTS;
@@ -104,7 +137,6 @@ void gen_rmw(struct gen *g, const struct ir_op *op)
         ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));   /* starts from C, which is in memory now */
         e8(&g->c, 8);
     }
-    static const uint8_t alu[] = { ALU_ADD, ALU_SUB, ALU_AND, ALU_OR, ALU_XOR, ALU_ADC, ALU_SBB };
     switch (op->rmw) {
     case IRM_ADD ... IRM_SBB:
         if (is_k) {

@@ -5,8 +5,10 @@
 #include "tcg/host-x86_64/gen-int.h"
 #include "tcg/interp-int.h"
 
-static uint64_t global_now(const struct tcg_cpu *cpu, unsigned g)
+static uint64_t operand_now(const struct tcg_cpu *cpu, unsigned g)
 {
+    if (g == LAZY_KEPT)
+        return cpu->f_operand;
     return ldl64((const uint8_t *)cpu + cpu->tcg->target->globals[g].offset);
 }
 
@@ -18,8 +20,8 @@ void flags_pay(struct tcg_cpu *cpu)
 
     if (likely(!(cpu->fl & FL_OWED)))
         return;
-    d = global_now(cpu, code >> 21 & 31) & mask;
-    b = code >> LAZY_K_BITS & 1 ? (uint64_t)sext_bits(code, LAZY_K_BITS) : global_now(cpu, code & 31);
+    d = operand_now(cpu, code >> 21 & 31) & mask;
+    b = code >> LAZY_K_BITS & 1 ? (uint64_t)sext_bits(code, LAZY_K_BITS) : operand_now(cpu, code & 31);
     b &= mask;
     switch (code >> 28 & 7) {
     case REC_CMP: cpu->fl = fl_sub(size, d, b, 0); break;

@@ -108,6 +108,30 @@ Test(owed, increment_keeps_carry) { all_values("\x39\xcb\x43", ""); }    /* cmp 
 Test(owed, what_it_is_made_from_changes) { all_values("\x39\xcb", "\x89\xf3"); }   /* mov bx, si */
 Test(owed, what_it_is_made_from_changes_behind) { all_values_behind("\x39\xcb", "", "\x89\xf3"); }
 Test(owed, what_it_is_made_from_changes_between) { all_values_behind("\x39\xcb", "\x8b\x2c\x89\xf3", ""); }  /* mov bp, [si] */
+
+/* One operand from memory: seen by a fault in the next block, and in the same one */
+static void kept(const char *op)
+{
+    all_values(op, "");
+    all_values("", op);
+    all_values_behind(op, "\x3b\x1e\x0a\x08", op);             /* between them: cmp bx, [80ah] */
+}
+
+Test(owed, compare_with_memory) { kept("\x3b\x1e\x08\x08"); }          /* cmp bx, [808h] */
+Test(owed, compare_memory) { kept("\x39\x1e\x08\x08"); }
+Test(owed, compare_memory_with_constant) { kept("\x83\x3e\x08\x08\x05"); }
+Test(owed, compare_memory_byte) { kept("\x80\x3e\x09\x08\x90"); }
+Test(owed, test_memory) { kept("\x85\x0e\x08\x08"); }
+Test(owed, sum_with_memory) { kept("\x03\x1e\x08\x08"); }             /* add bx, [808h] */
+Test(owed, difference_with_memory) { kept("\x2b\x1e\x08\x08"); }
+Test(owed, logic_with_memory) { kept("\x23\x1e\x08\x08"); }
+Test(owed, sum_in_memory) { kept("\x01\x1e\x08\x08"); }               /* add [808h], bx */
+Test(owed, difference_in_memory) { kept("\x83\x2e\x08\x08\x03"); }
+Test(owed, byte_in_memory) { kept("\x00\x1e\x08\x08"); }
+Test(owed, logic_in_memory) { kept("\x31\x0e\x08\x08"); }
+/* test word [808h], -1; and then dec bp, which keeps C */
+Test(owed, what_is_kept_asked_for_next) { all_values_behind("\xf7\x06\x08\x08\xff\xff", "\x4d", ""); }
+
 Test(owed, asked_for_next) { all_values("\x39\xcb", "\x9f\x31\xc0"); } /* lahf; xor ax, ax: the quotient stays small */
 Test(owed, a_part_asked_for_next) { all_values("\x39\xcb", "\x11\xed"); }  /* adc bp, bp */
 
