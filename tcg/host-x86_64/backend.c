@@ -41,6 +41,7 @@ static void gen_start(struct gen *g, struct tcg *t, struct tb *tb, const struct 
     g->fl_mem = true;
     g->f_late = true;
     g->rec.kind = REC_NONE;
+    g->set_end = NULL;       /* of a block that stood here before */
     g->vec_ok = g->zmm_ok = g->x87_ok = g->fail = false;
     g->n_fix = g->n_stubs = g->n_sites = g->skip = g->n_alone = 0;
     g->pcoff = tb->off;
