@@ -83,9 +83,9 @@ Test(misc, into_and_bound)
     r->tc->fl = TCG_FL_O;
     h_into(r->tc, 0, 1, 0);
     cr_expect_eq(hr_exception(r), EXC_OF);
-    h_bound(r->tc, (uint64_t)-5, (uint64_t)-5, 7);
+    h_bound(r->tc, (uint64_t)-5, (uint64_t)-5, 0);
     cr_expect_eq(hr_exception(r), -1);
-    h_bound(r->tc, 8, (uint64_t)-5, 7);
+    h_bound(r->tc, (uint64_t)-6, (uint64_t)-5, 0);
     cr_expect_eq(hr_exception(r), EXC_BR);
 }
 
