@@ -44,9 +44,9 @@ END
 chmod 755 "$shots/root/init"
 (cd "$shots/root" && find . | cpio -o -H newc 2> /dev/null | gzip -1) > "$shots/root.gz"
 
-# an X server that chooses its own number
+# an X server that chooses its own number, and goes on when the last client leaves
 exec 9> "$shots/number"
-Xvfb -displayfd 9 -screen 0 1280x1024x24 -nolisten tcp > "$shots/xvfb.log" 2>&1 &
+Xvfb -noreset -displayfd 9 -screen 0 1280x1024x24 -nolisten tcp > "$shots/xvfb.log" 2>&1 &
 server=$!
 until [ -s "$shots/number" ] || ! kill -0 "$server" 2> /dev/null; do sleep 0.1; done
 DISPLAY=:$(cat "$shots/number")
