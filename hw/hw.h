@@ -394,7 +394,7 @@ struct boot_config {
 };
 
 #define MAX_VCPUS 64
-enum board { BOARD_PC, BOARD_Q35 };     /* i440FX and PIIX3; Q35 and ICH9 */
+enum board { BOARD_PC, BOARD_Q35, N_BOARDS };   /* i440FX and PIIX3; Q35 and ICH9 */
 
 /** struct dev_global - a property that all devices of one type get (-global); text is owned */
 struct dev_global {
@@ -423,7 +423,7 @@ struct machine_config {
     bool rtc_base_set;                     /* -rtc base=DATE: */
     int64_t rtc_base_s;                    /* what the CMOS clock shows at first, as seconds since 1970 */
     bool no_hpet, no_acpi, no_pit;
-    bool no_s3;                            /* the guest is not told of sleep S3 */
+    bool no_s3[N_BOARDS], no_s4[N_BOARDS]; /* that board's guest is not told of this sleep state */
     bool usb;                              /* the chipset's USB controller */
     bool no_vga;                           /* -vga none, or there is one of -device */
     bool nographic;                        /* firmware's console is COM1 too */

@@ -12,15 +12,16 @@
 /* Parts of the board that management programs set something of. */
 static const struct {
     const char *driver, *prop;
-    bool no_s3;              /* the value goes to cfg.no_s3 */
+    char sleep;              /* 3 or 4: the value goes to cfg.no_s3 or .no_s4 of @board */
+    enum board board;
     const char *only;        /* values that make no difference, blank separated; NULL: any number or switch */
 } board_props[] = {
-    { "PIIX4_PM", "disable_s3", true, NULL },
-    { "PIIX4_PM", "disable_s4", false, "1 on" },
-    { "ICH9-LPC", "disable_s3", true, NULL },
-    { "ICH9-LPC", "disable_s4", false, "1 on" },
-    { "ICH9-LPC", "noreboot", false, "off on 0 1 true false" },  /* a strap of the TCO timer, which is not there */
-    { "kvm-pit", "lost_tick_policy", false, "delay discard" },   /* a chip of the kernel's that we do not use */
+    { "PIIX4_PM", "disable_s3", 3, BOARD_PC, NULL },
+    { "PIIX4_PM", "disable_s4", 4, BOARD_PC, NULL },
+    { "ICH9-LPC", "disable_s3", 3, BOARD_Q35, NULL },
+    { "ICH9-LPC", "disable_s4", 4, BOARD_Q35, NULL },
+    { "ICH9-LPC", "noreboot", 0, BOARD_Q35, "off on 0 1 true false" },  /* a strap of the TCO timer, which is not there */
+    { "kvm-pit", "lost_tick_policy", 0, BOARD_PC, "delay discard" },   /* a chip of the kernel's that we do not use */
 };
 
 static int bad(struct err *e, const char *val, const char *why)
@@ -51,10 +52,11 @@ static int board_global(struct options *o, const char *val, const struct dev_glo
             continue;
         if (board_props[i].only && !is_word(board_props[i].only, g->val))
             return bad(e, val, "this value is not supported");
-        if (board_props[i].no_s3 && !is_word("0 1 on off true false", g->val))
+        if (board_props[i].sleep && !is_word("0 1 on off true false", g->val))
             return bad(e, val, "on or off is wanted");
-        if (board_props[i].no_s3)
-            o->cfg.no_s3 = is_word("1 on true", g->val);
+        if (board_props[i].sleep)
+            (board_props[i].sleep == 3 ? o->cfg.no_s3 : o->cfg.no_s4)[board_props[i].board] =
+                is_word("1 on true", g->val);
         return 0;
     }
     return known ? err_set(e, -EINVAL, "-global %s: %s has no property '%s'", val, g->driver, g->prop) : 1;

@@ -115,25 +115,27 @@ static uint32_t build_facs(struct acpi_tables *t)
     return t->len - 64;
 }
 
-/* Without \_S3 there is no such sleep; the object stays under a name that means nothing. */
-static void hide_s3(uint8_t *aml, size_t len)
+/* Without \_S3 or \_S4 there is no such sleep; the object stays under a name that means nothing. */
+static void hide_sleep(uint8_t *aml, size_t len, char state)
 {
-    static const uint8_t name[] = { 0x08, '_', 'S', '3', '_' };  /* NameOp, NameSeg */
+    const uint8_t name[] = { 0x08, '_', 'S', state, '_' };       /* NameOp, NameSeg */
     uint8_t *p = memmem(aml, len, name, sizeof name);
 
     assert(p);
     p[1] = 'X';
 }
 
-static uint32_t build_dsdt(struct acpi_tables *t, const struct board_acpi *b, bool no_s3)
+static uint32_t build_dsdt(struct acpi_tables *t, const struct board_acpi *b, const struct machine_config *cfg)
 {
     uint32_t at;
 
     blob_grow(t, align_up(t->len, 16) - t->len);
     at = t->len;
     memcpy(blob_grow(t, b->dsdt_len), b->dsdt, b->dsdt_len);
-    if (no_s3)
-        hide_s3(t->tables + at, b->dsdt_len);
+    if (cfg->no_s3[cfg->board])
+        hide_sleep(t->tables + at, b->dsdt_len, '3');
+    if (cfg->no_s4[cfg->board])
+        hide_sleep(t->tables + at, b->dsdt_len, '4');
     t->tables[at + CHECKSUM_AT] = 0;
     table_end(t, at);
     return at;
@@ -376,7 +378,7 @@ struct acpi_tables *acpi_build(struct machine *m)
     unsigned n = 0;
 
     facs = build_facs(t);
-    dsdt = build_dsdt(t, b, m->cfg.no_s3);
+    dsdt = build_dsdt(t, b, &m->cfg);
     list[n++] = build_fadt(t, b, facs, dsdt);
     list[n++] = build_madt(t, m);
     if (!m->cfg.no_hpet)

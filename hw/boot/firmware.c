@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include "hw/acpi/acpi.h"
+#include "hw/acpi/pm.h"
 #include "hw/boot/firmware.h"
 #include "hw/misc/fw_cfg.h"
 
@@ -111,15 +112,31 @@ static void add_numbers(struct machine *m)
     fw_cfg_add_u64(f, FW_CFG_NUMA, 0);
 }
 
+/* A byte for each of S0 to S5: whether there is such a state, and its SLP_TYP. SeaBIOS offers a resume
+ * entry, OVMF keeps what a resume needs, when S3 is there. */
+#define STATE_THERE 0x80
+
+static int add_system_states(struct machine *m)
+{
+    const struct machine_config *cfg = &m->cfg;
+    uint8_t state[6] = { [0] = STATE_THERE, [5] = STATE_THERE };
+
+    if (m->pm) {
+        state[3] = m->pm->typ_s3 | (cfg->no_s3[cfg->board] ? 0 : STATE_THERE);
+        state[4] = m->pm->typ_s4 | (cfg->no_s4[cfg->board] ? 0 : STATE_THERE);
+        state[5] = m->pm->typ_s5 | STATE_THERE;
+    }
+    return fw_cfg_add_file(m->fw_cfg, "etc/system-states", state, sizeof state);
+}
+
 int firmware_items_add(struct machine *m, struct err *e)
 {
-    static const uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 };   /* S0 and S5 */
     int ret;
 
     add_numbers(m);
     ret = add_e820(m);
     if (ret >= 0)
-        ret = fw_cfg_add_file(m->fw_cfg, "etc/system-states", states, sizeof states);
+        ret = add_system_states(m);
     if (ret < 0)
         return err_set(e, ret, "fw_cfg: no room for the board's files");
     return acpi_publish(m, e);

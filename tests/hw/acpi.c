@@ -109,22 +109,25 @@ Test(acpi, no_hpet_means_no_table)
     machine_free(m);
 }
 
-Test(acpi, no_s3_means_no_such_object)
+Test(acpi, a_sleep_state_that_is_off_is_no_object)
 {
-    for (int no = 0; no < 2; no++) {
+    for (unsigned off = 0; off < 8; off++) {
         struct machine *m = plain_machine();
         struct acpi_tables *t;
         uint8_t sum = 0;
         const uint8_t *dsdt;
         uint32_t len;
 
-        m->cfg.no_s3 = no;
+        m->cfg.board = off & 4 ? BOARD_Q35 : BOARD_PC;
+        m->cfg.no_s3[m->cfg.board] = off & 1;
+        m->cfg.no_s4[m->cfg.board] = off & 2;
+        m->cfg.no_s3[!m->cfg.board] = m->cfg.no_s4[!m->cfg.board] = !(off & 3);
         t = acpi_build(m);
         acpi_place(t, AT);
         dsdt = t->tables + ldl32(find(t, "FACP") + 40) - AT;
         len = ldl32(dsdt + 4);
-        cr_assert_eq(!memmem(dsdt, len, "_S3_", 4), no);
-        cr_assert_not_null(memmem(dsdt, len, "_S4_", 4));
+        cr_assert_eq(!memmem(dsdt, len, "_S3_", 4), off & 1);
+        cr_assert_eq(!memmem(dsdt, len, "_S4_", 4), off >> 1 & 1);
         cr_assert_not_null(memmem(dsdt, len, "_S5_", 4));
         for (uint32_t i = 0; i < len; i++)
             sum += dsdt[i];

@@ -90,6 +90,44 @@ Test(pc, fw_cfg_has_what_seabios_asks_for)
     unlink(rom);
 }
 
+/* As \_S3, \_S4 and \_S5 of the two boards say, the top bit where there is such a state. */
+Test(pc, fw_cfg_says_which_sleep_states_there_are)
+{
+    static const struct {
+        enum board board;
+        bool no_s3, no_s4;
+        uint8_t state[6];
+    } cases[] = {
+        { BOARD_PC, false, false, { 0x80, 0, 0, 0x81, 0x82, 0x80 } },
+        { BOARD_PC, true, false, { 0x80, 0, 0, 0x01, 0x82, 0x80 } },
+        { BOARD_PC, false, true, { 0x80, 0, 0, 0x81, 0x02, 0x80 } },
+        { BOARD_Q35, false, false, { 0x80, 0, 0, 0x85, 0x86, 0x87 } },
+        { BOARD_Q35, true, true, { 0x80, 0, 0, 0x05, 0x06, 0x87 } },
+    };
+    char rom[32];
+
+    make_rom(rom);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct machine_config cfg = { .ram_bytes = 64 * MiB, .bios = rom, .board = cases[i].board };
+        struct bench b;
+        struct err e = { "" };
+        int ret;
+        size_t len;
+        struct machine *m;
+        const uint8_t *state;
+
+        cfg.no_s3[cfg.board] = cases[i].no_s3;
+        cfg.no_s4[cfg.board] = cases[i].no_s4;
+        m = pc(&b, &cfg, &e, &ret);
+        cr_assert_eq(ret, 0, "%s", e.msg);
+        state = fw_cfg_file(m->fw_cfg, "etc/system-states", &len);
+        cr_assert_eq(len, sizeof cases[i].state);
+        cr_assert_arr_eq(state, cases[i].state, len, "case %zu", i);
+        machine_free(m);
+    }
+    unlink(rom);
+}
+
 Test(pc, missing_or_odd_firmware_is_one_line)
 {
     struct machine_config cfg = { .ram_bytes = 64 * MiB, .bios = "/nonexistent/bios.bin" };

@@ -370,9 +370,11 @@ Test(options, global_properties)
     cr_assert_str_eq(o.cfg.globals[0].driver, "virtio-net-pci");
     cr_assert_str_eq(o.cfg.globals[0].prop, "mq");
     cr_assert_str_eq(o.cfg.globals[1].val, "52:54:00:00:00:07");
-    cr_assert(!o.cfg.no_s3);
+    cr_assert(!o.cfg.no_s3[BOARD_PC]);
     good(&o, "-global PIIX4_PM.disable_s3=1 -global kvm-pit.lost_tick_policy=delay");
-    cr_assert(o.cfg.no_s3);
+    cr_assert(o.cfg.no_s3[BOARD_PC] && !o.cfg.no_s3[BOARD_Q35] && !o.cfg.no_s4[BOARD_PC], "of one board only");
+    good(&o, "-global ICH9-LPC.disable_s4=1 -global PIIX4_PM.disable_s4=1 -global PIIX4_PM.disable_s4=0");
+    cr_assert(!o.cfg.no_s3[BOARD_Q35] && o.cfg.no_s4[BOARD_Q35] && !o.cfg.no_s4[BOARD_PC]);
     cr_assert_eq(o.cfg.n_globals, 0);
     options_free(&o);
     fails("-global e1000", "-global e1000: DRIVER.PROPERTY=VALUE is wanted");
@@ -380,7 +382,8 @@ Test(options, global_properties)
     fails("-global e1000.mca=x", "-global e1000.mca=x: e1000: no property 'mca' (did you mean mac?)");
     fails_with("-global virtio-net-pci.mq=2", "on or off");
     fails_with("-global ide-hd.drive=d", "one device");
-    fails_with("-global PIIX4_PM.disable_s4=0", "not supported");
+    fails_with("-global PIIX4_PM.disable_s4=2", "on or off");
+    fails_with("-global ICH9-LPC.noreboot=2", "not supported");
 }
 
 Test(options, rom_directories_keep_their_order)
