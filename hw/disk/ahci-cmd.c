@@ -362,7 +362,7 @@ static bool start(struct ahci_port *p, unsigned n)
 static void start_all(struct ahci_port *p)
 {
     for (unsigned n = 0; n < AHCI_SLOTS; n++) {
-        if (p->halted || !(p->cmd & CMD_ST))
+        if (p->halted || !(p->cmd & CMD_ST) || !dma_enabled(&p->ahci->pci.dma))
             return;
         if ((p->ci >> n & 1) && !p->slot[n].active && !start(p, n))
             return;

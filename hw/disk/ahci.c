@@ -274,6 +274,12 @@ static void config_written(struct pci_device *pci, unsigned off, unsigned size)
     msi_written(&container_of(pci, struct ahci, pci)->msi, off, size);
 }
 
+static void master_on(struct pci_device *pci)
+{
+    for (unsigned n = 0; n < AHCI_PORTS; n++)
+        ahci_run(&container_of(pci, struct ahci, pci)->port[n]);
+}
+
 static int ahci_init(struct device *d, struct err *e)
 {
     struct ahci *s = (struct ahci *)d;
@@ -291,6 +297,7 @@ static int ahci_init(struct device *d, struct err *e)
                                   .ops = &mem_ops, .opaque = s };
     pci_bar_mem(&s->pci, 5, 0, &s->mem);
     s->pci.config_written = config_written;
+    s->pci.master_on = master_on;
     return msi_init(&s->msi, &s->pci, 1, e);
 }
 

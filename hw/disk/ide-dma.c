@@ -118,6 +118,8 @@ static void dma_go(struct ide_unit *u)
 {
     bool to_memory = u->ch->bm.cmd & BM_TO_MEMORY;
 
+    if (!dma_enabled(&u->ch->ide->pci.dma))
+        return;                      /* until ide_bm_master_on() */
     if (u->ata.cd)
         ide_atapi_dma(u);
     else if (to_memory == u->write)
@@ -134,19 +136,31 @@ void ide_dma_begin(struct ide_unit *u)
         dma_go(u);
 }
 
-void ide_bm_start(struct ide_channel *ch)
+/* What the unit waits with since it asked for the bus. */
+static void dma_resume(struct ide_unit *u)
 {
-    struct ide_unit *u = &ch->u[ch->selected];
-
-    ch->bm.at = ch->bm.table;
-    ch->bm.bytes = ch->bm.entries = 0;
-    ch->bm.last = false;
-    ch->bm.status |= BM_ACTIVE;
-    if (u->phase != IDE_DMA_WAIT)
+    if (u->phase != IDE_DMA_WAIT || !(u->ch->bm.status & BM_ACTIVE))
         return;
     block_plug(u->ata.drive->blk);
     dma_go(u);
     block_unplug(u->ata.drive->blk);
+}
+
+void ide_bm_master_on(struct pci_device *pci)
+{
+    struct ide *s = container_of(pci, struct ide, pci);
+
+    for (unsigned n = 0; n < IDE_CHANNELS; n++)
+        dma_resume(&s->ch[n].u[s->ch[n].selected]);
+}
+
+void ide_bm_start(struct ide_channel *ch)
+{
+    ch->bm.at = ch->bm.table;
+    ch->bm.bytes = ch->bm.entries = 0;
+    ch->bm.last = false;
+    ch->bm.status |= BM_ACTIVE;
+    dma_resume(&ch->u[ch->selected]);
 }
 
 /* Stopping in the middle: the command never ends by itself; drivers reset then. */

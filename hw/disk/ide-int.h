@@ -109,6 +109,7 @@ void ide_packet(struct ide_unit *u);
 void ide_atapi_dma(struct ide_unit *u);
 /* ide-dma.c */
 void ide_bm_start(struct ide_channel *ch);
+void ide_bm_master_on(struct pci_device *pci);   /* struct pci_device.master_on */
 void ide_bm_stop(struct ide_channel *ch);
 /** ide_dma_begin() - a DMA command was accepted: goes on when the bus master runs */
 void ide_dma_begin(struct ide_unit *u);

@@ -350,6 +350,7 @@ static int ide_init(struct device *d, struct err *e)
     if (ret < 0)
         return ret;
     pci_bar_io(&s->pci, 4, 16, "ide-bm", &bm_ops, s);
+    s->pci.master_on = ide_bm_master_on;
     memset(s->pci.wmask + IDETIM, 0xff, 4);
     for (unsigned n = 0; n < IDE_CHANNELS; n++)
         channel_init(s, n);

@@ -82,7 +82,8 @@ void nvme_run(struct nvme *s, unsigned n)
     struct nvme_sq *q = &s->sq[n];
 
     block_plug(s->drive->blk);   /* all of a doorbell's commands are started at once */
-    while ((s->csts & CSTS_RDY) && q->used && q->head != q->tail && has_room(&s->cq[q->cq])) {
+    while ((s->csts & CSTS_RDY) && q->used && q->head != q->tail && has_room(&s->cq[q->cq]) &&
+           dma_enabled(&s->pci.dma)) {
         struct nvme_cmd c;
 
         read_cmd(s, q->base + (gpa_t)q->head * SQE_BYTES, &c);
@@ -266,6 +267,12 @@ static void config_written(struct pci_device *pci, unsigned off, unsigned size)
     msix_written(&s->msix, off, size);
 }
 
+static void master_on(struct pci_device *pci)
+{
+    for (unsigned n = 0; n < NVME_QUEUES; n++)
+        nvme_run(container_of(pci, struct nvme, pci), n);
+}
+
 static int check_drive(struct nvme *s, struct err *e)
 {
     if (!s->drive)
@@ -288,6 +295,7 @@ static int plug(struct nvme *s, struct err *e)
                                   .ops = &mem_ops, .opaque = s };
     pci_bar_mem(&s->pci, 0, PCI_BAR_64, &s->mem);
     s->pci.config_written = config_written;
+    s->pci.master_on = master_on;
     return msix_init(&s->msix, &s->pci, 4, s->io_queues + 1, e);
 }
 

@@ -98,7 +98,7 @@ static uint8_t *buffer_at(struct edu *s, uint64_t addr)
 static void transfer_done(void *opaque)
 {
     struct edu *s = opaque;
-    bool to_ram = s->cmd & CMD_TO_RAM, master = s->pci.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+    bool to_ram = s->cmd & CMD_TO_RAM, master = dma_enabled(&s->pci.dma);
     uint8_t *buf = buffer_at(s, to_ram ? s->src : s->dst);
 
     if (buf && master && to_ram)

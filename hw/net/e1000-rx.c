@@ -165,7 +165,7 @@ bool e1000_receive(void *opaque, const struct net_frame *in)
     struct rx_frame f = { .d = in->data, .len = in->len, .status = RX_IXSM };
     uint32_t rctl = *e1000_reg(s, E_RCTL);
 
-    if (!(rctl & RCTL_EN) || !(ldl16(s->pci.config + PCI_COMMAND) & PCI_COMMAND_MASTER))
+    if (!(rctl & RCTL_EN) || !dma_enabled(&s->pci.dma))
         return true;                     /* a deaf card: frames are lost */
     f.d = nic_padded(f.d, &f.len, s->rx_pad);
     if (!wanted(s, f.d, f.len))

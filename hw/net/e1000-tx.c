@@ -218,8 +218,7 @@ static uint32_t take_one(struct e1000 *s, uint32_t *causes)
 static bool runnable(struct e1000 *s, uint32_t n)
 {
     return *e1000_reg(s, E_TCTL) & TCTL_EN && *e1000_reg(s, E_TDH) < n &&
-           *e1000_reg(s, E_TDT) < n &&
-           ldl16(s->pci.config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+           *e1000_reg(s, E_TDT) < n && dma_enabled(&s->pci.dma);
 }
 
 void e1000_transmit(struct e1000 *s)

@@ -51,7 +51,6 @@ static inline uint32_t rtl32(const struct rtl8139 *s, unsigned off) { return ldl
 
 /* rtl8139.c */
 void rtl_interrupt(struct rtl8139 *s, uint16_t causes);
-bool rtl_master(const struct rtl8139 *s);
 /* rtl8139-rx.c */
 bool rtl_receive(void *opaque, const struct net_frame *f);
 bool rtl_rx_empty(const struct rtl8139 *s);

@@ -140,7 +140,7 @@ bool rtl_receive(void *opaque, const struct net_frame *f)
     bool cplus = rtl16(s, R_CPCR) & CPCR_RXEN;
     uint16_t status;
 
-    if (!(s->reg[R_CR] & CR_RE) || !rtl_master(s))
+    if (!(s->reg[R_CR] & CR_RE) || !dma_enabled(&s->pci.dma))
         return true;
     d = nic_padded(d, &len, s->rx_pad);
     status = address_wanted(s, d);

@@ -38,7 +38,7 @@ void rtl_transmit(struct rtl8139 *s, unsigned n)
     uint32_t tsd = rtl32(s, R_TSD0 + n * 4), len = tsd & 0x1fff;
     struct net_frame f = { .data = s->tx_buf, .len = len };
 
-    if (s->busy || !(s->reg[R_CR] & CR_TE) || !rtl_master(s))
+    if (s->busy || !(s->reg[R_CR] & CR_TE) || !dma_enabled(&s->pci.dma))
         return;
     if (len > RTL_FRAME_MAX) {
         log_guest(LOG_NET, "rtl8139 tx: tsd=%u len=%u", n, len);
@@ -133,7 +133,7 @@ void rtl_transmit_cplus(struct rtl8139 *s)
 {
     unsigned n = 0;
 
-    if (s->busy || !(s->reg[R_CR] & CR_TE) || !(rtl16(s, R_CPCR) & CPCR_TXEN) || !rtl_master(s))
+    if (s->busy || !(s->reg[R_CR] & CR_TE) || !(rtl16(s, R_CPCR) & CPCR_TXEN) || !dma_enabled(&s->pci.dma))
         return;
     s->busy = true;
     net_hold(&s->nic.port);

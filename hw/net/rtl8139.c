@@ -15,11 +15,6 @@ enum { EE_CS = 8, EE_SK = 4, EE_DI = 2, EE_DO = 1 };
 enum { TPPOLL_NORMAL = 0x40, TPPOLL_HIGH = 0x80 };
 enum { BMSR_LINK = 4, BMSR_DONE = 0x20, MSR_NO_LINK = 4 };
 
-bool rtl_master(const struct rtl8139 *s)
-{
-    return ldl16(s->pci.config + PCI_COMMAND) & PCI_COMMAND_MASTER;
-}
-
 static void update_irq(struct rtl8139 *s)
 {
     pci_irq_set(&s->pci, (rtl16(s, R_ISR) & rtl16(s, R_IMR)) != 0);
@@ -163,7 +158,7 @@ static void dump_counters(struct rtl8139 *s, uint32_t val)
 {
     static const uint8_t zero[64];
 
-    if (val & 8 && rtl_master(s))
+    if (val & 8 && dma_enabled(&s->pci.dma))
         dma_put(&s->pci.dma, ldl64(s->reg + R_DTCCR) & ~63ull, zero, sizeof zero);
     stl32(s->reg + R_DTCCR, val & ~8u);
 }

@@ -26,7 +26,7 @@ static bool overlaps(unsigned off, unsigned size, unsigned first, unsigned len)
 /* Without bus mastering the function may not put the message on the bus. */
 static void send(struct pci_device *p, uint64_t addr, uint32_t data)
 {
-    if (ldl16(p->config + PCI_COMMAND) & PCI_COMMAND_MASTER)
+    if (dma_enabled(&p->dma))
         bus_message(p->dev.machine, p->dma.rid, addr, data);
     else
         log_guest(LOG_PCI, "devfn=%#x message without bus mastering", p->devfn);

@@ -262,6 +262,8 @@ static bool overlaps(unsigned off, unsigned size, unsigned first, unsigned end)
 
 void pci_config_write(struct pci_device *p, unsigned off, uint32_t val, unsigned size)
 {
+    bool master = dma_enabled(&p->dma);
+
     for (unsigned i = 0; i < size && off + i < sizeof p->config; i++) {
         uint8_t v = val >> (i * 8), *c = &p->config[off + i];
         uint8_t mask = p->wmask[off + i];
@@ -278,6 +280,8 @@ void pci_config_write(struct pci_device *p, unsigned off, uint32_t val, unsigned
     }
     if (p->config_written)
         p->config_written(p, off, size);
+    if (!master && dma_enabled(&p->dma) && p->master_on)
+        p->master_on(p);
 }
 
 /* ---- plugging --------------------------------------------------------------------- */
@@ -318,7 +322,7 @@ int pci_device_init(struct pci_device *p, const struct pci_info *info, struct er
     if (PCI_SLOT(p->devfn) >= bus->n_slots)
         return err_set(e, -EINVAL, "%s: addr=%x: the bus has no such slot", p->dev.type->name, PCI_SLOT(p->devfn));
     p->bus = bus;
-    p->dma = (struct dma){ .m = bus->machine, .rid = bus->number << 8 | p->devfn };
+    p->dma = (struct dma){ .m = bus->machine, .command = p->config + PCI_COMMAND, .rid = bus->number << 8 | p->devfn };
     bus->slots[p->devfn] = p;
     header_fill(p, info);
     return 0;

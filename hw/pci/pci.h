@@ -79,6 +79,8 @@ struct pci_device {
     bool fixed;                 /* stays while the machine runs; set by init */
     /* called after a configuration write; may be NULL */
     void (*config_written)(struct pci_device *p, unsigned off, unsigned size);
+    /* called when bus mastering has been switched on: what waited for it; may be NULL */
+    void (*master_on)(struct pci_device *p);
     struct pci_device *next;
 };
 

@@ -192,6 +192,8 @@ bool uhci_frame(struct uhci *s)
     bool moved = false;
     uint32_t link;
 
+    if (!dma_enabled(&s->pci.dma))           /* the frame goes by */
+        return false;
     dma_get(&s->pci.dma, s->flbase + (s->frnum & 0x3ff) * 4u, &link, 4);
     for (; !(link & LINK_END) && budget > 0; budget -= FETCH_BYTES) {
         enum td_next next = TD_STAYS;

@@ -332,6 +332,13 @@ static uint64_t legacy_read(void *opaque, uint64_t off, unsigned size)
     return 0;
 }
 
+/* Legacy drivers need not know of bus mastering: devices before virtio 1 did not look at the bit, and Linux
+ * before 2.6.34 leaves it off. So that it is true, the device sets it for them. */
+static void legacy_master(struct virtio_pci *p)
+{
+    stl16(p->pci.config + PCI_COMMAND, ldl16(p->pci.config + PCI_COMMAND) | PCI_COMMAND_MASTER);
+}
+
 static void legacy_reg_write(struct virtio_pci *p, unsigned off, uint32_t val)
 {
     struct virtq *q = selected(p);
@@ -351,6 +358,8 @@ static void legacy_reg_write(struct virtio_pci *p, unsigned off, uint32_t val)
         virtio_kick(&p->v, val & 0xffff);
         break;
     case L_STATUS:
+        if (val & VIRTIO_DRIVER)
+            legacy_master(p);
         virtio_set_status(&p->v, val);
         if (!p->v.status)
             pci_irq_set(&p->pci, 0);
@@ -451,6 +460,15 @@ static void config_written(struct pci_device *pci, unsigned off, unsigned size)
     cfg_refresh(p, off);
 }
 
+/* Notifications that came before. */
+static void master_on(struct pci_device *pci)
+{
+    struct virtio_pci *p = container_of(pci, struct virtio_pci, pci);
+
+    for (unsigned n = 0; n < p->v.n_queues; n++)
+        virtio_kick(&p->v, n);
+}
+
 /* ---- life ------------------------------------------------------------------------------------- */
 
 static void core_features(struct virtio_pci *p)
@@ -540,8 +558,8 @@ int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct
     ret = pci_device_init(&p->pci, &info, e);
     if (ret < 0)
         return ret;
-    if (p->iommu_platform)
-        p->v.dma = p->pci.dma;
+    p->v.dma = p->pci.dma;
+    p->v.dma.bypass = !p->iommu_platform;
     while (io < L_CONFIG_MSIX + p->v.ops->config_len)
         io *= 2;
     if (legacy)
@@ -552,6 +570,7 @@ int virtio_pci_init(struct virtio_pci *p, const struct virtio_pci_id *id, struct
     if (!p->disable_modern)
         add_modern(p);
     p->pci.config_written = config_written;
+    p->pci.master_on = master_on;
     if (p->ioeventfd)
         add_doorbells(p, legacy);
     return 0;

@@ -96,7 +96,7 @@ void virtio_kick(struct virtio *v, unsigned n)
 {
     struct virtq *q;
 
-    if (n >= v->n_queues || !virtio_live(v) || v->busy)
+    if (n >= v->n_queues || !virtio_live(v) || v->busy || !dma_enabled(&v->dma))
         return;
     q = &v->q[n];
     if (!q->enabled)

@@ -135,8 +135,8 @@ void virtio_broken(struct virtio *v, const char *why);
 /**
  * virtq_pop() - take the next request
  * @e: filled in; give it back with virtq_push() or, on reset, virtq_discard()
- * Returns 1; 0 when there is none (notifications are on again then) or when
- * the device is broken.
+ * Returns 1; 0 when there is none (notifications are on again then), when the
+ * device may not reach memory, or when it is broken.
  */
 int virtq_pop(struct virtq *q, struct virtq_elem *e) MUST_CHECK;
 /** virtq_push() - return a request of which the first @written bytes of in are

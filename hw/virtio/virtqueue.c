@@ -266,7 +266,7 @@ int virtq_pop(struct virtq *q, struct virtq_elem *e)
 {
     int ret;
 
-    if (!q->enabled || !virtio_live(q->vd))
+    if (!q->enabled || !virtio_live(q->vd) || !dma_enabled(&q->vd->dma))
         return 0;
     e->q = q;
     sg_init(&e->out, &q->vd->dma, false);

@@ -274,3 +274,29 @@ Test(ahci, stopping_waits_for_what_is_in_flight)
     cr_assert_eq(rd(&g, 0, CI), 0);
     rig_free(&g.r);
 }
+
+Test(ahci, waits_for_bus_mastering)
+{
+    struct guest g;
+    uint8_t *t;
+
+    guest_init(&g);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 2, 2);
+    t = slot(&g, 0, 0, 0x25, 512);
+    t[4] = 20;
+    t[12] = 1;
+    memset(g.m->ram + DMA, 0xee, 512);
+    memset(g.m->ram + FB, 0xee, 256);
+    wr(&g, 0, CI, 1);
+    rig_wait(&g.r, g.hd);
+    cr_assert_eq(rd(&g, 0, CI), 1, "not begun");
+    cr_assert_eq(g.m->ram[DMA], 0xee);
+    cr_assert_eq(g.m->ram[FB + 0x40], 0xee, "no FIS was received");
+    cr_assert_eq(g.r.line[0], 0);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 6, 2);
+    rig_wait(&g.r, g.hd);
+    cr_assert_eq(rd(&g, 0, CI), 0);
+    cr_assert_eq(g.m->ram[DMA], 21);
+    cr_assert_eq(g.r.line[0], 1);
+    rig_free(&g.r);
+}

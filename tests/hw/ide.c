@@ -419,6 +419,29 @@ Test(ide, reset_during_dma_writes_where_it_was_told)
     rig_free(&g.r);
 }
 
+Test(ide, bus_master_waits_for_the_function_to_be_one)
+{
+    struct guest g;
+
+    guest_init(&g);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 1, 2);
+    prd(&g, 0, DMA, 512, true);
+    memset(g.m->ram + DMA, 0xee, 512);
+    port_write(g.m, BM + 4, PRD, 4);
+    taskfile(&g, 0x1f0, 20, 1, false);
+    outb(g.m, 0x1f7, 0xc8);
+    outb(g.m, BM, 9);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 1, "active, no interrupt");
+    cr_assert_eq(inb(g.m, 0x1f7) & (DRQ | ERR), DRQ);
+    cr_assert_eq(g.m->ram[DMA], 0xee);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 5, 2);
+    wait_idle(&g, g.hd, 0x1f0);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 4);
+    cr_assert_eq(g.m->ram[DMA], 21);
+    rig_free(&g.r);
+}
+
 Test(ide, stopping_the_bus_master_leaves_a_flush_alone)
 {
     struct guest g;

@@ -354,3 +354,22 @@ Test(nvme, a_slot_that_is_taken)
     cr_assert_null(d->owner);
     rig_free(&g.r);
 }
+
+Test(nvme, waits_for_bus_mastering)
+{
+    struct guest g;
+
+    guest_init(&g);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 2, 2);
+    memset(g.m->ram + DMA, 0xee, 4096);
+    new_cmd(&g, 6, 1, DMA);
+    post(&g, 0);
+    rig_wait(&g.r, g.d);
+    cr_assert_eq(answer(&g, 0), -1, "nothing fetched, nothing answered");
+    cr_assert_eq(g.m->ram[DMA], 0xee);
+    cfg_wr(g.m, DEV, PCI_COMMAND, 6, 2);
+    rig_wait(&g.r, g.d);
+    cr_assert_eq(answer(&g, 0), 0);
+    cr_assert_eq(ldl64(g.m->ram + DMA), 200);
+    rig_free(&g.r);
+}

@@ -71,6 +71,31 @@ Test(sg, device_registers_are_never_touched)
     machine_free(m);
 }
 
+Test(sg, no_memory_without_bus_mastering)
+{
+    struct machine *m = stepped_machine();
+    uint8_t command = 3, buf[4] = { 1, 2, 3, 4 };
+    struct dma d = { .m = m, .command = &command };
+    uint64_t n = 4;
+    gpa_t gpa;
+    struct sg s;
+
+    memset(m->ram + 0x1000, 0xee, 8);
+    cr_assert(!dma_put(&d, 0x1000, buf, 4));
+    cr_assert(!dma_get(&d, 0x1000, buf, 4));
+    cr_assert_eq(ldl32(buf), 0);
+    cr_assert_null(dma_host(&d, 0x1000, &n, true, &gpa));
+    sg_init(&s, &d, true);
+    cr_assert_eq(sg_add(&s, 0x1000, 4), 0);
+    sg_put(&s, 0, "abcd", 4);
+    sg_done(&s, 4);
+    cr_assert_eq(ldl32(m->ram + 0x1000), 0xeeeeeeee);
+    command = 7;
+    cr_assert(dma_put(&d, 0x1000, buf, 4));
+    cr_assert_eq(ldl64(m->ram + 0x1000), 0xeeeeeeee00000000);
+    machine_free(m);
+}
+
 Test(sg, what_has_no_end_is_refused)
 {
     struct machine *m = stepped_machine();

@@ -142,6 +142,23 @@ Test(usb, frames_count_while_it_runs_and_cost_nothing_while_not)
     machine_free(m);
 }
 
+Test(usb, frames_without_bus_mastering_do_nothing)
+{
+    struct machine *m = usb_machine();
+
+    plug(m, "usb-tablet");
+    enable_port(m, 0);
+    cfg_wr(m, UHCI, PCI_COMMAND, 1, 2);
+    cr_assert_eq(control(m, 0, 0, USB_SET_ADDRESS, 5, 0, 0), -1);
+    cr_assert_eq(td_status(m, 0), ACTIVE | 3 << 27, "untouched");
+    cr_assert_eq(port_read(m, IO + STS, 2), 0, "and no error");
+    cr_assert_eq(port_read(m, IO + FRNUM, 2), 10);
+    cfg_wr(m, UHCI, PCI_COMMAND, 5, 2);
+    step(m, 1500);
+    cr_assert_eq(td_status(m, 0) & (ACTIVE | STALLED), 0);
+    machine_free(m);
+}
+
 Test(usb, attach_and_detach_show_in_the_port)
 {
     struct machine *m = usb_machine();

@@ -261,8 +261,12 @@ Test(virtio_blk, legacy_interface)
     guest_init(&g, NULL);
     m = g.r.m;
     g.legacy = true;
+    cfg_wr(m, DEV, PCI_COMMAND, 3, 2);           /* such a driver need not know of bus mastering */
     outb(m, LEGACY + 18, 0);
+    outb(m, LEGACY + 18, 1);
+    cr_assert_eq(cfg_rd(m, DEV, PCI_COMMAND, 2), 3);
     outb(m, LEGACY + 18, 3);
+    cr_assert_eq(cfg_rd(m, DEV, PCI_COMMAND, 2), 7, "the device sees to it");
     cr_assert_eq(port_read(m, LEGACY + 20, 4), 64, "capacity right behind the registers");
     port_write(m, LEGACY + 4, 0, 4);
     port_write(m, LEGACY + 14, 0, 2);
@@ -551,4 +555,31 @@ Test(virtio_blk, window_in_configuration_space)
     cfg_wr(m, DEV, cap + 8, 0x14, 4);
     cr_assert_eq(cfg_rd(m, DEV, cap + 16, 1), 1, "status");
     rig_free(&g.r);
+}
+
+Test(virtio_blk, waits_for_bus_mastering)
+{
+    for (int platform = 0; platform < 2; platform++) {
+        static const char *const extra[] = { "iommu_platform", "on", NULL };
+        struct guest g;
+
+        guest_init(&g, platform ? extra : NULL);
+        start(&g, platform ? BIT(VIRTIO_F_ACCESS_PLATFORM) : 0);
+        cfg_wr(g.r.m, DEV, PCI_COMMAND, 3, 2);
+        memset(g.r.m->ram + DATA, 0xee, 512);
+        header(&g, IN, 9);
+        desc(&g, DESC, 0, HDR, 16, NEXT, 1);
+        desc(&g, DESC, 1, DATA, 512, NEXT | WRITE, 2);
+        desc(&g, DESC, 2, STATUS, 1, WRITE, 0);
+        offer(&g, 0);
+        kick(&g);
+        cr_assert_eq(get16(&g, USED + 2), 0);
+        cr_assert_eq(g.r.m->ram[DATA], 0xee);
+        cr_assert_eq(rd(&g, 0x14, 1) & VIRTIO_NEEDS_RESET, 0, "no fault of the driver's");
+        cfg_wr(g.r.m, DEV, PCI_COMMAND, 7, 2);
+        rig_wait(&g.r, g.d);
+        cr_assert_eq(get16(&g, USED + 2), 1, "then what was offered");
+        cr_assert_eq(g.r.m->ram[DATA], 10);
+        rig_free(&g.r);
+    }
 }
