@@ -239,11 +239,9 @@ static bool bus_random(void *opaque, uint64_t *v)
 {
     struct bt_cpu *c = opaque;
 
-    if (c->bt->icount)
-        *v = bt_icount_random(c->bt);
-    else if (getrandom(v, sizeof *v, GRND_NONBLOCK) != (ssize_t)sizeof *v)
+    if (!c->bt->icount && getrandom(v, sizeof *v, GRND_NONBLOCK) != (ssize_t)sizeof *v)
         return false;
-    *v = outside_value(c->bt->m, OUTSIDE_ENTROPY, 0, *v);
+    *v = outside_entropy(c->bt->m, *v);
     return true;
 }
 

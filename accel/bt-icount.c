@@ -87,16 +87,6 @@ void bt_icount_leave(struct bt_cpu *c)
     machine_unlock(c->bt->m);
 }
 
-/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-uint64_t bt_icount_random(struct bt *bt)
-{
-    uint64_t z = bt->icount->random += 0x9e3779b97f4a7c15ull;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
-}
-
 /* ---- against the host's clock ------------------------------------------------------------ */
 
 /* The guest's time goes on from here at another rate. */
@@ -291,7 +281,18 @@ static uint64_t count(void *opaque)
     return tcg_count(the_cpu(opaque));
 }
 
-static const struct outside_turns turns = { .ours = ours, .wake = wake, .count = count };
+/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
+static uint64_t next_random(void *opaque)
+{
+    struct bt *bt = opaque;
+    uint64_t z = bt->icount->random += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+static const struct outside_turns turns = { .ours = ours, .wake = wake, .count = count, .random = next_random };
 
 /* ---- life ------------------------------------------------------------------------------------ */
 

@@ -41,8 +41,6 @@ void bt_icount_leave(struct bt_cpu *c);
  *  how far to go */
 void bt_icount_before(struct bt_cpu *c);
 void bt_icount_after(struct bt_cpu *c);
-/** bt_icount_random() - 64 bits, the same numbers in every run */
-uint64_t bt_icount_random(struct bt *bt);
 /** bt_icount_halt() - bt_halt() */
 void bt_icount_halt(struct bt_cpu *c);
 

@@ -496,6 +496,7 @@ struct machine {
     struct usb_bus *usb;        /* hw/usb/usb.h; all of them */
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
+    struct rng *rngs;           /* hw/misc/rng.h */
     struct machine_trace trace;
     struct outside *outside;    /* hw/outside.h: where what the guest cannot know comes in */
     struct net *net;            /* packet back ends, net/net.h; or NULL */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "hw/hw-int.h"
 #include "hw/input/input.h"
+#include "hw/misc/rng.h"
 #include "hw/outside.h"
 
 /* Where configure found firmware, then where distributions keep it. */
@@ -113,6 +114,7 @@ void machine_free(struct machine *m)
     if (!m)
         return;
     devices_free(m);
+    rngs_free(m);
     input_free(m);
     outside_free(m);
     ports_free(m);

@@ -56,6 +56,13 @@ uint64_t outside_value_observed(struct machine *m, enum outside_kind kind, int64
     return (uint64_t)ev.arg[1];
 }
 
+uint64_t outside_entropy(struct machine *m, uint64_t v)
+{
+    const struct outside *o = m->outside;
+
+    return outside_value(m, OUTSIDE_ENTROPY, 0, o->turns ? o->turns->random(o->turns_opaque) : v);
+}
+
 /* clock.host */
 static int64_t host_clock(void *opaque, int64_t ns)
 {

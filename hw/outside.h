@@ -72,6 +72,8 @@ struct outside_turns {
     void (*wake)(void *opaque);
     /** count() - instructions executed; on that thread, or while it stands still */
     uint64_t (*count)(void *opaque);
+    /** random() - 64 bits, the same numbers in every run; on that thread */
+    uint64_t (*random)(void *opaque);
 };
 
 struct outside_waiting;
@@ -105,6 +107,10 @@ static inline uint64_t outside_value(struct machine *m, enum outside_kind kind, 
 {
     return likely(!m->outside->observe) ? v : outside_value_observed(m, kind, which, v);
 }
+
+/** outside_entropy() - random bits for the guest: the host's, @v, or if time is counted some that are the
+ *  same in every run */
+uint64_t outside_entropy(struct machine *m, uint64_t v);
 
 /** outside_tell() - @ev happens now, by itself */
 void outside_tell(struct machine *m, const struct outside_event *ev);

@@ -45,6 +45,8 @@ int run_build(struct run *r, struct err *e)
     if (ret == 0)
         ret = run_netdevs(r, e);
     if (ret == 0)
+        ret = run_objects(r, e);
+    if (ret == 0)
         ret = run_drives(r, e);
     if (ret == 0)
         ret = pc_board(r->m, e);

@@ -3,23 +3,22 @@
  *
  * secret: taken, with its file read to see that it is there; nothing uses one yet.
  * memory-backend-ram: the machine's RAM, when -machine memory-backend= names it; its size
- * must then be that of -m. filter-dump: network.c's.
+ * must then be that of -m. rng-random, rng-builtin: sources for virtio-rng (hw/misc/rng.h). filter-dump: network.c's.
  */
 #include <stdlib.h>
 #include <unistd.h>
 #include "ui/options.h"
 
-static int keep(struct opt_object **list, const char *type, const char *id, uint64_t bytes)
+static struct opt_object *keep(struct opt_object **list, const char *type, const char *id)
 {
     struct opt_object *o = xzalloc(sizeof(*o));
 
     o->type = type;
     o->id = xstrdup(id);
-    o->bytes = bytes;
     while (*list)
         list = &(*list)->next;
     *list = o;
-    return 0;
+    return o;
 }
 
 struct opt_object *object_find(struct opt_object *list, const char *id)
@@ -36,6 +35,7 @@ void objects_free(struct opt_object *list)
     for (; list; list = next) {
         next = list->next;
         free(list->id);
+        free(list->filename);
         free(list);
     }
 }
@@ -52,7 +52,8 @@ static int add_secret(struct opt_object **list, const struct kv_list *kv, const 
         return err_set(e, -EINVAL, "%s: one of data= and file= is wanted", what);
     if (file && access(file, R_OK) < 0)
         return err_set(e, -errno, "%s: %s: %s", what, file, strerror(errno));
-    return keep(list, "secret", id, 0);
+    keep(list, "secret", id);
+    return 0;
 }
 
 static int add_memory(struct opt_object **list, const struct kv_list *kv, const char *id, const char *what,
@@ -73,12 +74,35 @@ static int add_memory(struct opt_object **list, const struct kv_list *kv, const 
     }
     if (!size || parse_size(size, 1, &bytes) < 0 || !bytes)
         return err_set(e, -EINVAL, "%s: size= is wanted", what);
-    return keep(list, "memory-backend-ram", id, bytes);
+    keep(list, "memory-backend-ram", id)->bytes = bytes;
+    return 0;
+}
+
+static int add_rng(struct opt_object **list, const struct kv_list *kv, const char *id, bool file, const char *what,
+                   struct err *e)
+{
+    static const char *const keys[] = { "qom-type", "id", "filename" };
+    const char *filename = kv_get(kv, "filename");
+
+    if (opt_only_keys(kv, keys, file ? ARRAY_SIZE(keys) : ARRAY_SIZE(keys) - 1, "", what, e) < 0)
+        return -EINVAL;
+    if (filename && !*filename)
+        return err_set(e, -EINVAL, "%s: filename= is empty", what);
+    if (file)
+        keep(list, "rng-random", id)->filename = xstrdup(filename ? filename : "/dev/urandom");
+    else
+        keep(list, "rng-builtin", id);
+    return 0;
+}
+
+bool object_is_rng(const struct opt_object *o)
+{
+    return !strncmp(o->type, "rng-", 4);
 }
 
 int object_add(struct opt_object **list, const struct kv_list *kv, const char *what, struct err *e)
 {
-    static const char *const kinds[] = { "secret", "memory-backend-ram", "filter-dump" };
+    static const char *const kinds[] = { "secret", "memory-backend-ram", "rng-random", "rng-builtin", "filter-dump" };
     const char *type = kv->n && !*kv->item[0].key ? kv->item[0].val : kv_get(kv, "qom-type");
     const char *id = kv_get(kv, "id");
 
@@ -92,6 +116,8 @@ int object_add(struct opt_object **list, const struct kv_list *kv, const char *w
         return add_secret(list, kv, id, what, e);
     if (!strcmp(type, "memory-backend-ram"))
         return add_memory(list, kv, id, what, e);
+    if (!strcmp(type, "rng-random") || !strcmp(type, "rng-builtin"))
+        return add_rng(list, kv, id, !strcmp(type, "rng-random"), what, e);
     return opt_err_near(e, type, kinds, ARRAY_SIZE(kinds), "", "%s: kind '%s' is not supported", what, type);
 }
 

@@ -44,6 +44,7 @@ struct opt_object {
     const char *type;
     char *id;
     uint64_t bytes;                  /* of memory */
+    char *filename;                  /* of rng-random */
     struct opt_object *next;
 };
 
@@ -182,6 +183,8 @@ int opt_object(struct options *o, const char *val, struct err *e);
 int object_add(struct opt_object **list, const struct kv_list *kv, const char *what, struct err *e);
 struct opt_object *object_find(struct opt_object *list, const char *id);
 void objects_free(struct opt_object *list);
+/** object_is_rng() - whether it is one of hw/misc/rng.h's */
+bool object_is_rng(const struct opt_object *o);
 /** objects_check() - whether what -machine names is there and fits */
 int objects_check(const struct options *o, struct err *e) MUST_CHECK;
 /** opt_char_device() - -device isa-serial and isa-debugcon; 1 when it is neither */

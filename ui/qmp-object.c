@@ -2,9 +2,52 @@
  * qmp-object.c - objects made and removed while the machine runs
  */
 #include <stdlib.h>
+#include "hw/misc/rng.h"
 #include "net/net.h"
 #include "ui/commands-int.h"
 #include "ui/options.h"
+
+int run_object_made(struct run *r, const struct opt_object *o, struct err *e)
+{
+    return !object_is_rng(o) || rng_new(r->m, o->id, o->filename, e) ? 0 : -EINVAL;
+}
+
+int run_objects(struct run *r, struct err *e)
+{
+    for (const struct opt_object *o = r->opt->objects; o; o = o->next) {
+        struct err why = { "" };
+
+        if (run_object_made(r, o, &why) < 0)
+            return err_set(e, -EINVAL, "-object %s,id=%s: %s", o->type, o->id, why.msg);
+    }
+    return 0;
+}
+
+/* Out of the list of those made while it runs. */
+static void forget(struct run *r, const char *id)
+{
+    struct opt_object **p = &r->objects, *o;
+
+    while (strcmp((*p)->id, id))
+        p = &(*p)->next;
+    o = *p;
+    *p = o->next;
+    o->next = NULL;
+    objects_free(o);
+}
+
+static int add(struct run *r, const struct kv_list *kv, const char *what, struct err *e)
+{
+    const char *id = kv_get(kv, "id");
+    int ret;
+
+    if (id && object_find(r->opt->objects, id))
+        return err_set(e, -EEXIST, "attempt to add duplicate property '%.64s'", id);
+    ret = object_add(&r->objects, kv, what, e);
+    if (ret == 0 && (ret = run_object_made(r, object_find(r->objects, id), e)) < 0)
+        forget(r, id);
+    return ret;
+}
 
 static int cmd_object_add(struct call *c, struct err *e)
 {
@@ -12,10 +55,7 @@ static int cmd_object_add(struct call *c, struct err *e)
     int ret;
 
     flat_kv(&kv, c->args);
-    if (object_find(c->run->opt->objects, jv_text(c->args, "id")))
-        ret = err_set(e, -EEXIST, "attempt to add duplicate property '%.64s'", jv_text(c->args, "id"));
-    else
-        ret = object_add(&c->run->objects, &kv, jv_text(c->args, "qom-type"), e);
+    ret = add(c->run, &kv, jv_text(c->args, "qom-type"), e);
     kv_free(&kv);
     return ret;
 }
@@ -27,7 +67,7 @@ static int cmd_object_add_line(struct call *c, struct err *e)
     int ret = kv_parse(&kv, text, e);
 
     if (ret == 0)
-        ret = object_add(&c->run->objects, &kv, text, e);
+        ret = add(c->run, &kv, text, e);
     kv_free(&kv);
     return ret;
 }
@@ -36,19 +76,18 @@ static int cmd_object_add_line(struct call *c, struct err *e)
 static int cmd_object_del(struct call *c, struct err *e)
 {
     const char *id = jv_text(c->args, "id");
-    struct opt_object **p = &c->run->objects, *o;
+    const struct opt_object *o = object_find(c->run->objects, id);
+    int ret = 0;
 
-    while (*p && strcmp((*p)->id, id))
-        p = &(*p)->next;
-    o = *p;
     if (!o && object_find(c->run->opt->objects, id))
         return err_set(e, -EBUSY, "object '%.64s' is in use, can not be deleted", id);
     if (!o)
         return err_set(e, -ENOENT, "object '%.64s' not found", id);
-    *p = o->next;
-    o->next = NULL;
-    objects_free(o);
-    return 0;
+    if (object_is_rng(o))
+        ret = rng_del(rng_find(c->m, id), e);
+    if (ret == 0)
+        forget(c->run, id);
+    return ret;
 }
 
 const struct command object_commands[] = {

@@ -395,7 +395,7 @@ static const struct { const char *name, *parent; } types[] = {
     { "isa-debug-exit", "isa-device" }, { "pc-testdev", "isa-device" }, { "i8042", "isa-device" },
     { "PIIX4_PM", "pci-device" }, { "ICH9-LPC", "pci-device" }, { "mch", "pci-device" },
     { "secret", "secret_common" }, { "memory-backend-ram", "memory-backend" },
-    { "filter-dump", "netfilter" }, { "pc-q35-transom-machine", "generic-pc-machine" },
+    { "rng-random", "rng-backend" }, { "rng-builtin", "rng-backend" }, { "filter-dump", "netfilter" }, { "pc-q35-transom-machine", "generic-pc-machine" },
     { "pc-i440fx-transom-machine", "generic-pc-machine" },
 };
 

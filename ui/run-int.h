@@ -129,6 +129,11 @@ int run_nics(struct run *r, struct err *e) MUST_CHECK;
 void run_network_check(const struct run *r);
 extern const struct monitor_cmd network_infos[], network_commands[], trace_commands[];
 
+/** run_objects() - make those that are part of the machine, before its devices; run_object_made() - @o alone
+ *  0 or -errno with @e set (qmp-object.c) */
+int run_objects(struct run *r, struct err *e) MUST_CHECK;
+int run_object_made(struct run *r, const struct opt_object *o, struct err *e) MUST_CHECK;
+
 /** run_drives() - open drives, before pc_build() (firmware may be on one); 0 or
  *  -errno with @e set */
 int run_drives(struct run *r, struct err *e) MUST_CHECK;

@@ -72,7 +72,7 @@ struct virtio_ops {
     uint16_t id;                /* 5 */
     const char *name;
     uint32_t config_len;
-    /** get_config() - fill in config_len bytes */
+    /** get_config() - fill in config_len bytes; NULL when that is 0 */
     void (*get_config)(struct virtio *v, uint8_t *config);
     /** set_config() - the driver wrote bytes; @config holds the result; may be NULL */
     void (*set_config)(struct virtio *v, const uint8_t *config);
@@ -139,6 +139,9 @@ void virtio_broken(struct virtio *v, const char *why);
  * device may not reach memory, or when it is broken.
  */
 int virtq_pop(struct virtq *q, struct virtq_elem *e) MUST_CHECK;
+/** virtq_unpop() - the request popped last goes back into its queue, as if it had never been taken; nothing of
+ *  that queue was popped or pushed since. Its notifications may be off: whoever puts it back comes again by itself. */
+void virtq_unpop(struct virtq_elem *e);
 /** virtq_push() - return a request of which the first @written bytes of in are
  *  filled (clamped); virtq_notify() then tells the driver */
 void virtq_push(struct virtq_elem *e, uint32_t written);
@@ -218,5 +221,7 @@ void virtio_pci_destroy(struct virtio_pci *p);
 
 extern const struct device_type virtio_blk_pci_type;
 extern const struct device_type virtio_blk_pci_transitional_type, virtio_blk_pci_non_transitional_type;
+extern const struct device_type virtio_rng_pci_type;
+extern const struct device_type virtio_rng_pci_transitional_type, virtio_rng_pci_non_transitional_type;
 
 #endif

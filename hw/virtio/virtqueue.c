@@ -281,6 +281,24 @@ int virtq_pop(struct virtq *q, struct virtq_elem *e)
     return 0;
 }
 
+void virtq_unpop(struct virtq_elem *e)
+{
+    struct virtq *q = e->q;
+
+    sg_free(&e->out);
+    sg_free(&e->in);
+    q->in_flight -= e->n_desc;
+    if (!is_packed(q)) {
+        q->last_avail--;
+        return;
+    }
+    if (q->last_avail < e->n_desc) {
+        q->last_avail += q->size;
+        q->avail_wrap = !q->avail_wrap;
+    }
+    q->last_avail -= e->n_desc;
+}
+
 /* ---- returning ----------------------------------------------------------------------- */
 
 static void push_split(struct virtq *q, uint16_t id, uint32_t written)

@@ -103,6 +103,9 @@ wrong "unknown device property" 'iobas' -device isa-debug-exit,iobas=1
 wrong "USB device without a controller" 'no USB controller' -device usb-tablet
 wrong "USB port that is not there" 'no port 5' -usb -device usb-tablet,port=5
 wrong "unknown USB device" 'did you mean tablet' -usbdevice tablets
+wrong "a source of random bytes that is none" "no source of random bytes 'x'" -device virtio-rng-pci,rng=x
+wrong "random bytes of a missing file" 'no-such-file: No such file' -object "rng-random,id=x,filename=$work/no-such-file"
+wrong "random bytes from an entropy daemon" "kind 'rng-egd' is not supported" -object rng-egd,id=x
 wrong "an id twice" "id 'x' is taken" -usb -device usb-tablet,id=x -device usb-mouse,id=x
 wrong "unknown CPU model" 'qemu65' -cpu qemu65
 wrong "a CPU flag nobody has" 'not emulated: la57' -cpu max,+la57
