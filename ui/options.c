@@ -288,7 +288,7 @@ static const struct opt_row rows[] = {
       "network back end: user, tap, bridge, socket, stream, dgram, hubport", opt_netdev },
     { "net", "nic|user|tap|none[,prop=value]", GRP_DEVICES, NULL, opt_net },
     { "object", "KIND,id=ID[,prop=value]", GRP_DEVICES,
-      "filter-dump,netdev=,file=; rng-random; rng-builtin; secret; memory-backend-ram", opt_object },
+      "filter-dump; rng-random, rng-builtin; secret; memory-backend-ram", opt_object },
     { "parallel", "none", GRP_DEVICES, NULL, set_parallel },
     { "audiodev", "none,id=ID", GRP_DEVICES, NULL, set_audiodev },
     { "nographic", NULL, GRP_DISPLAY,
