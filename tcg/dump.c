@@ -148,6 +148,8 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
         break;
     }
     if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp >= GRP_LEAD) {
+        if (op->disp)
+            put(l, " %+d", op->disp);
         put(l, " %+d..%+d: ", op->span_lo, op->span_hi);
         put_val(l, b, op, op->e);
     } else if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp == GRP_USE) {

@@ -28,6 +28,7 @@
 
 #define GROUP_SPAN 512
 #define N_GROUPS 4           /* their temps compete for scratch registers: a page costs a load from the stack */
+#define N_LOADS 4
 #define N_SUMS 16
 #define N_SITES 16
 #define N_SMALL 8
@@ -55,6 +56,10 @@ struct group {
     bool write;
     unsigned leaves;         /* of the block, before the leader */
     uint32_t used;
+    ir_val base;             /* a register that the leader could address from; IR_NONE */
+    int64_t base_at;         /* what is in it: distance from the value */
+    struct ir_op *load[N_LOADS]; /* of it, to other registers: the first */
+    unsigned n_loads;
 };
 
 /* an access that is no follower */
@@ -140,6 +145,40 @@ static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
 /* Do these bytes, relative to the start of a page, lie in one? */
 static bool one_page(int64_t lo, int64_t hi) { return !((lo ^ (hi - 1)) & ~(int64_t)PAGE_MASK); }
 
+/*
+ * The group begins where a register points: its leader looks that address up. It need not wait for a sum, and the span is that of one
+ * access when it is short.
+ */
+static void start_at_base(struct group *g)
+{
+    struct ir_op *op = g->leader;
+    int64_t disp = g->at - g->base_at;
+
+    if (g->base == IR_NONE || g->lo != g->base_at || disp <= 0 || disp > LEAD_MAX_DISP || g->align > 1 || op->carry)
+        return;
+    op->a = g->base;
+    op->disp = (int32_t)disp;
+    g->at = g->base_at;
+}
+
+/*
+ * @op is in the group. A load of the next pointer to where this one was (p = p->next) is what all that comes later waits for, and of two
+ * loads that miss the same cache line in the same cycle one is delayed: the others then begin a cycle later.
+ */
+static void note_load(struct group *g, struct ir_op *op)
+{
+    if (op->opc != IR_LD)
+        return;
+    if (g->base == IR_NONE || op->d != g->base) {
+        if (g->n_loads < N_LOADS)
+            g->load[g->n_loads++] = op;
+        return;
+    }
+    for (unsigned i = 0; i < g->n_loads; i++)
+        g->load[i]->gives_way = true;
+    g->n_loads = 0;
+}
+
 static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned bytes, bool write, unsigned align)
 {
     const struct sym *a = &s->sym[op->a];
@@ -167,6 +206,7 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
     }
     g->lo = lo;
     g->hi = hi;
+    start_at_base(g);
     g->leader->span_lo = (int16_t)(lo - g->at);
     g->leader->span_hi = (int16_t)(hi - g->at);
     op->grp = GRP_USE;
@@ -174,6 +214,7 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
     op->a = base;
     op->disp = (int32_t)disp;
     g->used = ++s->clock;
+    note_load(g, op);
     return true;
 }
 
@@ -191,7 +232,10 @@ static void lead(struct grouper *s, struct ir_op *op, unsigned bytes, bool write
             g = &s->g[i];
     }
     *g = (struct group){ a->id, op, a->off, a->off, a->off + bytes, align, write, s->leaves,
-                         ++s->clock };
+                         ++s->clock, base_for(s, a->id, op->a), 0, { NULL }, 0 };
+    if (g->base != IR_NONE)
+        g->base_at = s->sym[g->base].off;
+    note_load(g, op);
 }
 
 /* May what @g's leader finds serve the access? */
@@ -473,7 +517,7 @@ static bool checked_early(struct grouper *s, const struct site *t, struct ir_pag
         return false;
     p->align = t->align;
     p->write = t->write || t->op->grp == GRP_LEAD_W;
-    p->lo = t->op->grp >= GRP_LEAD ? t->op->span_lo : 0;
+    p->lo = t->op->grp >= GRP_LEAD ? (int16_t)(t->op->span_lo - t->op->disp) : 0;
     p->bytes = (uint16_t)(t->op->grp >= GRP_LEAD ? t->op->span_hi - t->op->span_lo : t->bytes);
     p->ratio = IR_PAGE_STAYS;
     if (!step)

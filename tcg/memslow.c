@@ -50,7 +50,7 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
     struct tcg_mmu *m = cpu->mmu;
     unsigned len = sl->desc & SLOW_SIZE;
     enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
-    uint64_t va = sl->va;
+    uint64_t va = sl->va + (sl->desc & SLOW_LEAD ? sl->elems >> LEAD_DISP & LEAD_MAX_DISP : 0);
     bool direct;
 
     if (sl->desc & SLOW_MASKED)

@@ -91,7 +91,10 @@ struct ir_op {
         uint8_t grp;     /* memory operations: GRP_* */
     };
     bool lock;           /* atomic */
-    bool poll;           /* GOTO_TB: poll for interrupts */
+    union {
+        bool poll;       /* GOTO_TB: poll for interrupts */
+        bool gives_way;  /* LD in a group: a load from near goes to the address register, let that begin first */
+    };
     uint8_t carry;       /* memory operations: CARRY_* below */
     uint8_t last;        /* filled by the liveness pass: bit 0..4: d,e,a,b,c is a temp not used later */
     uint16_t label;
@@ -101,8 +104,8 @@ struct ir_op {
     union {
         void *fn;        /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
         struct {         /* grouped memory operations */
-            int16_t span_lo, span_hi; /* leaders: the group's bytes, from its own address */
-            int32_t disp;             /* GRP_USE: the address is a + disp */
+            int16_t span_lo, span_hi; /* leaders: the group's bytes, from a */
+            int32_t disp;             /* the address is a + disp; of leaders from 0 to LEAD_MAX_DISP */
         };
     };
 };
@@ -117,8 +120,9 @@ _Static_assert(sizeof(struct ir_op) == 48, "passes move operations about: keep t
  * in such a block, from a table that stays where it is, by an index of a byte.
  * CARRY_INSIDE: it is known that the access, or the group, does not cross a page's end.
  * GRP_USE may also find its temp in a page of the block's loop, see struct ir_page.
- * An implementation may ignore all of this but GRP_USE. */
+ * An implementation may ignore all of this but GRP_USE and a leader's displacement. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
+#define LEAD_MAX_DISP 63
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 1024
 #define CARRY_STACK 0xff

@@ -220,7 +220,8 @@ static uint8_t *check_align(struct code *c)
 static void load_group(struct code *c)
 {
     ins(c, 8, X0F | 0xbf, RCX, env(SLOW_OFF(elems) + 2));            /* movsx: from - address */
-    ins(c, 4, X0F | 0xb7, RDX, env(SLOW_OFF(elems)));                /* bytes */
+    ins(c, 4, 0x8b, RDX, env(SLOW_OFF(elems)));                      /* bytes */
+    alu_imm(c, 4, ALU_AND, o_reg(RDX), LEAD_BYTES);
     alu_rm(c, 8, ALU_ADD, RCX, env(SLOW_OFF(va)));
     ins(c, 8, 0x8d, RDX, at(RDX, RCX, 0, -1));
 }

@@ -23,7 +23,6 @@ struct opn {
 
 static inline struct opn o_reg(int r) { return (struct opn){ .kind = ON_REG, .reg = (int8_t)r }; }
 static inline struct opn o_env(size_t off) { return (struct opn){ .kind = ON_ENV, .disp = (int32_t)off }; }
-static inline struct opn o_mem(int b, int i) { return (struct opn){ .kind = ON_MEM, .base = (int8_t)b, .index = (int8_t)i }; }
 
 /*
  * Where in the code something stands that depends on where the code is, for images of blocks (reloc.c). Whoever emits

@@ -88,7 +88,9 @@ struct stub {
     bool lead;               /* MEM: of a group; leaves by exit slot when there is no page for it */
     bool lead_w;             /* MEM: whose page must be writable */
     uint8_t carry;           /* MEM: like op->carry */
-    int16_t lo, hi;          /* MEM: the bytes, of the group, from the address on */
+    int16_t lo, hi;          /* MEM: the bytes, of the group, from the address in t on */
+    uint8_t disp;            /* MEM: the operand, likewise */
+    uint8_t at;              /* MEM: of a group: where the instruction is that may fault, from op on */
     bool alone;              /* LINK: to a block without groups */
     bool late;               /* MEM: the block may have been entered in that state and still be */
 };
@@ -149,6 +151,7 @@ static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t
 int spill_slot(struct gen *g);
 size_t spill_off(int slot);
 int scratch_get(struct gen *g);
+int scratch_idle(struct gen *g);                     /* one that is free now, or NOREG */
 int scratch_take(struct gen *g, int reg);    /* this very one, moving its owner away */
 void scratch_own(struct gen *g, int r);
 void scratch_spill_all(struct gen *g);

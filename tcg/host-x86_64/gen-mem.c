@@ -4,6 +4,19 @@
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
+/* The address of @m, in scratch register @r or an idle one, where there is one: the access comes a cycle later. */
+static struct opn after_sum(struct gen *g, struct opn m, int r)
+{
+    if (r >= N_SCRATCH)
+        r = scratch_idle(g);
+    if (r < 0)
+        return m;
+    ins(&g->c, 8, 0x8d, r, m);
+    if (g->mem->lead)
+        g->mem->at = (uint8_t)(g->c.p - g->mem->op);
+    return (struct opn){ .kind = ON_MEM, .base = (int8_t)r, .index = NOREG };
+}
+
 void gen_ld(struct gen *g, const struct ir_op *op)
 {
     bool write = op->opc == IR_LDW;
@@ -42,6 +55,8 @@ void gen_ld(struct gen *g, const struct ir_op *op)
         def_done(g, op->d, r, 8);
         return;
     }
+    if (op->gives_way)
+        m = after_sum(g, m, r);
     if (op->size == 1)
         ins(&g->c, 4, X0F | 0xb6 | XBM, r, m);
     else if (op->size == 2)

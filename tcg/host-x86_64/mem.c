@@ -192,6 +192,11 @@ size_t gen_carry_none(struct gen *g, unsigned n)
 static struct opn known_page(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_page) : ENV(stack_page); }
 static struct opn known_delta(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_delta) : ENV(stack_delta); }
 
+static struct opn operand(const struct stub *s)
+{
+    return (struct opn){ .kind = ON_MEM, .base = s->t, .index = s->c, .disp = s->disp };
+}
+
 static struct opn in_known_page(struct gen *g, const struct ir_op *op, struct stub *s)
 {
     struct code *c = &g->c;
@@ -206,7 +211,7 @@ static struct opn in_known_page(struct gen *g, const struct ir_op *op, struct st
     s->from[0] = jcc32(c, 7);
     mov_load(c, s->c, known_delta(s));
     s->op = c->p;
-    return o_mem(s->t, s->c);
+    return operand(s);
 }
 
 static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
@@ -218,7 +223,7 @@ static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
     s->from[0] = jcc32(c, 3);
     mov_load(c, s->c, CARRY(s->carry, delta));
     s->op = c->p;
-    return o_mem(s->t, s->c);
+    return operand(s);
 }
 
 /* Checks and look-up for the access that @s describes, by @op. */
@@ -231,20 +236,21 @@ static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *
     s->slot = op->aux;
     s->lo = s->lead ? op->span_lo : 0;
     s->hi = s->lead ? op->span_hi : s->size;
+    s->disp = s->lead ? op->disp : 0;
     if (!g->t->narrow && (op->carry == CARRY_STACK || (op->carry == CARRY_TABLE && !s->write && !s->lead_w)))
         return in_known_page(g, op, s);
     if (op->carry && op->carry <= TCG_N_CARRY)
         return carried(g, op, s);
     if (op->carry == CARRY_INSIDE || by_limit(g, s)) {
         find_page(g, s, op->carry != CARRY_INSIDE);
-        return o_mem(s->t, s->c);
+        return operand(s);
     }
     if (s->lead)
         s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
     else
         check_alone(g, s);
     find_page(g, s, false);
-    return o_mem(s->t, s->c);
+    return operand(s);
 }
 
 static struct stub *begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write)
@@ -340,7 +346,7 @@ static void slow_words(struct gen *g, const struct stub *s, bool lazy, uint32_t 
 {
     struct code *c = &g->c;
     bool more = s->lead || s->mask;
-    uint32_t elems = s->mask ? s->elems : (uint32_t)(s->hi - s->lo) | (uint32_t)s->lo << 16;
+    uint32_t elems = s->mask ? s->elems : (uint32_t)(s->hi - s->lo) | (uint32_t)s->disp << LEAD_DISP | (uint32_t)s->lo << LEAD_LO;
     uint32_t desc = s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0) | (s->lock ? SLOW_LOCK : 0)
                     | (lazy ? SLOW_OWED : s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
                     | (s->lead ? SLOW_LEAD : 0) | (s->lead_w ? SLOW_LEAD_W : 0)
@@ -414,7 +420,7 @@ static void emit_lead_stub(struct gen *g, struct stub *s)
     start = call_slow(g, s, s->t, &recipe);
     patch_to(s->from[1], start);
     patch_to(cross ? NULL : s->from[0], start);
-    site_add(g, s->op, start, 0);
+    site_add(g, s->op + s->at, start, 0);
     if (recipe)
         fault = jcc32(c, 2);
     patch32(jcc32(c, 5), s->op);

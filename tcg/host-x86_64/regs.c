@@ -68,7 +68,7 @@ void vals_settle(struct gen *g)
     }
 }
 
-int scratch_get(struct gen *g)
+int scratch_idle(struct gen *g)
 {
     static const int8_t order[N_SCRATCH] = { RCX, RDX, RAX };
 
@@ -79,6 +79,15 @@ int scratch_get(struct gen *g)
             return r;
         }
     }
+    return NOREG;
+}
+
+int scratch_get(struct gen *g)
+{
+    int idle = scratch_idle(g);
+
+    if (idle >= 0)
+        return idle;
     for (int i = 0; i < N_SCRATCH; i++) {
         int r = (g->rr + i) % N_SCRATCH;
         if (!(g->locked >> r & 1)) {

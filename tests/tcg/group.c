@@ -20,7 +20,7 @@ static struct ir_op *access(struct ir_block *b, bool write, ir_val base, int64_t
 }
 
 /* GRP_* of the memory operations, in order: '.', 'L' or 'W', 'U' */
-static void groups_are(struct ir_block *b, const char *want)
+static void groups_are_of(struct ir_block *b, const char *want)
 {
     char got[40] = "";
     unsigned n = 0;
@@ -32,6 +32,11 @@ static void groups_are(struct ir_block *b, const char *want)
         if (ir_op_info(b->ops[i].opc)->attr & IRA_MEM)
             got[n++] = ".ULW"[b->ops[i].grp];
     cr_assert_str_eq(got, want);
+}
+
+static void groups_are(struct ir_block *b, const char *want)
+{
+    groups_are_of(b, want);
     ir_block_free(b);
 }
 
@@ -61,6 +66,57 @@ Test(group, span_and_displacements)
     cr_assert_eq(op->a, G0);
     cr_assert_eq(op->disp, -8);
     cr_assert_eq(op->c, b->ops[2].e);
+    ir_block_free(b);
+}
+
+/* Where all of it begins in a register, the leader looks that up, */
+Test(group, leader_from_where_the_group_begins)
+{
+    struct ir_block *b = fresh();
+    const struct ir_op *op;
+
+    access(b, false, G0, 16, G1);
+    access(b, false, G0, 0, G2);
+    access(b, false, G0, 24, G3);
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_group(b);
+    op = &b->ops[2];
+    cr_assert_eq(op->a, G0);
+    cr_assert_eq(op->disp, 16);
+    cr_assert_eq(op->span_lo, 0);
+    cr_assert_eq(op->span_hi, 32);
+    cr_assert_null(ir_verify(b), "%s", ir_verify(b));
+    ir_block_free(b);
+}
+
+/* but not when that is farther than the slow path can tell. */
+Test(group, leader_too_far_from_where_the_group_begins)
+{
+    struct ir_block *b = fresh();
+
+    access(b, false, G0, LEAD_MAX_DISP + 1, G1);
+    access(b, false, G0, 0, G2);
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_group(b);
+    cr_assert_neq(b->ops[2].a, G0);
+    cr_assert_eq(b->ops[2].disp, 0);
+    cr_assert_eq(b->ops[2].span_lo, -LEAD_MAX_DISP - 1);
+    ir_block_free(b);
+}
+
+/* g0 = g0->next: what is loaded beside it before comes second, what is loaded behind it is of another group. */
+Test(group, loads_beside_the_next_pointer)
+{
+    struct ir_block *b = fresh();
+    unsigned at[5];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+        access(b, false, G0, i == 2 ? 0 : 8, i == 2 ? G0 : (ir_val)(G1 + i));
+        at[i] = b->n_ops - 1;
+    }
+    groups_are_of(b, "LUULU");
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        cr_assert_eq(b->ops[at[i]].gives_way, i < 2, "%u", i);
     ir_block_free(b);
 }
 
