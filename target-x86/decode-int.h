@@ -224,9 +224,10 @@ struct x86_insn {
     uint16_t imm2;         /* far selector; ENTER level; second imm8 */
 };
 
+#define X86_DECODE_ROOM 48u     /* 15 bytes of prefixes, and all that could follow them */
 /**
  * x86_decode_with() - decode one instruction
- * @bytes, @len: code; at most 15 are looked at
+ * @bytes, @len: code; at most 15 are looked at. It is faster with X86_DECODE_ROOM or more
  * @bits: code segment size 16, 32 or 64
  * @m: features decide which rows exist; NULL: all of them
  *

@@ -2,41 +2,31 @@
  * decode.c - bytes of guest code to struct x86_insn, by table
  *
  * prefixes -> REX/VEX/EVEX -> opcode map -> modrm, sib, displacement -> row ->
- * immediates. Reads only the bytes it is given, allocates nothing.
+ * immediates. Nothing asks whether there are bytes left but the loop over prefixes: at most X86_DECODE_ROOM
+ * are read, and whoever has fewer gets a copy with room behind it. At the end it shows whether too many were taken.
  */
 #include "target-x86/decode-int.h"
 #include "target-x86/insn-table.h"
 
+/* Whatever takes it is PART of decode(), so that it lives in registers: a byte stored through `in` could change it otherwise, as
+ * far as C knows. */
+#define PART static inline __attribute__((always_inline))
 struct dec {
-    const uint8_t *p, *start, *end;
+    const uint8_t *p, *end;
     struct x86_insn *in;
     const struct x86_model *m;
     uint32_t cond;         /* low attribute bits that describe the instruction */
-    bool short_;           /* ran past the end */
 };
 
-static uint8_t get8(struct dec *d)
-{
-    if (unlikely(d->p >= d->end)) {
-        d->short_ = true;
-        return 0;
-    }
-    return *d->p++;
-}
+PART uint8_t get8(struct dec *d) { return *d->p++; }
 
 /* @n bytes, zero-extended */
-static uint64_t get_n(struct dec *d, unsigned n)
+PART uint64_t get_n(struct dec *d, unsigned n)
 {
-    uint64_t v = 0;
+    uint64_t v = ldl64(d->p);
 
-    if (unlikely((unsigned)(d->end - d->p) < n)) {
-        d->short_ = true;
-        d->p = d->end;
-        return 0;
-    }
-    memcpy(&v, d->p, n);
     d->p += n;
-    return v;
+    return n < 8 ? v & size_mask(n) : v;
 }
 
 /* ---- prefixes --------------------------------------------------------------- */
@@ -78,33 +68,34 @@ static void take_prefix(struct x86_insn *in, unsigned pb)
 }
 
 /* prefixes and REX; returns the byte after them */
-static uint8_t get_prefixes(struct dec *d)
+PART uint8_t get_prefixes(struct dec *d)
 {
     struct x86_insn *in = d->in;
+    uint8_t c;
 
-    for (;;) {
-        uint8_t c = get8(d);
-        unsigned pb = prefix_byte[c];
-        if (pb) {
+    while (d->p < d->end) {
+        c = get8(d);
+        if (unlikely(prefix_byte[c])) {
             in->rex = 0;           /* a REX counts only right before the opcode */
-            take_prefix(in, pb);
+            take_prefix(in, prefix_byte[c]);
         } else if (in->bits == 64 && (c & 0xf0) == 0x40) {
             in->rex = c;
         } else {
             return c;
         }
-        if (d->short_)
-            return 0;
     }
+    d->p++;                        /* too short */
+    return 0;
 }
 
-static void set_sizes(struct x86_insn *in)
+static inline void set_sizes(struct x86_insn *in)
 {
     bool op66 = in->prefixes & PFX_OPSIZE, ad67 = in->prefixes & PFX_ADSIZE;
+    unsigned w = in->rex >> 3 & 1;
 
-    in->w = in->rex >> 3 & 1;
+    in->w = (uint8_t)w;
     if (in->bits == 64) {
-        in->opsize = in->w ? 8 : op66 ? 2 : 4;
+        in->opsize = w ? 8 : op66 ? 2 : 4;
         in->addrsize = ad67 ? 4 : 8;
     } else {
         bool big = in->bits == 32;
@@ -116,7 +107,7 @@ static void set_sizes(struct x86_insn *in)
 /* ---- opcode maps ---------------------------------------------------------------- */
 
 /* after C4 or C5; returns false for an encoding that is always #UD */
-static bool get_vex(struct dec *d, uint8_t first)
+PART bool get_vex(struct dec *d, uint8_t first)
 {
     struct x86_insn *in = d->in;
     uint8_t v = get8(d), rxb, map = MAP_0F;
@@ -150,7 +141,7 @@ static bool get_vex(struct dec *d, uint8_t first)
 }
 
 /* after 62; returns false for an encoding that is always #UD */
-static bool get_evex(struct dec *d)
+PART bool get_evex(struct dec *d)
 {
     struct x86_insn *in = d->in;
     bool bad = in->rex || (in->prefixes & (PFX_LOCK | PFX_REP | PFX_REPNE | PFX_OPSIZE));
@@ -175,7 +166,7 @@ static bool get_evex(struct dec *d)
     return !bad && !(p0 & 8) && (p1 & 4) && in->map >= MAP_0F && in->map <= MAP_0F3A;
 }
 
-static void get_legacy_map(struct dec *d, uint8_t c)
+PART void get_legacy_map(struct dec *d, uint8_t c)
 {
     struct x86_insn *in = d->in;
 
@@ -189,13 +180,14 @@ static void get_legacy_map(struct dec *d, uint8_t c)
         }
     }
     in->opcode = c;
-    in->pp = in->prefixes & PFX_REPNE ? 3 : in->prefixes & PFX_REP ? 2 :
-             in->prefixes & PFX_OPSIZE ? 1 : 0;
+    if (in->prefixes)
+        in->pp = in->prefixes & PFX_REPNE ? 3 : in->prefixes & PFX_REP ? 2 :
+                 in->prefixes & PFX_OPSIZE ? 1 : 0;
 }
 
 /* ---- modrm ------------------------------------------------------------------------ */
 
-static void modrm16(struct dec *d, unsigned mod, unsigned rm)
+PART void modrm16(struct dec *d, unsigned mod, unsigned rm)
 {
     static const uint8_t base[8] = { R_BX, R_BX, R_BP, R_BP, R_SI, R_DI, R_BP, R_BX };
     static const uint8_t index[8] = { R_SI, R_DI, R_SI, R_DI, REGNO_NONE, REGNO_NONE,
@@ -215,7 +207,7 @@ static void modrm16(struct dec *d, unsigned mod, unsigned rm)
     in->seg = in->base == R_BP ? S_SS : S_DS;
 }
 
-static void get_sib(struct dec *d, unsigned mod, unsigned *disp_bytes)
+PART void get_sib(struct dec *d, unsigned mod, unsigned *disp_bytes)
 {
     struct x86_insn *in = d->in;
     uint8_t sib = get8(d);
@@ -232,7 +224,7 @@ static void get_sib(struct dec *d, unsigned mod, unsigned *disp_bytes)
     }
 }
 
-static void modrm32(struct dec *d, unsigned mod, unsigned rm)
+PART void modrm32(struct dec *d, unsigned mod, unsigned rm)
 {
     struct x86_insn *in = d->in;
     unsigned disp_bytes = mod == 1 ? 1 : mod == 2 ? 4 : 0;
@@ -253,26 +245,31 @@ static void modrm32(struct dec *d, unsigned mod, unsigned rm)
     in->seg = in->base == R_SP || in->base == R_BP ? S_SS : S_DS;
 }
 
-static void get_modrm(struct dec *d)
+/* what ModRM says of itself: reg, rm, and mod as if there were a memory operand */
+#define COND(n) ((1u << AB_X0) << ((n) >> 3 & 7) | (1u << AB_RM0) << ((n) & 7) | 1u << ((n) < 0xc0 ? AB_MEM : AB_REG))
+#define COND4(n) COND(n), COND((n) + 1), COND((n) + 2), COND((n) + 3)
+#define COND16(n) COND4(n), COND4((n) + 4), COND4((n) + 8), COND4((n) + 12)
+#define COND64(n) COND16(n), COND16((n) + 16), COND16((n) + 32), COND16((n) + 48)
+static const uint32_t modrm_cond[256] = { COND64(0), COND64(64), COND64(128), COND64(192) };
+
+PART void get_modrm(struct dec *d)
 {
     struct x86_insn *in = d->in;
     uint8_t c = get8(d);
-    unsigned mod = c >> 6, rm = c & 7;
+    unsigned mod = c >> 6, rm = c & 7, rex = in->rex;
 
     in->has_modrm = true;
     in->modrm = c;
-    in->reg = (c >> 3 & 7) | (in->rex & 4) << 1;
-    in->rm = rm | (in->rex & 1) << 3;
-    d->cond |= (1u << AB_X0) << (c >> 3 & 7) | (1u << AB_RM0) << rm;
-    /* MOV to and from CR and DR take any mod for a register */
-    if (mod == 3 || (in->map == MAP_0F && (in->opcode & 0xfc) == 0x20)) {
-        d->cond |= 1u << AB_REG;
+    in->reg = (uint8_t)((c >> 3 & 7) | (rex & 4) << 1);
+    in->rm = (uint8_t)(rm | (rex & 1) << 3);
+    d->cond |= modrm_cond[c];
+    if (mod == 3)
+        return;
+    if (in->map == MAP_0F && (in->opcode & 0xfc) == 0x20) {      /* MOV to and from CR and DR: a register whatever mod says */
+        d->cond ^= 1u << AB_MEM | 1u << AB_REG;
         return;
     }
-    d->cond |= 1u << AB_MEM;
     in->mem = true;
-    in->disp = 0;
-    in->scale = 0;
     if (in->addrsize == 2)
         modrm16(d, mod, rm);
     else
@@ -284,7 +281,7 @@ static void get_modrm(struct dec *d)
 }
 
 /* EVEX: the register numbers' high bits, what b means, and with it the length */
-static void set_evex_form(struct dec *d)
+PART void set_evex_form(struct dec *d)
 {
     struct x86_insn *in = d->in;
 
@@ -303,18 +300,18 @@ static void set_evex_form(struct dec *d)
 
 /* ---- rows ---------------------------------------------------------------------------- */
 
-static bool model_has(const struct dec *d, unsigned ft)
+static inline bool model_has(const struct x86_model *m, unsigned ft)
 {
-    return !d->m || (d->m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1);
+    return !m || (m->feat[x86_ft_bits[ft].word] >> x86_ft_bits[ft].bit & 1);
 }
 
-static bool has_feature(const struct dec *d, const struct x86_row *r)
+static inline bool has_feature(const struct x86_insn *in, const struct x86_model *m, const struct x86_row *r)
 {
     unsigned ft = r->attr >> AB_FT_SHIFT;
 
-    if (unlikely(r->vl) && d->in->l < 2 && !model_has(d, FT_AVX512VL))
+    if (unlikely(r->vl) && in->l < 2 && !model_has(m, FT_AVX512VL))
         return false;
-    return likely(!ft) || model_has(d, ft);
+    return likely(!ft) || model_has(m, ft);
 }
 
 /* Do the prefix's fields fit the registers that @r names? Opmasks are k0..k7: other
@@ -350,11 +347,9 @@ static bool evex_ok(const struct x86_insn *in, const struct x86_row *r)
     return r->vvvv ? in->bits == 64 || in->vvvv < 8 : !in->vvvv;
 }
 
-static bool fits(const struct dec *d, const struct x86_row *r)
+static inline bool fits(const struct x86_insn *in, const struct x86_model *m, uint32_t cond, const struct x86_row *r)
 {
-    const struct x86_insn *in = d->in;
-
-    if ((d->cond & r->forbid) || !has_feature(d, r))
+    if ((cond & r->forbid) || !has_feature(in, m, r))
         return false;
     if (likely(in->enc == ENC_LEGACY))
         return true;
@@ -362,45 +357,49 @@ static bool fits(const struct dec *d, const struct x86_row *r)
 }
 
 /* walk the rows of @op backwards from row number @i */
-static const struct x86_row *find_in(const struct dec *d, unsigned i, unsigned op)
+static const struct x86_row *find_in(const struct x86_insn *in, const struct x86_model *m, uint32_t cond, unsigned i, unsigned op)
 {
     for (; i; i--) {
         const struct x86_row *r = &x86_rows[i];
         if (op - r->op > r->span)
             break;
-        if (fits(d, r))
+        if (fits(in, m, cond, r))
             return r;
     }
     return &x86_rows[0];
 }
 
-static const struct x86_row *find_row(const struct dec *d, unsigned op)
+static const struct x86_row *find_row(const struct x86_insn *in, const struct x86_model *m, uint32_t cond, unsigned op)
 {
     const struct x86_row *r = &x86_rows[0];
 
     if (x86_last_int_row[op])
-        r = find_in(d, x86_last_int_row[op], op);
+        r = find_in(in, m, cond, x86_last_int_row[op], op);
     if (r == &x86_rows[0] && x86_last_simd_row[op])
-        r = find_in(d, x86_last_simd_row[op], op);
+        r = find_in(in, m, cond, x86_last_simd_row[op], op);
     if (r == &x86_rows[0] && x86_last_evex_row[op])
-        r = find_in(d, x86_last_evex_row[op], op);
+        r = find_in(in, m, cond, x86_last_evex_row[op], op);
     return r;
 }
 
-static void set_conditions(struct dec *d)
+PART void set_conditions(struct dec *d)
 {
-    struct x86_insn *in = d->in;
+    const struct x86_insn *in = d->in;
 
-    d->cond = 1u << (AB_PNP + in->pp);
-    d->cond |= 1u << (in->bits == 64 ? AB_ONLY64 : AB_NO64);
-    d->cond |= 1u << (AB_W0 + in->w);
+    d->cond = in->bits == 64 ? 1u << AB_ONLY64 : 1u << AB_NO64;
+    d->cond |= in->w ? 1u << AB_W1 : 1u << AB_W0;
+    if (likely(!in->enc && !in->prefixes)) {
+        d->cond |= 1u << AB_PNP | 1u << AB_L0;
+        return;
+    }
+    d->cond |= (1u << AB_PNP) << in->pp;
     if (in->enc != ENC_EVEX)
-        d->cond |= 1u << (AB_L0 + in->l);
+        d->cond |= (1u << AB_L0) << in->l;
 }
 
 /* ---- immediates ------------------------------------------------------------------------ */
 
-static void get_imm(struct dec *d, const struct x86_row *r)
+PART void get_imm(struct dec *d, const struct x86_row *r)
 {
     struct x86_insn *in = d->in;
     unsigned n;
@@ -431,9 +430,9 @@ static void get_imm(struct dec *d, const struct x86_row *r)
         in->imm2 = get8(d);
 }
 
-static void row_sizes(struct x86_insn *in, const struct x86_row *r)
+static inline void row_sizes(struct x86_insn *in, const struct x86_row *r)
 {
-    if (in->bits != 64 || !(r->attr & (A_(D64) | A_(F64))))
+    if (!(r->attr & (A_(D64) | A_(F64))) || in->bits != 64)
         return;
     if (ROW_HAS(r, F64) || !(in->prefixes & PFX_OPSIZE) || in->w)
         in->opsize = 8;
@@ -451,35 +450,46 @@ static void set_evex_mem(struct x86_insn *in)
                                                                            : insn_mem_bytes(in));
 }
 
+/* The row that is tried first. */
+static inline unsigned first_row(unsigned op)
+{
+    unsigned i = x86_last_int_row[op];
+
+    if (unlikely(!i))
+        i = x86_last_simd_row[op];
+    return likely(i) ? i : x86_last_evex_row[op];
+}
+
 /* opcode bytes are known; the rest by the table. False: no such instruction */
-static bool get_rest(struct dec *d)
+PART bool get_rest(struct dec *d)
 {
     struct x86_insn *in = d->in;
-    unsigned enc = in->enc == ENC_EVEX ? MAP_EVEX : in->enc == ENC_VEX ? MAP_VEX : 0;
-    unsigned op = (in->map | enc) << 8 | in->opcode;
-    unsigned any = x86_last_int_row[op] ? x86_last_int_row[op]
-                   : x86_last_simd_row[op] ? x86_last_simd_row[op] : x86_last_evex_row[op];
+    unsigned op = (in->map | in->enc * MAP_VEX) << 8 | in->opcode;
+    const struct x86_row *r = &x86_rows[first_row(op)];
 
+    _Static_assert(ENC_VEX * MAP_VEX == MAP_VEX && ENC_EVEX * MAP_VEX == MAP_EVEX, "maps by encoding");
     set_conditions(d);
-    if (x86_rows[any].modrm)
+    if (r->modrm)
         get_modrm(d);
     if (in->enc == ENC_EVEX)
         set_evex_form(d);
-    in->row = find_row(d, op);
-    if (in->row == &x86_rows[0])
+    if (unlikely(!fits(in, d->m, d->cond, r)))
+        r = find_row(in, d->m, d->cond, op);
+    in->row = r;
+    if (unlikely(r == &x86_rows[0]))
         return false;
-    row_sizes(in, in->row);
-    if (in->mem && in->index == 4 && !ROW_HAS(in->row, VSIB))
+    row_sizes(in, r);
+    if (in->mem && in->index == 4 && !ROW_HAS(r, VSIB))
         in->index = REGNO_NONE;
     if (in->enc == ENC_EVEX && in->mem)
         set_evex_mem(in);
-    if (in->row->imm)
-        get_imm(d, in->row);
+    if (r->imm)
+        get_imm(d, r);
     return true;
 }
 
 /* C4, C5: VEX in 64-bit code, else only when the next byte looks like mod 3 */
-static bool is_vex(const struct dec *d, uint8_t c)
+PART bool is_vex(const struct dec *d, uint8_t c)
 {
     if (c != 0xc4 && c != 0xc5)
         return false;
@@ -487,21 +497,21 @@ static bool is_vex(const struct dec *d, uint8_t c)
 }
 
 /* 62: BOUND unless in 64-bit code or followed by what looks like mod 3 */
-static bool is_evex(const struct dec *d, uint8_t c)
+PART bool is_evex(const struct dec *d, uint8_t c)
 {
     return c == 0x62 && (d->in->bits == 64 || (d->p < d->end && *d->p >= 0xc0));
 }
 
-int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
-                    const struct x86_model *m, struct x86_insn *in)
+/* @bytes have X86_DECODE_ROOM behind them, of which @len are code. */
+static int decode(const uint8_t *bytes, unsigned len, unsigned bits, const struct x86_model *m, struct x86_insn *in)
 {
-    struct dec d = { .p = bytes, .start = bytes, .end = bytes + MIN(len, 15u), .in = in, .m = m };
+    struct dec d = { .p = bytes, .end = bytes + MIN(len, 15u), .in = in, .m = m };
     bool ok = true;
     uint8_t c;
 
     memset(in, 0, sizeof(*in));
     in->row = &x86_rows[0];
-    in->bits = bits;
+    in->bits = (uint8_t)bits;
     in->seg_ovr = REGNO_NONE;
     in->seg = S_DS;
     c = get_prefixes(&d);
@@ -512,16 +522,33 @@ int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
         ok = get_evex(&d);
     else
         get_legacy_map(&d, c);
-    if (ok && !d.short_)
+    if (ok && likely(d.p <= d.end))
         ok = get_rest(&d);
-    in->len = d.p - bytes;
-    if (d.short_) {
+    if (unlikely(d.p > d.end)) {
         in->err = len >= 15 ? DEC_LONG : DEC_SHORT;
-        return in->err == DEC_LONG ? 15 : 0;
+        in->len = in->err == DEC_LONG ? 15 : 0;
+        return in->len;
     }
+    in->len = (uint8_t)(d.p - bytes);
     if (!ok)
         in->err = DEC_UD;
     return in->len;
+}
+
+/* Likewise, without that room */
+static __attribute__((noinline)) int decode_copy(const uint8_t *bytes, unsigned len, unsigned bits, const struct x86_model *m,
+                                                 struct x86_insn *in)
+{
+    uint8_t copy[X86_DECODE_ROOM] = { 0 };
+
+    memcpy(copy, bytes, len);
+    return decode(copy, len, bits, m, in);
+}
+
+int x86_decode_with(const uint8_t *bytes, unsigned len, unsigned bits,
+                    const struct x86_model *m, struct x86_insn *in)
+{
+    return likely(len >= X86_DECODE_ROOM) ? decode(bytes, len, bits, m, in) : decode_copy(bytes, len, bits, m, in);
 }
 
 int x86_decode(const uint8_t *bytes, unsigned len, unsigned bits, struct x86_insn *out)

@@ -40,6 +40,8 @@ struct xlat {
     bool poll;                   /* the one before was: poll when this one is done */
     unsigned n_side;             /* conditional branches forward that the block goes on behind */
     bool one_way;                /* it may not: every block ends at its first branch */
+    bool breaks;                 /* a block may have to end before some instruction */
+    bool magic;                  /* XCHG BX, BX means something */
     const struct ir_vec *masked; /* the memory operand has an opmask, this instruction's; or NULL */
     bool unchecked;              /* the helper that gets the address checks limits itself */
     unsigned n_slow;

@@ -238,15 +238,21 @@ static bool is_magic(const struct xlat *x)
 {
     const struct x86_insn *in = x->in;
 
-    return x->cpu->bus && x->cpu->bus->magic && !in->map && in->opcode == 0x87 && in->modrm == 0xdb
+    return x->magic && !in->map && in->opcode == 0x87 && in->modrm == 0xdb
            && in->opsize == 2 && !in->rex && in->enc == ENC_LEGACY && !in->err;
 }
 
-static void translate_insn(struct xlat *x)
+/* Is the instruction one that all those checks say yes to without being asked? */
+static inline bool needs_no_check(const struct xlat *x)
+{
+    return !(x->in->err | (x->in->prefixes & PFX_LOCK)) && !(x->in->row->attr & (A_(PMODE) | A_(CPL0))) && x->k->flat
+           && !x->magic && !(x->mode & MODE_DR);
+}
+
+static void check_and_translate(struct xlat *x)
 {
     const struct x86_row *r = x->in->row;
 
-    ir_insn(x->b, x->pcoff, x->in->len);
     if (x->mode & MODE_DR) {
         ir_val pc = x->k->flat ? xt_pc(x, x->pcoff) : xt_imm(x, x->k->lin);
         xt_call(x, h_dr_check, IR_NONE, pc, IR_IMM, IR_NONE)->imm = 1 << 9;
@@ -262,7 +268,16 @@ static void translate_insn(struct xlat *x)
         xt_exit(x, x->next_off);
     } else
         r->tr(x);
-    if (!x->ended && (ROW_HAS(r, ENDS_BLOCK) || x->want_exit))
+}
+
+static inline void translate_insn(struct xlat *x)
+{
+    ir_insn(x->b, x->pcoff, x->in->len);
+    if (likely(needs_no_check(x)))
+        x->row->tr(x);
+    else
+        check_and_translate(x);
+    if (!x->ended && (ROW_HAS(x->row, ENDS_BLOCK) || x->want_exit))
         exit_next(x);
 }
 
@@ -296,7 +311,7 @@ struct fetcher {
 };
 
 /* make @need bytes available, if the first page has them */
-static void fetch_more(struct fetcher *f, unsigned need)
+static __attribute__((noinline)) void fetch_more(struct fetcher *f, unsigned need)
 {
     unsigned want = MIN(MAX(need - f->have, FETCH_CHUNK), f->page_left - f->have), got;
 
@@ -326,9 +341,10 @@ static unsigned code_bits(uint32_t mode)
 }
 
 /* decode at @pos; false: the bytes end in mid-instruction */
-static bool decode_at(struct fetcher *f, const struct xlat *x, unsigned pos, struct x86_insn *in)
+static inline bool decode_at(struct fetcher *f, const struct xlat *x, unsigned pos, struct x86_insn *in)
 {
-    fetch_more(f, pos + MAX_INSN);
+    if (unlikely(pos + X86_DECODE_ROOM > f->have))
+        fetch_more(f, pos + X86_DECODE_ROOM);
     x86_decode_with(f->buf + pos, f->have - pos, x->bits, x->cpu->model, in);
     return in->err != DEC_SHORT;
 }
@@ -352,6 +368,8 @@ static void xlat_init(struct xlat *x, struct tcg_cpu *tc, struct ir_block *b, co
     x->bits = code_bits(k->mode);
     x->ended = x->want_exit = x->sti = x->poll = false;
     x->solo = k->mode & (MODE_TF | MODE_DR | MODE_SHADOW);
+    x->magic = x->cpu->bus && x->cpu->bus->magic;
+    x->breaks = tcg_may_break(tc->tcg);
     x->n_slow = x->n_side = 0;
     x->masked = NULL;
     x->unchecked = false;
@@ -359,18 +377,24 @@ static void xlat_init(struct xlat *x, struct tcg_cpu *tc, struct ir_block *b, co
     x->pcoff = x->next_off = k->lin & 0xfff;
 }
 
+/* The instruction at @pos does not end in the bytes at hand: the block's first goes on in the next page. */
+static __attribute__((noinline)) bool decode_across(struct fetcher *f, struct xlat *x, unsigned pos, struct x86_insn *in)
+{
+    if (pos || !fetch_across(f, x->k))
+        return false;
+    if (decode_at(f, x, pos, in))
+        return true;
+    if (!fetch_across(f, x->k))            /* a fault in the second page */
+        return false;
+    decode_at(f, x, pos, in);
+    return true;
+}
+
 /* one instruction at @pos; returns its length, 0 when it does not fit the block */
 static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct x86_insn *in)
 {
-    if (!decode_at(f, x, pos, in)) {
-        if (pos || !fetch_across(f, x->k))
-            return 0;
-        if (!decode_at(f, x, pos, in)) {   /* a fault in the second page */
-            if (!fetch_across(f, x->k))
-                return 0;
-            decode_at(f, x, pos, in);
-        }
-    }
+    if (unlikely(!decode_at(f, x, pos, in)) && !decode_across(f, x, pos, in))
+        return 0;
     x->in = in;
     x->row = in->row;
     if (log_on(LOG_INSN_ROWS))
@@ -385,6 +409,15 @@ static unsigned one_insn(struct xlat *x, struct fetcher *f, unsigned pos, struct
     else if (x->poll && !x->ended)
         xt_poll(x);
     return in->len;
+}
+
+/* Must the block end before what is at @pos, which somebody wants to be a block's first instruction? */
+static bool breaks_at(const struct xlat *x, const struct fetcher *f, unsigned pos)
+{
+    const struct tcg *t = x->cpu->tcg.tcg;
+
+    return tcg_break_offset(t, (x->k->lin & 0xfff) + pos)
+           || (tcg_ends_before_pushf(t) && f->have > pos && f->buf[pos] == OP_PUSHF);
 }
 
 unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_key *k,
@@ -414,8 +447,7 @@ unsigned x86_translate(struct tcg_cpu *tc, struct ir_block *b, const struct tb_k
         pos += len;
         n++;
     } while (!x.ended && n < max_insns && pos < f.page_left && room_left(&x)
-             && !tcg_break_offset(tc->tcg, (k->lin & 0xfff) + pos)
-             && !(tcg_ends_before_pushf(tc->tcg) && f.have > pos && f.buf[pos] == OP_PUSHF));
+             && !(x.breaks && breaks_at(&x, &f, pos)));
     if (!n)
         return 0;
     if (x.sti)

@@ -22,10 +22,10 @@ static void compact(struct ir_block *b)
 /* ---- flags ---------------------------------------------------------------- */
 
 /* F bits live behind @op, a label, a jump or a way out, when @live are behind it in order */
-static uint8_t live_behind(const struct ir_op *op, uint8_t live, const uint8_t *at_label)
+static uint8_t live_behind(const struct ir_op *op, uint8_t live, uint8_t *at_label)
 {
     if (op->opc == IR_LABEL)
-        return live;
+        return at_label[op->imm] = live;
     if (op->opc == IR_BR)
         return at_label[op->label];
     return ir_is_branch(op) ? live | at_label[op->label] : IRF_ALL;
@@ -46,7 +46,7 @@ void ir_dead_flags(struct ir_block *b, bool prune)
 
     memset(at_label, IRF_ALL, b->n_labels);    /* what a backward branch finds */
     for (struct ir_op *op = b->ops + b->n_ops; op-- > b->ops;) {
-        unsigned attr = ir_op_info(op->opc)->attr;
+        unsigned attr = ir_op_attr(op);
 
         op->rf = 0;
         op->lf = live;
@@ -54,23 +54,19 @@ void ir_dead_flags(struct ir_block *b, bool prune)
             continue;
         if (attr & IRA_STOP)
             op->lf = live = live_behind(op, live, at_label);
-        if (prune && op->opc != IR_CALL) {
+        if (prune && op->opc != IR_CALL)
             op->wf &= live;
-            if ((attr & IRA_IDLE) && !op->wf) {
-                op->opc = IR_GONE;
-                removed = true;
-                continue;
-            }
+        if (prune && (attr & IRA_IDLE) && !op->wf) {
+            op->opc = IR_GONE;
+            removed = true;
+            continue;
         }
-        if (attr & IRA_FLAGS)
-            op->rf = ir_op_reads_flags(b, op);
         if (op->wf)
             live &= ~ir_op_kills_flags(b, op);
-        live |= op->rf;
+        if (attr & IRA_FLAGS)
+            live |= op->rf = ir_op_reads_flags(b, op);
         if (ir_op_can_fault(op))
             live = IRF_ALL;
-        if (op->opc == IR_LABEL)
-            at_label[op->imm] = live;
     }
     if (removed)
         compact(b);
@@ -97,13 +93,9 @@ static bool result_needed(const struct lives *s, ir_val v)
 
 static bool is_removable(const struct lives *s, const struct ir_op *op)
 {
-    if (op->opc == IR_CALL) {
-        if (op->callf != IRCALL_PURE && op->callf != (IRCALL_PURE | IRCALL_NOVEC))
-            return false;
-    } else if (ir_op_info(op->opc)->attr & IRA_SIDE) {
+    if (op->wf || ((ir_op_attr(op) & IRA_SIDE) && (op->opc != IR_CALL || (op->callf & ~IRCALL_NOVEC) != IRCALL_PURE)))
         return false;
-    }
-    return !op->wf && !result_needed(s, op->d) && !result_needed(s, op->e);
+    return !result_needed(s, op->d) && !result_needed(s, op->e);
 }
 
 /*
@@ -125,28 +117,26 @@ static void enter_loop(struct lives *s, unsigned i)
     }
 }
 
-/* an input that is also a result goes on living as the result */
-static void mark_lives(const struct lives *s, struct ir_op *op)
+/*
+ * Fills op->last and notes what @op reads and writes. An input that is also a result goes on living as the result: for as
+ * long as inputs are looked at, results live. A global that is written whole is overwritten, unless somebody looks at it here.
+ */
+static void note_values(struct lives *s, struct ir_op *op)
 {
-    bool a = !s->later[op->a] & (op->a != op->d) & (op->a != op->e);
-    bool b = !s->later[op->b] & (op->b != op->d) & (op->b != op->e);
-    bool c = !s->later[op->c] & (op->c != op->d) & (op->c != op->e);
-
-    op->last = (uint8_t)((s->later[op->d] | s->later[op->e] << 1 | a << 2 | b << 3 | c << 4) ^ 3);
-}
-
-/* a global that is written whole is overwritten, unless somebody looks at it here */
-static void note_values(struct lives *s, const struct ir_op *op)
-{
+    bool *later = s->later, d = later[op->d], e = later[op->e];
     uint32_t read = ir_global_bit(op->a) | ir_global_bit(op->b) | ir_global_bit(op->c);
     uint32_t written = s->overwritten | ir_global_bit(op->d) | ir_global_bit(op->e);
 
+    later[op->d] = later[op->e] = true;
+    op->last = (uint8_t)((d | e << 1 | later[op->a] << 2 | later[op->b] << 3 | later[op->c] << 4) ^ 31);
+    later[op->d] = d;
+    later[op->e] = e;
     if (ir_keeps_d(op))
-        read |= ir_global_bit(op->d), s->later[op->d] = true;
+        read |= ir_global_bit(op->d), later[op->d] = true;
     if (ir_keeps_e(op))
-        read |= ir_global_bit(op->e), s->later[op->e] = true;
+        read |= ir_global_bit(op->e), later[op->e] = true;
     s->overwritten = ir_is_barrier(op) ? 0 : written & ~read;
-    s->later[op->a] = s->later[op->b] = s->later[op->c] = true;
+    later[op->a] = later[op->b] = later[op->c] = true;
 }
 
 /* The operation at @i copies into a global what the load before it, and nothing else, has made for it: then that
@@ -202,16 +192,17 @@ void ir_liveness(struct ir_block *b, bool prune)
             removed = true;
             continue;
         }
-        if (op->opc == IR_LABEL)
-            s.label_met[op->imm] = true;
-        else if ((ir_op_info(op->opc)->attr & IRA_STOP) && ir_is_branch(op) && !s.label_met[op->label])
-            enter_loop(&s, i);
+        if (ir_op_attr(op) & IRA_STOP) {
+            if (op->opc == IR_LABEL)
+                s.label_met[op->imm] = true;
+            else if (ir_is_branch(op) && !s.label_met[op->label])
+                enter_loop(&s, i);
+        }
         if (prune && (is_removable(&s, op) || load_directly(&s, b, i))) {
             op->opc = IR_GONE;
             removed = true;
             continue;
         }
-        mark_lives(&s, op);
         note_values(&s, op);
     }
     if (removed)

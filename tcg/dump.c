@@ -147,12 +147,12 @@ static void put_extra(struct line *l, const struct ir_block *b, const struct ir_
     default:
         break;
     }
-    if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp >= GRP_LEAD) {
+    if ((ir_op_attr(op) & IRA_MEM) && op->grp >= GRP_LEAD) {
         if (op->disp)
             put(l, " %+d", op->disp);
         put(l, " %+d..%+d: ", op->span_lo, op->span_hi);
         put_val(l, b, op, op->e);
-    } else if ((ir_op_info(op->opc)->attr & IRA_MEM) && op->grp == GRP_USE) {
+    } else if ((ir_op_attr(op) & IRA_MEM) && op->grp == GRP_USE) {
         put(l, " %+d in ", op->disp);
         put_val(l, b, op, op->c);
     }
@@ -167,7 +167,7 @@ static void put_name(struct line *l, const struct ir_op *op)
     put(l, "    %s", inf->name);
     if (op->opc == IR_RMW)
         put(l, ".%s", op->rmw < ARRAY_SIZE(rmw_names) ? rmw_names[op->rmw] : "?");
-    else if (inf->attr & IRA_CC)
+    else if (ir_op_attr(op) & IRA_CC)
         put(l, ".%s", op->opc == IR_BRCMP ? cmp_names[op->cc & 15] : cc_names[op->cc & 15]);
     if (op->size)
         put(l, ".%u", op->size);

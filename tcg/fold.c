@@ -15,8 +15,6 @@
 enum fact_kind { FACT_NONE, FACT_CONST, FACT_COPY, FACT_SUM };
 
 struct fact {
-    uint8_t kind;        /* enum fact_kind */
-    uint8_t bytes;       /* bits above this many bytes are 0; 8: not known */
     uint8_t size;        /* SUM: width of the addition, 4 or 8 */
     ir_val src;          /* COPY, SUM */
     uint16_t src_version;
@@ -25,8 +23,11 @@ struct fact {
 
 struct folder {
     struct ir_block *b;
+    ir_val n_globals;
     uint16_t version[IR_ALL_VALS];
-    struct fact facts[IR_ALL_VALS];  /* of what is no value: none */
+    uint8_t kind[IR_ALL_VALS];       /* enum fact_kind; NONE of what is no value */
+    uint8_t bytes[IR_ALL_VALS];      /* bits above this many bytes are 0; 8: not known */
+    struct fact facts[IR_ALL_VALS];  /* what kind says that there is */
 };
 
 static bool fits32(int64_t v)
@@ -36,55 +37,48 @@ static bool fits32(int64_t v)
 
 static bool is_global(const struct folder *f, ir_val v)
 {
-    return v < f->b->target->n_globals;
+    return v < f->n_globals;
 }
 
-/* what is known of @v, or NULL */
-static inline const struct fact *fact_of(const struct folder *f, ir_val v)
+/* Is @v known to be a copy, or a sum, of a value that is still the same? Then *@k says of which. */
+static inline bool is_fact(const struct folder *f, ir_val v, enum fact_kind kind, const struct fact **k)
 {
-    const struct fact *k = &f->facts[v];
-
-    if (likely(k->kind == FACT_NONE))
-        return NULL;
-    return k->kind != FACT_CONST && f->version[k->src] != k->src_version ? NULL : k;
+    *k = &f->facts[v];
+    return f->kind[v] == kind && f->version[(*k)->src] == (*k)->src_version;
 }
 
 static inline bool known(const struct folder *f, ir_val v, const struct ir_op *op, int64_t *c)
 {
-    const struct fact *k = &f->facts[v];
-
-    if (k->kind != FACT_CONST && v != IR_IMM)
+    if (f->kind[v] != FACT_CONST && v != IR_IMM)
         return false;
-    *c = v == IR_IMM ? op->imm : k->imm;
+    *c = v == IR_IMM ? op->imm : f->facts[v].imm;
     return true;
 }
 
 /* how many low bytes of @v may be other than 0 */
-static unsigned bytes_of(const struct folder *f, ir_val v) { return f->facts[v].bytes; }
+static unsigned bytes_of(const struct folder *f, ir_val v) { return f->bytes[v]; }
 
-static struct fact *learn(struct folder *f, ir_val v, enum fact_kind kind, unsigned bytes)
+static inline struct fact *learn(struct folder *f, ir_val v, enum fact_kind kind, unsigned bytes)
 {
-    struct fact *k = &f->facts[v];
-
-    k->kind = (uint8_t)kind;
-    k->bytes = (uint8_t)bytes;
-    return k;
+    f->kind[v] = (uint8_t)kind;
+    f->bytes[v] = (uint8_t)bytes;
+    return &f->facts[v];
 }
 
 /* Control may come from elsewhere. */
 static void forget_all(struct folder *f)
 {
-    for (unsigned v = 0; v < f->b->n_vals; v++)
-        learn(f, (ir_val)v, FACT_NONE, 8);
+    memset(f->kind, FACT_NONE, f->b->n_vals);
+    memset(f->bytes, 8, f->b->n_vals);
 }
 
 /* ---- inputs ------------------------------------------------------------------ */
 
 static ir_val copy_source(const struct folder *f, ir_val v)
 {
-    const struct fact *k = fact_of(f, v);
+    const struct fact *k;
 
-    return k && k->kind == FACT_COPY ? k->src : v;
+    return is_fact(f, v, FACT_COPY, &k) ? k->src : v;
 }
 
 /* rows whose b a host can take as a sign-extended 32-bit immediate */
@@ -125,13 +119,15 @@ static void constant_b(struct folder *f, struct ir_op *op)
 
 static void replace_inputs(struct folder *f, struct ir_op *op)
 {
+    if (!(f->kind[op->a] | f->kind[op->b] | f->kind[op->c]))
+        return;              /* nothing is known of any */
     op->a = copy_source(f, op->a);
     op->b = copy_source(f, op->b);
     op->c = copy_source(f, op->c);
-    if (f->facts[op->b].kind == FACT_CONST)
+    if (f->kind[op->b] == FACT_CONST)
         constant_b(f, op);
     /* where b is used for its own sake: the commutative swap brings constants there */
-    if (f->facts[op->a].kind == FACT_CONST && op->b < IR_IMM2 && op->opc >= IR_ADD && op->opc <= IR_XOR &&
+    if (f->kind[op->a] == FACT_CONST && op->b < IR_IMM2 && op->opc >= IR_ADD && op->opc <= IR_XOR &&
         op->opc != IR_SUB) {
         const struct fact *k = &f->facts[op->a];
         if (fits32((int64_t)sext((uint64_t)k->imm, op->size))) {
@@ -210,8 +206,7 @@ static void fold_lea(struct folder *f, struct ir_op *op)
         op->imm += c;
         op->a = IR_NONE;
     }
-    k = fact_of(f, op->a);
-    if (k && k->kind == FACT_SUM && k->size >= op->size && fits32(op->imm + k->imm)) {
+    if (is_fact(f, op->a, FACT_SUM, &k) && k->size >= op->size && fits32(op->imm + k->imm)) {
         op->a = k->src;
         op->imm += k->imm;
     }
@@ -223,7 +218,7 @@ static void try_fold_lea(struct folder *f, struct ir_op *op)
 {
     struct ir_op t;
 
-    if (f->facts[op->a].kind == FACT_NONE && f->facts[op->b].kind == FACT_NONE) {
+    if (!(f->kind[op->a] | f->kind[op->b])) {
         simplify_lea(op);
         return;
     }
@@ -344,25 +339,22 @@ static bool fold_op(struct folder *f, struct ir_op *op)
 
 /* ---- results ---------------------------------------------------------------------- */
 
-static unsigned result_bytes(const struct ir_op *op)
+enum { BYTES_OF_4 /* op->size if that is 4, else 8 */, BYTES_OF_SIZE = 16, BYTES_OF_SZ2 };
+static const uint8_t bytes_rules[IR_OPC_COUNT] = {
+    [IR_SETCC] = 1, [IR_EXTH] = 1, [IR_GETF] = 2, [IR_CRC32C] = 4,
+    [IR_VEC] = 8, [IR_CALL] = 8, [IR_CMPXCHG] = 8, [IR_DEPH] = 8,
+    [IR_BSF] = 8, [IR_BSR] = 8,   /* of 0: all of b */
+    [IR_ZEXT] = BYTES_OF_SIZE, [IR_LD] = BYTES_OF_SIZE, [IR_LDW] = BYTES_OF_SIZE, [IR_LDE] = BYTES_OF_SIZE,
+    [IR_LDS] = BYTES_OF_SZ2,
+};
+
+static inline unsigned result_bytes(const struct ir_op *op)
 {
-    switch (op->opc) {
-    case IR_SETCC: case IR_EXTH:
-        return 1;
-    case IR_GETF:
-        return 2;
-    case IR_ZEXT: case IR_LD: case IR_LDW: case IR_LDE:
-        return op->size;
-    case IR_LDS:
-        return op->sz2;
-    case IR_VEC: case IR_CALL: case IR_CMPXCHG: case IR_DEPH:
-    case IR_BSF: case IR_BSR:     /* of 0: all of b */
-        return 8;
-    case IR_CRC32C:
-        return 4;
-    default:
+    unsigned n = bytes_rules[op->opc];
+
+    if (n == BYTES_OF_4)
         return op->size == 4 ? 4 : 8;
-    }
+    return n == BYTES_OF_SIZE ? op->size : n == BYTES_OF_SZ2 ? op->sz2 : n;
 }
 
 static void learn_mov(struct folder *f, const struct ir_op *op, unsigned src_bytes)
@@ -383,7 +375,7 @@ static void learn_mov(struct folder *f, const struct ir_op *op, unsigned src_byt
         k = learn(f, op->b, FACT_COPY, MIN(src_bytes, op->size));
         k->src = op->d;
         k->src_version = f->version[op->d];
-        f->facts[op->d].bytes = MIN(src_bytes, op->size);
+        f->bytes[op->d] = MIN(src_bytes, op->size);
         return;
     }
     k = learn(f, op->d, FACT_COPY, MIN(src_bytes, op->size));
@@ -451,8 +443,8 @@ static void learn_results(struct folder *f, const struct ir_op *op)
 
 static void forget_globals(struct folder *f)
 {
-    for (unsigned g = 0; g < f->b->target->n_globals; g++)
-        forget(f, g, 8);
+    for (unsigned g = 0; g < f->n_globals; g++)
+        forget(f, (ir_val)g, 8);
 }
 
 /**
@@ -467,6 +459,7 @@ void ir_fold(struct ir_block *b)
     struct ir_op *to = b->ops;
 
     f.b = b;
+    f.n_globals = (ir_val)b->target->n_globals;
     memset(f.version, 0, b->n_vals * sizeof(f.version[0]));
     forget_all(&f);
     for (ir_val v = IR_MAX_VALS; v < IR_ALL_VALS; v++)

@@ -82,6 +82,7 @@ struct grouper {
     uint32_t small[N_SMALL]; /* identities of values below 256, the latest */
     uint32_t ids, clock;
     bool touched;            /* the instruction has had an access, or may have */
+    bool loop;               /* the block may jump to its own start: sites and small values are wanted */
 };
 
 static bool is_global(const struct ir_block *b, ir_val v) { return v < b->target->n_globals; }
@@ -284,7 +285,7 @@ static void place(struct grouper *s, struct ir_op *op)
         op->carry = CARRY_INSIDE;
     if (!s->touched)
         lead(s, op, bytes, write, align);
-    if (s->n_sites < N_SITES)
+    if (s->loop && s->n_sites < N_SITES)
         note_site(s, op, bytes, write, align);
 }
 
@@ -360,7 +361,7 @@ static void learn(struct grouper *s, const struct ir_op *op)
             break;
         }
     fresh(s, op->d);
-    if (op->d < IR_IMM2 && gives_small(op))
+    if (s->loop && op->d < IR_IMM2 && gives_small(op))
         s->small[s->n_small++ % N_SMALL] = s->sym[op->d].id;
     fresh(s, op->e);
 }
@@ -623,9 +624,10 @@ void ir_group(struct ir_block *b)
     s.clock = 0;
     s.n_sums = s.leaves = s.n_sites = s.n_small = 0;
     s.touched = false;
+    s.loop = end < b->n_ops;
     end_groups(&s);
     for (struct ir_op *op = b->ops, *stop = op + b->n_ops, *last = op + end; op < stop; op++) {
-        unsigned attr = ir_op_info(op->opc)->attr;
+        unsigned attr = ir_op_attr(op);
 
         if (op->opc == IR_INSN) {
             s.touched = false;

@@ -9,10 +9,8 @@
 /** ir_keeps_d() - the result replaces only part of d, so that d is an input too */
 static inline bool ir_keeps_d(const struct ir_op *op)
 {
-    unsigned attr = ir_op_info(op->opc)->attr;
-
     /* a one-byte product is written as two bytes: still partial */
-    return (attr & IRA_KEEPS) || ((attr & IRA_PART) && (op->size & 3));
+    return ir_op_attr(op) & (op->size & 3 ? IRA_KEEPS | IRA_PART : IRA_KEEPS);
 }
 
 /** ir_keeps_e() - likewise for the second result */
@@ -36,7 +34,7 @@ enum { IR_GONE = 0xff };      /* op->opc of an operation that ir_liveness() take
 /** ir_is_barrier() - everything the guest can look at must be in place around @op */
 static inline bool ir_is_barrier(const struct ir_op *op)
 {
-    return (ir_op_info(op->opc)->attr & IRA_STOP) || ir_op_can_fault(op);
+    return (ir_op_attr(op) & IRA_STOP) || ir_op_can_fault(op);
 }
 
 /* rows without a width that write d whole have size 0 or 8 */

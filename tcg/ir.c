@@ -33,7 +33,12 @@
      ((c) == IR_DEPH || (c) == IR_CMPXCHG ? IRA_KEEPS : 0) /* its d stays when the comparison succeeds */ | \
      (((o) & D) && !((at) & W) ? IRA_PART : 0) | (!(o) && !((at) & SIDE) ? IRA_IDLE : 0))
 const struct ir_info ir_infos[IR_OPC_COUNT] = {
-#define IROP(N, n, o, i, at) [IR_##N] = { n, o, i, (at) | MORE(IR_##N, o, at) },
+#define IROP(N, n, o, i, at) [IR_##N] = { n, o, i },
+#include "tcg/ops.def"
+#undef IROP
+};
+const uint16_t ir_attrs[IR_OPC_COUNT] = {
+#define IROP(N, n, o, i, at) [IR_##N] = (at) | MORE(IR_##N, o, at),
 #include "tcg/ops.def"
 #undef IROP
 };
@@ -321,7 +326,7 @@ static int shift_count(const struct ir_op *op)
 
 uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op)
 {
-    const struct ir_info *i = ir_op_info(op->opc);
+    unsigned attr = ir_op_attr(op);
 
     switch (op->opc) {
     case IR_ADCX:
@@ -339,9 +344,9 @@ uint8_t ir_op_reads_flags(const struct ir_block *b, const struct ir_op *op)
     default:
         break;
     }
-    if (i->attr & IRA_RF)
+    if (attr & IRA_RF)
         return ir_cc_flags(op->cc);
-    uint8_t f = i->attr & IRA_RFC ? IRF_C : 0;
+    uint8_t f = attr & IRA_RFC ? IRF_C : 0;
     if (is_shift(op) && op->wf && shift_count(op) < 0)
         f |= op->wf;      /* what it keeps when the count is 0 */
     return f;

@@ -17,6 +17,7 @@ struct copy {
 
 struct sinker {
     struct ir_block *b;
+    ir_val n_globals;
     uint32_t put_off;                    /* globals */
     int64_t off[IR_MAX_GLOBALS];         /* what is to be added */
     unsigned at[IR_MAX_GLOBALS];         /* the operation that did it last: room for the sum */
@@ -24,7 +25,7 @@ struct sinker {
     struct copy copy[IR_ALL_VALS];       /* of temps written so far; g: IR_NONE if none */
 };
 
-static bool is_global(const struct sinker *s, ir_val v) { return v < s->b->target->n_globals; }
+static bool is_global(const struct sinker *s, ir_val v) { return v < s->n_globals; }
 
 static bool is_put_off(const struct sinker *s, ir_val v) { return is_global(s, v) && (s->put_off >> v & 1); }
 
@@ -62,10 +63,9 @@ static void settle(struct sinker *s, ir_val v, unsigned i)
         sum.opc = IR_GONE;
     memmove(&ops[from], &ops[from + 1], (i - 1 - from) * sizeof(*ops));
     ops[i - 1] = sum;
-    for (ir_val o = 0; o < s->b->target->n_globals; o++)
-        if (is_put_off(s, o) && o != v && s->at[o] > from)
-            s->at[o]--;
     s->put_off &= ~(1u << v);
+    for (uint32_t left = s->put_off; left; left &= left - 1)
+        s->at[__builtin_ctz(left)] -= s->at[__builtin_ctz(left)] > from;
     s->version[v]++;
 }
 
@@ -81,7 +81,7 @@ static bool sum_fits(int64_t a, int64_t b) { return a == (int32_t)a && b == (int
 /* Can @op, which reads @v as operand a, add @off itself? Then it does. */
 static bool absorb(struct ir_op *op, ir_val v, int64_t off)
 {
-    if (op->a == v && op->b != v && (ir_op_info(op->opc)->attr & IRA_MEM) && op->grp == GRP_USE && sum_fits(op->disp, off)) {
+    if (op->a == v && op->b != v && (ir_op_attr(op) & IRA_MEM) && op->grp == GRP_USE && sum_fits(op->disp, off)) {
         op->disp += (int32_t)off;
         return true;
     }
@@ -192,6 +192,7 @@ void ir_sink(struct ir_block *b)
     int64_t k;
 
     s.b = b;
+    s.n_globals = (ir_val)b->target->n_globals;
     s.put_off = 0;
     memset(s.version, 0, sizeof(s.version));
     for (unsigned i = 0; i < b->n_ops; i++, op++) {

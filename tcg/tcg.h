@@ -263,11 +263,10 @@ void ir_brcmp(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, ir_val
 void ir_brcmpi(struct ir_block *b, enum ir_cc cc, unsigned size, ir_val a, int64_t imm, uint16_t label);
 void ir_insn(struct ir_block *b, int64_t pcoff, unsigned len);
 
-/** ir_op_info() - attributes of an opcode, from ops.def */
+/** ir_op_info() - what ops.def says of an opcode */
 struct ir_info {
     const char *name;
     uint8_t outs, ins;   /* IRO_* masks */
-    uint16_t attr;       /* IRA_* */
 };
 enum { IRO_D = 1, IRO_E = 2, IRO_A = 4, IRO_B = 8, IRO_C = 16 };
 enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 32, IRA_RFC = 64,
@@ -280,6 +279,9 @@ enum { IRA_W = 1, IRA_CC = 2, IRA_MEM = 4, IRA_SIDE = 8, IRA_END = 16, IRA_RF = 
        IRA_IDLE = 4096 };    /* without wf it does nothing */
 extern const struct ir_info ir_infos[IR_OPC_COUNT];
 static inline const struct ir_info *ir_op_info(enum ir_opc opc) { return &ir_infos[opc]; }
+/** ir_op_attr() - IRA_*: what passes ask of every operation, in a table of its own: a few lines of the host's cache */
+extern const uint16_t ir_attrs[IR_OPC_COUNT];
+static inline unsigned ir_op_attr(const struct ir_op *op) { return ir_attrs[op->opc]; }
 /** ir_cc_flags() - F bits that condition @cc reads */
 uint8_t ir_cc_flags(enum ir_cc cc);
 /** ir_op_reads_flags() - F bits @op reads for its result (not for faults) */
@@ -290,7 +292,7 @@ uint8_t ir_op_kills_flags(const struct ir_block *b, const struct ir_op *op);
 /** ir_op_can_fault() - may leave the block with a guest exception */
 static inline bool ir_op_can_fault(const struct ir_op *op)
 {
-    unsigned attr = ir_op_info(op->opc)->attr;
+    unsigned attr = ir_op_attr(op);
 
     /* what follows a leader finds its page; a vector instruction's numbers may still be a fault */
     if (attr & IRA_MEM)
@@ -776,6 +778,8 @@ void tcg_debug_set(struct tcg *t, const struct tcg_break *b, unsigned n_breaks,
 /** tcg_break_offset() - for translate(): a block must end before an instruction at
  *  offset @off in its page */
 bool tcg_break_offset(const struct tcg *t, unsigned off);
+/** tcg_may_break() - does that, or tcg_ends_before_pushf(), hold anywhere? */
+bool tcg_may_break(const struct tcg *t);
 /** tcg_debug_step() - from now on @cpu executes one instruction between two calls of
  *  service(), with cpu->stepped set; or no longer. It stands still, or calls. */
 static inline void tcg_debug_step(struct tcg_cpu *cpu, bool on)

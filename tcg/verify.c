@@ -120,7 +120,7 @@ static bool check_input(struct verifier *v, unsigned which, ir_val val)
 {
     const struct ir_info *inf = ir_op_info(v->op->opc);
 
-    if (!(inf->ins & which) && !(which == IRO_C && v->op->grp == GRP_USE && (inf->attr & IRA_MEM)))
+    if (!(inf->ins & which) && !(which == IRO_C && v->op->grp == GRP_USE && (ir_op_attr(v->op) & IRA_MEM)))
         return val == IR_NONE || bad(v, "input that the row does not have");
     if (val == IR_NONE)
         return (optional(v->op) & which) || bad(v, "input missing");
@@ -138,7 +138,7 @@ static bool check_output(struct verifier *v, unsigned which, ir_val val)
 {
     const struct ir_info *inf = ir_op_info(v->op->opc);
 
-    if (!(inf->outs & which) && !(which == IRO_E && v->op->grp >= GRP_LEAD && (inf->attr & IRA_MEM)))
+    if (!(inf->outs & which) && !(which == IRO_E && v->op->grp >= GRP_LEAD && (ir_op_attr(v->op) & IRA_MEM)))
         return val == IR_NONE || bad(v, "result that the row does not have");
     if (val == IR_NONE)
         return (optional(v->op) & which) || bad(v, "result missing");
@@ -225,11 +225,10 @@ static const char *check_loop(struct verifier *v)
 static bool check_fields(struct verifier *v)
 {
     const struct ir_op *op = v->op;
-    const struct ir_info *inf = ir_op_info(op->opc);
 
     if ((op->wf | op->rf | op->lf) & ~IRF_ALL)
         return bad(v, "unknown flag");
-    if ((inf->attr & IRA_CC) && op->cc > IRC_GT)
+    if ((ir_op_attr(op) & IRA_CC) && op->cc > IRC_GT)
         return bad(v, "no such condition");
     if (op->opc == IR_BRCMP && !cmp_cc_legal(op->cc))
         return bad(v, "condition does not compare");
@@ -255,7 +254,7 @@ static bool check_fields(struct verifier *v)
         if (!use_slot(v))
             return false;
     }
-    if ((inf->attr & IRA_MEM) && op->grp >= GRP_LEAD) {
+    if ((ir_op_attr(op) & IRA_MEM) && op->grp >= GRP_LEAD) {
         if (op->aux < TB_SIDE_LINK || op->aux >= TB_LINKS)
             return bad(v, "no such slot");
         if (!use_slot(v))
@@ -267,10 +266,9 @@ static bool check_fields(struct verifier *v)
 /* control must not run past the last operation, nor into one nobody reaches */
 static bool check_flow(struct verifier *v)
 {
-    const struct ir_info *inf = ir_op_info(v->op->opc);
     bool is_last = v->at + 1 == v->b->n_ops;
 
-    if (inf->attr & IRA_END)
+    if (ir_op_attr(v->op) & IRA_END)
         return is_last || v->op[1].opc == IR_LABEL || bad(v, "operation after the block's end");
     if (is_last && v->op->opc != IR_BR)
         return bad(v, "block does not end");

@@ -254,6 +254,8 @@ static struct gen *gen_new(const struct tcg_target *target)
 {
     struct gen *g = xzalloc(sizeof(*g));
 
+    g->n_globals = (ir_val)target->n_globals;
+    memset(g->pin, -1, sizeof(g->pin));
     for (unsigned i = 0; i < target->n_globals; i++)
         g->pin[i] = target->globals[i].pin < 0 ? -1 : pin_reg[target->globals[i].pin];
     return g;

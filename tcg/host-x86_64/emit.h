@@ -236,11 +236,14 @@ static inline void mov_store(struct code *c, struct opn m, int s) { ins(c, 8, 0x
 /* Flag neutral. */
 static inline void mov_imm(struct code *c, int d, uint64_t v)
 {
+    uint8_t *p = c->p;
+
     if (v <= 0xffffffffu) {
         if (d >= 8)
-            e8(c, 0x41);
-        e8(c, 0xb8 | (d & 7));
-        e32(c, (uint32_t)v);
+            *p++ = 0x41;
+        *p = (uint8_t)(0xb8 | (d & 7));
+        stl32(p + 1, (uint32_t)v);
+        c->p = p + 5;
     } else if (fits32((int64_t)v)) {
         ins(c, 8, 0xc7, 0, o_reg(d));
         e32(c, (uint32_t)v);
@@ -306,11 +309,13 @@ static inline void patch32(uint8_t *at, const uint8_t *target)
 /* jumps: return where the rel32 is, to be patched */
 static inline uint8_t *jcc32(struct code *c, unsigned cc)
 {
-    e8(c, 0x0f);
-    e8(c, 0x80 | cc);
-    rel_note(c, c->p, REL_REL32);
-    e32(c, 0);
-    return c->p - 4;
+    uint8_t *p = c->p;
+
+    stl16(p, (uint16_t)(0x800f | cc << 8));
+    stl32(p + 2, 0);
+    c->p = p + 6;
+    rel_note(c, p + 2, REL_REL32);
+    return p + 2;
 }
 
 /** lea_rip() - @r = an address in the same part of the block; the rel32, as jcc32()'s */
@@ -324,29 +329,24 @@ static inline uint8_t *lea_rip(struct code *c, int r)
     return c->p - 4;
 }
 
-static inline uint8_t *jmp32(struct code *c)
+/* E8 CALL or E9 JMP to @target */
+static inline uint8_t *rel32_to(struct code *c, unsigned op, const uint8_t *target)
 {
-    e8(c, 0xe9);
-    rel_note(c, c->p, REL_REL32);
-    e32(c, 0);
-    return c->p - 4;
+    uint8_t *p = c->p;
+
+    *p = (uint8_t)op;
+    patch32(p + 1, target);
+    c->p = p + 5;
+    rel_note(c, p + 1, REL_REL32);
+    return p + 1;
 }
 
-static inline void jmp_to(struct code *c, const uint8_t *target)
-{
-    uint8_t *at = jmp32(c);
-    patch32(at, target);
-}
+static inline uint8_t *jmp32(struct code *c) { return rel32_to(c, 0xe9, c->p + 5); }
+static inline void jmp_to(struct code *c, const uint8_t *target) { rel32_to(c, 0xe9, target); }
 
 static inline void push(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x50 | (r & 7)); }
 static inline void pop(struct code *c, int r) { if (r >= 8) e8(c, 0x41); e8(c, 0x58 | (r & 7)); }
 
-static inline void call_to(struct code *c, const uint8_t *target)
-{
-    e8(c, 0xe8);
-    rel_note(c, c->p, REL_REL32);
-    e32(c, 0);
-    patch32(c->p - 4, target);
-}
+static inline void call_to(struct code *c, const uint8_t *target) { rel32_to(c, 0xe8, target); }
 
 #endif

@@ -14,6 +14,7 @@
  */
 #include "tcg/host-x86_64/gen-int.h"
 #include "tcg/interp-int.h"
+#include "tcg/ir-int.h"
 
 #define MAX_INSN 16          /* bytes */
 
@@ -107,7 +108,7 @@ bool recipe_pays(const struct gen *g, const struct ir_op *op)
     for (const struct ir_op *o = op + 1; o < end && o <= op + 24; o++) {
         if (o->opc == IR_BRCC || o->opc == IR_GOTO_TB)
             return true;
-        if (o->opc == IR_CALL || ir_op_info(o->opc)->attr & IRA_END)
+        if (o->opc == IR_CALL || ir_op_attr(o) & IRA_END)
             return false;
         lost |= ir_op_can_fault(o) && o->grp != GRP_USE;
         if (o->wf)
@@ -173,6 +174,13 @@ static bool second_operand(struct gen *g, const struct ir_op *op, struct recipe 
     return true;
 }
 
+static void set_recipe(struct gen *g, const struct recipe *r)
+{
+    g->rec = *r;
+    g->rec_globals = ir_global_bit(r->d) | ir_global_bit(r->b);
+    g->rec_new = true;
+}
+
 /** recipe_set() - F, which EFLAGS hold now, can also be had as @k says */
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op)
 {
@@ -195,8 +203,7 @@ void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op)
         return;
     if (keep)
         keep_operand(g, g->v[op->a].reg);
-    g->rec = r;
-    g->rec_new = true;
+    set_recipe(g, &r);
 }
 
 /** recipe_of_result() - F is to be had from a result in register @r, which goes to memory, and op->b, which must
@@ -208,8 +215,7 @@ void recipe_of_result(struct gen *g, enum recipe_kind k, const struct ir_op *op,
     if (k != REC_RESULT && !is_global_or_k(g, op->b, op, &n))
         return;
     keep_operand(g, r);
-    g->rec = n;
-    g->rec_new = true;
+    set_recipe(g, &n);
 }
 
 static struct opn home(const struct gen *g, ir_val v)
@@ -288,11 +294,6 @@ void recipe_save(struct gen *g, const struct recipe *r)
     mov_load(&g->c, RAX, o_env(SLOW_OFF(save) + 8));
 }
 
-static bool recipe_uses(const struct gen *g, ir_val v)
-{
-    return v != IR_NONE && (v == g->rec.d || v == g->rec.b);
-}
-
 /* The host code of @op does not touch EFLAGS. */
 static bool is_neutral(const struct ir_op *op)
 {
@@ -307,17 +308,8 @@ static bool is_neutral(const struct ir_op *op)
 
 void flags_guard(struct gen *g, const struct ir_op *op)
 {
-    g->rec_new = false;
-    if (g->rec.kind == REC_NONE || !(recipe_uses(g, op->d) || recipe_uses(g, op->e)))
-        return;
     if ((op->lf & ~op->wf) && !g->fl_mem && !(g->fl_host && is_neutral(op)))
         flags_save(g);
-}
-
-void flags_settle(struct gen *g, const struct ir_op *op)
-{
-    if (!g->rec_new && g->rec.kind != REC_NONE && (recipe_uses(g, op->d) || recipe_uses(g, op->e)))
-        g->rec.kind = REC_NONE;
 }
 
 /* ---- recipes that outlive their block -------------------------------------------------- */
@@ -409,7 +401,7 @@ uint32_t flags_spoils(const struct ir_block *b)
 
     for (unsigned i = 0; i < b->n_ops; i++) {
         const struct ir_op *op = &b->ops[i];
-        unsigned attr = ir_op_info(op->opc)->attr;
+        unsigned attr = ir_op_attr(op);
 
         if (op->opc == IR_INSN)
             continue;

@@ -112,7 +112,8 @@ struct gen {
     const struct ir_op *op;  /* being compiled */
     uint8_t *start, *end;    /* of the main line, and of its part of the cache */
     uint8_t *cold, *cold_end; /* likewise for the stubs */
-    int8_t pin[IR_MAX_GLOBALS];
+    ir_val n_globals;
+    int8_t pin[IR_ALL_VALS]; /* a global's own register; -1: there is none */
     struct tval v[IR_MAX_VALS];
     ir_val owner[N_SCRATCH]; /* value in a scratch register or IR_NONE */
     uint8_t locked;          /* scratch registers in use by the current operation */
@@ -121,6 +122,7 @@ struct gen {
     bool fl_host, fl_mem;    /* where F is: EFLAGS, env->fl; neither: in rec, or dead */
     uint8_t fl_part;         /* bits of F that EFLAGS has though it does not have all */
     struct recipe rec;       /* how F can be made again */
+    uint32_t rec_globals;    /* those that it wants to stay as they are */
     bool rec_new;            /* by the current operation */
     uint8_t *set_at, *set_end; /* the instruction that made F, if it may stand elsewhere */
     uint8_t *owed_at;        /* the store of the last recipe_leave() */
@@ -143,8 +145,8 @@ struct gen {
     struct rels rels;        /* when the block is to have an image */
 };
 
-static inline bool is_global(const struct gen *g, ir_val v) { return v < g->t->target->n_globals; }
-static inline int pin_of(const struct gen *g, ir_val v) { return is_global(g, v) ? g->pin[v] : -1; }
+static inline bool is_global(const struct gen *g, ir_val v) { return v < g->n_globals; }
+static inline int pin_of(const struct gen *g, ir_val v) { return g->pin[v]; }
 static inline uint8_t *thunk_rw(const struct gen *g, enum thunk n) { return g->t->cache.rw + g->t->thunk[n]; }
 
 /* regs.c: where values live */
@@ -159,14 +161,32 @@ void global_drop(struct gen *g, ir_val v);
 void globals_drop(struct gen *g);
 void vals_at_label(struct gen *g);           /* at a label that nothing falls into */
 void vals_settle(struct gen *g);             /* every live temp to its slot */
-int val_reg(struct gen *g, ir_val v);        /* in a register; locked */
+int val_scratch(struct gen *g, ir_val v);    /* in a scratch register; locked */
 struct opn val_rm(struct gen *g, ir_val v);  /* register or env memory */
 bool val_const(const struct gen *g, ir_val v, const struct ir_op *op, int64_t *out);
 void val_to(struct gen *g, int reg, ir_val v); /* copy 64 bits into a scratch already taken */
 int def_reg(struct gen *g, ir_val v);        /* register to compute @v in */
-void def_done(struct gen *g, ir_val v, int reg, unsigned size); /* @v is now in @reg */
+void def_move(struct gen *g, ir_val v, int reg, unsigned size);
 void def_const(struct gen *g, ir_val v, int64_t k); /* temp @v is this constant */
-void vals_die(struct gen *g, const struct ir_op *op);
+void vals_forget(struct gen *g, const struct ir_op *op);
+
+/* @v in a register; locked */
+static inline int val_reg(struct gen *g, ir_val v) { return pin_of(g, v) >= 0 ? pin_of(g, v) : val_scratch(g, v); }
+
+/* @v is now in @reg */
+static inline void def_done(struct gen *g, ir_val v, int reg, unsigned size)
+{
+    if (pin_of(g, v) != reg)
+        def_move(g, v, reg, size);
+}
+
+/* The operation is complete. */
+static inline void vals_die(struct gen *g, const struct ir_op *op)
+{
+    if (op->last)
+        vals_forget(g, op);
+    g->locked = 0;
+}
 
 /* flags.c */
 void flags_save(struct gen *g);              /* env->fl valid too */
@@ -176,8 +196,7 @@ void flags_clobber(struct gen *g, uint8_t live); /* EFLAGS are about to be lost 
 void flags_set(struct gen *g);               /* EFLAGS have just become F */
 void flags_lost(struct gen *g);              /* EFLAGS no longer hold F */
 void flags_for_fault(struct gen *g);         /* a fault may show F: in memory, or a recipe */
-void flags_guard(struct gen *g, const struct ir_op *op); /* before @op may change the recipe's values */
-void flags_settle(struct gen *g, const struct ir_op *op); /* after it */
+void flags_guard(struct gen *g, const struct ir_op *op); /* before @op changes one of the recipe's values */
 /* F for a chained exit: in env->fl, or there is how to make it (true: from *r); EFLAGS kept */
 bool flags_leave(struct gen *g, struct recipe *r);
 bool recipe_leave(struct gen *g, const struct recipe *r); /* likewise when @r is all there is */

@@ -7,11 +7,18 @@
  */
 #define _GNU_SOURCE
 #include "tcg/host-x86_64/gen-int.h"
+#include "tcg/ir-int.h"
+
+static bool recipe_loses(const struct gen *g, uint32_t written) { return written & g->rec_globals && g->rec.kind != REC_NONE; }
 
 void gen_op(struct gen *g, const struct ir_op *op)
 {
+    uint32_t written = ir_global_bit(op->d) | ir_global_bit(op->e);
+
     g->op = op;
-    flags_guard(g, op);
+    g->rec_new = false;
+    if (recipe_loses(g, written))
+        flags_guard(g, op);
     switch (op->opc) {
     case IR_MOV: gen_mov(g, op); break;
     case IR_ZEXT: gen_zext(g, op); break;
@@ -62,7 +69,7 @@ void gen_op(struct gen *g, const struct ir_op *op)
     case IR_STE: gen_ste(g, op); break;
     case IR_NOTE: gen_note(g, op); break;
     case IR_LABEL:
-        if (op > g->b->ops && !(ir_op_info(op[-1].opc)->attr & IRA_END) && op[-1].opc != IR_BR)
+        if (op > g->b->ops && !(ir_op_attr(op - 1) & IRA_END) && op[-1].opc != IR_BR)
             settle(g);
         else
             vals_at_label(g);
@@ -81,6 +88,7 @@ void gen_op(struct gen *g, const struct ir_op *op)
     case IR_EXIT: case IR_EXIT_PC: gen_exit(g, op); break;
     default: assert(!"unknown IR operation");
     }
-    flags_settle(g, op);
+    if (!g->rec_new && recipe_loses(g, written))
+        g->rec.kind = REC_NONE;
     vals_die(g, op);
 }

@@ -50,7 +50,7 @@ void scratch_own(struct gen *g, int r)
 void vals_settle(struct gen *g)
 {
     scratch_spill_all(g);
-    for (ir_val v = (ir_val)g->b->target->n_globals; v < g->b->n_vals; v++) {
+    for (ir_val v = g->n_globals; v < g->b->n_vals; v++) {
         struct tval *tv = &g->v[v];
         if (!tv->is_const)
             continue;
@@ -152,7 +152,7 @@ void vals_at_label(struct gen *g)
     globals_drop(g);
     for (int r = 0; r < N_SCRATCH; r++)
         g->owner[r] = IR_NONE;
-    for (ir_val v = (ir_val)g->b->target->n_globals; v < g->b->n_vals; v++) {
+    for (ir_val v = g->n_globals; v < g->b->n_vals; v++) {
         struct tval *tv = &g->v[v];
         tv->reg = -1;
         if (tv->home >= 0) {
@@ -188,12 +188,10 @@ void val_to(struct gen *g, int reg, ir_val v)
     }
 }
 
-int val_reg(struct gen *g, ir_val v)
+int val_scratch(struct gen *g, ir_val v)
 {
-    int r = pin_of(g, v);
+    int r;
 
-    if (r >= 0)
-        return r;
     if (v < IR_MAX_VALS && g->v[v].reg >= 0) {
         g->locked |= 1 << g->v[v].reg;
         return g->v[v].reg;
@@ -291,12 +289,10 @@ out:
     tv->is_const = tv->in_mem = false;
 }
 
-void def_done(struct gen *g, ir_val v, int reg, unsigned size)
+void def_move(struct gen *g, ir_val v, int reg, unsigned size)
 {
     int p = pin_of(g, v);
 
-    if (p == reg)
-        return;
     if (p >= 0) {
         if (size >= 4)
             mov_rr(&g->c, size, p, reg);
@@ -323,11 +319,10 @@ void def_done(struct gen *g, ir_val v, int reg, unsigned size)
     }
 }
 
-void vals_die(struct gen *g, const struct ir_op *op)
+void vals_forget(struct gen *g, const struct ir_op *op)
 {
     const ir_val v[5] = { op->d, op->e, op->a, op->b, op->c };
 
     for (unsigned last = op->last; last; last &= last - 1)
         forget(g, v[__builtin_ctz(last)]);
-    g->locked = 0;
 }

@@ -29,7 +29,7 @@ static void groups_are_of(struct ir_block *b, const char *want)
     ir_group(b);
     cr_assert_null(ir_verify(b), "%s", ir_verify(b));
     for (unsigned i = 0; i < b->n_ops && n + 1 < sizeof(got); i++)
-        if (ir_op_info(b->ops[i].opc)->attr & IRA_MEM)
+        if (ir_op_attr(&b->ops[i]) & IRA_MEM)
             got[n++] = ".ULW"[b->ops[i].grp];
     cr_assert_str_eq(got, want);
 }

@@ -15,8 +15,8 @@ Test(ir, rows_follow_ops_def)
     cr_assert_str_eq(ir_op_info(IR_ADD)->name, "add");
     cr_assert_eq(ir_op_info(IR_ADD)->ins, IRO_A | IRO_B);
     cr_assert_eq(ir_op_info(IR_MULU)->outs, IRO_D | IRO_E);
-    cr_assert_eq(ir_op_info(IR_GOTO_TB)->attr, IRA_SIDE | IRA_END | IRA_STOP);
-    cr_assert(ir_op_info(IR_LD)->attr & IRA_MEM);
+    cr_assert_eq(ir_attrs[IR_GOTO_TB], IRA_SIDE | IRA_END | IRA_STOP);
+    cr_assert(ir_attrs[IR_LD] & IRA_MEM);
 }
 
 /* What passes ask about a row in one go is what they would find out one by one. */
@@ -26,10 +26,10 @@ Test(ir, what_follows_from_rows)
         const struct ir_info *inf = ir_op_info(i);
         struct ir_op op = { .opc = (uint8_t)i, .size = 2 };
         bool branch = ir_is_branch(&op) || i == IR_LABEL || i == IR_LEAVECC;
-        bool keeps = (inf->outs & IRO_D) && !(inf->attr & IRA_W);
+        bool keeps = (inf->outs & IRO_D) && !(ir_attrs[i] & IRA_W);
 
-        cr_assert_eq(!!(inf->attr & IRA_STOP), branch || (inf->attr & IRA_END), "%s", inf->name);
-        cr_assert_eq(!!(inf->attr & IRA_IDLE), !inf->outs && !(inf->attr & IRA_SIDE), "%s", inf->name);
+        cr_assert_eq(!!(ir_attrs[i] & IRA_STOP), branch || (ir_attrs[i] & IRA_END), "%s", inf->name);
+        cr_assert_eq(!!(ir_attrs[i] & IRA_IDLE), !inf->outs && !(ir_attrs[i] & IRA_SIDE), "%s", inf->name);
         cr_assert_eq(ir_keeps_d(&op), keeps || i == IR_DEPH || i == IR_CMPXCHG, "%s", inf->name);
     }
 }
@@ -44,7 +44,7 @@ Test(ir, readers_of_flags_are_marked)
             struct ir_op op = { .opc = (uint8_t)i, .size = 4, .wf = IRF_ALL, .cc = (uint8_t)rmw, .callf = IRCALL_SYNC };
 
             b->vec[0].rf = IRF_ALL;
-            cr_assert(!ir_op_reads_flags(b, &op) || (ir_op_info(i)->attr & IRA_FLAGS), "%s", ir_op_info(i)->name);
+            cr_assert(!ir_op_reads_flags(b, &op) || (ir_attrs[i] & IRA_FLAGS), "%s", ir_op_info(i)->name);
         }
     ir_block_free(b);
 }
