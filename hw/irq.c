@@ -8,7 +8,6 @@
  */
 #include "hw/hw-int.h"
 #include "hw/intc/intc.h"
-#include "hw/acpi/pm.h"
 #include "trace/format.h"
 
 /* ISA line 0 (timer) arrives at pin 2; pin 0 is the 8259's INTR. */
@@ -18,8 +17,6 @@ static void isa_irq_set(void *opaque, int n, int level)
 
     if (unlikely(m->trace.event != NULL))
         m->trace.event(m->trace.opaque, TRACE_IRQ, (uint64_t[]){ (unsigned)n, level != 0 }, 2);
-    if (n == 8 && level)
-        pm_rtc_event(m);
     pic_set_irq(m->pic, n, level);
     ioapic_set_irq(m->ioapic, n == 0 ? 2 : n, level);
 }

@@ -124,9 +124,12 @@ void shadow_written(struct shadow *s, unsigned off, unsigned size)
         shadow_update(s);
 }
 
+/* RAM outlives the sleep S3, and so does where it is seen: SeaBIOS knows from a variable in its shadow copy
+ * that it is to resume, not to start. */
 void shadow_reset(struct shadow *s)
 {
-    memset(s->bridge->config + s->pam_reg, 0, PAM_REGS);
+    if (!s->bridge->dev.machine->waking)
+        memset(s->bridge->config + s->pam_reg, 0, PAM_REGS);
     s->bridge->config[s->smram_reg] = SMRAM_SEG;
     s->bridge->wmask[s->smram_reg] = 0x78;
     shadow_update(s);

@@ -38,7 +38,7 @@ struct shadow {
 
 /** shadow_init() - map the windows, set the registers' write masks */
 void shadow_init(struct shadow *s, struct pci_device *bridge, uint8_t pam_reg, uint8_t smram_reg);
-/** shadow_reset() - registers to 0, all windows closed; after pci_device_reset() */
+/** shadow_reset() - registers to 0, all windows closed, those of RAM at the end of S3 excepted; after pci_device_reset() */
 void shadow_reset(struct shadow *s);
 /** shadow_written() - from the bridge's config_written() */
 void shadow_written(struct shadow *s, unsigned off, unsigned size);

@@ -131,7 +131,8 @@ static void mch_reset(struct device *d)
     pci_device_reset(&s->pci);
     stl16(c + PCI_COMMAND, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
     stl16(c + PCI_STATUS, 0x0080);
-    memset(c + 0x40, 0, 0xc0);
+    memset(c + 0x40, 0, PAM_REG - 0x40);
+    memset(c + SMRAM_REG, 0, 0x100 - SMRAM_REG);
     stl64(c + PCIEXBAR, 0xe0000000);             /* off */
     stl32(c + DEVEN, 0x3db);
     c[ESMRAMC] = ESMRAMC_CACHE;

@@ -14,6 +14,7 @@
  */
 #include <stdlib.h>
 #include <time.h>
+#include "hw/acpi/pm.h"
 #include "hw/outside.h"
 #include "hw/timer/timer.h"
 
@@ -261,6 +262,8 @@ static void update_irq(struct rtc *r)
         return;
     r->irq_level = on;
     log_ev(LOG_RTC, "irq level=%d c=%#x", on, r->cmos[RTC_C]);
+    if (on)
+        pm_rtc_event(r->dev.machine);    /* of the output itself: it also wakes where a HPET has its line */
     if (!r->irq_cut)
         irq_set(r->dev.irq, on);
 }

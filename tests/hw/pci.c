@@ -214,6 +214,9 @@ Test(i440fx, shadow_windows_switch)
     cfg_wr(m, 0, 0x59, 0x30, 1);
     mmio_write(&m->mem, 0xf0000, 0x33, 1);
     cr_assert_eq(mmio_read(&m->mem, 0xf0000, 1), 0x33);
+    m->waking = true;
+    machine_reset(m);
+    cr_assert_eq(mmio_read(&m->mem, 0xf0000, 1), 0x33, "a wake-up leaves them");
     machine_reset(m);
     cr_assert_eq(mmio_read(&m->mem, 0xf0000, 1), 0x11);
     machine_free(m);

@@ -1,6 +1,7 @@
 /* piix.c - PIIX3 routing and reset, PIIX4 power management */
 #include "hw/acpi/pm.h"
 #include "hw/intc/intc.h"
+#include "hw/timer/timer.h"
 #include "tests/hw/board.h"
 
 #define ISA PCI_DEVFN(1, 0)
@@ -189,6 +190,28 @@ Test(piix4, sleep_s3_ends_with_an_enabled_event)
     machine_reset(m);
     cr_assert_not(m->waking);
     machine_free(m);
+}
+
+/* Its interrupt line may be cut: the HPET's legacy replacement has it, the alarm goes on waking. */
+Test(piix4, an_alarm_of_the_clock_wakes_with_its_line_cut)
+{
+    for (int cut = 0; cut < 2; cut++) {
+        struct machine *m = pm_machine();
+        struct err e = { "" };
+        struct device *rtc = machine_add_device(m, &mc146818_type, 0x70, NULL, NULL, NULL, &e);
+
+        cr_assert_not_null(rtc, "%s", e.msg);
+        rtc_gate_irq(rtc, !cut);
+        for (uint8_t reg = 1; reg <= 5; reg += 2)        /* alarm at every second */
+            outb(m, 0x70, reg), outb(m, 0x71, 0xff);
+        outb(m, 0x70, 0x0b), outb(m, 0x71, 0x22);        /* AIE */
+        port_write(m, PMBASE + 2, 1 << 10, 2);           /* RTC_EN */
+        port_write(m, PMBASE + 4, 0x2400, 2);
+        cr_assert_eq(m->request_reset, 0);
+        clock_step(&m->clock, &m->timers, 1500000000ll);
+        cr_assert_eq(m->request_reset, CAUSE_WAKEUP);
+        machine_free(m);
+    }
 }
 
 Test(piix4, an_empty_smbus_answers_device_error)
