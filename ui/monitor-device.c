@@ -88,7 +88,7 @@ static void info_usb(struct monitor *mon, char *rest)
         for (struct usb_port *p = b->ports; p; p = p->next)
             if (p->dev)
                 monitor_printf(mon, "  Device %u.%u, Port %s, Speed %s Mb/s, Product %s%s%s\n", bus,
-                               p->dev->addr, p->path, p->dev->model->low_speed ? "1.5" : "12",
+                               p->dev->addr, p->path, usb_speed_mbit(p->dev),
                                p->dev->model->product, p->dev->dev.id ? ", ID: " : "",
                                p->dev->dev.id ? p->dev->dev.id : "");
 }

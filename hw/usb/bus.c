@@ -44,12 +44,18 @@ void usb_port_add(struct usb_bus *b, struct usb_port *p, const struct usb_port_o
 {
     struct usb_port **last = &b->ports;
 
-    *p = (struct usb_port){ .bus = b, .ops = ops, .opaque = opaque, .index = index, .hub = hub };
+    *p = (struct usb_port){ .bus = b, .ops = ops, .opaque = opaque, .index = index, .hub = hub,
+                            .speeds = BIT(USB_LOW) | BIT(USB_FULL) };
     snprintf(p->path, sizeof p->path, "%.10s%s%u", hub ? hub->port->path : "", hub ? "." : "",
              index + 1);
     while (*last)
         last = &(*last)->next;
     *last = p;
+}
+
+void usb_port_speeds(struct usb_port *p, unsigned speeds)
+{
+    p->speeds = speeds;
 }
 
 static void detach(struct usb_device *d)
@@ -84,7 +90,7 @@ static struct usb_bus *find_bus(struct usb_device *d, struct err *e)
     struct usb_bus *b = d->dev.machine->usb;
 
     if (!b) {
-        err_set(e, -ENODEV, "%s: there is no USB controller (-usb or -device piix3-usb-uhci adds one)",
+        err_set(e, -ENODEV, "%s: there is no USB controller (-device qemu-xhci or -usb adds one)",
                 d->dev.type->name);
         return NULL;
     }
@@ -108,6 +114,16 @@ static unsigned free_ports(const struct usb_bus *b, struct usb_port **first)
     return n;
 }
 
+/* The fastest speed that both have, -1: none. */
+static int common_speed(const struct usb_device *d, const struct usb_port *p)
+{
+    int top = d->full_only ? USB_FULL : USB_SUPER;
+
+    while (top >= 0 && !(p->speeds >> top & 1 && d->model->form[top].config))
+        top--;
+    return top;
+}
+
 static struct usb_port *named_port(struct usb_device *d, struct usb_bus *b, struct err *e)
 {
     struct usb_port *p = b->ports;
@@ -119,7 +135,11 @@ static struct usb_port *named_port(struct usb_device *d, struct usb_bus *b, stru
     else if (p->dev)
         err_set(e, -EBUSY, "%s: port %s is taken by %s", d->dev.type->name, d->port_path,
                 p->dev->dev.type->name);
-    return p && !p->dev ? p : NULL;
+    else if (common_speed(d, p) < 0)
+        err_set(e, -EINVAL, "%s: port %s of %s has no speed that it knows", d->dev.type->name, d->port_path, b->name);
+    else
+        return p;
+    return NULL;
 }
 
 static void hub_setup(struct device *d, const void *arg)
@@ -137,6 +157,8 @@ static struct usb_port *any_port(struct usb_device *d, struct usb_bus *b, struct
             return NULL;
         free_ports(b, &p);
     }
+    while (p && (p->dev || common_speed(d, p) < 0))
+        p = p->next;
     if (!p)
         err_set(e, -ENOSPC, "%s: no free USB port on %s", d->dev.type->name, b->name);
     return p;
@@ -149,11 +171,12 @@ int usb_plug(struct usb_device *d, const struct usb_model *model, struct err *e)
 
     if (!b)
         return -ENODEV;
+    d->model = model;
     p = d->port_path ? named_port(d, b, e) : any_port(d, b, e);
     if (!p)
         return -ENODEV;
-    d->model = model;
     d->port = p;
+    d->speed = common_speed(d, p);
     p->dev = d;
     usb_reset_device(d);
     p->ops->changed(p->opaque, p->index, true);
@@ -181,6 +204,24 @@ struct usb_device *usb_find(const struct usb_bus *b, uint8_t addr)
         if (p->dev && p->dev->addr == addr && reachable(p))
             return p->dev;
     return NULL;
+}
+
+static struct usb_port *hub_port(const struct usb_port *root, const struct usb_device *hub, unsigned n)
+{
+    struct usb_port *p = root->bus->ports;
+
+    while (p && (p->hub != hub || p->index + 1 != n))
+        p = p->next;
+    return p;
+}
+
+struct usb_device *usb_at(const struct usb_port *root, uint32_t route)
+{
+    const struct usb_port *p = root;
+
+    for (; p && p->enabled && p->dev && route & 15; route >>= 4)
+        p = hub_port(root, p->dev, route & 15);
+    return p && p->enabled ? p->dev : NULL;
 }
 
 void usb_ready(struct usb_device *d)

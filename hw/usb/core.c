@@ -2,11 +2,12 @@
  * core.c - default pipe, standard requests, descriptors
  *
  * Source: USB 1.1 specification, 8.5.2 (control transfers), 9.4 (requests),
- * 9.6 (descriptors).
+ * 9.6 (descriptors); USB 2.0, 9.6.2 (device qualifier); USB 3.2, 9.4.12 (Set SEL), 9.6.2 (BOS).
  */
 #include "hw/usb/usb.h"
 
-enum { FEATURE_HALT = 0, FEATURE_REMOTE_WAKEUP = 1 };
+enum { FEATURE_HALT = 0, FEATURE_FUNCTION_SUSPEND = 0, FEATURE_REMOTE_WAKEUP = 1, FEATURE_U1 = 48,
+       FEATURE_LTM = 50 };
 enum { ATTR_SELF_POWERED = 0x40 };
 #define CONFIG_VALUE(config) ((config)[5])
 #define CONFIG_ATTR(config)  ((config)[7])
@@ -27,13 +28,40 @@ void usb_reset_device(struct usb_device *d)
 static int device_descriptor(const struct usb_device *d, uint8_t *out)
 {
     const struct usb_model *m = d->model;
+    const struct usb_form *f = usb_form(d);
     const uint8_t desc[18] = {
-        18, USB_DESC_DEVICE, 0x10, 0x01,             /* USB 1.1 */
-        m->class, 0, 0, m->ep0_bytes, m->vendor & 0xff, m->vendor >> 8,
+        18, USB_DESC_DEVICE, f->usb & 0xff, f->usb >> 8,
+        m->class, 0, 0, f->ep0, m->vendor & 0xff, m->vendor >> 8,
         m->product_id & 0xff, m->product_id >> 8, 0x00, 0x01,
         1, 2, 3, 1,                                  /* strings; one configuration */
     };
 
+    memcpy(out, desc, sizeof desc);
+    return sizeof desc;
+}
+
+/* What it would be at its other speed of USB 2.0. */
+static int device_qualifier(const struct usb_device *d, uint8_t *out)
+{
+    const struct usb_form *f = &d->model->form[d->speed == USB_HIGH ? USB_FULL : USB_HIGH];
+    const uint8_t desc[10] = { 10, USB_DESC_QUALIFIER, 0x00, 0x02, d->model->class, 0, 0, f->ep0, 1, 0 };
+
+    if ((d->speed != USB_HIGH && d->speed != USB_FULL) || usb_form(d)->usb < 0x200 || !f->config)
+        return USB_STALL;
+    memcpy(out, desc, sizeof desc);
+    return sizeof desc;
+}
+
+/* Binary device object store: link power management as USB 3 wants it, speeds. */
+static int object_store(const struct usb_device *d, uint8_t *out)
+{
+    uint8_t desc[22] = { 5, USB_DESC_BOS, sizeof desc, 0, 2, 7, 16, 2, 2, 0, 0, 0,
+                         10, 16, 3, 0, 0, 0, 1, 0, 0, 0 };
+
+    if (d->speed != USB_SUPER)
+        return USB_STALL;
+    for (unsigned n = 0; n < USB_SPEEDS; n++)
+        desc[16] |= (d->model->form[n].config != NULL) << n;
     memcpy(out, desc, sizeof desc);
     return sizeof desc;
 }
@@ -66,10 +94,14 @@ static int get_descriptor(struct usb_device *d, const struct usb_request *r, uin
     case USB_DESC_CONFIG:
         if (r->value & 0xff)
             return USB_STALL;
-        memcpy(data, d->model->config, d->model->config_len);
-        return d->model->config_len;
+        memcpy(data, usb_form(d)->config, usb_form(d)->config_len);
+        return usb_form(d)->config_len;
     case USB_DESC_STRING:
         return string_descriptor(d, r->value & 0xff, data);
+    case USB_DESC_QUALIFIER:
+        return device_qualifier(d, data);
+    case USB_DESC_BOS:
+        return object_store(d, data);
     default:
         return USB_STALL;
     }
@@ -77,9 +109,19 @@ static int get_descriptor(struct usb_device *d, const struct usb_request *r, uin
 
 /* ---- standard requests ---------------------------------------------------------------- */
 
+static int device_feature(struct usb_device *d, const struct usb_request *r)
+{
+    if (d->speed == USB_SUPER && r->value >= FEATURE_U1 && r->value <= FEATURE_LTM)
+        return 0;                                    /* links that never sleep are allowed */
+    if (r->value != FEATURE_REMOTE_WAKEUP)
+        return USB_STALL;
+    d->remote_wakeup = r->request == USB_SET_FEATURE;
+    return 0;
+}
+
 static int device_request(struct usb_device *d, const struct usb_request *r, uint8_t *data)
 {
-    const uint8_t *config = d->model->config;
+    const uint8_t *config = usb_form(d)->config;
 
     switch (r->request) {
     case USB_GET_STATUS:
@@ -88,10 +130,7 @@ static int device_request(struct usb_device *d, const struct usb_request *r, uin
         return 2;
     case USB_CLEAR_FEATURE:
     case USB_SET_FEATURE:
-        if (r->value != FEATURE_REMOTE_WAKEUP)
-            return USB_STALL;
-        d->remote_wakeup = r->request == USB_SET_FEATURE;
-        return 0;
+        return device_feature(d, r);
     case USB_SET_ADDRESS:
         if (r->value > 127)
             return USB_STALL;
@@ -108,6 +147,9 @@ static int device_request(struct usb_device *d, const struct usb_request *r, uin
         d->configuration = r->value;
         d->halted = 0;
         return 0;
+    case USB_SET_SEL:
+    case USB_SET_ISOCH_DELAY:
+        return d->speed == USB_SUPER ? 0 : USB_STALL;
     default:
         return USB_STALL;
     }
@@ -115,7 +157,7 @@ static int device_request(struct usb_device *d, const struct usb_request *r, uin
 
 static int interface_request(struct usb_device *d, const struct usb_request *r, uint8_t *data)
 {
-    if (!d->configuration || r->index >= CONFIG_IFACES(d->model->config))
+    if (!d->configuration || (r->index & 0xff) >= CONFIG_IFACES(usb_form(d)->config))
         return USB_STALL;
     switch (r->request) {
     case USB_GET_STATUS:
@@ -126,14 +168,21 @@ static int interface_request(struct usb_device *d, const struct usb_request *r, 
         return 1;
     case USB_SET_INTERFACE:
         return r->value ? USB_STALL : 0;
+    case USB_SET_FEATURE:
+        return d->speed == USB_SUPER && r->value == FEATURE_FUNCTION_SUSPEND ? 0 : USB_STALL;
     default:
         return USB_STALL;
     }
 }
 
+static uint32_t halt_bit(unsigned ep, bool in)
+{
+    return 1u << ((ep & 15) + (in ? 16 : 0));
+}
+
 static int endpoint_request(struct usb_device *d, const struct usb_request *r, uint8_t *data)
 {
-    uint16_t bit = 1u << (r->index & 15);
+    uint32_t bit = halt_bit(r->index, r->index & USB_DIR_IN);
 
     switch (r->request) {
     case USB_GET_STATUS:
@@ -207,7 +256,7 @@ static int setup_stage(struct usb_device *d, const uint8_t *buf, unsigned len)
 
 static int control_in(struct usb_device *d, uint8_t *buf, unsigned len)
 {
-    unsigned n = MIN(MIN(len, d->model->ep0_bytes), (unsigned)(d->len - d->at));
+    unsigned n = MIN(MIN(len, usb_ep0_bytes(d)), (unsigned)(d->len - d->at));
     struct usb_request r = request_of(d);
 
     if (d->stage == USB_DATA_IN) {
@@ -242,6 +291,15 @@ static int control_out(struct usb_device *d, const uint8_t *buf, unsigned len)
     return len;
 }
 
+/* ---- speed ---------------------------------------------------------------------------------- */
+
+const char *usb_speed_mbit(const struct usb_device *d)
+{
+    static const char *const mbit[] = { "1.5", "12", "480", "5000" };
+
+    return mbit[d->speed];
+}
+
 /* ---- transactions -------------------------------------------------------------------------- */
 
 int usb_transact(struct usb_device *d, enum usb_pid pid, unsigned ep, uint8_t *buf, unsigned len)
@@ -251,9 +309,9 @@ int usb_transact(struct usb_device *d, enum usb_pid pid, unsigned ep, uint8_t *b
             return setup_stage(d, buf, len);
         return pid == USB_IN ? control_in(d, buf, len) : control_out(d, buf, len);
     }
-    if (!d->configuration || pid != USB_IN || !d->model->in)
+    if (!d->configuration || pid == USB_SETUP || (pid == USB_IN ? !d->model->in : !d->model->out))
         return USB_SILENT;
-    if (d->halted >> (ep & 15) & 1)
+    if (d->halted & halt_bit(ep, pid == USB_IN))
         return USB_STALL;
-    return d->model->in(d, ep, buf, len);
+    return pid == USB_IN ? d->model->in(d, ep, buf, len) : d->model->out(d, ep, buf, len);
 }

@@ -19,6 +19,8 @@ enum { GET_REPORT = 1, GET_IDLE = 2, GET_PROTOCOL = 3, SET_REPORT = 9, SET_IDLE 
 #define QUEUE_EVENTS 64
 #define IDLE_NS      4000000         /* unit of the idle rate, 7.2.4 */
 #define HID_DESC_AT  18              /* behind configuration and interface */
+#define FULL_INTERVAL 10             /* bInterval: ms */
+#define HIGH_INTERVAL 7              /* 2^(7-1) microframes: 8 ms */
 #define ROLL_OVER    1               /* usage: more keys than a report holds */
 #define MODIFIER(u)  ((u) >= 0xe0 && (u) <= 0xe7)
 
@@ -38,6 +40,8 @@ struct hid {
     uint8_t held[32];                /* keyboard: a bit a usage */
     uint8_t protocol, idle, leds;
     int64_t idle_until_ns;
+    struct timer repeat;             /* then */
+    uint32_t usb_version;            /* property */
 };
 
 /* ---- queue -------------------------------------------------------------------------- */
@@ -154,6 +158,15 @@ static bool kbd_report(struct hid *s, struct hid_event *e)
 static void idle_again(struct hid *s)
 {
     s->idle_until_ns = clock_now_ns(&s->usb.dev.machine->clock) + (int64_t)s->idle * IDLE_NS;
+    if (s->idle)
+        timer_mod(&s->repeat, s->idle_until_ns);
+    else
+        timer_del(&s->repeat);
+}
+
+static void on_repeat(void *opaque)
+{
+    usb_ready(&((struct hid *)opaque)->usb);
 }
 
 /* The last report again, without motion, when the guest asked for that. */
@@ -198,7 +211,7 @@ static int hid_descriptor(struct hid *s, unsigned type, uint8_t *data)
     }
     if (type != HID_DESC)
         return USB_STALL;
-    memcpy(data, k->model.config + HID_DESC_AT, 9);
+    memcpy(data, usb_form(&s->usb)->config + HID_DESC_AT, 9);
     return 9;
 }
 
@@ -249,18 +262,20 @@ static void hid_bus_reset(struct usb_device *d)
 
     s->head = s->count = s->idle = s->leds = 0;
     s->protocol = 1;
+    timer_del(&s->repeat);
     memset(s->held, 0, sizeof s->held);
     memset(s->last, 0, sizeof s->last);
 }
 
 /* ---- kinds ---------------------------------------------------------------------------------- */
 
-/* Configuration with one interface: HID @sub/@proto, one interrupt IN endpoint. */
-#define CONFIG(sub, proto, desc_len, bytes) \
+/* Configuration with one interface: HID @sub/@proto, one interrupt IN endpoint, polled every
+ * @interval. */
+#define CONFIG(sub, proto, desc_len, bytes, interval) \
     { 9, 2, 34, 0, 1, 1, 0, 0xa0, 50,                        /* remote wakeup, 100 mA */ \
       9, 4, 0, 0, 1, 3, sub, proto, 0, \
       9, HID_DESC, 0x11, 0x01, 0, 1, HID_DESC_REPORT, desc_len, 0, \
-      7, 5, 0x81, 3, bytes, 0, 10 }
+      7, 5, 0x81, 3, bytes, 0, interval }
 
 #define BUTTONS_5 /* five, and three bits of nothing */ \
     0x05, 0x09, 0x19, 0x01, 0x29, 0x05, 0x15, 0x00, 0x25, 0x01, 0x95, 0x05, 0x75, 0x01, 0x81, 0x02, \
@@ -274,7 +289,8 @@ static const uint8_t tablet_desc[] = {
     0x09, 0x38, 0x15, 0x81, 0x25, 0x7f, 0x35, 0x00, 0x45, 0x00, 0x75, 0x08, 0x95, 0x01, 0x81, 0x06,
     0xc0, 0xc0,
 };
-static const uint8_t tablet_config[] = CONFIG(0, 0, sizeof tablet_desc, 8);
+static const uint8_t tablet_config[] = CONFIG(0, 0, sizeof tablet_desc, 8, FULL_INTERVAL);
+static const uint8_t tablet_config_high[] = CONFIG(0, 0, sizeof tablet_desc, 8, HIGH_INTERVAL);
 
 static const uint8_t mouse_desc[] = {
     0x05, 0x01, 0x09, 0x02, 0xa1, 0x01, 0x09, 0x01, 0xa1, 0x00,
@@ -283,7 +299,8 @@ static const uint8_t mouse_desc[] = {
     0x15, 0x81, 0x25, 0x7f, 0x75, 0x08, 0x95, 0x03, 0x81, 0x06,
     0xc0, 0xc0,
 };
-static const uint8_t mouse_config[] = CONFIG(1, 2, sizeof mouse_desc, 4);
+static const uint8_t mouse_config[] = CONFIG(1, 2, sizeof mouse_desc, 4, FULL_INTERVAL);
+static const uint8_t mouse_config_high[] = CONFIG(1, 2, sizeof mouse_desc, 4, HIGH_INTERVAL);
 
 static const uint8_t kbd_desc[] = {
     0x05, 0x01, 0x09, 0x06, 0xa1, 0x01,
@@ -294,12 +311,15 @@ static const uint8_t kbd_desc[] = {
     0x95, 0x06, 0x75, 0x08, 0x15, 0x00, 0x26, 0xff, 0x00, 0x05, 0x07, 0x19, 0x00, 0x2a, 0xff, 0x00,
     0x81, 0x00, 0xc0,
 };
-static const uint8_t kbd_config[] = CONFIG(1, 1, sizeof kbd_desc, 8);
+static const uint8_t kbd_config[] = CONFIG(1, 1, sizeof kbd_desc, 8, FULL_INTERVAL);
+static const uint8_t kbd_config_high[] = CONFIG(1, 1, sizeof kbd_desc, 8, HIGH_INTERVAL);
 
 /* The identification that guests' tables of quirks know for such devices. */
 #define MODEL(name, config_) \
-    { .product = name, .ep0_bytes = 8, .vendor = 0x0627, .product_id = 0x0001, .config = config_, \
-      .config_len = sizeof config_, .request = hid_request, .in = hid_in, .reset = hid_bus_reset }
+    { .product = name, .vendor = 0x0627, .product_id = 0x0001, \
+      .form[USB_FULL] = { 0x0110, 8, config_, sizeof config_ }, \
+      .form[USB_HIGH] = { 0x0200, 64, config_##_high, sizeof config_##_high }, \
+      .request = hid_request, .in = hid_in, .reset = hid_bus_reset }
 
 static const struct hid_kind tablet_kind = {
     .model = MODEL("USB Tablet", tablet_config), .report_desc = tablet_desc,
@@ -334,6 +354,8 @@ static int hid_init(struct device *d, struct err *e)
     int ret;
 
     s->kind = kind_of(d->type);
+    s->usb.full_only = s->usb_version == 1;
+    timer_init(&s->repeat, &d->machine->timers, on_repeat, s);
     ret = usb_plug(&s->usb, &s->kind->model, e);
     if (ret < 0) {
         usb_unplug(&s->usb);
@@ -355,12 +377,14 @@ static void hid_destroy(struct device *d)
 {
     struct hid *s = (struct hid *)d;
 
+    timer_del(&s->repeat);
     input_detach(d->machine, &s->sink);
     usb_unplug(&s->usb);
 }
 
 static const struct dev_prop hid_props[] = {
-    USB_PROPS(struct hid, usb),
+    USB_PROPS(struct hid, usb), USB_PROP_NO_SERIAL,
+    PROP(U32, "usb_version", struct hid, usb_version, "2", 1, 2, "1: full speed in any port"),
     { .name = "display", .type = PROP_IGNORED, .help = "no effect" },
     { .name = "head", .type = PROP_IGNORED, .help = "no effect" },
     PROP_END

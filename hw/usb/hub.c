@@ -41,7 +41,7 @@ static void port_changed(void *opaque, unsigned n, bool attached)
     p->status &= STATUS(PORT_POWER);
     if (attached)
         p->status |= STATUS(PORT_CONNECTION) |
-                     (s->port[n].dev->model->low_speed ? STATUS(PORT_LOW_SPEED) : 0);
+                     (s->port[n].dev->speed == USB_LOW ? STATUS(PORT_LOW_SPEED) : 0);
     p->change |= CHANGE(C_PORT_CONNECTION);
     usb_wakeup(&s->usb);
     usb_ready(&s->usb);
@@ -188,15 +188,15 @@ static void hub_bus_reset(struct usb_device *d)
         s->state[n].status = STATUS(PORT_POWER);
         if (dev)
             s->state[n].status |= STATUS(PORT_CONNECTION) |
-                                  (dev->model->low_speed ? STATUS(PORT_LOW_SPEED) : 0);
+                                  (dev->speed == USB_LOW ? STATUS(PORT_LOW_SPEED) : 0);
         s->state[n].change = dev ? CHANGE(C_PORT_CONNECTION) : 0;
     }
 }
 
 static const struct usb_model hub_model = {
-    .product = "USB Hub", .ep0_bytes = 8, .vendor = 0x0409, .product_id = 0x55aa, .class = 9,
-    .config = hub_config, .config_len = sizeof hub_config, .request = hub_request, .in = hub_in,
-    .reset = hub_bus_reset,
+    .product = "USB Hub", .vendor = 0x0409, .product_id = 0x55aa, .class = 9,
+    .form[USB_FULL] = { 0x0110, 8, hub_config, sizeof hub_config },
+    .request = hub_request, .in = hub_in, .reset = hub_bus_reset,
 };
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -240,7 +240,7 @@ static void hub_destroy(struct device *d)
     usb_unplug(&s->usb);
 }
 
-static const struct dev_prop hub_props[] = { USB_PROPS(struct hub, usb), PROP_END };
+static const struct dev_prop hub_props[] = { USB_PROPS(struct hub, usb), USB_PROP_NO_SERIAL, PROP_END };
 
 static const struct dev_field hub_fields[] = {
     USB_FIELDS(struct hub, usb), FIELD(BYTES, struct hub, state),

@@ -124,7 +124,7 @@ static void port_changed(void *opaque, unsigned n, bool attached)
 
     s->portsc[n] &= ~(PORT_CCS | PORT_LSDA | PORT_LINE_DP | PORT_LINE_DM | PORT_PED | PORT_SUSPEND);
     if (attached)
-        s->portsc[n] |= PORT_CCS | (s->port[n].dev->model->low_speed ? PORT_LSDA | PORT_LINE_DM
+        s->portsc[n] |= PORT_CCS | (s->port[n].dev->speed == USB_LOW ? PORT_LSDA | PORT_LINE_DM
                                                                       : PORT_LINE_DP);
     s->portsc[n] |= PORT_CSC | (was & PORT_PED ? PORT_PEDC : 0);
     port_update(s, n);
