@@ -85,6 +85,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/pci/bridge.c hw/pci/root-port.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
+	hw/usb/xhci-cmd.c hw/usb/xhci-event.c hw/usb/xhci-port.c hw/usb/xhci-regs.c hw/usb/xhci-ring.c hw/usb/xhci-xfer.c hw/usb/xhci.c \
 	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-net-ctrl.c hw/virtio/virtio-pci.c hw/virtio/virtio-rng.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
@@ -149,7 +150,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-litmus smp-torture bench-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-litmus smp-torture bench-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-net bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -223,7 +224,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/gu
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/root_port.c tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c \
+	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c tests/hw/xhci.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/chardev_open.c tests/ui/command.c tests/ui/gdb.c tests/ui/json.c tests/ui/kv.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c
@@ -286,7 +287,7 @@ endif
 ifeq ($(HAVE_JANSSON),yes)
 fuzz_monitor := tests/fuzz/monitor.c
 endif
-fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/frames.c tests/fuzz/gdb.c tests/fuzz/usb.c tests/fuzz/trace.c
+fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/frames.c tests/fuzz/gdb.c tests/fuzz/usb.c tests/fuzz/xhci.c tests/fuzz/trace.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/trace: $(BUILD)/trace/tool/reader.o
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
@@ -300,6 +301,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/gdb
 	$(emulator) $(BUILD)/tests/fuzz/frames
 	$(emulator) $(BUILD)/tests/fuzz/usb
+	$(emulator) $(BUILD)/tests/fuzz/xhci
 	$(if $(fuzz_monitor),$(emulator) $(BUILD)/tests/fuzz/monitor)
 	$(emulator) $(BUILD)/tests/fuzz/trace
 
@@ -356,7 +358,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -517,7 +519,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-usb, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-usb, fuzz-xhci, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-litmus  memory ordering between vCPUs (ROUNDS=10000000 VCPUS=4)"

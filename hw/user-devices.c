@@ -46,6 +46,8 @@ static const struct user_device table[] = {
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
     { &vga_type, USER_PCI, "Display", NULL, true },
     { &piix3_uhci_type, USER_PCI, "USB", NULL, true },
+    { &qemu_xhci_type, USER_PCI, "USB", NULL, true },
+    { &nec_xhci_type, USER_PCI, "USB", NULL, true },
     { &usb_hub_type, USER_USB, "USB", NULL, false },
     { &usb_tablet_type, USER_USB, "Input", NULL, false },
     { &usb_mouse_type, USER_USB, "Input", NULL, false },

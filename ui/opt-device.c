@@ -40,7 +40,7 @@ static int other_device(struct options *o, const struct kv_list *l, const char *
         "virtio-net-pci", "virtio-rng-pci", "virtio-balloon-pci", "virtio-serial-pci",
         "virtio-vga", "virtio-gpu-pci", "virtio-scsi-pci", "virtio-9p-pci", "virtio-keyboard-pci",
         "e1000", "rtl8139", "ne2k_pci", "ide-hd", "ide-cd", "ahci", "nvme", "scsi-hd", "scsi-cd",
-        "qemu-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-hub", "usb-storage",
+        "qemu-xhci", "nec-usb-xhci", "usb-ehci", "usb-tablet", "usb-kbd", "usb-mouse", "usb-hub", "usb-storage",
         "piix3-usb-uhci",
         "AC97", "intel-hda", "hda-duplex", "pvpanic", "edu", "loader", "vmgenid",
         "pcie-root-port", "pci-bridge",
