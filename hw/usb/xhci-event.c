@@ -38,6 +38,8 @@ static bool read_table(struct xhci *s, struct xhci_intr *it)
 
 static bool start(struct xhci *s, struct xhci_intr *it)
 {
+    if (!dma_enabled(&s->pci.dma))
+        return false;
     if (it->started)
         return !it->broken;
     it->started = true;

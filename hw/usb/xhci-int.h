@@ -197,6 +197,12 @@ static inline bool xhci_running(const struct xhci *s)
     return s->cmd & CMD_RS && !(s->sts & (STS_HCE | STS_HSE));
 }
 
+/** xhci_reaches_memory() - it runs, and bus mastering is on: else what it has to do waits */
+static inline bool xhci_reaches_memory(const struct xhci *s)
+{
+    return xhci_running(s) && dma_enabled(&s->pci.dma);
+}
+
 /* ---- xhci.c -------------------------------------------------------------------------- */
 
 /** xhci_work() - a pass: commands and endpoints that are ready; during one: another will follow */

@@ -54,7 +54,7 @@ static void changed(struct xhci *s, struct xhci_port *p, uint32_t bits)
 
 void xhci_ports_events(struct xhci *s)
 {
-    for (unsigned n = 0; xhci_running(s) && n < s->n_ports; n++) {
+    for (unsigned n = 0; xhci_reaches_memory(s) && n < s->n_ports; n++) {
         struct xhci_trb ev = { (uint64_t)(n + 1) << 24, (uint32_t)CC_SUCCESS << 24, TRB_EV_PORT << TRB_TYPE_AT };
 
         if (!s->port[n].event_due || !xhci_event_room(s, 0))

@@ -39,7 +39,7 @@ void xhci_work(struct xhci *s)
         s->again = true;
         return;
     }
-    if (!xhci_running(s))
+    if (!xhci_reaches_memory(s))
         return;
     s->busy = true;
     s->held = false;
@@ -157,6 +157,14 @@ static void config_written(struct pci_device *pci, unsigned off, unsigned size)
     xhci_intr_update(s);
 }
 
+static void master_on(struct pci_device *pci)
+{
+    struct xhci *s = container_of(pci, struct xhci, pci);
+
+    xhci_ports_events(s);
+    xhci_work(s);
+}
+
 static int add_messages(struct xhci *s, struct err *e)
 {
     int ret = 0;
@@ -196,6 +204,7 @@ static int xhci_init(struct device *d, struct err *e)
     s->pci.config[CFG_SBRN] = 0x30;
     s->pci.config[CFG_FLADJ] = 0x20;
     s->pci.config_written = config_written;
+    s->pci.master_on = master_on;
     s->mem = (struct mem_region){ .name = "xhci", .len = XHCI_MEM_BYTES, .kind = MEM_MMIO, .ops = &xhci_mem_ops,
                                   .opaque = s };
     pci_bar_mem(&s->pci, 0, PCI_BAR_64, &s->mem);

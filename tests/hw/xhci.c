@@ -156,6 +156,22 @@ Test(xhci, runs_and_halts)
     hc_end(h);
 }
 
+Test(xhci, waits_for_bus_mastering)
+{
+    struct hc *h = hc_new();
+
+    cfg_wr(h->m, XHCI_DEV, PCI_COMMAND, 2, 2);
+    hc_plug(h, "usb-tablet", "1", NULL, NULL);
+    hc_post(h, 0, 0, TRB_NOOP_CMD << 10);
+    hc_wr(h, DOORBELLS, 0);
+    cr_assert_eq(EV_TYPE(hc_event(h)), 0);
+    cfg_wr(h->m, XHCI_DEV, PCI_COMMAND, 6, 2);
+    cr_assert_eq(EV_TYPE(hc_event(h)), TRB_EV_PORT);
+    cr_assert_eq(EV_TYPE(hc_event(h)), TRB_EV_COMMAND);
+    cr_assert_eq(hc_rd(h, OP_STS) & (STS_HCH | STS_HSE | STS_HCE), 0);
+    hc_end(h);
+}
+
 Test(xhci, wrap_event)
 {
     struct hc *h = hc_new();
