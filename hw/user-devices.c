@@ -209,6 +209,10 @@ struct device *user_device_plug(struct machine *m, const struct user_device *u, 
         err_set(e, -EOPNOTSUPP, "%s cannot be plugged into a machine that runs", u->type->name);
         return NULL;
     }
+    if (id && !id_is_good(id)) {
+        err_set(e, -EINVAL, "%s: id '%s': a letter is wanted, then letters, digits, '-', '.' or '_'", u->type->name, id);
+        return NULL;
+    }
     if (check_bus(m, u, props, n, e) < 0)
         return NULL;
     if (bus && root_port_check(bus, u->type->name, e) < 0)

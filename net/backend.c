@@ -207,16 +207,6 @@ static struct netport *make(struct net *n, const char *kind, const char *id,
     return kinds[i].make(n, id, ps, e);
 }
 
-/* A letter, then letters, digits, '-', '.' and '_': what needs no quoting anywhere. */
-static bool id_is_good(const char *id)
-{
-    if (!isalpha((unsigned char)*id))
-        return false;
-    while (isalnum((unsigned char)*id) || (*id && strchr("-._", *id)))
-        id++;
-    return !*id;
-}
-
 struct netport *net_backend_new(struct net *n, const char *spec, const char *id, struct err *e)
 {
     struct net_props ps;

@@ -91,7 +91,7 @@ int sock_addr_parse(struct sock_addr *a, const struct chr_spec *s, bool server, 
     if (ret == 0 && !!path + !!port + (a->fd >= 0) != 1)
         ret = err_set(e, -EINVAL, "%s: one of path=, port= and fd= is wanted", s->what);
     if (ret == 0 && path && !*path)
-        ret = err_set(e, -EINVAL, "%s: %s", s->what, strerror(EINVAL));
+        ret = err_set(e, -EINVAL, "%s: path= is empty", s->what);
     if (ret == 0 && path && strlen(path) >= sizeof(sa.sun_path))
         ret = err_set(e, -ENAMETOOLONG, "%s: %s", s->what, strerror(ENAMETOOLONG));
     if (ret < 0) {

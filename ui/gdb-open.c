@@ -102,8 +102,10 @@ int run_gdb_open(struct run *r, struct err *e)
         return 0;
     spec = socket_spec(r->opt->gdb);
     r->gdb_chr = chardev_new(r->m->loop, spec, "gdb", &why);
+    if (!r->gdb_chr)                /* it names what it was given, not what the user gave */
+        err_set(e, -EINVAL, "-gdb %s%s", r->opt->gdb, why.msg + (strncmp(why.msg, spec, strlen(spec)) ? 0 : strlen(spec)));
     free(spec);
-    return r->gdb_chr ? 0 : err_set(e, -EINVAL, "-gdb %s", why.msg);
+    return r->gdb_chr ? 0 : -EINVAL;
 }
 
 int run_gdb(struct run *r, struct err *e)

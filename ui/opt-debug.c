@@ -74,7 +74,9 @@ static int trace_set(struct trace_options *t, const char *key, const char *val, 
         return trace_events(t, val, e);
     if (!strcmp(key, "events"))
         return trace_list(t, val, e);
-    if (!strcmp(key, "file") && *val) {
+    if (!strcmp(key, "file") && !*val)
+        return err_set(e, -EINVAL, "file=: a file's name is wanted");
+    if (!strcmp(key, "file")) {
         free(t->file);
         t->file = xstrdup(val);
         return 0;

@@ -47,7 +47,7 @@ static int other_device(struct options *o, const struct kv_list *l, const char *
     };
     const char *driver = kv_driver(l);
 
-    if (!driver)
+    if (!driver || !*driver)
         return err_set(e, -EINVAL, "-device %s: the device's name comes first", val);
     if (!strcmp(driver, "isa-debug-exit"))
         return debug_exit(o, l, val, e);

@@ -122,6 +122,12 @@ static int block_key(struct opt_drive *d, const char *key, const char *val, stru
     return ret < 0 ? err_set(e, ret, "%s: %s", d->text, why.msg) : 0;
 }
 
+/* An empty name is a drive without a medium. */
+static int set_file(struct opt_drive *d, const char *file, struct err *e)
+{
+    return *file ? block_key(d, "file", file, e) : 0;
+}
+
 static int drive_key(struct options *o, struct opt_drive *d, const struct kv *k, struct err *e)
 {
     const char *key = k->key, *val = k->val;
@@ -130,6 +136,8 @@ static int drive_key(struct options *o, struct opt_drive *d, const struct kv *k,
         return unknown_key(d, val, e);
     if (!strcmp(key, "if"))
         return set_interface(d, val, e);
+    if (!strcmp(key, "file"))
+        return set_file(d, val, e);
     if (!strcmp(key, "id"))
         return set_id(o, d, val, e);
     if (!strcmp(key, "media"))
@@ -177,7 +185,7 @@ static int simple(struct options *o, const char *opt, enum drive_if interface, i
     d->interface = interface;
     d->index = index;
     d->cdrom = cdrom;
-    return block_key(d, "file", file, e);
+    return set_file(d, file, e);
 }
 
 int opt_hda(struct options *o, const char *v, struct err *e)
@@ -500,6 +508,10 @@ static int append_device(struct options *o, const struct user_device *u, struct 
     struct opt_dev *d = xzalloc(sizeof *d), **p = &o->disks.devs;
     const char *id = kv_get(l, "id");
 
+    if (id && !id_is_good(id)) {
+        free(d);
+        return err_set(e, -EINVAL, "-device %s: id '%s': a letter is wanted, then letters, digits, '-', '.' or '_'", val, id);
+    }
     while (*p)
         p = &(*p)->next;
     *p = d;

@@ -106,7 +106,7 @@ int object_add(struct opt_object **list, const struct kv_list *kv, const char *w
     const char *type = kv->n && !*kv->item[0].key ? kv->item[0].val : kv_get(kv, "qom-type");
     const char *id = kv_get(kv, "id");
 
-    if (!type)
+    if (!type || !*type)
         return err_set(e, -EINVAL, "%s: the kind comes first", what);
     if (!id || !*id)
         return err_set(e, -EINVAL, "%s: id= is wanted", what);

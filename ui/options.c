@@ -32,7 +32,6 @@ TEXT(gdb)
 CFG_TEXT(kernel)
 CFG_TEXT(initrd)
 CFG_TEXT(append)
-CFG_TEXT(bios)
 CFG_TEXT(mem_path)
 FLAG(magic_break)
 FLAG(nodefaults)
@@ -67,8 +66,16 @@ static int set_usb(struct options *o, const char *v, struct err *e)
     return 0;
 }
 
+static int set_bios(struct options *o, const char *v, struct err *e)
+{
+    o->cfg.bios = v;
+    return *v ? 0 : err_set(e, -EINVAL, "-bios: a file's name is wanted");
+}
+
 static int set_cpu(struct options *o, const char *v, struct err *e)
 {
+    if (!*v || *v == ',')
+        return err_set(e, -EINVAL, "-cpu %s: a model's name comes first (-cpu help lists them)", v);
     if (!strcmp(v, "help") || !strcmp(v, "?")) {
         o->action = ACT_CPU_HELP;
         return 0;
@@ -107,7 +114,7 @@ static int set_log(struct options *o, const char *v, struct err *e)
     if (!strcmp(v, "help") || !strcmp(v, "?"))
         o->action = ACT_LOG_HELP;
     o->log_items = v;
-    return 0;
+    return v[strspn(v, ",")] ? 0 : err_set(e, -EINVAL, "-d %s: an item is wanted (-d help lists them)", v);
 }
 
 static int set_rom_dir(struct options *o, const char *v, struct err *e)
@@ -396,7 +403,7 @@ static int parse_one(struct options *o, int argc, char **argv, int *i, struct er
     const char *arg = argv[*i], *name = arg + 1, *val = NULL;
     const struct opt_row *r;
 
-    if (*arg != '-' || !arg[1]) {
+    if (*arg != '-') {
         ++*i;
         return opt_hda(o, arg, e);
     }

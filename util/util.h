@@ -218,6 +218,9 @@ void log_unlock(void);
 /** nearest_word() - the entry of @words (@n of them) closest to @w by edit
  *  distance, or NULL when none is close (distance <= 1 + len/3) */
 const char *nearest_word(const char *w, const char *const *words, size_t n);
+/** id_is_good() - whether @id is a letter, then letters, digits, '-', '.' and '_': what needs no
+ *  quoting anywhere */
+bool id_is_good(const char *id);
 /**
  * parse_size() - "128", "512M", "1.5G", "4096k": bytes
  * @unit: multiplier when no suffix is given (e.g. MiB for -m)

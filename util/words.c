@@ -90,3 +90,12 @@ int parse_size(const char *s, uint64_t unit, uint64_t *bytes)
     *bytes = total;
     return 0;
 }
+
+bool id_is_good(const char *id)
+{
+    if (!isalpha((unsigned char)*id))
+        return false;
+    while (isalnum((unsigned char)*id) || (*id && strchr("-._", *id)))
+        id++;
+    return !*id;
+}

@@ -97,7 +97,7 @@ Test(chardev, errors_are_one_line)
                  "unix:/x/y,sever=on: unknown option 'sever', did you mean 'server'?");
     expect_error("unix:/x/y,server=maybe",
                  "unix:/x/y,server=maybe: server=maybe: wants on or off");
-    expect_error("unix:", "unix:: Invalid argument");
+    expect_error("unix:", "unix:: path= is empty");
     expect_error("tcp:localhost", "tcp:localhost: wants HOST:PORT");
     expect_error("tpc:localhost:1", "tpc:localhost:1: unknown kind 'tpc', did you mean 'tcp'?");
     expect_error("xyzzyxyzzy", "xyzzyxyzzy: unknown kind of character device");

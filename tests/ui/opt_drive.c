@@ -203,3 +203,18 @@ Test(opt_drive, help_of_every_device_prints_a_line_a_property)
         free(text);
     }
 }
+
+Test(opt_drive, an_empty_file_name_is_an_empty_drive)
+{
+    static const char *const lines[] = { "-cdrom", "-fda", "-fdb", "-drive", "-hda" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        struct options o = { .n_accels = 0 };
+        char *argv[] = { "transom", (char *)lines[i], i == 3 ? "file=,media=cdrom" : "", NULL };
+        struct err e = { "" };
+
+        cr_assert_eq(options_parse(&o, 3, argv, &e), 0, "%s: %s", lines[i], e.msg);
+        cr_assert_null(o.disks.drives->opts.file, "%s", lines[i]);
+        options_free(&o);
+    }
+}

@@ -7,7 +7,7 @@
 
 #define MAX_ARGS 16
 
-/* Parses the words of @line after "transom"; the strings live until the next call. */
+/* Parses the words of @line after "transom", '' being an empty one; the strings live until the next call. */
 static int parse(struct options *o, struct err *e, const char *line)
 {
     static char text[512];
@@ -18,7 +18,7 @@ static int parse(struct options *o, struct err *e, const char *line)
     strcpy(text, line);
     while ((word = strsep(&rest, " ")) && argc < MAX_ARGS)
         if (*word)
-            argv[argc++] = word;
+            argv[argc++] = strcmp(word, "''") ? word : "";
     e->msg[0] = 0;
     return options_parse(o, argc, argv, e);
 }
@@ -522,4 +522,31 @@ Test(options, displays)
     options_free(&o);
     fails_with("-display sdk", "did you mean sdl");
     fails_with("-vga cirrus", "only std and none");
+}
+
+Test(options, nothing_where_something_is_wanted)
+{
+    struct options o = { .n_accels = 0 };
+
+    good(&o, "-M '' -m '' -smp '' -boot '' -rtc ''");
+    cr_assert_eq(o.cfg.ram_bytes, 128 * MiB);
+    cr_assert_eq(o.cfg.n_vcpus, 1);
+    good(&o, "-name '' -msg '' -overcommit ''");
+    options_free(&o);
+    fails("-cpu ''", "-cpu : a model's name comes first (-cpu help lists them)");
+    fails("-cpu ,+avx", "-cpu ,+avx: a model's name comes first (-cpu help lists them)");
+    fails_with("-accel ''", "-accel : unknown");
+    fails("-bios ''", "-bios: a file's name is wanted");
+    fails("-d ''", "-d : an item is wanted (-d help lists them)");
+    fails("-d ,", "-d ,: an item is wanted (-d help lists them)");
+    fails("-trace exec,file=", "-trace exec,file=: file=: a file's name is wanted");
+    fails("-device ,", "-device ,: the device's name comes first");
+    fails("-object ,", "-object ,: the kind comes first");
+    fails("-", "-: unknown option");
+    fails_with("-device e1000,id=", "-device e1000,id=: id '': a letter is wanted");
+    fails_with("-device e1000,id=a\"b", "id 'a\"b': a letter is wanted");
+    fails_with("-m ,", "-m ,: a size");
+    fails_with("-uuid ''", "not of the form");
+    fails_with("-dfilter ''", "START+LEN");
+    fails_with("-vnc ''", "wanted");
 }

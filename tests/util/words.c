@@ -49,3 +49,14 @@ Test(words, bad_sizes)
     cr_assert_eq(parse_size("17179869184G", 1, &v), -ERANGE);
     cr_assert_eq(v, 42, "a failure leaves the result alone");
 }
+
+Test(words, ids)
+{
+    static const char *const good[] = { "a", "net0", "A-b_c.9" };
+    static const char *const bad[] = { "", "0", "#net0", "-a", "a b", "a\"", "a#", "\xc3\xa4" };
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        cr_assert(id_is_good(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        cr_assert_not(id_is_good(bad[i]), "%s", bad[i]);
+}
