@@ -547,5 +547,4 @@ Test(options, nothing_where_something_is_wanted)
     fails_with("-device e1000,id=a\"b", "id 'a\"b': a letter is wanted");
     fails_with("-m ,", "-m ,: a size");
     fails_with("-uuid ''", "not of the form");
-    fails_with("-vnc ''", "wanted");
 }
