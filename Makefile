@@ -86,7 +86,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/pci/pci.c hw/pci/piix3.c hw/pci/bridge.c hw/pci/root-port.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
 	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
 	hw/usb/xhci-cmd.c hw/usb/xhci-event.c hw/usb/xhci-port.c hw/usb/xhci-regs.c hw/usb/xhci-ring.c hw/usb/xhci-xfer.c hw/usb/xhci.c \
-	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-net-ctrl.c hw/virtio/virtio-pci.c hw/virtio/virtio-rng.c hw/virtio/virtio.c \
+	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-net-ctrl.c hw/virtio/virtio-pci.c hw/virtio/virtio-rng.c hw/virtio/virtio-serial.c hw/virtio/virtio-serial-port.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
 src_block := block/block.c block/ctx.c block/fault.c block/file.c block/iov.c block/lock.c \
 	block/node.c block/opts.c block/qcow2-alloc.c block/qcow2-bitmap.c block/qcow2-cache.c block/qcow2-check.c \
@@ -224,7 +224,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/gu
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/root_port.c tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c tests/hw/xhci.c \
+	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c tests/hw/virtio_serial.c tests/hw/xhci.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/chardev_open.c tests/ui/command.c tests/ui/gdb.c tests/ui/json.c tests/ui/kv.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

@@ -89,15 +89,18 @@ void machine_remove_device(struct machine *m, struct device *d)
     device_free(d);
 }
 
+/* From the start each time: what was plugged into it goes with a device. */
 void machine_remove_gone(struct machine *m)
 {
-    struct device *next;
+    struct device *d = m->devices;
 
-    for (struct device *d = m->devices; d; d = next) {
-        next = d->next;
-        if (d->gone)
+    while (d)
+        if (d->gone) {
             machine_remove_device(m, d);
-    }
+            d = m->devices;
+        } else {
+            d = d->next;
+        }
 }
 
 struct device *machine_find_device(struct machine *m, const char *type_name)

@@ -305,9 +305,20 @@ struct chardev {
     void (*receive)(void *front, const uint8_t *buf, int len);
     void (*can_write)(void *front);                       /* room after a 0 write; may be NULL */
     void (*event)(void *front, int event);                /* CHR_*; may be NULL */
+    bool (*front_open)(void *front);                      /* the guest listens; NULL: always */
     void *front;
 };
 enum { CHR_EVENT_BREAK, CHR_EVENT_OPENED, CHR_EVENT_CLOSED };
+
+/** struct machine_chars - character back ends by id, for devices that the user gives one */
+struct machine_chars {
+    /** claim() - become the front end of @id, or of another port when it is multiplexed; NULL with @e set */
+    struct chardev *(*claim)(void *opaque, const char *id, struct err *e);
+    /** release() - what claim() gave; what the front end has set in it is NULL again */
+    void (*release)(void *opaque, struct chardev *c);
+    /** is_open() - somebody is at the other side, as far as the kind can tell */
+    bool (*is_open)(const struct chardev *c);
+};
 
 /* ---- vCPUs as devices and boards see them ------------------------------- */
 
@@ -496,6 +507,8 @@ struct machine {
     struct usb_bus *usb;        /* hw/usb/usb.h; all of them */
     struct kbd8042 *kbd;
     struct drive *drives;       /* hw/disk/drive.h */
+    const struct machine_chars *chars; /* NULL: there are none */
+    void *chars_opaque;
     struct rng *rngs;           /* hw/misc/rng.h */
     struct machine_trace trace;
     struct outside *outside;    /* hw/outside.h: where what the guest cannot know comes in */

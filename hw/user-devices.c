@@ -17,6 +17,7 @@
 #include "hw/usb/usb.h"
 #include "hw/user-devices.h"
 #include "hw/virtio/virtio-balloon.h"
+#include "hw/virtio/virtio-serial.h"
 #include "hw/virtio/virtio.h"
 
 #define MAX_BOOT 32
@@ -41,6 +42,11 @@ static const struct user_device table[] = {
     { &virtio_rng_pci_type, USER_PCI, "Misc", "virtio-rng", false },
     { &virtio_rng_pci_transitional_type, USER_PCI, "Misc", NULL, false },
     { &virtio_rng_pci_non_transitional_type, USER_PCI, "Misc", NULL, false },
+    { &virtio_serial_pci_type, USER_PCI, "Misc", "virtio-serial", false },
+    { &virtio_serial_pci_transitional_type, USER_PCI, "Misc", NULL, false },
+    { &virtio_serial_pci_non_transitional_type, USER_PCI, "Misc", NULL, false },
+    { &virtconsole_type, USER_VSERIAL, "Misc", NULL, false },
+    { &virtserialport_type, USER_VSERIAL, "Misc", NULL, false },
     { &pcie_root_port_type, USER_PCI, "Bridge", NULL, true },
     { &floppy_type, USER_ISA, "Storage", NULL, false },
     { &intel_iommu_type, USER_SYSTEM, "Misc", NULL, false },
@@ -108,13 +114,19 @@ static const struct user_device *row_of(const struct device *d)
     return NULL;
 }
 
+/* On a bus that a device of the user's has. */
+static bool names_bus(const struct user_device *u)
+{
+    return u->bus == USER_USB || u->bus == USER_VSERIAL;
+}
+
 /* What is on the root bus need not say so. */
 static bool is_plain_bus(const struct making *mk, const struct machine *m,
                          const struct user_prop *p)
 {
     bool q35 = m->cfg.board == BOARD_Q35;
 
-    return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE && mk->u->bus != USER_USB &&
+    return !strcmp(p->name, "bus") && mk->u->bus != USER_IDE && !names_bus(mk->u) &&
            (!strcmp(p->val, q35 ? "pcie.0" : "pci.0") || !strcmp(p->val, q35 ? "pcie" : "pci") ||
             !strcmp(p->val, "isa.0"));
 }
@@ -205,7 +217,7 @@ struct device *user_device_plug(struct machine *m, const struct user_device *u, 
     struct pci_bus *bus = named_bus(m, u, props, n);
     struct device *d;
 
-    if (u->fixed || (u->bus != USER_PCI && u->bus != USER_USB)) {
+    if (u->fixed || (u->bus != USER_PCI && !names_bus(u))) {
         err_set(e, -EOPNOTSUPP, "%s cannot be plugged into a machine that runs", u->type->name);
         return NULL;
     }
@@ -260,9 +272,12 @@ int user_device_unplug(struct device *d, struct err *e)
         return root_port_remove((struct pci_device *)d, e);
     if (u && u->bus == USER_PCI)
         return pci_hotplug_remove((struct pci_device *)d, e);
-    if (!u || u->bus != USER_USB)
+    if (!u || !names_bus(u))
         return err_set(e, -EOPNOTSUPP, "%s cannot be taken out while the machine runs", d->type->name);
-    remove_usb(d);
+    if (u->bus == USER_USB)
+        remove_usb(d);
+    else
+        machine_remove_device(d->machine, d);
     return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include "hw/prop.h"
 
-enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_SYSTEM, USER_USB };
+enum user_bus { USER_PCI, USER_IDE, USER_ISA, USER_SYSTEM, USER_USB, USER_VSERIAL };
 
 struct user_device {
     const struct device_type *type;
@@ -42,8 +42,8 @@ struct device *user_device_add(struct machine *m, const struct user_device *u, c
 struct device *user_device_plug(struct machine *m, const struct user_device *u, const char *id,
                                 const struct user_prop *props, size_t n, struct err *e) MUST_CHECK;
 /**
- * user_device_unplug() - take @d out: at once from USB, with what is behind it; from PCI when the
- * guest lets it go
+ * user_device_unplug() - take @d out: at once from USB, with what is behind it, and from virtio-serial; from PCI
+ * when the guest lets it go
  * Returns 0, or -EOPNOTSUPP with @e set. Main thread.
  */
 int user_device_unplug(struct device *d, struct err *e) MUST_CHECK;

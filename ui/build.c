@@ -27,6 +27,8 @@ int run_build(struct run *r, struct err *e)
     if (!r->m)
         return -ENOMEM;
     clock_pause(&r->m->clock);             /* until the first cont */
+    r->m->chars = &run_chars;
+    r->m->chars_opaque = r;
     r->m->event = run_event;
     r->m->event_opaque = r;
     r->m->device_deleted = run_device_deleted;

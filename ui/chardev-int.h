@@ -43,6 +43,8 @@ struct stream {
     bool connected;           /* else output is dropped */
     bool blocking;            /* out_fd lacks O_NONBLOCK: poll before each write */
     bool reading;             /* input is watched */
+    bool tells_end;           /* the kind's: poll tells that the peer left, whether somebody reads or not */
+    bool end_waits;           /* it did, and left something that somebody is going to read */
     bool kernel_full;         /* waiting for POLLOUT with bytes in the buffer */
     bool front_waits;         /* the front end was told 0 */
     bool timer_armed;

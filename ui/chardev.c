@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include "ui/chardev-int.h"
@@ -32,7 +33,8 @@ static void stream_ready(void *opaque, int fd, short revents);
 
 static void stream_watch(struct stream *s)
 {
-    short in = s->reading ? POLLIN : 0;
+    short end = s->tells_end && !s->end_waits ? POLLHUP | POLLRDHUP : 0;
+    short in = s->reading ? POLLIN : end;
     short out = s->kernel_full || s->front_waits ? POLLOUT : 0;
 
     if (s->in_fd >= 0 && s->in_fd == s->out_fd) {
@@ -184,6 +186,7 @@ static void stream_set_reading(struct stream *s, bool on)
     if (s->in_fd < 0 || s->reading == on)
         return;
     s->reading = on;
+    s->end_waits = false;
     stream_watch(s);
 }
 
@@ -206,6 +209,20 @@ static void stream_input(struct stream *s)
         s->hangup(s);
 }
 
+/* The peer left while nobody takes its input: what it said last is kept for a front end that listens. */
+static void stream_end(struct stream *s)
+{
+    const struct chardev *c = &s->chr.c;
+    int unread = 0;
+
+    if ((!c->front_open || c->front_open(c->front)) && !ioctl(s->in_fd, FIONREAD, &unread) && unread > 0) {
+        s->end_waits = true;
+        stream_watch(s);
+    } else {
+        s->hangup(s);
+    }
+}
+
 static void stream_ready(void *opaque, int fd, short revents)
 {
     struct stream *s = opaque;
@@ -216,6 +233,8 @@ static void stream_ready(void *opaque, int fd, short revents)
     }
     if (fd == s->in_fd && s->reading && (revents & (POLLIN | POLLHUP | POLLERR)))
         stream_input(s);
+    else if (fd == s->in_fd && !s->reading && (revents & (POLLRDHUP | POLLHUP)))
+        stream_end(s);
 }
 
 static void stream_poll_input(struct chardev *c)
@@ -226,6 +245,7 @@ static void stream_poll_input(struct chardev *c)
 void stream_attach(struct stream *s)
 {
     s->connected = true;
+    s->end_waits = false;
     s->reading = s->in_fd >= 0;
     stream_watch(s);
 }

@@ -259,6 +259,13 @@ static void log_can_write(void *front)
         c->can_write(c->front);
 }
 
+static bool log_front_open(void *front)
+{
+    struct chardev *c = front;
+
+    return c->front && (!c->front_open || c->front_open(c->front));
+}
+
 static void log_event(void *front, int event)
 {
     chr_event(front, event);
@@ -290,6 +297,7 @@ struct chardev *chr_log_new(struct chardev *back, const char *path, bool append,
     back->receive = log_receive;
     back->can_write = log_can_write;
     back->event = log_event;
+    back->front_open = log_front_open;
     back->front = l;
     return &l->chr.c;
 }

@@ -315,6 +315,7 @@ struct chardev *chr_open_socket(const struct chr_spec *s, struct err *e)
     k->s.hangup = sock_hangup;
     k->s.destroy = sock_destroy;
     k->s.input = sock_input;
+    k->s.tells_end = true;
     k->s.encode = o.telnet ? sock_encode : NULL;
     k->s.chr.take_fd = sock_take_fd;
     k->addr = addr;

@@ -247,6 +247,7 @@ struct chardev *chr_open_pty(const struct chr_spec *s, struct err *e)
     p->master = fd;
     p->look_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     p->s.hangup = pty_hangup;
+    p->s.tells_end = true;
     p->s.destroy = pty_destroy;
     loop_add_fd(s->loop, p->look_fd, POLLIN, pty_looked, p);
     pty_look(p, true);

@@ -86,6 +86,35 @@ struct chardev *run_chr_claim(struct run *r, const char *id, struct err *e)
     return port;
 }
 
+/* Another port of a multiplexer goes; the device itself waits for the next. */
+void run_chr_release(struct run *r, struct chardev *chr)
+{
+    for (unsigned i = 0; i < r->n_chr; i++) {
+        struct run_chr *c = &r->chr[i];
+
+        if (c->chr != chr)
+            continue;
+        c->used = false;
+        if (!c->id) {
+            chardev_free(chr);
+            *c = r->chr[--r->n_chr];
+        }
+        return;
+    }
+}
+
+static struct chardev *chars_claim(void *opaque, const char *id, struct err *e)
+{
+    return run_chr_claim(opaque, id, e);
+}
+
+static void chars_release(void *opaque, struct chardev *c)
+{
+    run_chr_release(opaque, c);
+}
+
+const struct machine_chars run_chars = { chars_claim, chars_release, chardev_is_open };
+
 /* ---- opening ------------------------------------------------------------------------ */
 
 static void mux_quit(void *opaque)

@@ -588,7 +588,7 @@ static void prop_help(const struct user_device *u, FILE *f)
 void disks_device_help(const struct user_device *u, FILE *f)
 {
     static const char *const bus[] = { [USER_PCI] = "PCI", [USER_IDE] = "IDE", [USER_ISA] = "ISA",
-                                       [USER_SYSTEM] = "System", [USER_USB] = "usb-bus" };
+                                       [USER_SYSTEM] = "System", [USER_USB] = "usb-bus", [USER_VSERIAL] = "virtio-serial-bus" };
     const char *category = "";
     size_t n;
     const struct user_device *t = user_devices(&n);

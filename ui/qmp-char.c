@@ -17,7 +17,7 @@ static int query_chardev(struct call *c, struct err *e)
         if (!k->id)
             continue;
         jw_open(c->out, NULL);
-        jw_bool(c->out, "frontend-open", k->used);
+        jw_bool(c->out, "frontend-open", k->used && (!k->chr->front_open || k->chr->front_open(k->chr->front)));
         jw_str(c->out, "filename", chardev_desc(k->chr));
         jw_str(c->out, "label", k->id);
         jw_close(c->out);

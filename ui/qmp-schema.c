@@ -16,7 +16,7 @@ static const struct { const char *name, *args; } events[] = {
     { "BLOCK_IO_ERROR", "device:s,node-name:s?,operation:s,action:s,nospace:b?,reason:s" },
     { "DUMP_COMPLETED", "result:j,error:s?" }, { "JOB_STATUS_CHANGE", "id:s,status:s" },
     { "NIC_RX_FILTER_CHANGED", "name:s?,path:s" },
-    { "BALLOON_CHANGE", "actual:i" },
+    { "BALLOON_CHANGE", "actual:i" }, { "VSERPORT_CHANGE", "id:s,open:b" },
     { "VNC_CONNECTED", "server:j,client:j" }, { "VNC_INITIALIZED", "server:j,client:j" },
     { "VNC_DISCONNECTED", "server:j,client:j" },
 };

@@ -92,6 +92,10 @@ int run_chr_add(struct run *r, const struct kv_list *kv, const char *what, struc
 int run_chr_remove(struct run *r, const char *id, struct err *e) MUST_CHECK;
 /** run_chr_claim() - become the front end of @id, or of another port when it is multiplexed */
 struct chardev *run_chr_claim(struct run *r, const char *id, struct err *e) MUST_CHECK;
+/** run_chr_release() - @chr, which that gave, has no front end any more */
+void run_chr_release(struct run *r, struct chardev *chr);
+/** run_chars - m->chars; its opaque: struct run */
+extern const struct machine_chars run_chars;
 
 /* what monitors ask of the vCPUs (monitor-cpu.c): struct monitor_hooks */
 void run_hook_registers(void *opaque, struct monitor *mon, bool all);

@@ -21,6 +21,7 @@
 #include "hw/intc/intc.h"
 #include "hw/pci/root-port.h"
 #include "hw/user-devices.h"
+#include "hw/virtio/virtio-serial.h"
 #include "tests/fuzz/rig.h"
 
 enum { RAM_BYTES = 8 << 20, OPS = 6000, MAX_WINDOWS = 96, CASE_SECONDS = 300, PER_CHILD = 50 };
@@ -41,6 +42,7 @@ struct fuzz {
     uint64_t rng;
     uint64_t mmio_at;
     unsigned n_drives;
+    struct chardev chr;          /* behind each port of virtio-serial, with moods */
 };
 
 /* a register value: bits, a small number, or an address */
@@ -63,6 +65,44 @@ static uint64_t value(struct fuzz *f)
 static void no_kick(struct vcpu *v) { }
 
 static void die(const struct err *e) { fuzz_die("fuzz-board", e->msg); }
+
+static int chr_write(struct chardev *c, const uint8_t *buf, int len)
+{
+    struct fuzz *f = container_of(c, struct fuzz, chr);
+
+    return pick(f, 4) ? len : (int)pick(f, (unsigned)len + 1);
+}
+
+static void chr_poll(struct chardev *c)
+{
+    struct fuzz *f = container_of(c, struct fuzz, chr);
+    int room = c->can_receive ? c->can_receive(c->front) : 0;
+    uint8_t buf[256];
+
+    memset(buf, (int)pick(f, 256), sizeof buf);
+    if (room > 0)
+        c->receive(c->front, buf, MIN(room, 1 + (int)pick(f, sizeof buf)));
+}
+
+static struct chardev *chr_claim(void *opaque, const char *id, struct err *e) { return opaque; }
+static void chr_release(void *opaque, struct chardev *c) { }
+static bool chr_is_open(const struct chardev *c) { return true; }
+
+static const struct machine_chars chars = { chr_claim, chr_release, chr_is_open };
+
+/* Something happens at the other side. */
+static void chr_news(struct fuzz *f)
+{
+    struct chardev *c = &f->chr;
+
+    if (!c->front)
+        return;
+    switch (pick(f, 3)) {
+    case 0: c->event(c->front, pick(f, 2) ? CHR_EVENT_OPENED : CHR_EVENT_CLOSED); break;
+    case 1: c->can_write(c->front); break;
+    default: chr_poll(c); break;
+    }
+}
 
 static int temp_file(char *path, unsigned bytes)
 {
@@ -114,6 +154,7 @@ static void add_devices(struct fuzz *f)
         bool disk = !strcmp(u[i].category, "Storage") && u[i].type != &ahci_type;
         unsigned n_props = !disk ? 0 : u[i].type == &nvme_type ? 2 : 1;
         struct user_prop p[2] = { { "drive", "" }, { "serial", "1" } };
+        bool port = u[i].type == &virtserialport_type;
         char id[8];
 
         if ((u[i].bus == USER_SYSTEM || u[i].type == &pcie_root_port_type) && !is_q35(f))
@@ -122,6 +163,8 @@ static void add_devices(struct fuzz *f)
             continue;
         snprintf(id, sizeof(id), "d%u", (unsigned)i);
         p[0].val = id;
+        if (port)
+            p[n_props++].name = "chardev";
         if (disk)
             add_drive(f, id, u[i].bus == USER_ISA ? 1440 * 1024 : 1 << 20);
         if (!user_device_add(f->m, &u[i], NULL, p, n_props, &e))
@@ -144,6 +187,9 @@ static void make_board(struct fuzz *f)
     f->vcpus[0] = &f->vcpu;
     f->m->vcpus = f->vcpus;
     f->m->n_vcpus = 1;
+    f->chr = (struct chardev){ .label = "c", .write = chr_write, .poll_input = chr_poll };
+    f->m->chars = &chars;
+    f->m->chars_opaque = &f->chr;
     if (pc_build(f->m, &e))
         die(&e);
     unlink(rom);
@@ -307,7 +353,10 @@ static void one_op(struct fuzz *f, const struct window *favourite)
         if (!pick(f, 20))
             machine_reset(f->m);
         break;
-    case 7: case 8: case 9: case 10: case 11: case 12:
+    case 7:
+        chr_news(f);
+        break;
+    case 8: case 9: case 10: case 11: case 12:
         access_window(f, &f->win[pick(f, f->n_win)]);
         break;
     default:

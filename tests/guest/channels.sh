@@ -14,6 +14,7 @@ write_init() {
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+mount -t debugfs debug /sys/kernel/debug
 for m in $(for m in $modules; do basename "$m"; done | tr '\n' ' '); do insmod /lib/\$m.ko; done 2> /dev/null
 END
     cat >> "$dir/root/init" <<'END'
@@ -36,6 +37,11 @@ port() {
 # no_port NAME: until it is not there
 no_port() {
     while grep -qsx "$1" /sys/class/virtio-ports/*/name; do sleep 0.1; done
+}
+# host NAME 0|1: until nobody, somebody is at the host's end
+host() {
+    p=$(port "$1")
+    until grep -q "^host_connected: $2" /sys/kernel/debug/virtio-ports/${p##*/}; do sleep 0.1; done
 }
 echo guest=ready
 [ -c /dev/hwrng ] && echo "hwrng=$(dd if=/dev/hwrng bs=512 count=8 2> /dev/null | md5sum)"

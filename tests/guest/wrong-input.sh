@@ -106,6 +106,12 @@ wrong "unknown USB device" 'did you mean tablet' -usbdevice tablets
 wrong "a source of random bytes that is none" "no source of random bytes 'x'" -device virtio-rng-pci,rng=x
 wrong "random bytes of a missing file" 'no-such-file: No such file' -object "rng-random,id=x,filename=$work/no-such-file"
 wrong "random bytes from an entropy daemon" "kind 'rng-egd' is not supported" -object rng-egd,id=x
+wrong "a port without a controller" 'no virtio-serial bus: -device virtio-serial-pci' -device virtserialport
+wrong "a port on a bus that is none" "no virtio-serial bus 'vs1.0'" -device virtio-serial-pci,id=vs -device virtconsole,bus=vs1.0
+wrong "a port without its back end" "virtserialport: there is no character device 'x'" -device virtio-serial-pci -device virtserialport,chardev=x
+wrong "a port number twice" "nr=2 of 'vs.0' is taken" -device virtio-serial-pci,id=vs -device virtserialport,nr=2 -device virtserialport,nr=2
+wrong "a channel of SPICE" "'spicevmc' is not supported" -device virtio-serial-pci -chardev spicevmc,id=x,name=vdagent -device virtserialport,chardev=x,name=com.redhat.spice.0
+wrong "a back end of two ports" "device 'x' is in use" -chardev null,id=x -device virtio-serial-pci -device virtserialport,chardev=x -device virtserialport,chardev=x
 wrong "an id twice" "id 'x' is taken" -usb -device usb-tablet,id=x -device usb-mouse,id=x
 wrong "unknown CPU model" 'qemu65' -cpu qemu65
 wrong "a CPU flag nobody has" 'not emulated: la57' -cpu max,+la57

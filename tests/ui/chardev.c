@@ -220,6 +220,39 @@ Test(chardev, input_waits_for_room)
     close(fd);
 }
 
+static bool hears(void *front)
+{
+    return *(bool *)front;
+}
+
+Test(chardev, a_client_leaves_while_nobody_takes_its_input)
+{
+    for (unsigned listens = 0; listens < 2; listens++) {
+        struct chardev *c = open_spec("unix:%s,server=on,wait=off");
+        bool front = listens;
+        int fd = dial();
+
+        c->front = &front;
+        c->can_receive = NULL;                 /* no room */
+        c->event = NULL;
+        c->front_open = hears;
+        while (!chardev_is_open(c))
+            spin();
+        cr_assert_eq(write(fd, "abc", 3), 3);
+        close(fd);
+        for (unsigned i = 0; i < 20; i++)
+            loop_run_once(loop, 1000000, NULL, NULL, NULL);
+        cr_assert_eq(chardev_is_open(c), listens, "what it said is kept for who listens");
+        front = false;                         /* no more */
+        c->poll_input(c);
+        while (chardev_is_open(c))
+            spin();
+        c->front = &sink;
+        chardev_free(c);
+        unlink(path);
+    }
+}
+
 Test(chardev, full_socket_pushes_back)
 {
     struct chardev *c = open_spec("unix:%s,server=on,wait=off");

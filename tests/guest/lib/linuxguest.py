@@ -6,10 +6,16 @@ from qmpclient import Client, WAIT, path, start, until
 
 
 class Guest:
-    def __init__(self, name, kernel, initrd, *args):
+    """With hvc= its terminal is a virtconsole: the properties of that one's controller."""
+
+    def __init__(self, name, kernel, initrd, *args, hvc=None):
         qmp, serial = path(f'{name}-qmp.sock'), path(f'{name}-serial.sock')
+        console = ['-serial', f'unix:{serial},server=on,wait=on']
+        if hvc is not None:
+            console = ['-serial', 'none', '-chardev', f'socket,id=hvc,path={serial},server=on,wait=on',
+                       '-device', f'virtio-serial-pci{hvc}', '-device', 'virtconsole,chardev=hvc']
         self.process = start('-display', 'none', '-net', 'none', '-kernel', kernel, '-initrd', initrd,
-                             '-append', 'console=ttyS0 panic=-1 quiet', '-serial', f'unix:{serial},server=on,wait=on',
+                             '-append', f'console={"ttyS0" if hvc is None else "hvc0"} panic=-1 quiet', *console,
                              '-qmp', f'unix:{qmp},server=on,wait=off', *args)
         self.text = b''
         self.serial = socket.socket(socket.AF_UNIX)
