@@ -276,6 +276,10 @@ void recipe_run(struct gen *g, const struct recipe *r, int t)
         ins_sz(c, r->size, 0xf6, 3, o_reg(t));
         ins_sz(c, r->size, 0xf6, 3, o_reg(t));
         break;
+    case REC_SHL: case REC_SHR: case REC_SAR:
+        ins_sz(c, r->size, 0xc0, r->kind == REC_SHL ? 4 : r->kind == REC_SHR ? 5 : 7, o_reg(t));
+        e8(c, (unsigned)r->k);
+        break;
     default:                 /* INC, DEC: undo, take C, do it again */
         alu_imm(c, r->size, r->kind == REC_INC ? ALU_SUB : ALU_ADD, o_reg(t), 1);
         ins(c, 4, X0F | 0xba, 4, ENV(fl));
@@ -306,9 +310,94 @@ static bool is_neutral(const struct ir_op *op)
     }
 }
 
+/** flags_fate() - what becomes of F behind @op */
+enum fate flags_fate(const struct gen *g, const struct ir_op *op)
+{
+    const struct ir_op *end = g->b->ops + g->b->n_ops;
+    bool lost = false;
+
+    for (const struct ir_op *o = op + 1; o < end && o <= op + 32; o++) {
+        switch (o->opc) {
+        case IR_INSN: case IR_LEAVECC: case IR_RETURNS:
+            continue;
+        case IR_GOTO_TB:
+            return FATE_AT_END;
+        case IR_BRCC:
+            return o + 4 == end ? FATE_AT_END : FATE_SAVED;
+        case IR_CALL: case IR_CMPXCHG: case IR_GETF: case IR_SETF: case IR_LABEL: case IR_BR: case IR_BRCMP:
+            return FATE_SAVED;
+        default:
+            lost |= ir_op_can_fault(o) && o->grp != GRP_USE;
+            if (o->wf)
+                return lost ? FATE_LOST : FATE_REPLACED;
+        }
+    }
+    return FATE_SAVED;
+}
+
+/* Is it worth an instruction to be able to make F again behind @op, which may itself destroy EFLAGS? What is saved anyway is
+ * saved best at once. */
+static bool keeping_pays(const struct gen *g, const struct ir_op *op, bool destroys)
+{
+    uint32_t code;
+
+    switch (flags_fate(g, op)) {
+    case FATE_LOST: return true;
+    case FATE_REPLACED: return destroys;
+    case FATE_AT_END: return recipe_code(&g->rec, &code);
+    default: return false;
+    }
+}
+
+/** keeps_for_shift() - before op->a, in @r, is shifted by a constant: keep it, if that pays */
+bool keeps_for_shift(struct gen *g, const struct ir_op *op, int r)
+{
+    if (!op->wf || kept_flags(op) || op->opc > IR_SAR || flags_fate(g, op) != FATE_LOST)
+        return false;
+    mov_store(&g->c, ENV(f_operand), r);
+    return true;
+}
+
+/** recipe_of_shift() - F, which EFLAGS hold now, can also be had by shifting what is kept by @k once more */
+void recipe_of_shift(struct gen *g, const struct ir_op *op, int64_t k)
+{
+    set_recipe(g, &(struct recipe){ .kind = (uint8_t)(REC_SHL + (op->opc - IR_SHL)), .size = op->size, .d = REC_KEPT,
+                                    .b = IR_NONE, .is_k = true, .k = k });
+}
+
+/* Global @v goes to env->f_operand, if that is free, and the recipe finds it there. */
+static bool recipe_keeps(struct gen *g, ir_val v)
+{
+    struct recipe *r = &g->rec;
+    int reg;
+
+    if (r->d == REC_KEPT || (r->b == REC_KEPT && !r->is_k))
+        return false;
+    g->locked = 0;
+    reg = val_reg(g, v);
+    if (r->kind == REC_CMP || r->kind == REC_TEST)
+        keep_operand(g, reg);
+    else                     /* what made F may have made it, too */
+        mov_store(&g->c, ENV(f_operand), reg);
+    g->locked = 0;
+    g->rec_globals &= ~ir_global_bit(v);
+    r->d = r->d == v ? REC_KEPT : r->d;
+    r->b = r->b == v ? REC_KEPT : r->b;
+    return true;
+}
+
+/* @op changes what the recipe is made from. */
 void flags_guard(struct gen *g, const struct ir_op *op)
 {
-    if ((op->lf & ~op->wf) && !g->fl_mem && !(g->fl_host && is_neutral(op)))
+    bool d = ir_global_bit(op->d) & g->rec_globals, e = ir_global_bit(op->e) & g->rec_globals;
+    bool destroys = !(g->fl_host && is_neutral(op));
+
+    if (!(op->lf & ~op->wf) || g->fl_mem)
+        return;
+    if (d != e && op->opc != IR_CALL && op->opc != IR_CMPXCHG && keeping_pays(g, op, destroys)
+        && recipe_keeps(g, d ? op->d : op->e))
+        return;
+    if (destroys)
         flags_save(g);
 }
 
@@ -326,8 +415,8 @@ bool recipe_code(const struct recipe *r, uint32_t *code)
     bool two = r->kind == REC_CMP || r->kind == REC_TEST || r->kind == REC_ADD || r->kind == REC_SUB;
     uint32_t last = 0;
 
-    if (r->kind == REC_NONE || r->kind == REC_INC || r->kind == REC_DEC)
-        return false;        /* the latter two need C from env->fl */
+    if (r->kind == REC_NONE || r->kind > REC_NEG)
+        return false;        /* INC and DEC need C from env->fl */
     if (two && r->is_k) {
         if (r->k != sext_bits(r->k, LAZY_K_BITS))
             return false;

@@ -57,6 +57,13 @@ static bool try_lea(struct gen *g, const struct ir_op *op)
     return true;
 }
 
+/* bt dword [fl], 8 */
+static void carry_from_mem(struct gen *g)
+{
+    ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));
+    e8(&g->c, 8);
+}
+
 void carry_in(struct gen *g, const struct ir_op *op)
 {
     if (kept_flags(op) && op->wf) {
@@ -66,10 +73,8 @@ void carry_in(struct gen *g, const struct ir_op *op)
             flags_save(g);
         if (!g->fl_mem)
             flags_load(g);
-        if (!g->fl_host) {       /* only C is wanted: bt dword [fl], 8 */
-            ins(&g->c, 4, X0F | 0xba, 4, ENV(fl));
-            e8(&g->c, 8);
-        }
+        if (!g->fl_host)         /* only C is wanted */
+            carry_from_mem(g);
     }
     if (!op->wf)
         flags_lost(g);
@@ -219,10 +224,13 @@ void gen_unary(struct gen *g, const struct ir_op *op)
             def_done(g, op->d, r, op->size);
             return;
         }
-        /* C stays where it is, in memory: the rest can be made again */
-        keep_c = op->wf && (op->opc == IR_INC || op->opc == IR_DEC) && kept_flags(op) == IRF_C
-                 && g->fl_mem && !g->fl_host && op->d == op->a && is_global(g, op->d);
-        if (!keep_c)
+        /* C stays where it is, in memory: the rest can be made again, if that is all that is wanted */
+        bool c_in_mem = op->wf && (op->opc == IR_INC || op->opc == IR_DEC) && kept_flags(op) == IRF_C
+                        && g->fl_mem && !g->fl_host;
+        keep_c = c_in_mem && op->d == op->a && is_global(g, op->d) && flags_fate(g, op) <= FATE_LOST;
+        if (c_in_mem && !keep_c)
+            carry_from_mem(g);
+        else if (!keep_c)
             flags_prepare(g, op);
     }
     if (op->d == op->a && is_global(g, op->d) && pin_of(g, op->d) < 0 && op->size < 4) {
@@ -255,6 +263,20 @@ void gen_rrm(struct gen *g, const struct ir_op *op, uint32_t code, bool reads_d)
             r = scratch_get(g);
     }
     ins(&g->c, op->size, code, r, m);
+    flags_done(g, op);
+    def_done(g, op->d, r, op->size);
+}
+
+/* ADCX, ADOX: of EFLAGS the host's change C or O only, as the guest's. */
+void gen_addx(struct gen *g, const struct ir_op *op)
+{
+    int64_t k;
+
+    flags_load(g);
+    struct opn m = val_const(g, op->b, op, &k) ? o_reg(val_reg(g, op->b)) : val_rm(g, op->b);
+    int r = start_dest(g, op, m.kind == ON_REG ? m.reg : -1);
+
+    ins(&g->c, op->size, (op->opc == IR_ADCX ? X66 : XF3) | X0F38 | 0xf6, r, m);
     flags_done(g, op);
     def_done(g, op->d, r, op->size);
 }

@@ -50,7 +50,8 @@ enum stub_kind { STUB_MEM, STUB_LINK, STUB_FAULT, STUB_VEC, STUB_JUMP, STUB_SIDE
  * struct recipe - how to make F again from values that are still there: guest
  * registers, constants and one value that is kept for this. For INC and DEC C comes from env->fl.
  */
-enum recipe_kind { REC_NONE, REC_CMP, REC_TEST, REC_RESULT, REC_ADD, REC_SUB, REC_NEG, REC_INC, REC_DEC };
+enum recipe_kind { REC_NONE, REC_CMP, REC_TEST, REC_RESULT, REC_ADD, REC_SUB, REC_NEG, REC_INC, REC_DEC,
+                   REC_SHL, REC_SHR, REC_SAR /* of d by k, once more */ };
 #define REC_KEPT IR_IMM2     /* in a recipe: the value in env->f_operand */
 #define LAZY_KEPT 31         /* the same in env->fl */
 struct recipe {
@@ -208,7 +209,12 @@ uint32_t flags_spoils(const struct ir_block *b);
 void flags_pay(struct tcg_cpu *cpu);
 void recipe_set(struct gen *g, enum recipe_kind k, const struct ir_op *op);
 bool recipe_pays(const struct gen *g, const struct ir_op *op); /* is it worth instructions to have one? */
+/* EFLAGS last until F is replaced; something destroys them before; F reaches the jumps at the block's end; it is saved before */
+enum fate { FATE_REPLACED, FATE_LOST, FATE_AT_END, FATE_SAVED };
+enum fate flags_fate(const struct gen *g, const struct ir_op *op);
 void recipe_of_result(struct gen *g, enum recipe_kind k, const struct ir_op *op, int r); /* whose first value is in @r, not in op->d */
+bool keeps_for_shift(struct gen *g, const struct ir_op *op, int r);
+void recipe_of_shift(struct gen *g, const struct ir_op *op, int64_t k);
 void recipe_run(struct gen *g, const struct recipe *r, int t); /* EFLAGS = F; scratch @t is lost */
 void recipe_save(struct gen *g, const struct recipe *r); /* env->fl = F; every register kept */
 struct recipe recipe_of(uint32_t code);      /* the recipe that recipe_code() made it of */
@@ -279,6 +285,7 @@ void gen_alu(struct gen *g, const struct ir_op *op);
 void gen_cmp(struct gen *g, const struct ir_op *op);
 void gen_unary(struct gen *g, const struct ir_op *op);
 void gen_rrm(struct gen *g, const struct ir_op *op, uint32_t code, bool reads_d);
+void gen_addx(struct gen *g, const struct ir_op *op);
 void gen_bsf(struct gen *g, const struct ir_op *op);
 void gen_imul(struct gen *g, const struct ir_op *op);
 void gen_mul(struct gen *g, const struct ir_op *op);

@@ -49,6 +49,7 @@ void gen_shift(struct gen *g, const struct ir_op *op)
         flags_load(g);
     if (is_k) {
         int r = start_dest(g, op, -1);
+        bool kept = k && keeps_for_shift(g, op, r);
         if (k == 1) {
             ins_sz(&g->c, op->size, 0xd0, (int)n, o_reg(r));
         } else {
@@ -56,6 +57,8 @@ void gen_shift(struct gen *g, const struct ir_op *op)
             e8(&g->c, (unsigned)k);
         }
         flags_done(g, op);
+        if (kept)
+            recipe_of_shift(g, op, k);
         def_done(g, op->d, r, op->size);
         return;
     }

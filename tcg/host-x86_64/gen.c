@@ -46,10 +46,7 @@ void gen_op(struct gen *g, const struct ir_op *op)
     case IR_ANDN: case IR_BLSR: case IR_BLSMSK: case IR_BLSI: case IR_BEXTR: case IR_BZHI:
     case IR_PDEP: case IR_PEXT: gen_bmi(g, op); break;
     case IR_CRC32C: gen_crc32(g, op); break;
-    case IR_ADCX: case IR_ADOX:
-        flags_load(g);
-        gen_rrm(g, op, (op->opc == IR_ADCX ? X66 : XF3) | X0F38 | 0xf6, true);
-        break;
+    case IR_ADCX: case IR_ADOX: gen_addx(g, op); break;
     case IR_SETCC: gen_setcc(g, op); break;
     case IR_CMOV: gen_cmov(g, op); break;
     case IR_GETF: gen_getf(g, op); break;

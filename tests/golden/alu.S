@@ -142,6 +142,25 @@ user64 flags_result_over_store
 user64 flags_operand_lost
         cmp     %rbx, %rax
         mov     (%rcx), %rax
+user64 flags_operand_lost_before_access
+        test    %rax, %rax
+        mov     %rdx, %rax
+        mov     (%rcx), %rbx
+        add     %rbx, %rax
+user64 flags_of_shift_before_access
+        shr     $3, %rax
+        mov     (%rcx), %rdx
+        add     %rdx, %rax
+user64 adox_dead
+        adcx    %rcx, %rax
+        adox    %rcx, %rbx
+        adcx    %rcx, %rdx
+        inc     %rsi
+user64 dec_carry_in_memory
+1:      add     %rbx, %rax
+        mov     (%rcx), %rdx
+        dec     %rsi
+        jnz     1b
 user64 inc_keeps_carry
         add     %rbx, %rax
         inc     %rcx

@@ -132,6 +132,60 @@ Test(owed, logic_in_memory) { kept("\x31\x0e\x08\x08"); }
 /* test word [808h], -1; and then dec bp, which keeps C */
 Test(owed, what_is_kept_asked_for_next) { all_values_behind("\xf7\x06\x08\x08\xff\xff", "\x4d", ""); }
 
+/* F is asked for behind what has overwritten @op's operands, by a fault in the same block and in the next one */
+static void overwritten(const char *op)
+{
+    static const char *const over[] = {
+        "\x89\xf3", "\x89\xf1", "\x89\xf3\x89\xf1",          /* mov bx, si; mov cx, si; both */
+        "\x8b\x1c", "\x8b\x1c\x8b\x0c",                      /* mov bx, [si]; and mov cx, [si] */
+        "\x8d\x5f\x07",                                      /* lea bx, [bx+7] */
+        "\x89\xf3\x8b\x2c\x89\xf1",                         /* with mov bp, [si] between */
+    };
+    char code[24];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(over); i++) {
+        snprintf(code, sizeof(code), "%s%s", op, over[i]);
+        all_values("", code);
+        all_values_behind("", code, op);
+        if (strlen(code) <= 0x10 - 2)
+            all_values(code, "");
+    }
+}
+
+Test(owed, compared_overwritten) { overwritten("\x39\xcb"); }
+Test(owed, compared_bytes_overwritten) { overwritten("\x38\xcf"); }         /* cmp bh, cl */
+Test(owed, compared_with_constant_overwritten) { overwritten("\x83\xfb\x05"); }
+Test(owed, compared_with_memory_overwritten) { overwritten("\x3b\x1e\x08\x08"); }
+Test(owed, tested_overwritten) { overwritten("\x85\xcb"); }
+Test(owed, tested_with_itself_overwritten) { overwritten("\x85\xdb"); }
+Test(owed, logic_overwritten) { overwritten("\x31\xcb"); }
+Test(owed, sum_overwritten) { overwritten("\x01\xcb"); }
+Test(owed, difference_overwritten) { overwritten("\x29\xcb"); }
+Test(owed, sum_with_constant_overwritten) { overwritten("\x83\xc3\x07"); }
+Test(owed, negation_overwritten) { overwritten("\xf7\xdb"); }
+Test(owed, increment_overwritten) { overwritten("\x39\xcb\x43"); }
+Test(owed, decrement_behind_memory_overwritten) { overwritten("\x3b\x1e\x08\x08\x8b\x2c\x4b"); }   /* cmp bx, [808h]; mov bp, [si]; dec bx */
+Test(owed, decrement_last) { all_values("\x39\xcb\x8b\x2c\x4b", ""); }  /* C is in memory by then */
+
+/* By 1 O is defined, too. */
+Test(owed, shifts)
+{
+    overwritten("\xd1\xe3");                    /* shl bx, 1 */
+    overwritten("\xd1\xeb");
+    overwritten("\xd1\xfb");
+    overwritten("\xd0\xe7");                    /* shl bh, 1 */
+    overwritten("\xd0\xeb");
+    overwritten("\x66\xd1\xeb");
+}
+
+/* adcx ebx, ecx; adox ebx, ecx: with what one of them makes dead, and the other's alive */
+Test(owed, two_carries)
+{
+    overwritten("\x66\x0f\x38\xf6\xd9\xf3\x0f\x38\xf6\xd9");
+    overwritten("\x66\x0f\x38\xf6\xd9\xf3\x0f\x38\xf6\xd9\x45");      /* inc bp: O is dead */
+    overwritten("\xf3\x0f\x38\xf6\xd9\x66\x0f\x38\xf6\xd9\xf8");      /* clc: C is */
+}
+
 Test(owed, asked_for_next) { all_values("\x39\xcb", "\x9f\x31\xc0"); } /* lahf; xor ax, ax: the quotient stays small */
 Test(owed, a_part_asked_for_next) { all_values("\x39\xcb", "\x11\xed"); }  /* adc bp, bp */
 
