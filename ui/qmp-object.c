@@ -49,12 +49,24 @@ static int add(struct run *r, const struct kv_list *kv, const char *what, struct
     return ret;
 }
 
+/* Clients that know the protocol from before QEMU 6 have properties in "props". */
+static void unwrap(struct kv_list *kv)
+{
+    for (size_t i = 0; i < kv->n; i++) {
+        char *key = kv->item[i].key;
+
+        if (!strncmp(key, "props.", 6))
+            memmove(key, key + 6, strlen(key + 6) + 1);
+    }
+}
+
 static int cmd_object_add(struct call *c, struct err *e)
 {
     struct kv_list kv = { NULL, 0 };
     int ret;
 
     flat_kv(&kv, c->args);
+    unwrap(&kv);
     ret = add(c->run, &kv, jv_text(c->args, "qom-type"), e);
     kv_free(&kv);
     return ret;

@@ -187,6 +187,12 @@ def come_and_go(c):
     check('netdev_del of nothing', c.error('netdev_del', id='h0'), 'DeviceNotFound')
     check('object-add', c.value('object-add', **{'qom_type': 'secret', 'id': 's0', 'data': 'x'}), {})
     check('object-del', c.value('object-del', id='s0'), {})
+    check('object-add as it was before', c.value('object-add', **{'qom_type': 'rng-random', 'id': 'r0',
+                                                                  'props': {'filename': '/dev/zero'}}), {})
+    check('object-add of what cannot be', c.error('object-add', **{'qom_type': 'rng-random', 'id': 'r1',
+                                                                   'filename': '/nowhere/at/all'}), 'GenericError')
+    check('object-del of a source', [c.value('object-del', id='r0'), c.error('object-del', id='r1')],
+          [{}, 'GenericError'])
     check('object-del of nothing', c.error('object-del', id='s0'), 'GenericError')
 
 
