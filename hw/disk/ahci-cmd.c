@@ -148,7 +148,7 @@ static void submit(struct ahci_slot *s, enum block_op op, unsigned flags, uint64
     s->req.r.flags = flags;
     s->req.r.off = off;
     s->req.r.len = len;
-    s->req.r.iov = sg_iov(&s->sg, 0, len, &s->req.r.niov);
+    s->req.r.iov = sg_iov(&s->sg, 0, op == BLOCK_DISCARD ? 0 : len, &s->req.r.niov);
     s->req.opaque = s;
     s->req.cb = on_done;
     drive_submit(p->ata.drive, &s->req);
@@ -235,6 +235,50 @@ static void rw(struct ahci_slot *s, const struct command *c, const struct ata_op
            s->lba * ATA_SECTOR, n * ATA_SECTOR);
 }
 
+/* ---- ranges to give up ----------------------------------------------------------------------- */
+
+static int trim_next(struct ahci_slot *s);
+
+static void on_trim_done(struct drive_req *r, int ret)
+{
+    struct ahci_slot *s = r->opaque;
+    int more = ret < 0 || s->port->cancelled ? 0 : trim_next(s);
+
+    if (more > 0)
+        return;
+    s->bytes = s->trim_end;
+    on_done(r, more < 0 ? more : ret);
+}
+
+/* As ata_trim_next(); 1: it is under way. */
+static int trim_next(struct ahci_slot *s)
+{
+    uint32_t n;
+    int ret = ata_trim_next(&s->port->ata, &s->sg, &s->trim_at, s->trim_end, &s->lba, &n);
+
+    if (ret <= 0)
+        return ret;
+    submit(s, BLOCK_DISCARD, 0, s->lba * ATA_SECTOR, n * ATA_SECTOR);
+    s->req.cb = on_trim_done;        /* callbacks never run inside submit */
+    return 1;
+}
+
+static void trim(struct ahci_slot *s, const struct command *c)
+{
+    int ret = -EINVAL;
+
+    s->trim_at = 0;
+    s->trim_end = ata_trim_bytes(&s->port->ata, &s->tf);
+    s->to_memory = s->sg.to_memory = false;
+    take_prdt(s, c->table, c->entries, s->trim_end);
+    if (s->trim_end && s->sg.bytes == s->trim_end)
+        ret = trim_next(s);
+    if (ret <= 0)
+        slot_end(s, ret < 0 ? ATA_ABRT : 0, ret < 0 ? 0 : s->trim_end);
+}
+
+/* ---- others ------------------------------------------------------------------------------------ */
+
 static void packet(struct ahci_slot *s, const struct command *c)
 {
     struct ahci_port *p = s->port;
@@ -285,6 +329,8 @@ static void execute(struct ahci_slot *s, const struct command *c)
         identify(s, c, s->tf.command == 0xa1);
     else if (s->tf.command == 0xa0 && p->ata.cd && c->atapi)
         packet(s, c);
+    else if (s->tf.command == ATA_DSM && !p->ata.cd)
+        trim(s, c);
     else if (p->ata.cd || (!op && s->tf.command != READ_LOG_EXT && !ata_is_flush(s->tf.command)))
         slot_end(s, ata_simple(&p->ata, &p->tf), 0);
     else if (op)

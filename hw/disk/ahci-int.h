@@ -35,6 +35,7 @@ struct ahci_slot {
     uint64_t lba;               /* for the error log */
     uint64_t header;            /* guest address of the command header */
     uint32_t bytes;
+    uint32_t trim_at, trim_end; /* bytes of the list of DATA SET MANAGEMENT */
     struct ata_tf tf;
 };
 

@@ -179,6 +179,11 @@ static void put_geometry(const struct ata_dev *d, uint8_t *buf, uint64_t total)
     put_word(buf, 61, total >> 16);
 }
 
+static bool discards(const struct ata_dev *d)
+{
+    return !d->cd && block_options(d->drive->blk)->discard;
+}
+
 static void identify_disk(const struct ata_dev *d, uint8_t *buf)
 {
     uint64_t total = drive_sectors(d->drive);
@@ -195,7 +200,7 @@ static void identify_disk(const struct ata_dev *d, uint8_t *buf)
         put_word(buf, 75, d->ncq_depth - 1);
         put_word(buf, 76, 0x0106);              /* NCQ, generations 1 and 2 */
     }
-    put_word(buf, 80, 0xf0);                    /* ATA-4 to ATA-7 */
+    put_word(buf, 80, discards(d) ? 0x1f0 : 0xf0);  /* ATA-4 to ATA-7, ATA8-ACS */
     put_word(buf, 82, 0x4020);                  /* NOP, write cache */
     put_word(buf, 83, 0x7400);                  /* 48-bit, FLUSH CACHE (EXT) */
     put_word(buf, 84, 0x4040);                  /* FUA */
@@ -205,6 +210,10 @@ static void identify_disk(const struct ata_dev *d, uint8_t *buf)
     for (unsigned i = 0; i < 4; i++)
         put_word(buf, 100 + i, total >> (16 * i));
     put_word(buf, 106, 0x4000);                 /* one logical sector a physical one */
+    if (discards(d)) {
+        put_word(buf, 105, ATA_TRIM_MAX);
+        put_word(buf, 169, 1);                  /* TRIM; what is read then is not told */
+    }
     put_word(buf, 217, 1);                      /* does not rotate */
 }
 
@@ -282,6 +291,35 @@ void ata_set_lba(const struct ata_dev *d, struct ata_tf *tf, bool ext, uint64_t 
     } else {
         tf->device = (tf->device & 0xf0) | (lba >> 24 & 15);
     }
+}
+
+/* ---- ranges to give up ---------------------------------------------------------------------- */
+
+enum { DSM_TRIM = 1, TRIM_ENTRY = 8 };
+
+uint32_t ata_trim_bytes(const struct ata_dev *d, const struct ata_tf *tf)
+{
+    uint32_t blocks = tf->count[1] << 8 | tf->count[0];
+
+    if (!discards(d) || !(tf->feature[0] & DSM_TRIM) || blocks > ATA_TRIM_MAX)
+        return 0;
+    return blocks * ATA_SECTOR;
+}
+
+int ata_trim_next(const struct ata_dev *d, const struct sg *list, uint32_t *at, uint32_t end,
+                  uint64_t *lba, uint32_t *n)
+{
+    uint64_t total = drive_sectors(d->drive), v;
+
+    for (*n = 0; !*n && *at < end; *at += TRIM_ENTRY) {
+        if (sg_get(list, *at, &v, sizeof v) != sizeof v)
+            return -EINVAL;
+        *lba = v & (BIT(48) - 1);
+        *n = v >> 48;
+    }
+    if (!*n)
+        return 0;
+    return *n <= total && *lba <= total - *n ? 1 : -EINVAL;
 }
 
 /* ---- commands without data ----------------------------------------------------------------- */

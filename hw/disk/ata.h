@@ -10,6 +10,7 @@
 #define HW_DISK_ATA_H
 
 #include "hw/disk/drive.h"
+#include "hw/dma/sg.h"
 #include "hw/prop.h"
 
 #define ATA_SECTOR     512u
@@ -17,6 +18,8 @@
 #define CD_BLOCK       2048u
 #define ATAPI_BUF      4096u     /* replies that are not data of the medium */
 #define ATA_LBA28_MAX  0x0fffffffull
+#define ATA_DSM        0x06      /* DATA SET MANAGEMENT */
+#define ATA_TRIM_MAX   8u        /* blocks of ranges that it takes */
 
 enum { /* status register */
     ATA_ERR = 0x01, ATA_DRQ = 0x08, ATA_DSC = 0x10, ATA_DF = 0x20, ATA_DRDY = 0x40, ATA_BSY = 0x80,
@@ -104,6 +107,18 @@ void ata_set_lba(const struct ata_dev *d, struct ata_tf *tf, bool ext, uint64_t 
 uint8_t ata_simple(struct ata_dev *d, struct ata_tf *tf);
 /** ata_is_flush() - FLUSH CACHE and FLUSH CACHE EXT */
 bool ata_is_flush(uint8_t code);
+/**
+ * ata_trim_bytes() - what DATA SET MANAGEMENT in @tf wants to send: a list of ranges to give up
+ * Returns 0 when the command is to be aborted: the drive does not discard, not TRIM, too long.
+ */
+uint32_t ata_trim_bytes(const struct ata_dev *d, const struct ata_tf *tf);
+/**
+ * ata_trim_next() - the next range of @list, which ends at byte @end; *@at: where, moved on
+ * Returns 1 with @lba and @n (1 to 65535 sectors); 0: there are no more; -EINVAL: not on the medium.
+ * Source: ATA8-ACS-2 (T13/2015-D), 7.5.
+ */
+int ata_trim_next(const struct ata_dev *d, const struct sg *list, uint32_t *at, uint32_t end,
+                  uint64_t *lba, uint32_t *n);
 
 /** atapi_command() - decide about a packet; see enum atapi_what */
 enum atapi_what atapi_command(struct ata_dev *d, const uint8_t *cdb, uint64_t *lba, uint32_t *n);

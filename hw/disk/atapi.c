@@ -7,7 +7,7 @@
 
 enum { KEY_NONE, KEY_NOT_READY = 2, KEY_MEDIUM = 3, KEY_ILLEGAL = 5, KEY_ATTENTION = 6 };
 enum { ASC_READ_ERROR = 0x11, ASC_BAD_OPCODE = 0x20, ASC_LBA = 0x21, ASC_BAD_FIELD = 0x24,
-       ASC_CHANGED = 0x28, ASC_NO_MEDIUM = 0x3a, ASC_LOCKED = 0x53 };
+       ASC_CHANGED = 0x28, ASC_INCOMPATIBLE = 0x30, ASC_NO_MEDIUM = 0x3a, ASC_LOCKED = 0x53 };
 enum { EVENT_NONE, EVENT_EJECT, EVENT_NEW, EVENT_REMOVED };
 
 static void put16(uint8_t *p, uint16_t v) { stl16(p, __builtin_bswap16(v)); }
@@ -95,6 +95,12 @@ static bool has_medium(const struct ata_dev *d)
 static uint32_t blocks(const struct ata_dev *d)
 {
     return MIN(block_length(d->drive->blk) / CD_BLOCK, (uint64_t)UINT32_MAX);
+}
+
+/* More than 80 minutes. */
+static bool is_dvd(const struct ata_dev *d)
+{
+    return blocks(d) > 360000;
 }
 
 /* A reply of @len bytes in buf, of which the host wants at most @max. */
@@ -247,6 +253,64 @@ static enum atapi_what read_toc(struct ata_dev *d, const uint8_t *cdb)
     return reply(d, n, get16(cdb + 7));
 }
 
+enum { DVD_PHYSICAL = 0, DVD_COPYRIGHT = 1, DVD_MAKER = 4, DVD_LIST = 0xff };
+#define DVD_LAYER_BYTES 2048u
+#define DVD_FIRST       0x30000u   /* physical sector of block 0 */
+
+/* A DVD-ROM of one layer. */
+static void put_layer(const struct ata_dev *d, uint8_t *p)
+{
+    p[0] = 0x01;                   /* DVD-ROM, part version 1 */
+    p[1] = 0x02;                   /* 120 mm, 10.08 Mbit/s */
+    p[2] = 0x01;                   /* one layer, embossed */
+    put32(p + 4, DVD_FIRST);
+    put32(p + 8, MIN(DVD_FIRST + (uint64_t)blocks(d) - 1, 0xffffffu));
+}
+
+/* The bytes of structure @format at @p, without the header; 0: there is no such. */
+static unsigned dvd_structure(const struct ata_dev *d, uint8_t format, uint8_t *p)
+{
+    switch (format) {
+    case DVD_PHYSICAL:
+        if (p)
+            put_layer(d, p);
+        return DVD_LAYER_BYTES;
+    case DVD_COPYRIGHT:            /* none, for all regions */
+        return 4;
+    case DVD_MAKER:                /* says nothing */
+        return DVD_LAYER_BYTES;
+    }
+    return 0;
+}
+
+static unsigned dvd_list(const struct ata_dev *d, uint8_t *p)
+{
+    static const uint8_t formats[] = { DVD_PHYSICAL, DVD_COPYRIGHT, DVD_MAKER };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(formats); i++, p += 4) {
+        p[0] = formats[i];
+        p[1] = 0x40;               /* can be read */
+        put16(p + 2, dvd_structure(d, formats[i], NULL) + 4);
+    }
+    return 4 * ARRAY_SIZE(formats);
+}
+
+static enum atapi_what read_dvd_structure(struct ata_dev *d, const uint8_t *cdb)
+{
+    uint8_t *b = d->atapi.buf, format = cdb[7];
+    unsigned n;
+
+    if (!is_dvd(d))
+        return fail(d, KEY_ILLEGAL, ASC_INCOMPATIBLE, 2);
+    if (cdb[1] & 15 || (format == DVD_PHYSICAL && cdb[6]))
+        return bad_field(d);       /* of another kind of medium, of another layer */
+    n = format == DVD_LIST ? dvd_list(d, b + 4) : dvd_structure(d, format, b + 4);
+    if (!n)
+        return bad_field(d);
+    put16(b, n + 2);
+    return reply(d, n + 4, get16(cdb + 8));
+}
+
 static enum atapi_what disc_information(struct ata_dev *d, const uint8_t *cdb)
 {
     uint8_t *b = d->atapi.buf;
@@ -262,56 +326,64 @@ static enum atapi_what disc_information(struct ata_dev *d, const uint8_t *cdb)
 
 /* ---- the drive ----------------------------------------------------------------------------- */
 
+enum { PROFILE_CD = 0x08, PROFILE_DVD = 0x10 };
+
 static uint16_t current_profile(const struct ata_dev *d)
 {
     if (!has_medium(d))
         return 0;
-    return blocks(d) > 360000 ? 0x10 : 0x08;      /* DVD-ROM, CD-ROM */
+    return is_dvd(d) ? PROFILE_DVD : PROFILE_CD;
 }
 
-enum { FEATURE_PROFILES = 0x0000, FEATURE_CORE = 0x0001, FEATURE_REMOVABLE = 0x0003 };
+enum { FEATURE_PROFILES = 0x0000, FEATURE_CORE = 0x0001, FEATURE_REMOVABLE = 0x0003, FEATURE_RANDOM = 0x0010,
+       FEATURE_CD = 0x001e, FEATURE_DVD = 0x001f };
+enum { FEATURE_CURRENT = 1, FEATURE_PERSISTENT = 2 };
 
-static unsigned put_feature(uint8_t *p, uint16_t code, uint8_t flags, uint8_t len)
-{
-    put16(p, code);
-    p[2] = flags;
-    p[3] = len;
-    return 4 + len;
-}
-
-/* All features from one on - they are all current - or that one only. */
-static bool asked_for(const uint8_t *cdb, uint16_t feature)
+/* Those from one on, those of them that are current, or that one only. */
+static bool asked_for(const uint8_t *cdb, uint16_t feature, uint8_t flags)
 {
     uint16_t from = get16(cdb + 2);
 
-    return (cdb[1] & 3) == 2 ? feature == from : feature >= from;
+    if ((cdb[1] & 3) == 2)
+        return feature == from;
+    return feature >= from && (!(cdb[1] & 3) || flags & FEATURE_CURRENT);
+}
+
+/* Appends feature @code with the data that follow @data, when it is asked for. */
+static unsigned put_feature(uint8_t *p, const uint8_t *cdb, uint16_t code, uint8_t flags, const uint8_t *data,
+                            uint8_t len)
+{
+    if (!asked_for(cdb, code, flags))
+        return 0;
+    put16(p, code);
+    p[2] = flags;
+    p[3] = len;
+    memcpy(p + 4, data, len);
+    return 4 + len;
 }
 
 static enum atapi_what get_configuration(struct ata_dev *d, const uint8_t *cdb)
 {
     uint8_t *b = d->atapi.buf;
     uint16_t now = current_profile(d);
+    uint8_t cd = now == PROFILE_CD, dvd = now == PROFILE_DVD, any = cd || dvd;
+    const uint8_t always = FEATURE_PERSISTENT | FEATURE_CURRENT;
+    const uint8_t profiles[] = { 0, PROFILE_DVD, dvd, 0, 0, PROFILE_CD, cd, 0 };
+    static const uint8_t core[] = { 0, 0, 0, 2, 1, 0, 0, 0 };                    /* ATAPI */
+    static const uint8_t removable[] = { 0x29, 0, 0, 0 };                        /* tray, eject, lock */
+    static const uint8_t random[] = { 0, 0, CD_BLOCK >> 8, 0, 0, 1, 0, 0 };      /* one block at a time */
+    static const uint8_t nothing[4];
     unsigned n = 8;
 
     if ((cdb[1] & 3) == 3)
         return bad_field(d);
     put16(b + 6, now);
-    if (asked_for(cdb, FEATURE_PROFILES)) {
-        put16(b + n + 4, 0x10);
-        b[n + 6] = now == 0x10;
-        put16(b + n + 8, 0x08);
-        b[n + 10] = now == 0x08;
-        n += put_feature(b + n, FEATURE_PROFILES, 3, 8);
-    }
-    if (asked_for(cdb, FEATURE_CORE)) {
-        put32(b + n + 4, 2);                      /* ATAPI */
-        b[n + 8] = 1;
-        n += put_feature(b + n, FEATURE_CORE, 0x0b, 8);
-    }
-    if (asked_for(cdb, FEATURE_REMOVABLE)) {
-        b[n + 4] = 0x29;                          /* tray, eject, lock */
-        n += put_feature(b + n, FEATURE_REMOVABLE, 0x03, 4);
-    }
+    n += put_feature(b + n, cdb, FEATURE_PROFILES, always, profiles, sizeof profiles);
+    n += put_feature(b + n, cdb, FEATURE_CORE, always | 0x08, core, sizeof core);
+    n += put_feature(b + n, cdb, FEATURE_REMOVABLE, always, removable, sizeof removable);
+    n += put_feature(b + n, cdb, FEATURE_RANDOM, any, random, sizeof random);
+    n += put_feature(b + n, cdb, FEATURE_CD, 0x08 | cd, nothing, sizeof nothing);
+    n += put_feature(b + n, cdb, FEATURE_DVD, dvd, nothing, 0);
     put32(b, n - 4);
     return reply(d, n, get16(cdb + 7));
 }
@@ -457,6 +529,8 @@ static enum atapi_what with_medium(struct ata_dev *d, const uint8_t *cdb, uint64
         return read_toc(d, cdb);
     case 0x51:
         return disc_information(d, cdb);
+    case 0xad:
+        return read_dvd_structure(d, cdb);
     case 0xbe:
         return read_cd(d, cdb, lba, n);
     }
@@ -465,7 +539,7 @@ static enum atapi_what with_medium(struct ata_dev *d, const uint8_t *cdb, uint64
 
 static bool is_known_with_medium(uint8_t op)
 {
-    static const uint8_t known[] = { 0x00, 0x25, 0x28, 0x2b, 0x42, 0x43, 0x51, 0xa8, 0xbe };
+    static const uint8_t known[] = { 0x00, 0x25, 0x28, 0x2b, 0x42, 0x43, 0x51, 0xa8, 0xad, 0xbe };
 
     return memchr(known, op, sizeof known) != NULL;
 }

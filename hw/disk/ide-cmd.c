@@ -240,6 +240,17 @@ static void rw_command(struct ide_unit *u, const struct ata_op *op)
         pio_read_next(u);
 }
 
+static void trim(struct ide_unit *u)
+{
+    u->left = ata_trim_bytes(&u->ata, &u->tf) / ATA_SECTOR;
+    u->ext = u->dma = u->write = u->trim = true;
+    u->lba = 0;
+    if (u->left)
+        ide_dma_begin(u);
+    else
+        ide_abort(u, ATA_ABRT);
+}
+
 /* ---- others ---------------------------------------------------------------------------------------- */
 
 static void identify(struct ide_unit *u, bool packet)
@@ -320,7 +331,7 @@ void ide_command(struct ide_unit *u, uint8_t command)
 
     u->tf.command = command;
     u->error = 0;
-    u->dma = false;
+    u->dma = u->trim = false;
     u->fua = false;
     log_ev(LOG_PCI, "ide cmd=%#x cd=%d lba=%02x%02x%02x n=%u", command, u->ata.cd,
            u->tf.lba_high[0], u->tf.lba_mid[0], u->tf.lba_low[0], u->tf.count[0]);
@@ -330,6 +341,8 @@ void ide_command(struct ide_unit *u, uint8_t command)
         rw_command(u, op);
     } else if (!u->ata.cd && ata_is_flush(command)) {
         ide_submit(u, BLOCK_FLUSH, 0, 0, plain_cb);
+    } else if (!u->ata.cd && command == ATA_DSM) {
+        trim(u);
     } else {
         if (u->ata.cd && (op || command == 0xe7))
             ata_signature(&u->ata, &u->tf);

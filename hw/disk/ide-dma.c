@@ -77,6 +77,13 @@ static void dma_fail(struct ide_unit *u, uint8_t error)
     ide_abort(u, error);
 }
 
+static void dma_done(struct ide_unit *u)
+{
+    u->tf.count[0] = u->tf.count[1] = 0;
+    ide_bm_done(u, false);
+    ide_done(u);
+}
+
 static void dma_next(struct ide_unit *u);
 
 static void dma_cb(struct drive_req *r, int ret)
@@ -96,9 +103,7 @@ static void dma_cb(struct drive_req *r, int ret)
         dma_next(u);
         return;
     }
-    u->tf.count[0] = u->tf.count[1] = 0;
-    ide_bm_done(u, false);
-    ide_done(u);
+    dma_done(u);
 }
 
 static void dma_next(struct ide_unit *u)
@@ -114,6 +119,49 @@ static void dma_next(struct ide_unit *u)
                u->now * ATA_SECTOR, dma_cb);
 }
 
+/* ---- ranges to give up ------------------------------------------------------------------- */
+
+static void trim_next(struct ide_unit *u);
+
+static void trim_cb(struct drive_req *r, int ret)
+{
+    struct ide_unit *u = r->opaque;
+
+    if (u->cancelled)
+        return;
+    if (ret < 0)
+        dma_fail(u, ATA_ABRT);
+    else
+        trim_next(u);
+}
+
+static void trim_next(struct ide_unit *u)
+{
+    uint32_t n;
+    int ret = ata_trim_next(&u->ata, &u->sg, &u->trim_at, u->left * ATA_SECTOR, &u->lba, &n);
+
+    if (ret < 0) {
+        dma_fail(u, ATA_ABRT);
+    } else if (ret == 0) {
+        drop_sg(u, 0);
+        dma_done(u);
+    } else {
+        u->req.r.niov = 0;
+        ide_submit(u, BLOCK_DISCARD, u->lba * ATA_SECTOR, (uint64_t)n * ATA_SECTOR, trim_cb);
+    }
+}
+
+static void trim_go(struct ide_unit *u)
+{
+    u->trim_at = 0;
+    if (ide_bm_take(u, u->left * ATA_SECTOR, false))
+        trim_next(u);
+    else
+        dma_fail(u, ATA_ABRT);
+}
+
+/* ---- start and end ------------------------------------------------------------------------ */
+
 static void dma_go(struct ide_unit *u)
 {
     bool to_memory = u->ch->bm.cmd & BM_TO_MEMORY;
@@ -124,6 +172,8 @@ static void dma_go(struct ide_unit *u)
         ide_atapi_dma(u);
     else if (to_memory == u->write)
         dma_fail(u, ATA_ABRT);       /* the two do not agree about the direction */
+    else if (u->trim)
+        trim_go(u);
     else
         dma_next(u);
 }

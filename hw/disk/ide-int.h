@@ -37,6 +37,8 @@ struct ide_unit {
     uint32_t block;             /* bytes: 512 or 2048 */
     bool write, fua, ext, dma;
     uint32_t per_drq;           /* sectors a DRQ block */
+    bool trim;                  /* DATA SET MANAGEMENT: sg is the list, left its blocks */
+    uint32_t trim_at;           /* next byte of it */
     bool cancelled;             /* a reset came: forget the result */
     struct drive_req req;
     struct iovec iov;
@@ -65,6 +67,7 @@ struct ide_channel {
     struct ide_unit u[IDE_UNITS];
     const struct irq_line *irq;
     uint8_t selected, control;
+    bool intrq;                 /* the device asks, heard or not */
     struct ide_bm bm;
 };
 

@@ -16,12 +16,20 @@ enum { IDETIM = 0x40, IDETIM_DECODE = 0x8000 };
 
 /* ---- interrupt ------------------------------------------------------------------------- */
 
-/* The bus master's bit follows the wire's rise, whether masked or not. */
+/* nIEN takes the device off the wire, whose rise sets the bus master's bit. */
+static void drive_wire(struct ide_channel *ch)
+{
+    bool on = ch->intrq && !(ch->control & CTL_NIEN);
+
+    if (on)
+        ch->bm.status |= BM_INTERRUPT;
+    irq_set(ch->irq, on);
+}
+
 void ide_irq(struct ide_channel *ch, int level)
 {
-    if (level)
-        ch->bm.status |= BM_INTERRUPT;
-    irq_set(ch->irq, level && !(ch->control & CTL_NIEN));
+    ch->intrq = level;
+    drive_wire(ch);
 }
 
 /* ---- task file ---------------------------------------------------------------------------- */
@@ -68,7 +76,7 @@ static void set_command(struct ide_channel *ch, uint8_t v)
 {
     struct ide_unit *u = selected(ch);
 
-    irq_set(ch->irq, 0);
+    ide_irq(ch, 0);
     if (v == IDE_DIAGNOSTIC && !ide_present(u))
         u = &ch->u[!ch->selected];   /* for both, whichever is selected */
     if (!ide_present(u))
@@ -101,7 +109,7 @@ static uint8_t read_reg(struct ide_channel *ch, unsigned reg)
     case R_DEVICE:
         return tf->device | 0xa0;
     case R_COMMAND_STATUS:
-        irq_set(ch->irq, 0);
+        ide_irq(ch, 0);
         return status_of(ch);
     default:
         return r[reg][hob];
@@ -204,7 +212,7 @@ static void ctl_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
             ch->u[i].phase = IDE_BUSY;
             ch->u[i].status = ide_present(&ch->u[i]) ? ATA_BSY : 0;
         }
-        irq_set(ch->irq, 0);
+        ide_irq(ch, 0);
     } else if (was & CTL_SRST) {
         for (unsigned i = 0; i < IDE_UNITS; i++) {
             ide_unit_reset(&ch->u[i]);
@@ -212,8 +220,8 @@ static void ctl_write(void *opaque, uint64_t off, uint64_t val, unsigned size)
         }
         ch->selected = 0;
     }
-    if (val & CTL_NIEN)
-        irq_set(ch->irq, 0);
+    if ((val ^ was) & CTL_NIEN)
+        drive_wire(ch);              /* what is pending shows once it may */
 }
 
 static const struct io_ops cmd_ops = { cmd_read, cmd_write, 1, 4 };
@@ -372,7 +380,7 @@ static void ide_reset(struct device *d)
         }
         ch->selected = ch->control = 0;
         memset(&ch->bm, 0, sizeof ch->bm);
-        irq_set(ch->irq, 0);
+        ide_irq(ch, 0);
     }
     pci_device_reset(&s->pci);
     stl16(s->pci.config + PCI_STATUS, 0x0280);
@@ -396,6 +404,7 @@ static const struct dev_field ide_fields[] = {
     FIELD(BYTES, struct ide, pci.config),
     FIELD(U8, struct ide, ch[0].selected), FIELD(U8, struct ide, ch[0].control),
     FIELD(U8, struct ide, ch[1].selected), FIELD(U8, struct ide, ch[1].control),
+    FIELD(BOOL, struct ide, ch[0].intrq), FIELD(BOOL, struct ide, ch[1].intrq),
     FIELD(U8, struct ide, ch[0].bm.status), FIELD(U8, struct ide, ch[1].bm.status),
     FIELD(BYTES, struct ide, ch[0].u[0].tf), FIELD(BYTES, struct ide, ch[0].u[1].tf),
     FIELD(BYTES, struct ide, ch[1].u[0].tf), FIELD(BYTES, struct ide, ch[1].u[1].tf),

@@ -338,8 +338,8 @@ static unsigned ahci_prds(struct fuzz *f, uint64_t table, unsigned bytes)
 
 static void ahci_step(struct fuzz *f)
 {
-    /* READ/WRITE DMA EXT, NCQ read and write, IDENTIFY, FLUSH, VERIFY */
-    static const uint8_t ops[] = { 0x25, 0x35, 0x60, 0x61, 0xec, 0xea, 0x42 };
+    /* READ/WRITE DMA EXT, NCQ read and write, IDENTIFY, FLUSH, VERIFY, TRIM */
+    static const uint8_t ops[] = { 0x25, 0x35, 0x60, 0x61, 0xec, 0xea, 0x42, 0x06 };
     unsigned slot = pick(f, 32), n, prds, moved;
     uint64_t table = CTBA + 0x400 * slot, lba;
     uint8_t op = ops[pick(f, ARRAY_SIZE(ops))], *t = ram(f, table);
@@ -353,7 +353,7 @@ static void ahci_step(struct fuzz *f)
     if (ncq)
         t[3] = (uint8_t)n, t[12] = (uint8_t)v(f, slot << 3);
     else
-        t[12] = (uint8_t)n, t[13] = (uint8_t)v(f, 0);
+        t[12] = (uint8_t)n, t[13] = (uint8_t)v(f, 0), t[3] = op == 0x06;
     prds = ahci_prds(f, table, moved);
     w32(f, CLB + 32 * slot, v(f, 5 | (op == 0x35 || op == 0x61 ? 0x40 : 0) | prds << 16));
     w32(f, CLB + 32 * slot + 4, 0);
@@ -362,7 +362,7 @@ static void ahci_step(struct fuzz *f)
         reg(f, ABAR, PORT + 0x34, v(f, 1ull << slot), 4);
     reg(f, ABAR, PORT + 0x38, v(f, 1ull << slot), 4);
     settle(f);
-    answered(f, !(reg_read(f, ABAR, PORT + 0x38, 4) >> slot & 1) && !(reg_read(f, ABAR, PORT + 0x20, 4) & 1));
+    answered(f, op == 0x06 || (!(reg_read(f, ABAR, PORT + 0x38, 4) >> slot & 1) && !(reg_read(f, ABAR, PORT + 0x20, 4) & 1)));
     reg(f, ABAR, PORT + 0x10, 0xffffffff, 4);
     if (reg_read(f, ABAR, PORT + 0x20, 4) & 1) {            /* what a driver does after an error */
         reg(f, ABAR, PORT + 0x18, 0x10, 4);
@@ -417,10 +417,10 @@ static void ide_dma(struct fuzz *f, unsigned bytes, bool to_host)
 
 static void ide_step(struct fuzz *f)
 {
-    /* DMA and PIO, 28 and 48 bits, multiple, flush, verify */
+    /* DMA and PIO, 28 and 48 bits, multiple, flush, verify, TRIM */
     static const struct { uint8_t op; bool dma, in, ext; } ops[] = {
         { 0xc8, 1, 1, 0 }, { 0xca, 1, 0, 0 }, { 0x25, 1, 1, 1 }, { 0x35, 1, 0, 1 }, { 0x20, 0, 1, 0 },
-        { 0x30, 0, 0, 0 }, { 0xec, 0, 1, 0 }, { 0xe7, 0, 0, 0 }, { 0x40, 0, 1, 0 },
+        { 0x30, 0, 0, 0 }, { 0xec, 0, 1, 0 }, { 0xe7, 0, 0, 0 }, { 0x40, 0, 1, 0 }, { 0x06, 1, 0, 1 },
     };
     unsigned k = pick(f, ARRAY_SIZE(ops)), n;
     uint64_t lba;
@@ -430,6 +430,8 @@ static void ide_step(struct fuzz *f)
     if (ops[k].ext)
         for (unsigned i = 2; i < 6; i++)
             out(f, IDE + i, 0);
+    if (ops[k].op == 0x06)
+        out(f, IDE + 1, v(f, 1));                           /* TRIM */
     out(f, IDE + 2, v(f, n));
     out(f, IDE + 3, v(f, lba));
     out(f, IDE + 4, v(f, lba >> 8));
@@ -444,7 +446,7 @@ static void ide_step(struct fuzz *f)
             ide_pio(f, 256, ops[k].in);
     else if (ops[k].op == 0xec)
         ide_pio(f, 256, true);
-    answered(f, !(port_read(f->m, IDE + 7, 1) & 0x89));
+    answered(f, ops[k].op == 0x06 || !(port_read(f->m, IDE + 7, 1) & 0x89));   /* its ranges may be anywhere */
     if (f->spoil && !pick(f, 8)) {
         out(f, IDE + 0x206, 4);                             /* software reset, perhaps mid-way */
         out(f, IDE + 0x206, 0);

@@ -300,3 +300,66 @@ Test(ahci, waits_for_bus_mastering)
     cr_assert_eq(g.r.line[0], 1);
     rig_free(&g.r);
 }
+
+/* DATA SET MANAGEMENT of @n blocks in slot 0; returns task file data */
+static uint32_t trim(struct guest *g, uint8_t feature, unsigned n)
+{
+    uint8_t *t = slot(g, 0, 0, 6, MAX(n, 1u) * 512);
+
+    t[3] = feature;
+    t[12] = n;
+    wr(g, 0, CI, 1);
+    rig_wait(&g->r, g->hd);
+    if (rd(g, 0, TFD) & 1) {             /* after an error: start again */
+        uint32_t tfd = rd(g, 0, TFD);
+
+        wr(g, 0, CMD, 0x10);
+        wr(g, 0, CMD, 0x11);
+        return tfd;
+    }
+    cr_assert_eq(rd(g, 0, CI), 0);
+    return rd(g, 0, TFD);
+}
+
+Test(ahci, trim_gives_up_ranges)
+{
+    struct guest g;
+
+    guest_init(&g);
+    slot(&g, 0, 0, 0xec, 512);
+    wr(&g, 0, CI, 1);
+    cr_assert_eq(ldl16(g.m->ram + DMA + 169 * 2), 1);
+    memset(g.m->ram + DMA, 0, 1024);
+    stl64(g.m->ram + DMA, 16 | 8ull << 48);
+    stl64(g.m->ram + DMA + 1016, 32 | 8ull << 48);
+    cr_assert_eq(trim(&g, 1, 2) & 0xff, 0x50);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 15 * 512), 16);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 16 * 512), 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 32 * 512), 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 40 * 512), 41);
+    stl64(g.m->ram + DMA, 199 | 8ull << 48);
+    cr_assert_eq(trim(&g, 1, 1) & 0xffff, 0x451, "past the end");
+    cr_assert_eq(trim(&g, 0, 1) & 0xffff, 0x451, "not TRIM");
+    cr_assert_eq(trim(&g, 1, 0) & 0xffff, 0x451, "no list");
+    memset(g.m->ram + DMA, 0, 512);
+    cr_assert_eq(trim(&g, 1, 1) & 0xffff, 0x50, "no range at all");
+    rig_free(&g.r);
+}
+
+Test(ahci, stopping_in_the_middle_of_a_trim)
+{
+    struct guest g;
+    uint8_t *t;
+
+    guest_init(&g);
+    t = slot(&g, 0, 0, 6, 512);
+    t[3] = 1, t[12] = 1;
+    for (unsigned i = 0; i < 64; i++)
+        stl64(g.m->ram + DMA + 8 * i, 8 | 8ull << 48);
+    wr(&g, 0, CI, 1);
+    cr_assert(drive_busy(g.hd));
+    wr(&g, 0, CMD, 0x10);
+    cr_assert(!drive_busy(g.hd));
+    cr_assert_eq(rd(&g, 0, CI), 0);
+    rig_free(&g.r);
+}

@@ -39,8 +39,8 @@ static inline void rig_init(struct rig *r)
     cr_assert_not_null(r->ctx, "%s", e.msg);
 }
 
-/* a drive whose sector n is filled with byte n + 1; 0 sectors: an empty one */
-static inline struct drive *rig_drive(struct rig *r, const char *id, unsigned sectors)
+/* a drive whose sector n is filled with byte n + 1; @bytes: then zeroes up to there, 0: none */
+static inline struct drive *rig_drive_with(struct rig *r, const char *id, unsigned sectors, uint64_t bytes, bool discard)
 {
     struct block_opts o;
     struct err e = { "" };
@@ -56,8 +56,10 @@ static inline struct drive *rig_drive(struct rig *r, const char *id, unsigned se
         memset(sector, i + 1, sizeof sector);
         cr_assert_eq(write(fd, sector, sizeof sector), 512);
     }
+    if (bytes)
+        cr_assert_eq(ftruncate(fd, bytes), 0);
     close(fd);
-    o.discard = true;
+    o.discard = discard;
     if (sectors) {
         o.file = xstrdup(path);
         o.format = xstrdup("raw");
@@ -66,6 +68,12 @@ static inline struct drive *rig_drive(struct rig *r, const char *id, unsigned se
     cr_assert_not_null(blk, "%s", e.msg);
     block_opts_free(&o);
     return drive_new(r->m, id, blk);
+}
+
+/* one that discards; 0 sectors: an empty one */
+static inline struct drive *rig_drive(struct rig *r, const char *id, unsigned sectors)
+{
+    return rig_drive_with(r, id, sectors, 0, true);
 }
 
 struct rig_setup {

@@ -16,6 +16,7 @@ struct guest {
     struct drive *hd, *cd;
     int irq[16];
     struct device *cd_dev;
+    uint8_t unit;               /* of packet(): device register */
 };
 
 static void plug(struct guest *g, const struct device_type *t, const char *drive, const char *bus)
@@ -464,11 +465,134 @@ Test(ide, stopping_the_bus_master_leaves_a_flush_alone)
     rig_free(&g.r);
 }
 
+Test(ide, an_interrupt_held_back_comes_later)
+{
+    struct guest g;
+
+    guest_init(&g);
+    outb(g.m, 0x3f6, 2);                 /* nIEN */
+    outb(g.m, 0x1f6, 0xa0);
+    command(&g, 0xe7);
+    cr_assert_eq(g.irq[14], 0);
+    cr_assert_eq(inb(g.m, BM + 2) & 4, 0, "nothing on the wire");
+    outb(g.m, 0x3f6, 0);
+    cr_assert_eq(g.irq[14], 1, "pending all the time");
+    cr_assert_eq(inb(g.m, BM + 2) & 4, 4);
+    outb(g.m, 0x3f6, 2);
+    cr_assert_eq(g.irq[14], 0);
+    cr_assert_eq(inb(g.m, 0x1f7), 0x50, "acknowledged while it is held back");
+    outb(g.m, 0x3f6, 0);
+    cr_assert_eq(g.irq[14], 0);
+    outb(g.m, 0x3f6, 2);
+    command(&g, 0xe7);
+    outb(g.m, 0x1f7, 0xec);              /* a new command forgets it; this one interrupts, too */
+    outb(g.m, 0x3f6, 6);
+    outb(g.m, 0x3f6, 0);
+    cr_assert_eq(g.irq[14], 0, "and a reset");
+    rig_free(&g.r);
+}
+
+/* Another unit, after guest_init(). */
+static void add_unit(struct guest *g, const struct device_type *t, const char *drive, const char *bus)
+{
+    const char *props[] = { "drive", drive, "bus", bus, "unit", "1", NULL };
+    struct err e = { "" };
+
+    cr_assert_not_null(machine_add_device(g->m, t, 0, NULL, setup_unit, props, &e), "%s", e.msg);
+    machine_reset(g->m);
+    cfg_wr(g->m, DEV, 0x20, BM, 4);
+    cfg_wr(g->m, DEV, PCI_COMMAND, 5, 2);
+}
+
+static void entry(struct guest *g, unsigned i, uint64_t lba, unsigned n)
+{
+    stl64(g->m->ram + DMA + 8 * i, lba | (uint64_t)n << 48);
+}
+
+/* DATA SET MANAGEMENT of @n blocks; returns the status */
+static uint8_t trim(struct guest *g, uint8_t feature, unsigned n)
+{
+    prd(g, 0, DMA, MAX(n, 1u) * 512, true);
+    outb(g->m, BM, 0);
+    outb(g->m, BM + 2, 6);
+    port_write(g->m, BM + 4, PRD, 4);
+    taskfile(g, 0x1f0, 0, n, true);
+    outb(g->m, 0x1f6, 0xe0 | g->unit);
+    outb(g->m, 0x1f1, 0);
+    outb(g->m, 0x1f1, feature);
+    outb(g->m, 0x1f7, 6);
+    outb(g->m, BM, 1);
+    wait_idle(g, g->hd, 0x1f0);
+    return inb(g->m, 0x1f7);
+}
+
+static unsigned identify_word(struct guest *g, unsigned n)
+{
+    uint8_t id[512];
+
+    outb(g->m, 0x1f6, 0xa0 | g->unit);
+    command(g, 0xec);
+    insw(g, 0x1f0, id, 512);
+    return ldl16(id + 2 * n);
+}
+
+Test(ide, trim_gives_up_ranges)
+{
+    struct guest g;
+
+    guest_init(&g);
+    cr_assert_eq(identify_word(&g, 169) & 1, 1);
+    cr_assert_eq(identify_word(&g, 105), 8);
+    memset(g.m->ram + DMA, 0, 4096);
+    entry(&g, 0, 8, 8);
+    entry(&g, 3, 24, 16);                /* what is 0 long does not count */
+    entry(&g, 70, 48, 8);                /* in the second block */
+    cr_assert_eq(trim(&g, 1, 2), 0x50);
+    cr_assert_eq(inb(g.m, BM + 2) & 7, 4);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 7 * 512), 8);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 8 * 512), 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 24 * 512), 0);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 40 * 512), 41);
+    cr_assert_eq(rig_file_byte(&g.r, 0, 48 * 512), 0);
+    memset(g.m->ram + DMA, 0, 4096);
+    cr_assert_eq(trim(&g, 1, 8), 0x50, "no range at all");
+    entry(&g, 0, 399, 2);
+    cr_assert_eq(trim(&g, 1, 1) & ERR, ERR, "past the end");
+    cr_assert_eq(trim(&g, 0, 1) & ERR, ERR, "not TRIM");
+    cr_assert_eq(trim(&g, 1, 0) & ERR, ERR, "no list");
+    cr_assert_eq(trim(&g, 1, 9) & ERR, ERR, "longer than it says");
+    cr_assert_eq(rig_file_byte(&g.r, 0, 399 * 512), 144);
+    rig_free(&g.r);
+}
+
+Test(ide, what_is_not_there_is_not_claimed)
+{
+    struct guest g;
+
+    guest_init(&g);
+    rig_drive_with(&g.r, "keep", 64, 0, false);
+    add_unit(&g, &ide_hd_type, "keep", "ide.0");
+    g.hd = drive_find(g.m, "keep");
+    g.unit = 0x10;
+    cr_assert_eq(identify_word(&g, 169), 0, "it does not discard");
+    cr_assert_eq(identify_word(&g, 105), 0);
+    entry(&g, 0, 8, 8);
+    cr_assert_eq(trim(&g, 1, 1) & ERR, ERR);
+    cr_assert_eq(identify_word(&g, 82) & 1, 0, "SMART");
+    outb(g.m, 0x1f1, 0xd8);
+    outb(g.m, 0x1f4, 0x4f);
+    outb(g.m, 0x1f5, 0xc2);
+    command(&g, 0xb0);
+    cr_assert_eq(inb(g.m, 0x1f7) & ERR, ERR);
+    cr_assert_eq(inb(g.m, 0x1f1), 4, "aborted");
+    rig_free(&g.r);
+}
+
 /* ---- CD-ROM --------------------------------------------------------------------------- */
 
 static uint8_t packet(struct guest *g, const uint8_t *cdb, uint16_t limit, bool dma)
 {
-    outb(g->m, 0x176, 0xa0);
+    outb(g->m, 0x176, 0xa0 | g->unit);
     outb(g->m, 0x171, dma);
     outb(g->m, 0x174, limit);
     outb(g->m, 0x175, limit >> 8);
@@ -529,13 +653,17 @@ Test(ide, cd_tells_the_features_asked_for)
     packet(&g, tur, 0, false);
     sense(&g);
     cr_assert_eq(packet(&g, all, 64, false), 0x58);
-    cr_assert_eq(inb(g.m, 0x174), 40);
-    insw(&g, 0x170, buf, 40);
-    cr_assert_eq(buf[3], 36, "bytes that follow");
+    cr_assert_eq(inb(g.m, 0x174), 64);
+    insw(&g, 0x170, buf, 64);
+    cr_assert_eq(buf[3], 60, "bytes that follow");
+    cr_assert_eq(buf[7], 8, "a CD");
+    cr_assert_eq(buf[61], 0x1f);
+    cr_assert_eq(buf[62], 0, "reading DVDs is nothing for now");
     cr_assert_eq(packet(&g, from3, 64, false), 0x58);
-    cr_assert_eq(inb(g.m, 0x174), 16);
-    insw(&g, 0x170, buf, 16);
+    cr_assert_eq(inb(g.m, 0x174), 36, "without what is not current");
+    insw(&g, 0x170, buf, 36);
     cr_assert_eq(buf[9], 3);
+    cr_assert_eq(buf[29], 0x1e);
     cr_assert_eq(packet(&g, one, 64, false), 0x58);
     cr_assert_eq(inb(g.m, 0x174), 20);
     insw(&g, 0x170, buf, 20);
@@ -545,6 +673,54 @@ Test(ide, cd_tells_the_features_asked_for)
     insw(&g, 0x170, buf, 8);
     cr_assert_eq(buf[3], 4);
     cr_assert_eq(packet(&g, bad, 64, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x524);
+    rig_free(&g.r);
+}
+
+Test(ide, cd_of_more_than_80_minutes_is_a_dvd)
+{
+    struct guest g;
+    static const uint8_t tur[12] = { 0 }, config[12] = { 0x46, 1, 0, 0x1f, 0, 0, 0, 0, 64 };
+    static const uint8_t physical[12] = { 0xad, 0, 0, 0, 0, 0, 0, 0, 0x08, 0x04 };
+    static const uint8_t copyright[12] = { 0xad, 0, 0, 0, 0, 0, 0, 1, 0, 64 };
+    static const uint8_t list[12] = { 0xad, 0, 0, 0, 0, 0, 0, 0xff, 0, 64 }, bad[12] = { 0xad, 0, 0, 0, 0, 0, 0, 7, 0, 64 };
+    static const uint8_t layer1[12] = { 0xad, 0, 0, 0, 0, 0, 1, 0, 0, 64 };
+    uint8_t buf[2052];
+
+    guest_init(&g);
+    packet(&g, tur, 0, false);
+    sense(&g);
+    cr_assert_eq(packet(&g, physical, 2052, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x530, "of a CD it cannot be read");
+    rig_drive_with(&g.r, "dvd", 16, 900ull << 20, false);
+    add_unit(&g, &ide_cd_type, "dvd", "ide.1");
+    g.cd = drive_find(g.m, "dvd");
+    g.unit = 0x10;
+    packet(&g, tur, 0, false);
+    sense(&g);
+    cr_assert_eq(packet(&g, config, 64, false), 0x58);
+    insw(&g, 0x170, buf, inb(g.m, 0x174));
+    cr_assert_eq(buf[7], 0x10, "DVD-ROM");
+    cr_assert_eq(buf[9], 0x1f);
+    cr_assert_eq(packet(&g, physical, 2052, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174) | inb(g.m, 0x175) << 8, 2052);
+    insw(&g, 0x170, buf, 2052);
+    cr_assert_eq(buf[0] << 8 | buf[1], 2050);
+    cr_assert_eq(buf[4], 0x01, "DVD-ROM");
+    cr_assert_eq(buf[9] << 16 | buf[10] << 8 | buf[11], 0x30000);
+    cr_assert_eq(buf[13] << 16 | buf[14] << 8 | buf[15], 0x30000 + (900 << 20) / 2048 - 1);
+    cr_assert_eq(packet(&g, copyright, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 8);
+    insw(&g, 0x170, buf, 8);
+    cr_assert_eq(buf[4], 0, "not protected");
+    cr_assert_eq(packet(&g, list, 64, false), 0x58);
+    cr_assert_eq(inb(g.m, 0x174), 16);
+    insw(&g, 0x170, buf, 16);
+    cr_assert_eq(buf[8], 1);
+    cr_assert_eq(buf[11], 8, "its length");
+    cr_assert_eq(packet(&g, bad, 64, false) & ERR, ERR);
+    cr_assert_eq(sense(&g), 0x524);
+    cr_assert_eq(packet(&g, layer1, 64, false) & ERR, ERR);
     cr_assert_eq(sense(&g), 0x524);
     rig_free(&g.r);
 }
