@@ -73,7 +73,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/boot/linux-fw.c hw/boot/linux.c hw/boot/multiboot.c hw/boot/pvh.c hw/char/debugcon.c \
 	hw/char/uart16550.c hw/disk/ahci-cmd.c hw/disk/ahci.c hw/disk/ata.c hw/disk/atapi.c \
 	hw/disk/drive.c hw/disk/fdc.c hw/disk/fdc-cmd.c hw/disk/ide-atapi.c hw/disk/ide-cmd.c hw/disk/ide-disk.c \
-	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c \
+	hw/disk/ide-dma.c hw/disk/ide.c hw/disk/nvme-admin.c hw/disk/nvme-cmd.c hw/disk/nvme.c hw/disk/pflash.c hw/disk/scsi.c \
 	hw/display/console.c hw/display/vga-draw.c hw/display/vga-edid.c hw/display/vga-mem.c \
 	hw/display/vga-pci.c hw/display/vga-text.c hw/display/vga-vbe.c hw/display/vga.c hw/dma/i8237.c \
 	hw/dma/sg.c hw/input/i8042.c hw/input/input.c hw/input/ps2.c hw/intc/apic-msg.c hw/intc/i8259.c hw/intc/ioapic.c \
@@ -84,7 +84,7 @@ src_hw := hw/device.c hw/dirty.c hw/doorbell.c hw/ioport.c hw/irq.c hw/machine.c
 	hw/net/rtl8139-rx.c hw/net/rtl8139-tx.c hw/net/rtl8139.c hw/pci/host.c hw/pci/i440fx.c hw/pci/ich9-lpc.c \
 	hw/pci/ich9-smb.c hw/pci/mch.c hw/pci/msi.c \
 	hw/pci/pci.c hw/pci/piix3.c hw/pci/bridge.c hw/pci/root-port.c hw/timer/hpet.c hw/timer/i8254.c hw/timer/mc146818.c \
-	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/uhci-sched.c hw/usb/uhci.c \
+	hw/usb/bus.c hw/usb/core.c hw/usb/hid-keys.c hw/usb/hid.c hw/usb/hub.c hw/usb/storage.c hw/usb/uhci-sched.c hw/usb/uhci.c \
 	hw/usb/xhci-cmd.c hw/usb/xhci-event.c hw/usb/xhci-port.c hw/usb/xhci-regs.c hw/usb/xhci-ring.c hw/usb/xhci-xfer.c hw/usb/xhci.c \
 	hw/virtio/virtio-balloon.c hw/virtio/virtio-blk.c hw/virtio/virtio-net.c hw/virtio/virtio-net-ctrl.c hw/virtio/virtio-pci.c hw/virtio/virtio-rng.c hw/virtio/virtio-serial.c hw/virtio/virtio-serial-port.c hw/virtio/virtio.c \
 	hw/virtio/virtqueue.c
@@ -224,7 +224,7 @@ test_srcs := tests/util/clock.c tests/util/err.c tests/util/file.c tests/util/gu
 	tests/hw/multiboot.c tests/hw/ne2000.c tests/hw/nic.c tests/hw/nvme.c tests/hw/pc.c tests/hw/pci.c \
 	tests/hw/pflash.c tests/hw/piix.c tests/hw/port92.c tests/hw/q35.c tests/hw/rtc.c \
 	tests/hw/root_port.c tests/hw/rtl8139.c tests/hw/sg.c \
-	tests/hw/uart16550.c tests/hw/usb.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c tests/hw/virtio_serial.c tests/hw/xhci.c \
+	tests/hw/scsi.c tests/hw/uart16550.c tests/hw/usb.c tests/hw/usb_storage.c tests/hw/vga.c tests/hw/vga_draw.c tests/hw/vtd.c tests/hw/virtio_balloon.c tests/hw/virtio_blk.c tests/hw/virtio_net.c tests/hw/virtio_rng.c tests/hw/virtio_serial.c tests/hw/xhci.c \
 	tests/block/block.c tests/block/crash.c tests/block/harness.c tests/block/mutate.c \
 	tests/block/oracle.c tests/block/tool.c tests/net/backend.c tests/net/net.c tests/ui/chardev.c \
 	tests/ui/chardev_open.c tests/ui/command.c tests/ui/gdb.c tests/ui/json.c tests/ui/kv.c tests/ui/monitor.c tests/ui/opt_drive.c tests/ui/options.c

@@ -30,6 +30,7 @@ static const struct user_device table[] = {
     { &ide_cd_type, USER_IDE, "Storage", NULL, false },
     { &ahci_type, USER_PCI, "Storage", "ich9-ahci", true },
     { &nvme_type, USER_PCI, "Storage", NULL, false },
+    { &usb_storage_type, USER_USB, "Storage", NULL, false },
     { &e1000_type, USER_PCI, "Network", "e1000-82540em", false },
     { &rtl8139_type, USER_PCI, "Network", NULL, false },
     { &ne2k_pci_type, USER_PCI, "Network", NULL, false },
@@ -326,6 +327,13 @@ bool boot_path(const struct device *d, char *path, size_t size)
         pci_path((const struct pci_device *)d, "pci1b36,10", path, size);
         n = strlen(path);
         snprintf(path + n, size - n, "/namespace@1,0");
+    } else if (d->type == &usb_storage_type) {
+        const struct usb_device *u = (const struct usb_device *)d;
+
+        pci_path((const struct pci_device *)u->port->bus->controller, "usb", path, size);
+        usb_path(u, "storage", path, size);
+        n = strlen(path);
+        snprintf(path + n, size - n, "/channel@0/disk@0,0");
     } else if (nic_find_type(d->type->name)) {
         pci_path((const struct pci_device *)d, "ethernet", path, size);
         n = strlen(path);

@@ -206,6 +206,18 @@ struct usb_device *usb_find(const struct usb_bus *b, uint8_t addr)
     return NULL;
 }
 
+/* Recursion is as deep as hubs are: 5. */
+void usb_path(const struct usb_device *d, const char *name, char *path, size_t size)
+{
+    const struct usb_port *p = d->port;
+    size_t len;
+
+    if (p->hub)
+        usb_path(p->hub, "hub", path, size);
+    len = strlen(path);
+    snprintf(path + len, size - len, "/%s@%x", name, p->index + 1);
+}
+
 static struct usb_port *hub_port(const struct usb_port *root, const struct usb_device *hub, unsigned n)
 {
     struct usb_port *p = root->bus->ports;

@@ -68,7 +68,7 @@ static int object_store(const struct usb_device *d, uint8_t *out)
 
 static int string_descriptor(const struct usb_device *d, unsigned n, uint8_t *out)
 {
-    const char *const text[] = { NULL, "Transom", d->model->product, d->port->path };
+    const char *const text[] = { NULL, "Transom", d->model->product, d->serial ? d->serial : d->port->path };
     unsigned len = 2;
 
     if (n >= ARRAY_SIZE(text))

@@ -315,6 +315,7 @@ static int uhci_init(struct device *d, struct err *e)
     timer_init(&s->timer, &d->machine->timers, tick, s);
     usb_bus_init(&s->bus, d->machine, bus_ready, s);
     usb_bus_rename(&s->bus, d->id);
+    s->bus.controller = d;
     for (unsigned n = 0; n < UHCI_PORTS; n++)
         usb_port_add(&s->bus, &s->port[n], &port_ops, s, n, NULL);
     return 0;

@@ -102,6 +102,7 @@ struct usb_bus {
     struct machine *m;
     char name[64];                   /* "usb-bus.0"; "ID.0" behind a controller with an id */
     struct usb_port *ports;
+    const struct device *controller; /* a PCI function; set by it after usb_bus_init() */
     /** ready() - some device's endpoint has news for the controller */
     void (*ready)(void *opaque);
     void *opaque;
@@ -116,6 +117,7 @@ struct usb_device {
     struct usb_port *port;           /* NULL: not plugged in */
     uint8_t speed;                   /* enum usb_speed, as plugged in */
     bool full_only;                  /* no faster; set before usb_plug() */
+    const char *serial;              /* string descriptor 3; NULL: its port */
     uint8_t addr, configuration;
     bool remote_wakeup;
     uint32_t halted;                 /* endpoints that stall, a bit each: OUT from bit 0, IN from 16 */
@@ -165,6 +167,11 @@ void usb_port_remove(struct usb_port *p);
  * Returns 0, or -errno with @e set. The device's init calls it last.
  */
 int usb_plug(struct usb_device *d, const struct usb_model *model, struct err *e) MUST_CHECK;
+/**
+ * usb_path() - "/hub@2/storage@1" for a @name in port 1 of a hub in root port 2, as SeaBIOS and QEMU number them
+ * Appended to @path, of @size bytes.
+ */
+void usb_path(const struct usb_device *d, const char *name, char *path, size_t size);
 /** usb_unplug() - its destroy calls this first; also releases the properties */
 void usb_unplug(struct usb_device *d);
 /** usb_reset_device() - bus reset: address 0, not configured */
@@ -203,6 +210,6 @@ const char *usb_speed_mbit(const struct usb_device *d);
 int usb_transact(struct usb_device *d, enum usb_pid pid, unsigned ep, uint8_t *buf, unsigned len);
 
 extern const struct device_type piix3_uhci_type, qemu_xhci_type, nec_xhci_type, usb_tablet_type, usb_mouse_type,
-    usb_kbd_type, usb_hub_type;
+    usb_kbd_type, usb_hub_type, usb_storage_type;
 
 #endif

@@ -221,6 +221,7 @@ static int xhci_init(struct device *d, struct err *e)
     }
     usb_bus_init(&s->bus, d->machine, bus_ready, s);
     usb_bus_rename(&s->bus, d->id);
+    s->bus.controller = d;
     xhci_ports_init(s);
     return 0;
 }

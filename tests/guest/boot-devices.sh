@@ -67,6 +67,10 @@ boots index-cd C $h -drive "file=$dir/c.iso,if=none,id=c,media=cdrom" -device id
 boots index-ahci X $h $x -device ahci,id=s -device ide-hd,drive=x,bus=s.3,bootindex=0
 boots index-virtio X $h $x -device virtio-blk-pci,drive=x,bootindex=0
 boots index-nvme X $h $x -device nvme,drive=x,serial=1,bootindex=0
+boots index-usb X $h $x -device qemu-xhci -device usb-storage,drive=x,bootindex=0
+boots index-usb-hub X $h $x -machine q35 -device qemu-xhci,id=u -device usb-hub,bus=u.0,port=2 \
+    -device usb-storage,drive=x,bus=u.0,port=2.3,bootindex=0
+boots index-usb-uhci X $h $x -usb -device usb-storage,drive=x,bootindex=0
 boots index-floppy F $h -drive "file=$dir/f.raw,format=raw,if=none,id=f" -device floppy,drive=f,bootindex=0
 boots index-order X $h $x -drive "file=$dir/f.raw,format=raw,if=none,id=f" \
     -device floppy,drive=f,bootindex=7 -device virtio-blk-pci,drive=x,bootindex=3

@@ -32,6 +32,7 @@ firmware ahci $chips $d -device ahci,id=s -device ide-hd,drive=d,bus=s.0
 cmp -s $vars "$dir/vars.fd" && fail "ovmf variables" "nothing was written" || pass "ovmf variables"
 firmware q35 $chips -machine q35 $d -device ide-hd,drive=d
 firmware virtio $chips $d -device virtio-blk-pci,drive=d,bootindex=0
+firmware usb $chips -machine q35 $d -device qemu-xhci -device usb-storage,drive=d
 firmware nvme $d -device nvme,drive=d,serial=n1 \
     -blockdev "driver=file,filename=$code,node-name=f0,read-only=on" \
     -blockdev driver=raw,file=f0,node-name=chip0,read-only=on \
