@@ -9,6 +9,8 @@
  * port; a request of the guest's stays with its port until the back end has taken all of it. A channel whose back
  * end nobody is connected to takes the guest's bytes and drops them; the guest knows by PORT_OPEN.
  *
+ * No back end knows the size of a terminal, so VIRTIO_CONSOLE_F_SIZE is not offered and there is no RESIZE.
+ *
  * Everything the guest wants to be told and has no buffer for is a bit a port, never a list. What it sends is bounded by
  * the queues; a round moves VSER_ROUND_BYTES at most, the rest comes with a timer.
  *

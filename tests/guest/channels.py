@@ -78,7 +78,7 @@ def counted():
 def agent():
     """The channel that libvirt gives every domain, as the agent in the guest and libvirt use it."""
     sock = path('agent.sock')
-    with Guest('agent', KERNEL, 'channels.cpio', '-m', '128', '-device', 'virtio-serial-pci,id=vs,max_ports=4',
+    with Guest('agent', KERNEL, 'channels.cpio', '-m', '128', '-device', 'virtio-serial-pci,id=vs,max_ports=4,addr=5',
                '-chardev', f'socket,path={sock},server=on,wait=off,id=c',
                '-device', f'virtserialport,bus=vs.0,nr=2,chardev=c,name={AGENT},id=channel0') as g:
         check('agent: its name and number', g.ask(f'port {AGENT}'), '/dev/vport0p2')
@@ -91,6 +91,7 @@ def agent():
         to_the_host(g, sock)
         check('agent: in use', g.qmp.error('chardev-remove', id='c'), 'GenericError')
         plugged(g)
+        all_go(g)
 
 
 def to_the_guest(g, sock):
@@ -142,6 +143,16 @@ def plugged(g):
         check(f'plugged: {turn} is gone', g.run('no_port plugged'), 0)
         check(f'plugged: {turn} back end is free', g.qmp.value('chardev-remove', id='p'), {})
         s.close()
+
+
+def all_go(g):
+    """The controller goes when the guest lets it, and its ports with it."""
+    g.qmp.value('device_del', id='vs')
+    gone = set()
+    while gone != {'channel0', 'vs'}:
+        gone |= {g.qmp.wait_event('DEVICE_DELETED')['data'].get('device')} - {None}
+    check('all go: the guest has no port', g.ask('ls /sys/class/virtio-ports'), '')
+    check('all go: the back end is free', g.qmp.value('chardev-remove', id='c'), {})
 
 
 def console():
