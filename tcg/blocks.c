@@ -140,21 +140,33 @@ static void bucket_remove(struct tcg *t, const struct tb *tb)
         __atomic_store_n(pp, tb->hash_next, __ATOMIC_RELEASE);
 }
 
+/* Less than 0: @pc is before @tb's code, 0: in it */
+static inline int tb_compare(const struct tb *tb, const uint8_t *pc, bool cold)
+{
+    const uint8_t *code = cold ? tb->cold : tb->code;
+
+    return pc < code ? -1 : pc >= code + (cold ? tb->cold_len : tb->code_len);
+}
+
+/* Code that stores beside code does it again and again: where the last was found is looked at first. */
 struct tb *tb_find_by_code(struct tcg *t, const uint8_t *pc)
 {
     bool cold = t->cache.bytes && pc >= t->cache.rx + t->cache.cold;
-    uint32_t lo = 0, hi = __atomic_load_n(&t->n_tbs, __ATOMIC_ACQUIRE);
+    uint32_t lo = 0, hi = __atomic_load_n(&t->n_tbs, __ATOMIC_ACQUIRE), mid = __atomic_load_n(&t->found, __ATOMIC_RELAXED);
 
+    if (mid < hi && !tb_compare(t->tbs[mid], pc, cold))
+        return t->tbs[mid];
     while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-        struct tb *tb = t->tbs[mid];
-        const uint8_t *code = cold ? tb->cold : tb->code;
-        if (pc < code)
+        mid = (lo + hi) / 2;
+        int where = tb_compare(t->tbs[mid], pc, cold);
+        if (!where) {
+            __atomic_store_n(&t->found, mid, __ATOMIC_RELAXED);
+            return t->tbs[mid];
+        }
+        if (where < 0)
             hi = mid;
-        else if (pc >= code + (cold ? tb->cold_len : tb->code_len))
-            lo = mid + 1;
         else
-            return tb;
+            lo = mid + 1;
     }
     return NULL;
 }
@@ -253,7 +265,8 @@ void tb_enlist(struct tcg *t, struct tb *tb)
     page_add_tb(t, tb, 0);
     if (tb->page2 != NO_PAGE)
         page_add_tb(t, tb, 1);
-    tb->born = tcg_epoch(t);
+    if (t->smp)
+        tb->born = tcg_epoch(t);
     bucket_add(t, tb);
 }
 

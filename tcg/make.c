@@ -177,8 +177,9 @@ static struct tb *tb_new(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t p
     tb = t->n_tbs < t->max_tbs ? tcg_arena(t, bytes) : NULL;
     if (!tb)
         return NULL;
-    memset(tb, 0, bytes);
-    tb->n_links = (uint8_t)n_links;
+    *tb = (struct tb){ .n_links = (uint8_t)n_links };
+    for (unsigned i = 0; i < n_links; i++)
+        tb->link[i] = (struct tb_link){ 0 };
     tb->pcbase = k->pc - (k->lin & PAGE_MASK);
     tb->cs_base = k->cs_base;
     tb->cs_limit = k->cs_limit;

@@ -153,7 +153,7 @@ struct tb {
     const struct tb_site *sites; /* host faults: sorted by op */
     struct tb *page_next[2];
     uint64_t pcbase, cs_base, cs_limit;   /* significant when !flat */
-    uint64_t born;            /* epoch in which it was made */
+    uint64_t born;            /* epoch in which it was made, if there are several vCPUs */
     const uint8_t *insn_len;  /* of each instruction, when they are counted; for a trace the block's
                                * bytes behind them */
     const uint8_t *source;    /* the bytes it was made from, until settled, or as long as there is a cache file; or NULL */
@@ -240,6 +240,7 @@ struct tcg {
     struct code_cache cache;
     struct tb **tbs;         /* in order of code address */
     uint32_t n_tbs, max_tbs;
+    uint32_t found;          /* where tb_find_by_code() has found its last block, if it still is there; atomic */
     char *arena;             /* blocks, sites, kept IR; emptied with the cache */
     size_t arena_used, arena_bytes, arena_ready;
     struct ir_block *work;

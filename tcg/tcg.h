@@ -401,7 +401,7 @@ struct tcg_cpu {
     uint64_t f_operand;       /* what F is made from and no register has, see tcg/host-x86_64/flags.c */
     uint64_t host_sp, host_mxcsr; /* saved by tcg_enter */
     uint64_t map_base;        /* the current view's page map */
-    uint64_t map_base_now;    /* what GS base is, while in translated code */
+    uint64_t map_base_now;    /* what GS base is in the thread that runs it */
     struct tcg_mmu *mmu;
     uint64_t mmu_flushes;     /* goes up with each flush of any kind: what a target keeps of its walks is old then */
     struct tcg *tcg;

@@ -243,6 +243,7 @@ static void x86_enter(struct tcg_cpu *cpu, const void *code)
         if (!running)
             thread_setup();
         running = cpu;
+        cpu->map_base_now = ~0ull;       /* of this thread nobody knows it */
     }
     ((void (*)(struct tcg_cpu *, const void *))(uintptr_t)(t->cache.rx + t->thunk[TH_ENTER]))(cpu, code);
     flags_pay(cpu);

@@ -5,7 +5,7 @@
  *   RSP          the vCPU struct (env); helper stack below it
  *   RAX RCX RDX  scratch: temps, address translation, implicit operands
  *   the rest     guest registers, the same in every block ("pinned")
- *   GS base      the current view's page maps
+ *   GS base      the current view's page maps; nothing else in the thread may change it
  * Vector and x87 registers are the guest's own while env->vec_loaded/x87_loaded.
  */
 #ifndef TCG_HOST_X86_64_GEN_INT_H

@@ -36,6 +36,21 @@ static void pins(struct code *c, const struct tcg *t, int adj, bool store)
 void gen_store_pins(struct code *c, const struct tcg *t, int adj) { pins(c, t, adj, true); }
 void gen_load_pins(struct code *c, const struct tcg *t, int adj) { pins(c, t, adj, false); }
 
+/* GS base follows the current view; loses RCX. @adj: env - RSP */
+static void follow_view(struct code *c, unsigned adj)
+{
+    uint8_t *at;
+
+    mov_load(c, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base)));
+    ins(c, 8, 0x3b, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base_now)));
+    e8(c, 0x74);
+    at = c->p;
+    e8(c, 0);
+    ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
+    mov_store(c, o_env(adj + offsetof(struct tcg_cpu, map_base_now)), RCX);
+    *at = (uint8_t)(c->p - at - 1);
+}
+
 /* void enter(struct tcg_cpu *cpu, const void *code) */
 static void th_enter(struct code *c, const struct tcg *t)
 {
@@ -46,9 +61,7 @@ static void th_enter(struct code *c, const struct tcg *t)
                                        .disp = offsetof(struct tcg_cpu, host_sp) });
     mov_rr(c, 8, RSP, RDI);
     mov_rr(c, 8, RAX, RSI);
-    mov_load(c, RCX, ENV(map_base));
-    ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
-    mov_store(c, ENV(map_base_now), RCX);
+    follow_view(c, 0);
     pins(c, t, 0, false);
     e8(c, 0xff);
     e8(c, 0xe0);                                         /* jmp rax */
@@ -77,21 +90,6 @@ static uint8_t *th_leave(struct code *c, const struct tcg *t)
         pop(c, callee_saved[i]);
     e8(c, 0xc3);
     return stored;
-}
-
-/* GS base follows the current view; loses RCX. @adj: env - RSP */
-static void follow_view(struct code *c, unsigned adj)
-{
-    uint8_t *at;
-
-    mov_load(c, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base)));
-    ins(c, 8, 0x3b, RCX, o_env(adj + offsetof(struct tcg_cpu, map_base_now)));
-    e8(c, 0x74);
-    at = c->p;
-    e8(c, 0);
-    ins(c, 8, XF3 | X0F | 0xae, 3, o_reg(RCX));          /* wrgsbase rcx */
-    mov_store(c, o_env(adj + offsetof(struct tcg_cpu, map_base_now)), RCX);
-    *at = (uint8_t)(c->p - at - 1);
 }
 
 /* With an exception: its handler's block is entered from here if it can be. */

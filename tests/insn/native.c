@@ -27,8 +27,8 @@ struct slots {
     uint16_t far_cs, rsvd0;
     uint16_t data_sel, stack_sel;
     uint8_t rsvd1[4];
-    uint64_t host_fs, fs_base, gs_base;
-    uint8_t rsvd[1024 - 208];
+    uint64_t host_fs, fs_base, gs_base, host_gs;     /* the translator's, which expects it back */
+    uint8_t rsvd[1024 - 216];
     struct x86_fxarea fx;         /* XSAVE image at + 0x400 */
     uint64_t xstate_bv, header[7];
     uint8_t ymmh[16][16];
@@ -47,7 +47,7 @@ asm(".pushsection .text\n"
     "movq %rsp, SL+0x88\n"
     "movl $0xe7, %eax\n xorl %edx, %edx\n xrstor64 SL+0x400\n"
     "movw SL+0xb0, %ds\n movw SL+0xb0, %es\n movw SL+0xb2, %ss\n"
-    "rdfsbase %rax\n movq %rax, SL+0xb8\n"
+    "rdfsbase %rax\n movq %rax, SL+0xb8\n rdgsbase %rax\n movq %rax, SL+0xd0\n"
     "movw SL+0xb0, %fs\n movw SL+0xb0, %gs\n"
     "movq SL+0xc0, %rax\n wrfsbase %rax\n movq SL+0xc8, %rax\n wrgsbase %rax\n"
     "pushq SL+0x80\n popfq\n"
@@ -66,7 +66,7 @@ asm(".pushsection .text\n"
     "movq SL+0x88, %rsp\n"
     "pushfq\n popq SL+0x80\n pushq $0x202\n popfq\n"
     "movl $0x2b, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n"
-    "xorl %eax, %eax\n movl %eax, %fs\n movl %eax, %gs\n movq SL+0xb8, %rax\n wrfsbase %rax\n"
+    "xorl %eax, %eax\n movl %eax, %fs\n movl %eax, %gs\n movq SL+0xb8, %rax\n wrfsbase %rax\n movq SL+0xd0, %rax\n wrgsbase %rax\n"
     "movl $0xe7, %eax\n xorl %edx, %edx\n xsave64 SL+0x400\n"
     "fninit\n pushq $0x1f80\n ldmxcsr (%rsp)\n popq %rax\n vzeroupper\n"
     "pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n"
