@@ -402,7 +402,7 @@ static const struct { const char *name, *parent; } types[] = {
 static const char *bus_parent(enum user_bus bus)
 {
     return bus == USER_PCI ? "pci-device" : bus == USER_IDE ? "ide-device" : bus == USER_ISA ? "isa-device"
-           : bus == USER_VSERIAL ? "virtio-serial-port" : "device";
+           : bus == USER_VSERIAL ? "virtio-serial-port" : bus == USER_USB ? "usb-device" : "device";
 }
 
 static void type_row(struct call *c, const char *name, const char *parent)

@@ -1,13 +1,15 @@
 #!/bin/bash
-# usb.sh - Debian's kernel finds the USB controller, tablet, mouse, keyboard and hub; what the
-# monitor sends arrives in its input devices; devices come and go while it runs
+# usb.sh - Debian's kernel finds the USB controllers, tablet, mouse, keyboard, hub and disk; what the
+# monitor sends arrives in its input devices, the disk is read and written; devices come and go while it runs
 set -u
 . "$(dirname "$0")/common.sh"
 
 dir=$work/usb
 demo=$BUILD/demo
 modules="drivers/usb/common/usb-common drivers/usb/core/usbcore drivers/usb/host/uhci-hcd
-    drivers/hid/hid drivers/hid/hid-generic drivers/hid/usbhid/usbhid drivers/input/evdev"
+    drivers/usb/host/xhci-hcd drivers/usb/host/xhci-pci drivers/scsi/scsi_common drivers/scsi/scsi_mod
+    crypto/crct10dif_common lib/crc-t10dif lib/crc64 crypto/crc64_rocksoft_generic lib/crc64-rocksoft block/t10-pi
+    drivers/scsi/sd_mod drivers/usb/storage/usb-storage drivers/hid/hid drivers/hid/hid-generic drivers/hid/usbhid/usbhid drivers/input/evdev"
 
 write_init() {
     cat > "$dir/root/init" <<END
@@ -29,6 +31,15 @@ events() {
     done
     echo "gone=$2"
 }
+# disk NAME: read it all, write its first MiB again at 2 MiB; until it is gone
+disk() {
+    until dd if=/dev/$1 of=/dev/null bs=512 count=1 2> /dev/null; do sleep 0.1; done
+    at=/sys/block/$1/device/../../../..
+    echo "disk=$(cat /sys/block/$1/size) speed=$(cat $at/speed) serial=$(cat $at/serial) sum=$(md5sum < /dev/$1)"
+    dd if=/dev/$1 of=/dev/$1 bs=64k count=16 seek=32 conv=fsync 2> /dev/null && echo "written=$(cat $at/serial)"
+    while [ -e /sys/block/$1 ]; do sleep 0.2; done
+    echo gone=disk
+}
 seen=" " tablet=0 mouse=0 keyboard=0
 while sleep 0.3; do
     for e in /sys/class/input/event*; do
@@ -41,6 +52,12 @@ while sleep 0.3; do
         echo "found=$word name=$name"
         eval "n=\$(($word + 1)) $word=\$(($word + 1))"
         events /dev/input/${e##*/} $word $n &
+    done
+    for d in /sys/block/sd*; do
+        id=disk$(cat $d/diskseq 2> /dev/null) || continue
+        case $seen in *" $id "*) continue ;; esac
+        seen="$seen$id "
+        disk ${d##*/} &
     done
 done
 END
@@ -127,6 +144,44 @@ several() {
     finish
 }
 
+sum_of() { md5sum < "$dir/stick.img" | cut -d' ' -f1; }
+
+# xhci NAME SPEED ARG...: the controller is "u"; its disks have that speed
+xhci() {
+    local name=$1 speed=$2 before after
+    shift 2
+    python3 -c 'import random, sys; sys.stdout.buffer.write(random.Random(3).randbytes(4 << 20))' > "$dir/stick.img"
+    before=$(sum_of)
+    start "$name" "$@" -device usb-tablet,bus=u.0,port=1,id=t1 -device usb-kbd,bus=u.0,port=2 \
+        -drive "if=none,id=d,format=raw,file=$dir/stick.img" -device usb-storage,bus=u.0,port=3,drive=d,serial=S1,id=s1
+    expect "$name: tablet" 'listening=tablet,'
+    expect "$name: keyboard" 'listening=keyboard,'
+    says "$name: info usb" "info usb" 'Device 0\.[0-9]+, Port 1, Speed 480 Mb/s, Product USB Tablet, ID: t1'
+    echo "mouse_move 12345 321" >&8
+    expect "$name: X arrives as sent" 'event=tablet 3 0 12345'
+    echo "sendkey a" >&8
+    expect "$name: a key" 'event=keyboard 1 30 1'
+    expect "$name: the disk is read" "disk=8192 speed=$speed serial=S1 sum=$before"
+    expect "$name: and written" 'written=S1'
+    dd if="$dir/stick.img" bs=64k count=16 status=none | cmp -s - <(dd if="$dir/stick.img" bs=64k skip=32 count=16 status=none) &&
+        pass "usb: $name: as the guest says" || fail "usb: $name: as the guest says" "the image is another"
+    after=$(sum_of)
+    echo "device_del s1" >&8
+    expect "$name: the disk goes" 'gone=disk'
+    echo "device_add usb-storage,bus=u.0,port=4,drive=d,serial=S2,id=s2" >&8
+    expect "$name: comes back elsewhere, with what was written" "disk=8192 speed=$speed serial=S2 sum=$after"
+    echo "device_del t1" >&8
+    expect "$name: the tablet goes" 'gone=tablet'
+    echo "device_add usb-hub,bus=u.0,port=1,id=h1" >&8
+    echo "device_add usb-tablet,bus=u.0,port=1.2,id=t2" >&8
+    expect "$name: one behind a hub comes" 'listening=tablet, number 2'
+    echo "mouse_move 77 88" >&8
+    expect "$name: and is used" 'event=tablet 3 0 77'
+    finish
+    grep -aE 'xhci.*(died|WARN|timed out)|usb .*error|I/O error' "$log" > "$dir/complaints" &&
+        fail "usb: $name: complaints" "$(tail_of "$dir/complaints")"
+}
+
 if ! tools/fetch-guest.sh "$demo" > "$work/fetch.log" 2>&1; then
     skip usb "$(tail -n 1 "$work/fetch.log")"
 elif ! unpack $modules; then
@@ -135,4 +190,6 @@ else
     write_init
     tablet
     several
+    xhci qemu-xhci 5000 -M q35 -device qemu-xhci,id=u,p2=15,p3=15
+    xhci nec-usb-xhci 480 -M pc -device nec-usb-xhci,id=u,p3=0,msix=off
 fi

@@ -102,6 +102,11 @@ wrong "unknown device" 'isa-debug-exi' -device isa-debug-exi
 wrong "unknown device property" 'iobas' -device isa-debug-exit,iobas=1
 wrong "USB device without a controller" 'no USB controller' -device usb-tablet
 wrong "USB port that is not there" 'no port 5' -usb -device usb-tablet,port=5
+wrong "more USB ports than there can be" 'p2=16: a number from 0 to 15' -device qemu-xhci,p2=16
+wrong "USB controller without ports" 'leave no port' -device qemu-xhci,p2=0,p3=0
+wrong "USB streams" 'no device here has streams' -device qemu-xhci,streams=on
+wrong "USB port of another speed" 'port 2 of usb-bus.0 has no speed' -device qemu-xhci,p2=1 -device usb-tablet,port=2
+wrong "USB disk without a drive" 'drive property not set' -device qemu-xhci -device usb-storage
 wrong "unknown USB device" 'did you mean tablet' -usbdevice tablets
 wrong "a source of random bytes that is none" "no source of random bytes 'x'" -device virtio-rng-pci,rng=x
 wrong "random bytes of a missing file" 'no-such-file: No such file' -object "rng-random,id=x,filename=$work/no-such-file"
