@@ -99,7 +99,7 @@ src_ui = $(src_vnc) $(src_sdl) ui/picture.c ui/keymap.c ui/monitor-display.c ui/
 	ui/gdb-cmd.c ui/gdb-mem.c ui/gdb-open.c ui/gdb-packet.c ui/gdb-query.c ui/gdb-regs.c ui/gdb-run.c ui/gdb-xml.c \
 	ui/gdb.c ui/help.c \
 	ui/build.c ui/command.c ui/commands.c ui/kv.c ui/monitor-accel.c ui/monitor-basic.c ui/monitor-bus.c ui/monitor-complete.c \
-	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c ui/monitor-trace.c \
+	ui/monitor-cpu.c ui/monitor-device.c ui/monitor-disk.c ui/monitor-line.c ui/monitor-state.c ui/monitor-machine.c ui/monitor-mem.c ui/monitor-table.c ui/monitor-trace.c \
 	ui/monitor.c ui/network.c ui/opt-chardev.c ui/opt-debug.c ui/opt-device.c ui/opt-drive.c ui/opt-global.c ui/opt-net.c ui/opt-object.c ui/qmp.c ui/qmp-balloon.c ui/qmp-block.c ui/qmp-capture.c \
 	ui/qmp-char.c ui/qmp-cpu.c ui/qmp-input.c ui/qmp-job.c ui/qmp-memory.c ui/qmp-net.c ui/qmp-node.c ui/qmp-object.c ui/qmp-qom.c ui/qmp-query.c ui/qmp-schema.c ui/qmp-snapshot.c ui/qmp-vnc.c \
 	ui/opt-values.c ui/options.c ui/run.c

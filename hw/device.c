@@ -146,3 +146,11 @@ void devices_free(struct machine *m)
     }
     m->devices = NULL;
 }
+
+unsigned dev_field_width(const struct dev_field *f)
+{
+    static const uint8_t width[] = { [FIELD_U8] = 1, [FIELD_U16] = 2, [FIELD_U32] = 4, [FIELD_U64] = 8,
+                                     [FIELD_BOOL] = sizeof(bool) };
+
+    return f->type == FIELD_BYTES ? f->elem : width[f->type];
+}

@@ -213,17 +213,24 @@ const struct irq_line *machine_irq(struct machine *m, unsigned n);
 
 enum field_type { FIELD_U8, FIELD_U16, FIELD_U32, FIELD_U64, FIELD_BOOL, FIELD_BYTES };
 
-/** struct dev_field - one piece of device state, what a snapshot will have to keep beside
- *  RAM and properties; nothing reads the tables yet */
+/** struct dev_field - one piece of device state, beside RAM and properties: what "info state" at the
+ *  monitor shows */
 struct dev_field {
     const char *name;
     uint32_t offset, bytes; /* bytes: whole size, arrays included */
     enum field_type type;
-    uint8_t since;          /* version that introduced it */
+    uint8_t elem;           /* FIELD_BYTES: of an array of integers, the bytes of one; else 0 */
 };
 
-#define FIELD(ty, st, m) { #m, offsetof(st, m), sizeof(((st *)0)->m), FIELD_##ty, 1 }
+#define FIELD_IS(st, m, ty) \
+    __builtin_types_compatible_p(__typeof__(((st *)0)->m), ty[sizeof(((st *)0)->m) / (sizeof(ty))])
+#define FIELD_ELEM(st, m) \
+    (FIELD_IS(st, m, uint8_t) ? 1 : FIELD_IS(st, m, uint16_t) ? 2 : FIELD_IS(st, m, uint32_t) ? 4 : \
+     FIELD_IS(st, m, uint64_t) ? 8 : 0)
+#define FIELD(ty, st, m) { #m, offsetof(st, m), sizeof(((st *)0)->m), FIELD_##ty, FIELD_ELEM(st, m) }
 #define FIELD_END { NULL, 0, 0, 0, 0 }
+/** dev_field_width() - bytes of an integer, or of each in an array; 0: it is something else */
+unsigned dev_field_width(const struct dev_field *f);
 
 /** struct device_type - what is the same for every instance of a chip */
 struct device_type {

@@ -268,6 +268,7 @@ static void add_tables(struct monitor *mon, bool with_vcpus)
         network_commands, disk_commands, display_commands, machine_commands, trace_commands,
     }, *const infos[] = {
         network_infos, disk_infos, display_infos, device_infos, balloon_infos, machine_infos, bus_infos,
+        state_infos,
     };
 
     if (with_vcpus) {

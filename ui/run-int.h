@@ -160,7 +160,7 @@ void run_disks_free(struct run *r, struct drive *drives);
  */
 int run_device_add(struct machine *m, struct kv_list *l, struct err *e) MUST_CHECK;
 int run_device_del(struct machine *m, const char *id, struct err *e) MUST_CHECK;
-extern const struct monitor_cmd device_infos[], balloon_infos[];
+extern const struct monitor_cmd device_infos[], balloon_infos[], state_infos[];
 
 /** run_jobs_free() - forget jobs that nobody dismissed (qmp-job.c) */
 void run_jobs_free(struct run *r);

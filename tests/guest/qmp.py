@@ -300,7 +300,7 @@ def people(hmp_path, c):
     items = [line for line in c.value('human-monitor-command', **{'command_line': 'info'}).split('\r\n') if line]
     names = [line.split()[1] for line in items]
     for want in ('status registers mem tlb mtree qtree pci block network irq pic lapic version cpus chardev jit roms '
-                 'kvm uuid name usb mice vnc snapshots history usernet blockstats').split():
+                 'kvm uuid name state usb mice vnc snapshots history usernet blockstats').split():
         if want not in names:
             check(f'hmp: info {want}', False)
     for name in names:

@@ -4,6 +4,7 @@
 #include "hw/boot/linux.h"
 #include "hw/disk/ide.h"
 #include "hw/misc/fw_cfg.h"
+#include "hw/user-devices.h"
 #include "tests/hw/board.h"
 #include "tests/hw/chips.h"
 #include "tests/temp-file.h"
@@ -125,6 +126,42 @@ Test(pc, fw_cfg_says_which_sleep_states_there_are)
         cr_assert_arr_eq(state, cases[i].state, len, "case %zu", i);
         machine_free(m);
     }
+    unlink(rom);
+}
+
+/* The table of a device lies inside it, names nothing twice, and gives each piece its whole size. */
+static void check_fields(const struct device_type *t)
+{
+    for (const struct dev_field *f = t->fields; f && f->name; f++) {
+        unsigned width = dev_field_width(f);
+
+        cr_assert_leq(f->offset + f->bytes, t->size, "%s: %s", t->name, f->name);
+        cr_assert_gt(f->bytes, 0, "%s: %s", t->name, f->name);
+        cr_assert(!width || f->bytes % width == 0, "%s: %s", t->name, f->name);
+        for (const struct dev_field *g = t->fields; g != f; g++)
+            cr_assert_str_neq(g->name, f->name, "%s", t->name);
+    }
+}
+
+Test(pc, tables_of_state_fit_their_devices)
+{
+    char rom[32];
+    struct machine_config cfg = { .ram_bytes = 64 * MiB, .bios = rom };
+    struct bench b;
+    struct err e = { "" };
+    int ret;
+    size_t n;
+    const struct user_device *u = user_devices(&n);
+    struct machine *m;
+
+    make_rom(rom);
+    m = pc(&b, &cfg, &e, &ret);
+    cr_assert_eq(ret, 0, "%s", e.msg);
+    for (const struct device *d = m->devices; d; d = d->next)
+        check_fields(d->type);
+    for (size_t i = 0; i < n; i++)
+        check_fields(u[i].type);
+    machine_free(m);
     unlink(rom);
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "tests/ui/memchr.h"
+#include "ui/run-int.h"
 
 static struct machine *m;
 static struct memback *back;
@@ -331,4 +332,42 @@ Test(monitor, tables_can_be_added)
     cr_assert_str_eq(answer("e  one two "), "extra 'one two'\r\n");
     cr_assert_str_eq(answer("info extra"), "extra ''\r\n");
     cr_assert(strstr(answer("help"), "extra|e ARG -- from elsewhere"));
+}
+
+struct gadget {
+    struct device dev;
+    uint8_t mode;
+    uint16_t ring[16];
+    bool on;
+    struct { uint32_t a, b; } pair;
+};
+
+static const struct dev_field gadget_fields[] = {
+    FIELD(U8, struct gadget, mode), FIELD(BYTES, struct gadget, ring), FIELD(BOOL, struct gadget, on),
+    FIELD(BYTES, struct gadget, pair), FIELD_END
+};
+
+static const struct device_type gadget_type = {
+    .name = "gadget", .size = sizeof(struct gadget), .fields = gadget_fields,
+};
+
+Test(monitor, info_state_shows_fields)
+{
+    struct err e = { "" };
+    struct gadget *g = (struct gadget *)machine_add_device(m, &gadget_type, 0, NULL, NULL, NULL, &e);
+
+    cr_assert_not_null(g, "%s", e.msg);
+    monitor_add_info(mon, state_infos);
+    g->mode = 0x2a;
+    g->ring[9] = 0xbeef;
+    g->on = true;
+    cr_assert_str_eq(answer("info state"), "gadget\r\n");
+    cr_assert_str_eq(answer("info state gadget"),
+                     "gadget\r\n  mode: 0x2a\r\n  ring: 16 x 2 bytes\r\n"
+                     "    0008: 0000 beef 0000 0000 0000 0000 0000 0000\r\n"
+                     "  on: 0x1\r\n  pair: a structure of 8 bytes\r\n");
+    g->dev.id = xstrdup("g0");
+    cr_assert_str_eq(answer("info state"), "gadget, id g0\r\n");
+    cr_assert(strstr(answer("info state g0"), "mode: 0x2a"));
+    cr_assert_str_eq(answer("info state g1"), "no device 'g1' that tells its state (info state lists them)\r\n");
 }
