@@ -157,7 +157,7 @@ transom_trace = $(BUILD)/transom-trace
 endif
 
 .PHONY: all check check-golden golden check-disk check-disk-kill check-all check-unit check-insn check-fuzz check-ifuzz \
-	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc check-display check-guest check-real check-net check-net-long check-lists check-smp check-litmus smp-torture bench-smp check-switch check-threads check-cross \
+	fuzz-insn fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc fuzz-vser check-display check-guest check-real check-net check-net-long check-lists check-smp check-litmus smp-torture bench-smp check-switch check-threads check-cross \
 	check-cross-run demo bench bench-disk bench-net bench-programs bench-events bench-diff block-stress clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -294,7 +294,7 @@ endif
 ifeq ($(HAVE_JANSSON),yes)
 fuzz_monitor := tests/fuzz/monitor.c
 endif
-fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/frames.c tests/fuzz/gdb.c tests/fuzz/usb.c tests/fuzz/xhci.c tests/fuzz/trace.c
+fuzz_srcs := $(fuzz_vnc) $(fuzz_monitor) tests/fuzz/board.c tests/fuzz/code.c tests/fuzz/disks.c tests/fuzz/frames.c tests/fuzz/gdb.c tests/fuzz/usb.c tests/fuzz/xhci.c tests/fuzz/trace.c tests/fuzz/vser.c
 fuzz_objs = $(fuzz_srcs:%.c=$(BUILD)/%.o)
 $(BUILD)/tests/fuzz/trace: $(BUILD)/trace/tool/reader.o
 $(fuzz_srcs:%.c=$(BUILD)/%): %: %.o $(objs) $(block_objs)
@@ -311,6 +311,7 @@ check-fuzz: $(fuzz_srcs:%.c=$(BUILD)/%) check-ifuzz
 	$(emulator) $(BUILD)/tests/fuzz/xhci
 	$(if $(fuzz_monitor),$(emulator) $(BUILD)/tests/fuzz/monitor)
 	$(emulator) $(BUILD)/tests/fuzz/trace
+	$(emulator) $(BUILD)/tests/fuzz/vser
 
 # Random sequences against the host CPU
 ifuzz_srcs := tests/fuzz/insn/bug.c tests/fuzz/insn/compare.c tests/fuzz/insn/guest.c tests/fuzz/insn/hash.c \
@@ -365,7 +366,7 @@ fuzz-insn: $(BUILD)/tests/fuzz/ifuzz
 	$< --count $(COUNT) --seed $(SEED) --jobs $(JOBS) --cases tests/insn/cases
 
 FUZZ_ARGS ?= --seconds 600 --seed $(shell date +%s)000000
-fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc: fuzz-%: $(BUILD)/tests/fuzz/%
+fuzz-code fuzz-board fuzz-disks fuzz-frames fuzz-gdb fuzz-usb fuzz-xhci fuzz-monitor fuzz-trace fuzz-vnc fuzz-vser: fuzz-%: $(BUILD)/tests/fuzz/%
 	$(emulator) $< $(FUZZ_ARGS)
 
 # Guest tests: firmware images of our own and real kernels, on ./transom
@@ -526,7 +527,7 @@ help:
 	@echo "make check        install what is missing, build, run all tests"
 	@echo "make check-unit   unit tests          make check-insn   instruction tests"
 	@echo "make check-golden host code of short guest sequences, compared; make golden stores it as it is now"
-	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-usb, fuzz-xhci, fuzz-monitor, fuzz-trace, fuzz-vnc: ten minutes (FUZZ_ARGS=)"
+	@echo "make check-fuzz   random guest code and register accesses; make fuzz-code, fuzz-board, fuzz-disks, fuzz-frames, fuzz-gdb, fuzz-usb, fuzz-xhci, fuzz-monitor, fuzz-trace, fuzz-vnc, fuzz-vser: ten minutes (FUZZ_ARGS=)"
 	@echo "make check-guest  boots of guests     make check-cross  AArch64 build under qemu-user"
 	@echo "make block-stress   the disk tests, a million operations long (STRESS=\"oracle:1000 kill:10\" ...)"
 	@echo "make check-litmus  memory ordering between vCPUs (ROUNDS=10000000 VCPUS=4)"
