@@ -56,7 +56,8 @@ struct group {
     bool write;
     unsigned leaves;         /* of the block, before the leader */
     uint32_t used;
-    ir_val base;             /* a register that the leader could address from; IR_NONE */
+    ir_val own;              /* the leader's address */
+    ir_val base;             /* a register that it could address from; IR_NONE */
     int64_t base_at;         /* what is in it: distance from the value */
     struct ir_op *load[N_LOADS]; /* of it, to other registers: the first */
     unsigned n_loads;
@@ -146,20 +147,22 @@ static ir_val base_for(const struct grouper *s, uint32_t id, ir_val hint)
 /* Do these bytes, relative to the start of a page, lie in one? */
 static bool one_page(int64_t lo, int64_t hi) { return !((lo ^ (hi - 1)) & ~(int64_t)PAGE_MASK); }
 
-/*
- * The group begins where a register points: its leader looks that address up. It need not wait for a sum, and the span is that of one
- * access when it is short.
- */
-static void start_at_base(struct group *g)
+/* What the leader addresses from: a register, if its slow path can tell where the access itself is, else its own address. */
+static void address_leader(struct group *g)
 {
     struct ir_op *op = g->leader;
-    int64_t disp = g->at - g->base_at;
+    int64_t disp = g->at - g->base_at, lo = g->lo - g->base_at;
+    bool near = op->carry == CARRY_STACK ? lead_fits(disp) : lead_fits(g->at - g->lo);
 
-    if (g->base == IR_NONE || g->lo != g->base_at || disp <= 0 || disp > LEAD_MAX_DISP || g->align > 1 || op->carry)
-        return;
-    op->a = g->base;
+    if (g->base == IR_NONE || g->align > 1 || !near || disp != (int32_t)disp || lo != (int16_t)lo) {
+        op->a = g->own;
+        disp = 0;
+    } else {
+        op->a = g->base;
+    }
     op->disp = (int32_t)disp;
-    g->at = g->base_at;
+    op->span_lo = (int16_t)(g->lo - g->at + disp);
+    op->span_hi = (int16_t)(g->hi - g->at + disp);
 }
 
 /*
@@ -207,9 +210,7 @@ static bool join(struct grouper *s, struct group *g, struct ir_op *op, unsigned 
     }
     g->lo = lo;
     g->hi = hi;
-    start_at_base(g);
-    g->leader->span_lo = (int16_t)(lo - g->at);
-    g->leader->span_hi = (int16_t)(hi - g->at);
+    address_leader(g);
     op->grp = GRP_USE;
     op->c = g->leader->e;
     op->a = base;
@@ -233,7 +234,7 @@ static void lead(struct grouper *s, struct ir_op *op, unsigned bytes, bool write
             g = &s->g[i];
     }
     *g = (struct group){ a->id, op, a->off, a->off, a->off + bytes, align, write, s->leaves,
-                         ++s->clock, base_for(s, a->id, op->a), 0, { NULL }, 0 };
+                         ++s->clock, op->a, base_for(s, a->id, op->a), 0, { NULL }, 0 };
     if (g->base != IR_NONE)
         g->base_at = s->sym[g->base].off;
     note_load(g, op);
@@ -267,6 +268,19 @@ static void note_site(struct grouper *s, struct ir_op *op, unsigned bytes, bool 
     s->site[s->n_sites++] = (struct site){ op, *a, base, (int32_t)disp, (uint8_t)bytes, (uint8_t)align, write };
 }
 
+/* A push's address is not computed. */
+static void address_push(struct grouper *s, struct ir_op *op)
+{
+    ir_val sp = (ir_val)(s->b->target->stack - 1);
+    const struct sym *a = &s->sym[op->a], *at = &s->sym[sp];
+
+    if (op->opc == IR_ST && op->size == PUSH_BYTES && at->id == a->id && a->off == at->off - PUSH_BYTES
+        && s->b->target->globals[sp].pin >= 0) {
+        op->a = sp;
+        op->disp = -PUSH_BYTES;
+    }
+}
+
 static void place(struct grouper *s, struct ir_op *op)
 {
     bool write;
@@ -287,6 +301,8 @@ static void place(struct grouper *s, struct ir_op *op)
         lead(s, op, bytes, write, align);
     if (s->loop && s->n_sites < N_SITES)
         note_site(s, op, bytes, write, align);
+    if (op->carry == CARRY_STACK)
+        address_push(s, op);
 }
 
 /* d = a + (b << sc) + imm */

@@ -43,7 +43,7 @@ static inline uint64_t ir_in(struct ir_run *r, const struct ir_op *op, ir_val v)
 /** ir_addr() - address of a memory operation */
 static inline uint64_t ir_addr(struct ir_run *r, const struct ir_op *op)
 {
-    return ir_in(r, op, op->a) + (uint64_t)(int64_t)(op->grp != GRP_NONE ? op->disp : 0);
+    return ir_in(r, op, op->a) + (uint64_t)(int64_t)op->disp;
 }
 
 /** ir_in_sz() - operand @v, zero-extended from op->size */

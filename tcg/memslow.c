@@ -39,7 +39,7 @@ static unsigned slow_masked(struct tcg_cpu *cpu, struct tcg_slow *sl)
 static unsigned slow_lead(struct tcg_cpu *cpu, struct tcg_slow *sl, enum tcg_access acc)
 {
     enum tcg_access want = sl->desc & SLOW_LEAD_W ? ACC_WRITE : acc;
-    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, want, sl->va);
+    uint64_t delta = map_get(cpu->mmu, cpu->mmu->view, want, sl->va + (uint64_t)(int64_t)lead_disp(sl->elems));
 
     sl->delta = delta;
     return delta ? 1 : 2;
@@ -50,7 +50,7 @@ static unsigned slow_access(struct tcg_cpu *cpu, struct tcg_slow *sl, struct spa
     struct tcg_mmu *m = cpu->mmu;
     unsigned len = sl->desc & SLOW_SIZE;
     enum tcg_access acc = sl->desc & SLOW_WRITE ? ACC_WRITE : ACC_READ;
-    uint64_t va = sl->va + (sl->desc & SLOW_LEAD ? sl->elems >> LEAD_DISP & LEAD_MAX_DISP : 0);
+    uint64_t va = sl->va + (uint64_t)(int64_t)(sl->desc & SLOW_LEAD ? lead_disp(sl->elems) : 0);
     bool direct;
 
     if (sl->desc & SLOW_MASKED)

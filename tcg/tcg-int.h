@@ -380,9 +380,9 @@ enum { SLOW_SIZE = 0x7f, SLOW_LEAD_W = 1 << 7 /* SLOW_LEAD, and the page must be
        SLOW_OWED = 1 << 16, /* the back end's */
        SLOW_PCOFF = 17 };   /* from this bit on: the instruction's pcoff, signed */
 /* tcg_slow.elems: mask_bits of struct ir_vec, log2 of mem_elem, compact; of SLOW_LEAD: the group's bytes, from bit LEAD_DISP on
- * where the leader's own begin, and in the high half where all begin, from the address on */
+ * where the leader's own begin (lead_fits()), and in the high half where all begin, from the address on */
 enum { ELEMS_BITS = 0xff, ELEMS_LOG2 = 8, ELEMS_COMPACT = 1 << 16, LEAD_BYTES = 0x3ff, LEAD_DISP = 10, LEAD_LO = 16 };
-_Static_assert(LEAD_MAX_DISP < 1 << (LEAD_LO - LEAD_DISP), "slow.elems");
+static inline int lead_disp(uint32_t elems) { return (int16_t)elems >> LEAD_DISP; }
 
 /** tcg_slow_access() - resolve cpu->slow; 0: guest fault or restart, 1: direct,
  *  2: bounced (a write must be finished with tcg_slow_commit()). SLOW_LEAD: 1: in the

@@ -105,7 +105,7 @@ struct ir_op {
         void *fn;        /* CALL: uint64_t (*)(struct tcg_cpu *, uint64_t a, uint64_t b, uint64_t c) */
         struct {         /* grouped memory operations */
             int16_t span_lo, span_hi; /* leaders: the group's bytes, from a */
-            int32_t disp;             /* the address is a + disp; of leaders from 0 to LEAD_MAX_DISP */
+            int32_t disp;             /* the address is a + disp */
         };
     };
 };
@@ -122,7 +122,9 @@ _Static_assert(sizeof(struct ir_op) == 48, "passes move operations about: keep t
  * GRP_USE may also find its temp in a page of the block's loop, see struct ir_page.
  * An implementation may ignore all of this but GRP_USE and a leader's displacement. */
 enum { GRP_NONE, GRP_USE, GRP_LEAD, GRP_LEAD_W };
-#define LEAD_MAX_DISP 63
+#define PUSH_BYTES 8         /* a store with CARRY_STACK and no group may have disp = -PUSH_BYTES, others have 0 */
+/* A leader that is one of CARRY_STACK has such a disp, others are that far from the start of their span, or have none. */
+static inline bool lead_fits(int64_t disp) { return disp >= -32 && disp < 32; }
 #define TCG_N_CARRY 8
 #define CARRY_MAX_STEP 1024
 #define CARRY_STACK 0xff

@@ -27,7 +27,10 @@ enum thunk { TH_ENTER, TH_LEAVE_NEXT, TH_LEAVE_LOOKUP, TH_LEAVE_INTR, TH_LEAVE_P
              TH_MISS = TH_REP + REP_KINDS /* miss_thunk() */,
              TH_COUNT = TH_MISS + MISS_KINDS * N_SCRATCH * 16 };
 
-/* What a memory operand's stub calls when its address is in register @t, RSP: in slow.va already, for host - guest in @d */
+/*
+ * What a memory operand's stub calls when its address is in register @t, for host - guest in @d. @t = RSP: it is in slow.va already;
+ * MISS_STACK with @t = @d: it is PUSH_BYTES below the stack pointer.
+ */
 static inline enum thunk miss_thunk(enum miss_kind k, int t, int d) { return (enum thunk)(TH_MISS + (k * N_SCRATCH + d) * 16 + t); }
 
 #define N_PIN 12
@@ -90,7 +93,7 @@ struct stub {
     bool lead_w;             /* MEM: whose page must be writable */
     uint8_t carry;           /* MEM: like op->carry */
     int16_t lo, hi;          /* MEM: the bytes, of the group, from the address in t on */
-    uint8_t disp;            /* MEM: the operand, likewise */
+    int8_t disp;             /* MEM: the operand, likewise, if it is of a group */
     uint8_t at;              /* MEM: of a group: where the instruction is that may fault, from op on */
     bool alone;              /* LINK: to a block without groups */
     bool late;               /* MEM: the block may have been entered in that state and still be */

@@ -192,16 +192,10 @@ size_t gen_carry_none(struct gen *g, unsigned n)
 static struct opn known_page(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_page) : ENV(stack_page); }
 static struct opn known_delta(const struct stub *s) { return s->carry == CARRY_TABLE ? ENV(table_delta) : ENV(stack_delta); }
 
-static struct opn operand(const struct stub *s)
-{
-    return (struct opn){ .kind = ON_MEM, .base = s->t, .index = s->c, .disp = s->disp };
-}
-
-static struct opn in_known_page(struct gen *g, const struct ir_op *op, struct stub *s)
+static void in_known_page(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
-    s->carry = op->carry;
     if (s->lo)
         lea(g, 8, s->c, s->t, NOREG, 0, s->lo);
     else
@@ -211,46 +205,88 @@ static struct opn in_known_page(struct gen *g, const struct ir_op *op, struct st
     s->from[0] = jcc32(c, 7);
     mov_load(c, s->c, known_delta(s));
     s->op = c->p;
-    return operand(s);
 }
 
-static struct opn carried(struct gen *g, const struct ir_op *op, struct stub *s)
+static void carried(struct gen *g, struct stub *s)
 {
     struct code *c = &g->c;
 
-    s->carry = op->carry;
     ins(c, 8, 0x3b, s->t, CARRY(s->carry, limit));
     s->from[0] = jcc32(c, 3);
     mov_load(c, s->c, CARRY(s->carry, delta));
     s->op = c->p;
-    return operand(s);
+}
+
+/* The address in @s->t and @disp bytes further on is what is looked up. */
+static void look_at(struct gen *g, struct stub *s, int disp)
+{
+    int t = scratch_get(g);
+
+    lea(g, 8, t, s->t, NOREG, 0, disp);
+    s->t = (int8_t)t;
+    s->lo = (int16_t)(s->lo - disp);
+    s->hi = (int16_t)(s->hi - disp);
+}
+
+/*
+ * What is looked up for a leader that addresses from a register. Where the group begins takes the fewest instructions; that register itself,
+ * if it points into the group, saves a sum, and the stack's page may be asked for any address. s->disp must stay lead_fits().
+ */
+static void look_for_leader(struct gen *g, const struct ir_op *op, struct stub *s)
+{
+    bool inside = s->lo <= 0 && s->hi > 0, small = s->hi - s->lo <= LIMIT_BYTES;
+    int at = op->disp;
+
+    if (s->align > 1 || pin_of(g, op->a) < 0 || s->carry == CARRY_STACK
+        || (inside && lead_fits(op->disp) && (!s->lo || !small))) {
+        s->disp = (int8_t)op->disp;
+        return;
+    }
+    if (lead_fits(op->disp - s->lo))
+        at = s->lo;
+    s->disp = (int8_t)(op->disp - at);
+    look_at(g, s, at);
+}
+
+/* What of op->carry is made use of */
+static uint8_t carry_here(const struct gen *g, const struct ir_op *op, const struct stub *s)
+{
+    if (op->carry == CARRY_STACK || (op->carry == CARRY_TABLE && !s->write && !s->lead_w))
+        return g->t->narrow ? 0 : op->carry;
+    return op->carry <= TCG_N_CARRY ? op->carry : 0;
 }
 
 /* Checks and look-up for the access that @s describes, by @op. */
 static struct opn translate(struct gen *g, const struct ir_op *op, struct stub *s)
 {
+    struct opn m = { .kind = ON_MEM, .base = s->t, .index = s->c, .disp = op->disp };
+
     g->mem = s;
     s->lead = op->grp >= GRP_LEAD;
     s->lead_w = op->grp == GRP_LEAD_W;
     s->late = g->f_late;
     s->slot = op->aux;
-    s->lo = s->lead ? op->span_lo : 0;
-    s->hi = s->lead ? op->span_hi : s->size;
-    s->disp = s->lead ? op->disp : 0;
-    if (!g->t->narrow && (op->carry == CARRY_STACK || (op->carry == CARRY_TABLE && !s->write && !s->lead_w)))
-        return in_known_page(g, op, s);
-    if (op->carry && op->carry <= TCG_N_CARRY)
-        return carried(g, op, s);
-    if (op->carry == CARRY_INSIDE || by_limit(g, s)) {
-        find_page(g, s, op->carry != CARRY_INSIDE);
-        return operand(s);
-    }
+    s->carry = carry_here(g, op, s);
+    s->lo = s->lead ? op->span_lo : (int16_t)op->disp;
+    s->hi = s->lead ? op->span_hi : (int16_t)(op->disp + s->size);
     if (s->lead)
-        s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
-    else
-        check_alone(g, s);
-    find_page(g, s, false);
-    return operand(s);
+        look_for_leader(g, op, s);
+    else if (op->disp && s->carry != CARRY_STACK)
+        look_at(g, s, op->disp);
+    if (s->carry >= CARRY_TABLE) {
+        in_known_page(g, s);
+    } else if (s->carry) {
+        carried(g, s);
+    } else if (op->carry == CARRY_INSIDE || by_limit(g, s)) {
+        find_page(g, s, op->carry != CARRY_INSIDE);
+    } else {
+        if (s->lead)
+            s->from[0] = check_span(g, s->t, s->c, s->lo, s->hi - s->lo);
+        else
+            check_alone(g, s);
+        find_page(g, s, false);
+    }
+    return m;
 }
 
 static struct stub *begin(struct gen *g, const struct ir_op *op, unsigned bytes, bool read, bool write)
@@ -346,7 +382,7 @@ static void slow_words(struct gen *g, const struct stub *s, bool lazy, uint32_t 
 {
     struct code *c = &g->c;
     bool more = s->lead || s->mask;
-    uint32_t elems = s->mask ? s->elems : (uint32_t)(s->hi - s->lo) | (uint32_t)s->disp << LEAD_DISP | (uint32_t)s->lo << LEAD_LO;
+    uint32_t elems = s->mask ? s->elems : (uint32_t)(s->hi - s->lo) | ((uint32_t)s->disp << LEAD_DISP & 0xffffu) | (uint32_t)s->lo << LEAD_LO;
     uint32_t desc = s->size | (s->read ? SLOW_READ : 0) | (s->write ? SLOW_WRITE : 0) | (s->lock ? SLOW_LOCK : 0)
                     | (lazy ? SLOW_OWED : s->rec.kind != REC_NONE ? SLOW_RECIPE : 0)
                     | (s->lead ? SLOW_LEAD : 0) | (s->lead_w ? SLOW_LEAD_W : 0)
@@ -387,7 +423,7 @@ static uint8_t *call_slow(struct gen *g, struct stub *s, int t, bool *recipe)
     else
         start = c->p;
     call_to(c, thunk_rw(g, miss_thunk(s->carry == CARRY_STACK ? MISS_STACK : s->carry == CARRY_TABLE ? MISS_TABLE : MISS_ANY,
-                                      t, s->c)));
+                                      s->lo && !s->lead ? s->c : t, s->c)));
     *recipe = s->rec.kind != REC_NONE && !lazy;
     return start;
 }

@@ -193,6 +193,14 @@ static void th_slow(struct code *c, const struct tcg *t, const uint8_t *leave_ex
     jmp_to(c, leave_exc);
 }
 
+/* @r = where a push of 8 bytes goes */
+static void push_address(struct code *c, const struct tcg *t, int r)
+{
+    int8_t sp = pin_reg[t->target->globals[t->target->stack - 1].pin];
+
+    ins(c, 8, 0x8d, r, (struct opn){ .kind = ON_MEM, .base = sp, .index = NOREG, .disp = -PUSH_BYTES });
+}
+
 /* miss_thunk()s; comes back with the register loaded and flags as said. */
 static void th_misses(struct code *c, struct tcg *t, const uint8_t *leave_exc)
 {
@@ -207,9 +215,11 @@ static void th_misses(struct code *c, struct tcg *t, const uint8_t *leave_exc)
     for (unsigned k = 0; k < MISS_KINDS; k++)
         for (int d = 0; d < N_SCRATCH; d++)
             for (int a = 0; a < 16; a++) {
-                if (a == d)
+                if (a == d && (k != MISS_STACK || !t->target->stack))
                     continue;
                 t->thunk[miss_thunk((enum miss_kind)k, a, d)] = (uint32_t)(c->p - base);
+                if (a == d)
+                    push_address(c, t, d);
                 if (a != RSP)
                     mov_store(c, o_env(8 + SLOW_OFF(va)), a);
                 call_to(c, slow[k]);

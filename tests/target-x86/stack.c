@@ -26,20 +26,22 @@ static const struct snippet snippets[] = {
      * movups [rsp + 24], xmm0; mov rcx, [rbp - 16]; leave; push rsp; pop rdx; xchg [rsp], rax */
     SNIPPET("a frame pointer", "\x55\x48\x89\xe5\x48\x83\xec\x40\x48\x89\x45\xf8\x48\x89\x5d\xc8\x0f\x10\x44\x24\x08\x0f\x11"
             "\x44\x24\x18\x48\x8b\x4d\xf0\xc9\x54\x5a\x48\x87\x04\x24"),
+    /* mov [rsp + 2048], rcx; push rax; push rbx; call 1f; 1: pop rdx; mov rcx, [rsp + 8]; mov rsi, [rsp] */
+    SNIPPET("from the upper page", "\x48\x89\x8c\x24\x00\x08\x00\x00\x50\x53\xe8\x00\x00\x00\x00\x5a\x48\x8b\x4c\x24\x08\x48\x8b\x34\x24"),
     /* 1: lock xadd [rsp - 8], rax; push word [rsp]; pop cx; pushfq; pop r11; sub rsp, 127; dec edx; jnz 1b */
     SNIPPET("odd sizes", "\xf0\x48\x0f\xc1\x44\x24\xf8\x66\xff\x34\x24\x66\x59\x9c\x41\x5b\x48\x83\xec\x7f\xff\xca\x75\xe8"),
 };
 
-static void run(const struct snippet *s, uint64_t sp)
+static void run(const struct snippet *s, uint64_t sp, unsigned unseen)
 {
-    struct engine_in in = { .code = s->code, .n = s->n, .mode = GUEST_LONG };
+    struct engine_in in = { .code = s->code, .n = s->n, .mode = GUEST_LONG, .unseen = unseen };
     char what[100];
 
     for (unsigned i = 0; i < 16; i++)
         in.regs[i] = 0x0123456789abcdefull * (i + 3);
     in.regs[G_RSP] = sp;
     in.regs[G_RDX] = in.regs[G_RDI] = 60;
-    snprintf(what, sizeof what, "%s, stack at %#llx", s->what, (unsigned long long)sp);
+    snprintf(what, sizeof what, "%s, stack at %#llx, unseen %#x", s->what, (unsigned long long)sp, unseen);
     engines_agree(&in, what);
 }
 
@@ -47,7 +49,16 @@ Test(stack, over_page_ends)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(snippets); i++)
         for (int off = -96; off <= 96; off += off > -20 && off < 20 ? 1 : 4)
-            run(&snippets[i], GUEST_DATA + 0x3000 + off);
+            run(&snippets[i], GUEST_DATA + 0x3000 + off, 0);
+}
+
+/* one page of two is known, or none */
+Test(stack, over_page_ends_for_the_first_time)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(snippets); i++)
+        for (int off = -64; off <= 64; off += 4)
+            for (unsigned unseen = 1; unseen <= 3; unseen++)
+                run(&snippets[i], GUEST_DATA + 0x3000 + off, unseen << 2);
 }
 
 /* no memory, the code itself, and addresses that are none: stopped in the middle of a chain */
@@ -61,7 +72,7 @@ Test(stack, elsewhere)
 
     for (unsigned i = 0; i < ARRAY_SIZE(snippets); i++)
         for (unsigned j = 0; j < ARRAY_SIZE(at); j++)
-            run(&snippets[i], at[j]);
+            run(&snippets[i], at[j], 0);
 }
 
 /* ---- what is known of it is forgotten in time -------------------------------------- */

@@ -60,8 +60,10 @@ Test(group, span_and_displacements)
     ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
     ir_group(b);
     op = &b->ops[2];
-    cr_assert_eq(op->span_lo, -24);
-    cr_assert_eq(op->span_hi, 8);
+    cr_assert_eq(op->a, G0);
+    cr_assert_eq(op->disp, 16);
+    cr_assert_eq(op->span_lo, -8);
+    cr_assert_eq(op->span_hi, 24);
     op = &b->ops[5];
     cr_assert_eq(op->a, G0);
     cr_assert_eq(op->disp, -8);
@@ -89,18 +91,35 @@ Test(group, leader_from_where_the_group_begins)
     ir_block_free(b);
 }
 
-/* but not when that is farther than the slow path can tell. */
+/* but not when its own access is farther away than the slow path can tell, */
 Test(group, leader_too_far_from_where_the_group_begins)
 {
     struct ir_block *b = fresh();
 
-    access(b, false, G0, LEAD_MAX_DISP + 1, G1);
+    access(b, false, G0, 32, G1);
     access(b, false, G0, 0, G2);
     ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
     ir_group(b);
     cr_assert_neq(b->ops[2].a, G0);
     cr_assert_eq(b->ops[2].disp, 0);
-    cr_assert_eq(b->ops[2].span_lo, -LEAD_MAX_DISP - 1);
+    cr_assert_eq(b->ops[2].span_lo, -32);
+    ir_block_free(b);
+}
+
+/* which it may turn out to be later. */
+Test(group, leader_too_far_after_all)
+{
+    struct ir_block *b = fresh();
+
+    access(b, false, G0, 100, G1);
+    access(b, false, G0, 108, G2);
+    access(b, false, G0, 60, G3);
+    ir_emit_imm(b, IR_EXIT, 0, IR_NONE, IR_NONE, 0);
+    ir_group(b);
+    cr_assert_eq(b->ops[2].a, b->ops[1].d);
+    cr_assert_eq(b->ops[2].disp, 0);
+    cr_assert_eq(b->ops[2].span_lo, -40);
+    cr_assert_eq(b->ops[2].span_hi, 16);
     ir_block_free(b);
 }
 

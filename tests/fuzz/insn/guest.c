@@ -276,6 +276,19 @@ static void take_full(struct fguest *g, enum fuzz_engine e, const struct outcome
     memcpy(st->stack, page_of(g, e, PG_STACK), 4096);
 }
 
+/* Before some sequences, always the same, the page maps forget some pages: what misses takes other ways. */
+static void forget_pages(struct fguest *g, const struct seq *q)
+{
+    static const uint32_t at[] = { DATA_VA, DATA_VA + 4096, STACK_VA, RO_VA };
+    uint64_t h = (q->r[0] ^ q->r[3] ^ q->r[5] ^ q->off) * 0x9e3779b97f4a7c15;
+
+    if (h >> 61)
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+        if (h >> (57 + i) & 1)
+            tcg_mmu_flush_page(&g->cpu->tcg, at[i]);
+}
+
 void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struct outcome *o, struct state *st)
 {
     struct x86_cpu *cpu = g->cpu;
@@ -283,6 +296,7 @@ void fguest_run(struct fguest *g, enum fuzz_engine e, const struct seq *q, struc
     make_room(g);
     choose(g, e);
     put_state(g, q, st != NULL);
+    forget_pages(g, q);
     g->hang = g->ticks = 0;
     g->running = 1;
     tcg_run(&cpu->tcg);
