@@ -221,6 +221,13 @@ uint32_t xhci_intr_read(const struct xhci_intr *it, unsigned off)
     }
 }
 
+/* 4.17.2: nothing is left to interrupt for once software has seen all there is. */
+static void forget_seen(struct xhci_intr *it)
+{
+    if (it->started && !it->broken && address(it, it->seg, it->at) == (it->erdp & ~15ull))
+        it->due = false;
+}
+
 /* The low half carries EHB, which a written 1 clears; events that came meanwhile interrupt again. */
 static void erdp_write(struct xhci *s, struct xhci_intr *it, uint32_t val)
 {
@@ -228,6 +235,7 @@ static void erdp_write(struct xhci *s, struct xhci_intr *it, uint32_t val)
 
     it->erdp = (it->erdp & ~0xffffffffull) | (val & ~(uint32_t)ERDP_EHB) | ehb;
     it->full = false;
+    forget_seen(it);
 }
 
 void xhci_intr_write(struct xhci *s, unsigned n, unsigned off, uint32_t val)
@@ -260,6 +268,7 @@ void xhci_intr_write(struct xhci *s, unsigned n, unsigned off, uint32_t val)
         break;
     case REG_ERDP + 4:
         it->erdp = (it->erdp & 0xffffffff) | (uint64_t)val << 32;
+        forget_seen(it);
         break;
     }
     xhci_intr_update(s);
