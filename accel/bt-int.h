@@ -25,10 +25,12 @@ struct bt_piece {
 
 /** struct bt_block - host memory of a region, with page numbers of its own */
 struct bt_block {
-    uint8_t *host;
+    uint8_t *host;              /* NULL: its region has gone */
     uint64_t len;
     uint32_t page;
-    uint8_t *written;           /* mem_dirty's, or NULL */
+    uint32_t n_pages;           /* numbers, for another region when it has gone */
+    bool stale;                 /* and there may be translations of it */
+    uint8_t *written;           /* mem_dirty's, or NULL; atomic */
 };
 
 /** struct bt_map - the pieces, sorted; read without a lock */
@@ -43,8 +45,8 @@ struct bt_map {
 /**
  * struct bt_phys - the memory map as the soft MMU asks for it
  * A change makes a new bt_map, with the machine lock held; the old one is freed when
- * every vCPU has been outside blocks. A page keeps its number for ever, so
- * translations outlive changes of the map.
+ * every vCPU has been outside blocks. A page keeps its number as long as its region is there, so
+ * translations outlive changes of the map. What a card that was taken out has left is used again.
  */
 struct bt_phys {
     struct bt_map *map;         /* atomic */
@@ -59,6 +61,9 @@ struct bt_phys {
 void bt_phys_init(struct bt_phys *p, const struct machine *m);
 /** bt_phys_rebuild() - take over the machine's map; lock held */
 void bt_phys_rebuild(struct bt_phys *p, const struct machine *m);
+/** bt_phys_take_stale() - the numbers of pages whose region has gone: their translations are to be dropped
+ *  before anybody else gets them. False: there are none. */
+bool bt_phys_take_stale(struct bt_phys *p, uint32_t *page, uint32_t *n);
 /** bt_phys_reclaim() - free maps that nobody reads any more; lock held */
 void bt_phys_reclaim(struct bt_phys *p, struct tcg *t);
 /** bt_phys_free() - free all maps; nobody looks up any more */

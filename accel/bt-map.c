@@ -26,9 +26,20 @@ static void forget_map(struct bt_cpu *c)
     tcg_kick(&c->ac.cpu->tcg);      /* no longer in chained code of the old map */
 }
 
+/* Cards go while all vCPUs are parked; should one run, their numbers wait for the next change. */
+static void drop_stale(struct bt *bt, bool parked)
+{
+    uint32_t page, n;
+
+    while (parked && bt_phys_take_stale(&bt->phys, &page, &n))
+        for (; n; n--, page++)
+            tcg_invalidate_phys(bt->tcg, page, 0, 4096);
+}
+
 void bt_map_changed(struct accel *a)
 {
     struct bt *bt = a->bt;
+    bool parked = true;
 
     bt_phys_rebuild(&bt->phys, bt->m);
     for (unsigned i = 0; i < bt->n_cpus; i++) {
@@ -39,8 +50,10 @@ void bt_map_changed(struct accel *a)
             forget_map(c);
         else
             leave_work(c, WORK_REMAP);
+        parked &= c->ac.parked;
         pthread_mutex_unlock(&c->ac.lock);
     }
+    drop_stale(bt, parked);
     bt_phys_reclaim(&bt->phys, bt->tcg);
 }
 
@@ -124,10 +137,12 @@ static void watch_pages(struct bt_cpu *c)
     const struct bt_phys *p = &c->bt->phys;
     uint32_t n = __atomic_load_n(&p->n_blocks, __ATOMIC_ACQUIRE);
 
-    for (uint32_t i = 0; i < n; i++)
-        if (p->block[i].written)
-            tcg_mmu_watch(&c->ac.cpu->tcg, p->block[i].page, p->block[i].len / 4096,
-                          p->block[i].written);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t *written = __atomic_load_n(&p->block[i].written, __ATOMIC_ACQUIRE);
+
+        if (written)
+            tcg_mmu_watch(&c->ac.cpu->tcg, p->block[i].page, p->block[i].len / 4096, written);
+    }
     __atomic_store_n(&c->watching, ticket, __ATOMIC_SEQ_CST);
 }
 

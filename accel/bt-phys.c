@@ -26,6 +26,23 @@ static bool host_within(const uint8_t *host, uint64_t len, const uint8_t *of, ui
     return host >= of && len <= of_len && (uint64_t)(host - of) <= of_len - len;
 }
 
+/* A block of @n pages: one whose region has gone, or a new one. NULL: there are no numbers left. */
+static struct bt_block *block_for(struct bt_phys *p, uint64_t n)
+{
+    struct bt_block *b;
+
+    for (unsigned i = 0; i < p->n_blocks; i++)
+        if (!p->block[i].host && !p->block[i].stale && p->block[i].n_pages >= n)
+            return &p->block[i];
+    if (p->n_blocks == BT_BLOCKS || n > p->max_pages - p->n_pages)
+        return NULL;
+    b = &p->block[p->n_blocks];
+    *b = (struct bt_block){ .page = p->n_pages, .n_pages = n };
+    p->n_pages += n;
+    __atomic_store_n(&p->n_blocks, p->n_blocks + 1, __ATOMIC_RELEASE);
+    return b;
+}
+
 /*
  * Number of the page at @host, which belongs to @r. Windows of RAM elsewhere
  * (shadow RAM) have the numbers of that RAM. False: there are none left.
@@ -41,19 +58,51 @@ static bool page_number(struct bt_phys *p, const struct machine *m, const struct
     }
     for (unsigned i = 0; i < p->n_blocks; i++) {
         b = &p->block[i];
-        if (host_within(host, len, b->host, b->len)) {
+        if (b->host && host_within(host, len, b->host, b->len)) {
             *page = b->page + (host - b->host) / PAGE;
             return true;
         }
     }
-    if (p->n_blocks == BT_BLOCKS || r->len / PAGE > p->max_pages - p->n_pages)
+    b = block_for(p, r->len / PAGE);
+    if (!b)
         return false;
-    p->block[p->n_blocks] = (struct bt_block){ r->host, r->len, p->n_pages,
-                                               r->dirty ? r->dirty->written : NULL };
-    __atomic_store_n(&p->n_blocks, p->n_blocks + 1, __ATOMIC_RELEASE);
-    *page = p->n_pages + (host - r->host) / PAGE;
-    p->n_pages += r->len / PAGE;
+    b->host = r->host;
+    b->len = r->len;
+    __atomic_store_n(&b->written, r->dirty ? r->dirty->written : NULL, __ATOMIC_RELEASE);
+    *page = b->page + (host - r->host) / PAGE;
     return true;
+}
+
+/* Blocks without a region that lies in them: a card has been taken out, its memory is about to be freed. */
+static void drop_blocks(struct bt_phys *p, const struct machine *m)
+{
+    for (unsigned i = 0; i < p->n_blocks; i++) {
+        struct bt_block *b = &p->block[i];
+        const struct mem_region *r = m->mem.regions;
+
+        while (r && !(b->host && r->host && host_within(r->host, r->len, b->host, b->len)))
+            r = r->next;
+        if (r || !b->host)
+            continue;
+        __atomic_store_n(&b->written, NULL, __ATOMIC_RELEASE);
+        b->host = NULL;
+        b->stale = true;
+    }
+}
+
+bool bt_phys_take_stale(struct bt_phys *p, uint32_t *page, uint32_t *n)
+{
+    for (unsigned i = 0; i < p->n_blocks; i++) {
+        struct bt_block *b = &p->block[i];
+
+        if (!b->stale)
+            continue;
+        b->stale = false;
+        *page = b->page;
+        *n = b->n_pages;
+        return true;
+    }
+    return false;
 }
 
 /* The whole pages of @f, when it is memory; others stay device accesses, which
@@ -79,6 +128,7 @@ void bt_phys_rebuild(struct bt_phys *p, const struct machine *m)
 {
     struct bt_map *map = xmalloc(sizeof *map), *old = p->map;
 
+    drop_blocks(p, m);
     map->n_pieces = map->last = 0;
     for (size_t i = 0; i < m->mem.n_flat; i++)
         add_piece(p, map, m, &m->mem.flat[i]);
@@ -185,9 +235,13 @@ void bt_note_write(void *opaque, uint32_t page)
 
     if (unlikely(page < bt->n_hashed))
         __atomic_store_n(&bt->hash_written[page], 1, __ATOMIC_RELAXED);
-    for (uint32_t i = 0; i < n; i++)
-        if (p->block[i].written && page - p->block[i].page < p->block[i].len / PAGE)
-            __atomic_store_n(&p->block[i].written[page - p->block[i].page], 1, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct bt_block *b = &p->block[i];
+        uint8_t *written = __atomic_load_n(&b->written, __ATOMIC_ACQUIRE);
+
+        if (written && page - b->page < b->len / PAGE)
+            __atomic_store_n(&written[page - b->page], 1, __ATOMIC_SEQ_CST);
+    }
 }
 
 uint64_t bt_a20_mask(void *opaque)

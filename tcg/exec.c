@@ -464,10 +464,13 @@ struct tcg_cpu *tcg_cpu_alloc(struct tcg *t, struct err *e)
     cpu->map_mask = t->narrow ? NARROW_MASK : MAP_MASK;
     cpu->jc = (struct jump_cache_entry *)((char *)cpu + jc_offset(t));
     jc_clear(cpu);
-    if (tcg_mmu_init(cpu, &t->phys, e))
+    if (tcg_mmu_init(cpu, &t->phys, e)) {
+        tcg_cpu_free(cpu);
         return NULL;
+    }
     if (returns_new(cpu)) {
         err_set(e, -ENOMEM, "no memory for return addresses");
+        tcg_cpu_free(cpu);
         return NULL;
     }
     cpu->seen = TCG_OFFLINE;

@@ -410,8 +410,12 @@ int tcg_mmu_init(struct tcg_cpu *cpu, const struct phys_ops *phys, struct err *e
 #if TCG_FLAT_MAPS
     m->nodes = mmap(NULL, MMU_NODES * sizeof(*m->nodes), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (m->nodes == MAP_FAILED)
+    if (m->nodes == MAP_FAILED) {
+        m->nodes = NULL;
+        cpu->mmu = m;
+        tcg_mmu_free(cpu);
         return err_set(e, -ENOMEM, "no memory for the page-map journal");
+    }
 #endif
     m->page_head = xzalloc(align_up(phys->n_ram_pages * 4ull, 8));
     m->set[0].valid = true;
@@ -430,7 +434,8 @@ void tcg_mmu_free(struct tcg_cpu *cpu)
     for (unsigned i = 0; i < MAP_SETS; i++)
         if (m->base[i])
             munmap(m->base[i], set_bytes(m));
-    munmap(m->nodes, MMU_NODES * sizeof(*m->nodes));
+    if (m->nodes)
+        munmap(m->nodes, MMU_NODES * sizeof(*m->nodes));
 #endif
     free(m->hash);
     free(m->page_head);

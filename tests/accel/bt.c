@@ -406,6 +406,51 @@ Test(bt, pages_keep_their_numbers_when_the_map_changes)
     free(p);
 }
 
+/* More cards than there are records, one after the other, at the same place in host memory. */
+Test(bt, what_an_unplugged_card_leaves_is_used_again)
+{
+    struct machine_config cfg = { .ram_bytes = 4 * MiB };
+    struct err e = { "" };
+    struct machine *m = machine_new(&cfg, &e);
+    uint8_t *host, *vram = aligned_alloc(4096, 16384);
+    struct bt_phys *p = xzalloc(sizeof *p);
+    uint32_t page, first = 0, n;
+
+    bt_phys_init(p, m);
+    for (unsigned i = 0; i < 2 * BT_BLOCKS; i++) {
+        struct mem_region r = { .name = "vram", .base = 0xe0000000, .len = i & 1 ? 8192 : 16384, .kind = MEM_RAM,
+                                .enabled = true, .host = vram };
+        struct bt bt = { .n_hashed = 0 };
+
+        mem_track(&r);
+        mem_add(&m->mem, &r);
+        bt_phys_rebuild(p, m);
+        cr_assert_eq(bt_phys_find(p, 0xe0001000, &host, &page), PHYS_RAM, "card %u", i);
+        cr_assert_eq(host, vram + 4096);
+        if (!i)
+            first = page;
+        cr_assert_eq(page, first, "card %u", i);
+        memset(r.dirty->written, 0, r.dirty->n_pages);
+        bt.phys = *p;
+        bt_note_write(&bt, page);
+        cr_assert_eq(r.dirty->written[1], 1, "this card's record, card %u", i);
+        mem_remove(&m->mem, &r);
+        bt_phys_rebuild(p, m);
+        cr_assert_eq(bt_phys_find(p, 0xe0001000, &host, &page), PHYS_MMIO);
+        cr_assert_null(p->block[0].written, "freed with the card");
+        mem_untrack(&r);
+        cr_assert(bt_phys_take_stale(p, &page, &n));
+        cr_assert_eq(page, first - 1);
+        cr_assert_eq(n, 4);
+        cr_assert_not(bt_phys_take_stale(p, &page, &n));
+    }
+    cr_assert_eq(p->n_blocks, 1);
+    machine_free(m);
+    free(vram);
+    bt_phys_free(p);
+    free(p);
+}
+
 /* ---- pages that were written ------------------------------------------------------ */
 
 #define TRACKED_BASE 0xd0000
