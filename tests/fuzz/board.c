@@ -140,16 +140,13 @@ static bool is_q35(const struct fuzz *f)
     return f->m->cfg.board == BOARD_Q35;
 }
 
-static void add_devices(struct fuzz *f)
+/* What of the table is plugged into USB, or all else. */
+static void add_table(struct fuzz *f, bool usb)
 {
     size_t n;
     const struct user_device *u = user_devices(&n);
-    uint8_t ide = PCI_DEVFN(1, 1);
     struct err e = { "" };
 
-    if ((!is_q35(f) && !machine_add_device(f->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &ide, &e))
-        || !machine_add_device(f->m, &fdc_type, 0, NULL, NULL, NULL, &e))
-        die(&e);
     for (size_t i = 0; i < n; i++) {
         bool disk = !strcmp(u[i].category, "Storage") && u[i].type != &ahci_type;
         unsigned n_props = !disk ? 0 : u[i].type == &nvme_type ? 2 : 1;
@@ -157,6 +154,8 @@ static void add_devices(struct fuzz *f)
         bool port = u[i].type == &virtserialport_type;
         char id[8];
 
+        if ((u[i].bus == USER_USB) != usb)
+            continue;
         if ((u[i].bus == USER_SYSTEM || u[i].type == &pcie_root_port_type) && !is_q35(f))
             continue;
         if (strstr(u[i].type->name, "transitional"))     /* the same again by another name; one balloon is all there may be */
@@ -170,6 +169,18 @@ static void add_devices(struct fuzz *f)
         if (!user_device_add(f->m, &u[i], NULL, p, n_props, &e))
             die(&e);
     }
+}
+
+static void add_devices(struct fuzz *f)
+{
+    uint8_t ide = PCI_DEVFN(1, 1);
+    struct err e = { "" };
+
+    if ((!is_q35(f) && !machine_add_device(f->m, &piix3_ide_type, 0, NULL, pci_setup_devfn, &ide, &e))
+        || !machine_add_device(f->m, &fdc_type, 0, NULL, NULL, NULL, &e))
+        die(&e);
+    add_table(f, false);
+    add_table(f, true);
 }
 
 static void make_board(struct fuzz *f)
