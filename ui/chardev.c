@@ -31,10 +31,25 @@ void chr_head_free(struct chr *c)
 
 static void stream_ready(void *opaque, int fd, short revents);
 
+/* Whether there is nobody whom input could reach. */
+static bool is_deaf(const struct stream *s)
+{
+    const struct chardev *c = &s->chr.c;
+
+    return c->front_open && !c->front_open(c->front);
+}
+
+/* While nobody reads: who only ended what it says may yet wait for an answer. */
+static short end_events(const struct stream *s)
+{
+    if (!s->tells_end || s->end_waits)
+        return 0;
+    return is_deaf(s) ? POLLHUP | POLLRDHUP : POLLHUP;
+}
+
 static void stream_watch(struct stream *s)
 {
-    short end = s->tells_end && !s->end_waits ? POLLHUP | POLLRDHUP : 0;
-    short in = s->reading ? POLLIN : end;
+    short in = s->reading ? POLLIN : end_events(s);
     short out = s->kernel_full || s->front_waits ? POLLOUT : 0;
 
     if (s->in_fd >= 0 && s->in_fd == s->out_fd) {
@@ -212,10 +227,9 @@ static void stream_input(struct stream *s)
 /* The peer left while nobody takes its input: what it said last is kept for a front end that listens. */
 static void stream_end(struct stream *s)
 {
-    const struct chardev *c = &s->chr.c;
     int unread = 0;
 
-    if ((!c->front_open || c->front_open(c->front)) && !ioctl(s->in_fd, FIONREAD, &unread) && unread > 0) {
+    if (!is_deaf(s) && !ioctl(s->in_fd, FIONREAD, &unread) && unread > 0) {
         s->end_waits = true;
         stream_watch(s);
     } else {
