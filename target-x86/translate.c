@@ -416,7 +416,7 @@ static bool breaks_at(const struct xlat *x, const struct fetcher *f, unsigned po
 {
     const struct tcg *t = x->cpu->tcg.tcg;
 
-    return tcg_break_offset(t, (x->k->lin & 0xfff) + pos)
+    return tcg_break_offset(t, (x->k->lin & 0xfff) + pos) || tcg_end_at(t, (x->k->lin & 0xfff) + pos)
            || (tcg_ends_before_pushf(t) && f->have > pos && f->buf[pos] == OP_PUSHF);
 }
 

@@ -36,4 +36,8 @@ void jc_clear(struct tcg_cpu *cpu);
 /** tcg_symbol_at() - "name" or "name+0x12" of -symbols for @lin, in @buf, or ""; returns @buf */
 const char *tcg_symbol_at(const struct tcg *t, uint64_t lin, char *buf, size_t size);
 
+/** tb_end_at() - from now on blocks end before @off of RAM page @page: the instruction before it has stored into its own
+ *  block, which from then on is two. Best effort; under the lock */
+void tb_end_at(struct tcg *t, uint32_t page, unsigned off);
+
 #endif

@@ -270,6 +270,28 @@ void tb_enlist(struct tcg *t, struct tb *tb)
     bucket_add(t, tb);
 }
 
+/* ---- code that stores into its own block ------------------------------------------------ */
+
+static inline uint64_t end_key(uint32_t page, unsigned off) { return ((uint64_t)page << PAGE_BITS | off) + 1; }
+
+static inline unsigned end_slot(uint64_t key) { return (unsigned)(key * 0x9e3779b97f4a7c15ull >> 32) % TCG_ENDS; }
+
+void tb_end_at(struct tcg *t, uint32_t page, unsigned off)
+{
+    uint64_t key = end_key(page, off);
+
+    t->ends[end_slot(key)] = key;
+    t->has_ends = true;
+}
+
+bool tcg_end_at(const struct tcg *t, unsigned off)
+{
+    uint32_t making = __atomic_load_n(&t->making, __ATOMIC_RELAXED);
+    uint64_t key = end_key(making - 1, off);
+
+    return making != MAKING_ANY && off < PAGE_SIZE && t->ends[end_slot(key)] == key;
+}
+
 /* ---- chaining ------------------------------------------------------------------------ */
 
 #define SLOT_MASK ((uintptr_t)15)    /* blocks are aligned to 16 bytes */
@@ -456,6 +478,8 @@ void tcg_flush_all(struct tcg *t, enum tcg_flush why)
     t->generation++;
     memset(t->hash, 0, sizeof(*t->hash) << t->bucket_bits);
     memset(t->pages, 0, t->phys.n_ram_pages * sizeof(*t->pages));
+    memset(t->ends, 0, sizeof(t->ends));
+    t->has_ends = false;
     t->n_tbs = 0;
     t->arena_used = 0;
     cache_empty(&t->cache);

@@ -31,7 +31,7 @@ struct tcg_debug {
 
 /* ---- asking: vCPU threads ------------------------------------------------------- */
 
-bool tcg_may_break(const struct tcg *t) { return t->debug || tcg_ends_before_pushf(t); }
+bool tcg_may_break(const struct tcg *t) { return t->debug || t->has_ends || tcg_ends_before_pushf(t); }
 
 bool tcg_break_offset(const struct tcg *t, unsigned off)
 {

@@ -274,6 +274,9 @@ static struct tb *tb_build(struct tcg_cpu *cpu, const struct tb_key *k, uint32_t
     *len = make_ir(cpu, k, max, groups_wanted(t, k, keep), n);
     if (!*len)
         return NULL;
+    if (unlikely(cpu->stored_self) && !keep && page != NO_PAGE && (k->lin & PAGE_MASK) + *len < PAGE_SIZE)
+        tb_end_at(t, page, (k->lin & PAGE_MASK) + *len);
+    cpu->stored_self = 0;
     tb = tb_new(cpu, k, page, *len, *n, t->work->n_exits, keep);
     if (!tb || !keep_source(cpu, tb) || (t->cfg.count && !count_keep(cpu, tb, t->work, k->lin))
         || !build_code(t, tb, t->work))

@@ -15,6 +15,7 @@ bool store_code_page(struct tcg_cpu *cpu, const struct place *p, uint64_t va, un
     if (cpu->in_code && !cpu->restart1
         && tb_covers(cpu->tcg, cpu->mmu->from, p->page, off, len)) {
         cpu->exception = TCG_EXC_RESTART;
+        cpu->stored_self = 1;
         return false;
     }
     tb_invalidate_range(cpu->tcg, p->page, off, len, TCG_DROP_STORE);

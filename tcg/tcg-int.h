@@ -215,6 +215,7 @@ struct tcg_source {
 };
 
 #define PROTECTED_RING 4096
+#define TCG_ENDS 64
 #define TB_ALIGN 64
 #define TB_WAYS 7
 /** struct tb_bucket - blocks with one hash: a line of the host's cache. What does not match is not
@@ -240,6 +241,8 @@ struct tcg {
     struct code_cache cache;
     struct tb **tbs;         /* in order of code address */
     uint32_t n_tbs, max_tbs;
+    bool has_ends;           /* ends[] holds something; under the lock, like that */
+    uint64_t ends[TCG_ENDS]; /* places in RAM, + 1, where blocks end because what is before stored into its own block; 0: none */
     uint32_t found;          /* where tb_find_by_code() has found its last block, if it still is there; atomic */
     char *arena;             /* blocks, sites, kept IR; emptied with the cache */
     size_t arena_used, arena_bytes, arena_ready;

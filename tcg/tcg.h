@@ -429,6 +429,7 @@ struct tcg_cpu {
     uint64_t zero;            /* constant, for translated code */
     uint32_t pauses;          /* since the host CPU was given away */
     uint8_t exclusive;        /* no other vCPU runs */
+    uint8_t stored_self;      /* the instruction that is to be done again would store into its own block */
     struct tcg_source *source; /* code bytes a block is being made from; NULL: fetch */
     struct tcg_source *own_source; /* room for them; owned */
     uint64_t va_mask;         /* linear addresses wrap with it: ~0, or 4 GiB - 1; the target keeps it */
@@ -780,7 +781,9 @@ void tcg_debug_set(struct tcg *t, const struct tcg_break *b, unsigned n_breaks,
 /** tcg_break_offset() - for translate(): a block must end before an instruction at
  *  offset @off in its page */
 bool tcg_break_offset(const struct tcg *t, unsigned off);
-/** tcg_may_break() - does that, or tcg_ends_before_pushf(), hold anywhere? */
+/** tcg_end_at() - likewise, offset @off in the page that is being translated */
+bool tcg_end_at(const struct tcg *t, unsigned off);
+/** tcg_may_break() - does one of them, or tcg_ends_before_pushf(), hold anywhere? */
 bool tcg_may_break(const struct tcg *t);
 /** tcg_debug_step() - from now on @cpu executes one instruction between two calls of
  *  service(), with cpu->stepped set; or no longer. It stands still, or calls. */

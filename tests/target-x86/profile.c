@@ -247,6 +247,27 @@ Test(profile, stores_by_code)
     guest_free(g);
 }
 
+/* An instruction that stores into its own block is done again once; from then on its block ends behind it. */
+Test(profile, stores_into_the_own_block)
+{
+    static const uint8_t code[] = {
+        0xb9, 100, 0,                                    /* mov cx, 100 */
+        0x2e, 0x88, 0x0e, 0x10, 1,                       /* 103: mov cs:[0x110], cl */
+        0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+        0xb0, 0, 0x00, 0xc3,                             /* 10f: mov al, cl as it was stored; add bl, al */
+        0x49, 0x75, 0xed, 0xf4,                          /* dec cx; jnz 103; hlt */
+    };
+    struct guest *g = counted(TCG_BACKEND_HOST);
+
+    memcpy(g->ram + 0x100, code, sizeof(code));
+    g->cpu->tcg.regs[G_RBX] = 0;
+    run_real(g, 0x100);
+    cr_assert_eq(g->cpu->tcg.regs[G_RBX] & 0xff, 100 * 101 / 2 % 256);
+    cr_assert_eq(g->cpu->tcg.prof->exits[PX_RESTART], 1);
+    cr_assert_geq(tcg_get_stats(g->tcg)->dropped[TCG_DROP_STORE], 100);
+    guest_free(g);
+}
+
 /* Each round returns to one place by way of the jump cache: only the first leaves. */
 Test(profile, exits_by_cause)
 {
