@@ -73,7 +73,7 @@ static struct displays *displays_of(struct monitor *mon)
     return r ? r->displays : NULL;
 }
 
-/* "ctrl-alt-f1" into @key; returns the first name that is none, or NULL. */
+/* "ctrl-alt-f1" into @key; returns the first name that is none, or past HELD_MAX, or NULL. */
 static const char *parse_keys(const char *text, unsigned *key, unsigned *n_keys)
 {
     *n_keys = 0;
@@ -109,7 +109,10 @@ static void cmd_sendkey(struct monitor *mon, char *rest)
         return;
     }
     if ((bad = parse_keys(keys, key, &n))) {
-        monitor_printf(mon, "sendkey: unknown key: '%.*s'\n", (int)strcspn(bad, "-"), bad);
+        if (n == HELD_MAX)
+            monitor_printf(mon, "sendkey: more than %d keys at once\n", HELD_MAX);
+        else
+            monitor_printf(mon, "sendkey: unknown key: '%.*s'\n", (int)strcspn(bad, "-"), bad);
         return;
     }
     displays_press(d, key, n, (unsigned)hold);

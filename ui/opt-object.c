@@ -110,6 +110,8 @@ int object_add(struct opt_object **list, const struct kv_list *kv, const char *w
         return err_set(e, -EINVAL, "%s: the kind comes first", what);
     if (!id || !*id)
         return err_set(e, -EINVAL, "%s: id= is wanted", what);
+    if (!id_is_good(id))
+        return err_set(e, -EINVAL, "%s: id '%s': a letter is wanted, then letters, digits, '-', '.' or '_'", what, id);
     if (object_find(*list, id))
         return err_set(e, -EEXIST, "%s: id '%s' is taken", what, id);
     if (!strcmp(type, "secret"))

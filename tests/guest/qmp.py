@@ -317,6 +317,8 @@ def people(hmp_path, c):
     check('hmp: the chosen vCPU is marked', '* CPU #1' in until(b'(qemu) '))
     s.sendall(b'eject nothing\n')
     check('hmp: errors', "Error: Device 'nothing' not found" in until(b'(qemu) '))
+    s.sendall(b'sendkey a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q\n')
+    check('hmp: too many keys', 'more than 16 keys' in until(b'(qemu) '))
     s.sendall(b'ringbuf_write ring "two words"\n')
     until(b'(qemu) ')
     s.sendall(b'ringbuf_read ring 20\n')

@@ -542,6 +542,7 @@ Test(options, nothing_where_something_is_wanted)
     fails("-trace exec,file=", "-trace exec,file=: file=: a file's name is wanted");
     fails("-device ,", "-device ,: the device's name comes first");
     fails("-object ,", "-object ,: the kind comes first");
+    fails_with("-object rng-builtin,id=1#", "id '1#': a letter is wanted");
     fails("-", "-: unknown option");
     fails_with("-device e1000,id=", "-device e1000,id=: id '': a letter is wanted");
     fails_with("-device e1000,id=a\"b", "id 'a\"b': a letter is wanted");
