@@ -91,6 +91,7 @@ def agent():
         to_the_host(g, sock)
         check('agent: in use', g.qmp.error('chardev-remove', id='c'), 'GenericError')
         plugged(g)
+        terminal(g)
         all_go(g)
 
 
@@ -145,11 +146,34 @@ def plugged(g):
         s.close()
 
 
+class Terminal:
+    """As a socket is used here."""
+
+    def __init__(self, name):
+        self.fd = os.open(name, os.O_RDWR | os.O_NOCTTY)
+        self.recv = lambda n: os.read(self.fd, n)
+        self.sendall = lambda data: os.write(self.fd, data)
+
+
+def terminal(g):
+    """A pty at the host's end: the guest sees who has it open."""
+    name = g.qmp.value('chardev-add', id='t', backend={'type': 'pty', 'data': {}})['pty']
+    g.qmp.value('device_add', driver='virtserialport', id='port1', chardev='t', name='pty')
+    check('terminal: nobody has it open', g.run('host pty 0'), 0)
+    for turn in 'first', 'second':
+        t = Terminal(name)
+        check(f'terminal: {turn} opens it', g.run('host pty 1'), 0)
+        exchange(f'terminal: {turn}', g, t, 'pty')
+        os.close(t.fd)
+        check(f'terminal: {turn} closes it', g.run('host pty 0'), 0)
+    g.qmp.value('device_del', id='port1')
+
+
 def all_go(g):
     """The controller goes when the guest lets it, and its ports with it."""
     g.qmp.value('device_del', id='vs')
     gone = set()
-    while gone != {'channel0', 'vs'}:
+    while not {'channel0', 'vs'} <= gone:
         gone |= {g.qmp.wait_event('DEVICE_DELETED')['data'].get('device')} - {None}
     check('all go: the guest has no port', g.ask('ls /sys/class/virtio-ports'), '')
     check('all go: the back end is free', g.qmp.value('chardev-remove', id='c'), {})
