@@ -8,7 +8,6 @@
  *
  * Source: USB Mass Storage Class, Bulk-Only Transport 1.0.
  */
-#include <stdlib.h>
 #include "hw/disk/scsi.h"
 #include "hw/usb/usb.h"
 
@@ -38,9 +37,9 @@ struct storage {
     uint32_t tag, expected;          /* bytes of the data stage */
     uint32_t moved, given;           /* of them: over the bus; those that mean something */
     uint64_t at;                     /* bytes of op.len that the drive was asked for */
-    uint8_t *buf;                    /* CHUNK and a packet */
+    uint8_t buf[CHUNK + USB_PACKET_MAX];
     uint32_t take, fill;             /* [take, fill) is not yet moved */
-    struct scsi_range *range;        /* SCSI_RANGES */
+    struct scsi_range range[SCSI_RANGES];
     unsigned n_ranges, next_range;
     bool busy, orphan;               /* a request is under way; it is nobody's any more */
     struct drive_req req;
@@ -368,15 +367,10 @@ static int storage_init(struct device *d, struct err *e)
     s->scsi.drive->tray = s->removable ? &tray : NULL;
     s->scsi.removable = s->removable;
     s->usb.serial = s->scsi.serial = s->serial ? s->serial : s->scsi.drive->serial;
-    s->buf = xzalloc(CHUNK + USB_PACKET_MAX);
-    s->range = xzalloc(SCSI_RANGES * sizeof *s->range);
     scsi_reset(&s->scsi);
     ret = usb_plug(&s->usb, &storage_model, e);
-    if (ret < 0) {
+    if (ret < 0)
         drive_release(s->scsi.drive);
-        free(s->buf);
-        free(s->range);
-    }
     return ret;
 }
 
@@ -396,8 +390,6 @@ static void storage_destroy(struct device *d)
     usb_unplug(&s->usb);
     bot_reset(&s->usb);
     drive_release(s->scsi.drive);
-    free(s->buf);
-    free(s->range);
 }
 
 static const struct dev_prop storage_props[] = {
@@ -421,6 +413,8 @@ static const struct dev_field storage_fields[] = {
     FIELD(U8, struct storage, status), FIELD(BOOL, struct storage, to_host), FIELD(U32, struct storage, tag),
     FIELD(U32, struct storage, expected), FIELD(U32, struct storage, moved), FIELD(U32, struct storage, given),
     FIELD(U64, struct storage, at), FIELD(U32, struct storage, take), FIELD(U32, struct storage, fill),
+    FIELD(BYTES, struct storage, buf), FIELD(BYTES, struct storage, range), FIELD(U32, struct storage, n_ranges),
+    FIELD(U32, struct storage, next_range),
     FIELD_END
 };
 

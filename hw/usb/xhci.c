@@ -261,13 +261,26 @@ static const struct dev_prop xhci_props[] = {
     PROP_END
 };
 
+#define INTR(n) \
+    FIELD(U32, struct xhci, intr[n].iman), FIELD(U32, struct xhci, intr[n].imod), FIELD(U32, struct xhci, intr[n].erstsz), \
+    FIELD(U64, struct xhci, intr[n].erstba), FIELD(U64, struct xhci, intr[n].erdp), FIELD(BOOL, struct xhci, intr[n].started), \
+    FIELD(BOOL, struct xhci, intr[n].broken), FIELD(BOOL, struct xhci, intr[n].full), FIELD(BOOL, struct xhci, intr[n].due), \
+    FIELD(BOOL, struct xhci, intr[n].cycle), FIELD(U32, struct xhci, intr[n].n_seg), FIELD(U32, struct xhci, intr[n].seg), \
+    FIELD(U32, struct xhci, intr[n].at), FIELD(BYTES, struct xhci, intr[n].table), FIELD(U64, struct xhci, intr[n].next_ns)
+#define PORT(n) \
+    FIELD(U32, struct xhci, port[n].sc), FIELD(U32, struct xhci, port[n].pmsc), FIELD(BOOL, struct xhci, port[n].event_due)
+#define PORTS(n) PORT(n), PORT(n + 1), PORT(n + 2), PORT(n + 3), PORT(n + 4)
+
 static const struct dev_field xhci_fields[] = {
     FIELD(BYTES, struct xhci, pci.config), FIELD(BYTES, struct xhci, msix.table), FIELD(BYTES, struct xhci, msix.pba),
     FIELD(U32, struct xhci, cmd), FIELD(U32, struct xhci, sts), FIELD(U32, struct xhci, dnctrl),
     FIELD(U32, struct xhci, config), FIELD(U64, struct xhci, dcbaap), FIELD(U64, struct xhci, crcr),
     FIELD(BOOL, struct xhci, crr), FIELD(BOOL, struct xhci, cmd_ready), FIELD(BOOL, struct xhci, held),
-    FIELD(BYTES, struct xhci, cmd_ring), FIELD(BYTES, struct xhci, slot), FIELD(BYTES, struct xhci, intr),
-    FIELD(BYTES, struct xhci, port), FIELD(U64, struct xhci, start_ns), FIELD(U64, struct xhci, mf_stopped),
+    FIELD(BYTES, struct xhci, cmd_ring), FIELD(BYTES, struct xhci, slot), FIELD(U64, struct xhci, start_ns),
+    FIELD(U64, struct xhci, mf_stopped),
+    INTR(0), INTR(1), INTR(2), INTR(3), INTR(4), INTR(5), INTR(6), INTR(7), INTR(8), INTR(9), INTR(10), INTR(11),
+    INTR(12), INTR(13), INTR(14), INTR(15),
+    PORTS(0), PORTS(5), PORTS(10), PORTS(15), PORTS(20), PORTS(25),
     FIELD_END
 };
 
