@@ -50,7 +50,7 @@ enum outside_input { OUTSIDE_KEY /* code, down */, OUTSIDE_MOTION /* dx, dy, dz,
                      OUTSIDE_POSITION /* x << 32 | y, width << 32 | height, dz, buttons */ };
 enum outside_char { OUTSIDE_BYTES, OUTSIDE_EVENT /* CHR_EVENT_* */, OUTSIDE_ROOM,
                     OUTSIDE_TAKEN /* value: bytes that the back end took */ };
-enum outside_control { OUTSIDE_RESET, OUTSIDE_POWER_BUTTON, OUTSIDE_NMI };
+enum outside_control { OUTSIDE_RESET, OUTSIDE_POWER_BUTTON, OUTSIDE_NMI, OUTSIDE_WAKEUP };
 
 #define OUTSIDE_ARGS 5
 

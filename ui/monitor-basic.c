@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE 1
 #include <stdlib.h>
+#include "hw/acpi/pm.h"
 #include "hw/display/vga.h"
 #include "ui/monitor-int.h"
 #include "ui/options.h"
@@ -48,6 +49,14 @@ static int cmd_system_powerdown(struct call *c, struct err *e)
     return 0;
 }
 
+static int cmd_system_wakeup(struct call *c, struct err *e)
+{
+    if (!pm_wakeup(c->m))
+        return err_set(e, -EINVAL, "Unable to wake up: guest is not in suspended state");
+    c->wait = true;
+    return 0;
+}
+
 const struct command basic_commands[] = {
     { .hmp = "quit|q", .qmp = "quit", .help = "end the emulator", .run = cmd_quit },
     { .hmp = "stop|s", .qmp = "stop", .help = "stop the virtual CPUs", .run = cmd_stop },
@@ -55,6 +64,8 @@ const struct command basic_commands[] = {
     { .hmp = "system_reset", .qmp = "system_reset", .help = "reset the machine", .run = cmd_system_reset },
     { .hmp = "system_powerdown", .qmp = "system_powerdown", .help = "press the power button",
       .run = cmd_system_powerdown },
+    { .hmp = "system_wakeup", .qmp = "system_wakeup", .help = "end the sleep of a guest suspended to RAM",
+      .run = cmd_system_wakeup },
     { .hmp = NULL }
 };
 

@@ -58,16 +58,22 @@ static void stop_clocks(struct machine *m, bool stop)
     }
 }
 
-static void pm_wake(struct pm *s)
+static void end_sleep(struct pm *s)
 {
     struct machine *m = s->m;
 
-    if (!s->asleep || !(s->pmsts & s->pmen & (PMSTS_PWRBTN | PMSTS_RTC)))
+    if (!s->asleep)
         return;
     log_ev(LOG_PM, "pm wake status=%#x", s->pmsts);
     s->asleep = false;
     m->waking = true;
     machine_request_reset(m, CAUSE_WAKEUP);
+}
+
+static void pm_wake(struct pm *s)
+{
+    if (s->pmsts & s->pmen & (PMSTS_PWRBTN | PMSTS_RTC))
+        end_sleep(s);
 }
 
 /* TMROF_STS is set whenever the top bit of the counter changes. */
@@ -238,6 +244,21 @@ void pm_power_button(struct machine *m)
 
     if (m->pm)
         (void)outside_post(m, &ev, button_pressed, m->pm);
+}
+
+static void woken(void *target, const struct outside_event *ev)
+{
+    end_sleep(target);
+}
+
+bool pm_wakeup(struct machine *m)
+{
+    struct outside_event ev = { .kind = OUTSIDE_CONTROL, .arg = { OUTSIDE_WAKEUP } };
+
+    if (!m->pm || !m->pm->asleep)
+        return false;
+    (void)outside_post(m, &ev, woken, m->pm);
+    return true;
 }
 
 void pm_gpe_event(struct machine *m, unsigned n)

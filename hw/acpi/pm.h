@@ -43,6 +43,8 @@ void pm_update(struct pm *s);
 /** pm_power_button() - press it: SCI when the guest enabled the event. The
  *  main loop calls this for request_powerdown. Caller holds the lock. */
 void pm_power_button(struct machine *m);
+/** pm_wakeup() - end the sleep S3 without an event; false: there is none. Caller holds the lock. */
+bool pm_wakeup(struct machine *m);
 /** pm_gpe_event() - general-purpose event @n (below 8 * gpe_half) has happened */
 void pm_gpe_event(struct machine *m, unsigned n);
 /** pm_rtc_event() - the clock chip's alarm: SCI or wake-up when enabled */

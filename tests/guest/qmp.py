@@ -118,6 +118,8 @@ def run_control(c):
     check('stop twice is nothing', (c.value('stop'), c.names()), ({}, []))
     check('system_reset', c.value('system_reset'), {})
     check('RESET with its reason', c.events.pop()['data'], {'guest': False, 'reason': 'host-qmp-system-reset'})
+    check('system_wakeup of one that is awake', c('system_wakeup')['error']['desc'],
+          'Unable to wake up: guest is not in suspended state')
     check('system_powerdown', (c.value('system_powerdown'), c.names()), ({}, ['POWERDOWN']))
     check('a line for people waits, too',
           (c.value('human-monitor-command', **{'command_line': 'cont'}), c.value('query-status')['running']),

@@ -192,6 +192,21 @@ Test(piix4, sleep_s3_ends_with_an_enabled_event)
     machine_free(m);
 }
 
+Test(piix4, sleep_s3_ends_when_somebody_says_so)
+{
+    struct machine *m = pm_machine();
+
+    cr_assert_not(pm_wakeup(m), "awake");
+    cr_assert_eq(m->request_reset, 0);
+    port_write(m, PMBASE + 4, 0x2400, 2);
+    cr_assert(pm_wakeup(m));
+    cr_assert_eq(m->request_reset, CAUSE_WAKEUP, "no event was enabled");
+    cr_assert(m->waking);
+    machine_reset(m);
+    cr_assert_not(pm_wakeup(m));
+    machine_free(m);
+}
+
 /* Its interrupt line may be cut: the HPET's legacy replacement has it, the alarm goes on waking. */
 Test(piix4, an_alarm_of_the_clock_wakes_with_its_line_cut)
 {

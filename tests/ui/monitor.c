@@ -126,6 +126,7 @@ Test(monitor, run_control)
     cr_assert_eq(conts, 2);
     answer("system_reset");
     cr_assert_eq(m->request_reset, CAUSE_MONITOR);
+    cr_assert(strstr(answer("system_wakeup"), "not in suspended state"));
     answer("system_powerdown");
     cr_assert_neq(m->request_powerdown, CAUSE_NONE);
     cr_assert_eq(m->request_shutdown, CAUSE_NONE);
