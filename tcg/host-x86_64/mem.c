@@ -410,10 +410,9 @@ static uint8_t *call_slow(struct gen *g, struct stub *s, int t, bool *recipe)
     struct code *c = &g->c;
     uint32_t owed = 0;
     bool lazy = recipe_code(&s->rec, &owed);
-    uint8_t *start, *over = NULL;
+    uint8_t *start = c->p, *over = NULL;
 
     if (s->mask) {
-        start = c->p;
         store_mask(c, s);
         over = jmp32(c);
     }
