@@ -9,10 +9,7 @@
  *
  *   usb [--seed N] [--count N] [--seconds N]
  */
-#include "hw/input/input.h"
-#include "hw/usb/usb.h"
-#include "hw/user-devices.h"
-#include "tests/fuzz/rig.h"
+#include "tests/fuzz/usb-rig.h"
 
 enum { RAM_BYTES = 4 << 20, OPS = 4000, CASE_SECONDS = 300, PER_CHILD = 50 };
 enum { IO = 0xc000, DEVFN = PCI_DEVFN(1, 2), LIST = 0x10000, POOL = 0x20000, NODES = 128,
@@ -95,25 +92,8 @@ static void enable_ports(struct fuzz *f)
 static void plug_or_unplug(struct fuzz *f)
 {
     static const char *const names[] = { "usb-tablet", "usb-mouse", "usb-kbd", "usb-hub" };
-    struct usb_port *p = f->m->usb->ports;
-    struct err e = { "" };
 
-    for (unsigned n = pick(f, 12); n && p->next; n--)
-        p = p->next;
-    if (p->dev && user_device_unplug(&p->dev->dev, &e) < 0)
-        die(e.msg);
-    else if (!user_device_plug(f->m, user_device_find(names[pick(f, 4)]), NULL, NULL, 0, &e) && !*e.msg)
-        die("refused without a word");
-}
-
-static void use(struct fuzz *f)
-{
-    if (pick(f, 2))
-        input_key(f->m, pick(f, 0x201), pick(f, 2));
-    else if (pick(f, 2))
-        input_motion(f->m, (int)r64(f), (int)r64(f), (int)r64(f), pick(f, 32));
-    else
-        input_position(f->m, pick(f, 2000), pick(f, 2000), 1 + pick(f, 2000), pick(f, 2000), (int)r64(f), pick(f, 32));
+    usb_plug_or_unplug(f->m, &f->rng, "fuzz-usb", names[pick(f, ARRAY_SIZE(names))], NULL, 0);
 }
 
 static void one_op(struct fuzz *f)
@@ -129,7 +109,7 @@ static void one_op(struct fuzz *f)
         enable_ports(f);
         break;
     case 3: case 4:
-        use(f);
+        usb_use(f->m, &f->rng);
         break;
     case 5:
         if (!pick(f, 8))

@@ -10,10 +10,8 @@
  *   xhci [--seed N] [--count N] [--seconds N]
  */
 #include "hw/disk/drive.h"
-#include "hw/input/input.h"
 #include "hw/usb/xhci-int.h"
-#include "hw/user-devices.h"
-#include "tests/fuzz/rig.h"
+#include "tests/fuzz/usb-rig.h"
 
 enum { RAM_BYTES = 4 << 20, OPS = 4000, CASE_SECONDS = 300, PER_CHILD = 50 };
 enum { BAR = 0x90000000, TABLE = 0x91000000, DEVFN = PCI_DEVFN(5, 0), DCBAA = 0x10000, ERST = 0x11000, EVENTS = 0x12000,
@@ -311,27 +309,10 @@ static void enumerate(struct fuzz *f)
 static void plug_or_unplug(struct fuzz *f)
 {
     static const char *const names[] = { "usb-tablet", "usb-mouse", "usb-kbd", "usb-hub", "usb-storage", "usb-storage" };
-    struct usb_port *p = f->m->usb->ports;
     struct user_prop disk[] = { { "drive", "d" }, { "removable", pick(f, 2) ? "on" : "off" } };
     unsigned kind = pick(f, ARRAY_SIZE(names));
-    struct err e = { "" };
 
-    for (unsigned n = pick(f, 12); n && p->next; n--)
-        p = p->next;
-    if (p->dev && user_device_unplug(&p->dev->dev, &e) < 0)
-        die(e.msg);
-    else if (!user_device_plug(f->m, user_device_find(names[kind]), NULL, disk, kind < 4 ? 0 : 2, &e) && !*e.msg)
-        die("refused without a word");
-}
-
-static void use(struct fuzz *f)
-{
-    if (pick(f, 2))
-        input_key(f->m, pick(f, 0x201), pick(f, 2));
-    else if (pick(f, 2))
-        input_motion(f->m, (int)r64(f), (int)r64(f), (int)r64(f), pick(f, 32));
-    else
-        input_position(f->m, pick(f, 2000), pick(f, 2000), 1 + pick(f, 2000), pick(f, 2000), (int)r64(f), pick(f, 32));
+    usb_plug_or_unplug(f->m, &f->rng, "fuzz-xhci", names[kind], disk, kind < 4 ? 0 : ARRAY_SIZE(disk));
 }
 
 static unsigned any_register(struct fuzz *f)
@@ -364,7 +345,7 @@ static void one_op(struct fuzz *f)
         start(f, pick(f, 16) ? 16 + pick(f, 200) : (unsigned)r64(f) & 0xffff);
         break;
     case 3: case 4:
-        use(f);
+        usb_use(f->m, &f->rng);
         break;
     case 5:
         if (!pick(f, 8))

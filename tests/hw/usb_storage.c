@@ -239,15 +239,21 @@ Test(usb_storage, no_command)
     stick_end(k);
 }
 
+/* The drive is at work. */
+static void begin_long_read(struct stick *k)
+{
+    send_command(k, "\x28\0\0\0\0\0\0\x02\0\0", 10, 512 * 512, true);
+    cr_assert_eq(bulk(k, BOUT, CBW, 31), CC_SUCCESS);
+    hc_put(&k->h, BIN, DATA, 0x10000, TRB_NORMAL << 10 | TRB_IOC);
+    hc_ring(&k->h, BIN);
+}
+
 /* A reset while the drive is at work: the next command waits until that is over. */
 Test(usb_storage, reset_in_between)
 {
     struct stick *k = stick();
 
-    send_command(k, "\x28\0\0\0\0\0\0\x02\0\0", 10, 512 * 512, true);
-    cr_assert_eq(bulk(k, BOUT, CBW, 31), CC_SUCCESS);
-    hc_put(&k->h, BIN, DATA, 0x10000, TRB_NORMAL << 10 | TRB_IOC);
-    hc_ring(&k->h, BIN);
+    begin_long_read(k);
     cr_assert(drive_busy(k->d));
     bulk_only_reset(k);
     cr_assert_eq(hc_cmd(&k->h, 0, TRB_STOP_EP, 1, BIN << 16), CC_SUCCESS);
@@ -266,10 +272,7 @@ Test(usb_storage, unplugged_while_the_drive_is_at_work)
 {
     struct stick *k = stick();
 
-    send_command(k, "\x28\0\0\0\0\0\0\x02\0\0", 10, 512 * 512, true);
-    cr_assert_eq(bulk(k, BOUT, CBW, 31), CC_SUCCESS);
-    hc_put(&k->h, BIN, DATA, 0x10000, TRB_NORMAL << 10 | TRB_IOC);
-    hc_ring(&k->h, BIN);
+    begin_long_read(k);
     machine_remove_device(k->h.m, &k->h.s->socket[0].dev->dev);
     cr_assert_not(drive_busy(k->d));
     cr_assert_null(k->d->owner);

@@ -95,20 +95,28 @@ Test(virtio_rng, keeps_to_its_rate)
     rig_free(&g.r);
 }
 
+/* A device whose source "pipe" has what is written to ends[1] */
+static void begin_with_pipe(struct vdriver *g, const char *const *props, int ends[2])
+{
+    struct err e = { "" };
+    char name[32];
+
+    cr_assert_eq(pipe(ends), 0);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[0]);
+    memset(g, 0, sizeof *g);
+    rig_init(&g->r);
+    cr_assert_not_null(rng_new(g->r.m, "pipe", name, &e), "%s", e.msg);
+    g->d = rig_add(&g->r, &virtio_rng_pci_type, VQ_DEV, props);
+}
+
 Test(virtio_rng, waits_for_a_source_without_bytes)
 {
     static const char *const props[] = { "rng", "pipe", NULL };
     struct vdriver g;
     struct err e = { "" };
-    char name[32];
     int ends[2];
 
-    cr_assert_eq(pipe(ends), 0);
-    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[0]);
-    memset(&g, 0, sizeof g);
-    rig_init(&g.r);
-    cr_assert_not_null(rng_new(g.r.m, "pipe", name, &e), "%s", e.msg);
-    g.d = rig_add(&g.r, &virtio_rng_pci_type, VQ_DEV, props);
+    begin_with_pipe(&g, props, ends);
     vd_drive(&g, 0, 1);
     cr_assert_eq(ask(&g, 16), -1);
     vd_step(&g, 1000 * MS);
@@ -189,17 +197,10 @@ Test(virtio_rng, puts_back_what_it_cannot_serve_packed)
 {
     static const char *const props[] = { "packed", "on", "rng", "pipe", NULL };
     struct vdriver g;
-    struct err e = { "" };
-    char name[32];
     uint8_t *ring;
     int ends[2];
 
-    cr_assert_eq(pipe(ends), 0);
-    snprintf(name, sizeof name, "/proc/self/fd/%d", ends[0]);
-    memset(&g, 0, sizeof g);
-    rig_init(&g.r);
-    cr_assert_not_null(rng_new(g.r.m, "pipe", name, &e), "%s", e.msg);
-    g.d = rig_add(&g.r, &virtio_rng_pci_type, VQ_DEV, props);
+    begin_with_pipe(&g, props, ends);
     vd_drive(&g, BIT(VIRTIO_F_RING_PACKED), 1);
     ring = vd_ring(&g, 0);
     for (unsigned n = 0; n < 3 * VQ_SIZE; n++) {     /* the wrap counter turns in the midst of it */
